@@ -1,0 +1,94 @@
+//! The opaque mark behind which a list goes on.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use uuid::Uuid;
+
+use super::ApiError;
+use crate::domain::{
+    list::{Cursor, CursorKey, SortKey},
+    time::Timestamp,
+};
+
+/// Writes a place in an order. It holds nothing that the row before it did not show.
+pub(super) fn write(cursor: &Cursor, key: SortKey) -> String {
+    let value = match &cursor.key {
+        CursorKey::Time(moment) => moment.as_millis().to_string(),
+        CursorKey::Text(text) => text.clone(),
+        CursorKey::Id => String::new(),
+    };
+    URL_SAFE_NO_PAD.encode(format!("{}{}{value}", letter(key), cursor.id.simple()))
+}
+
+/// Reads a mark of [`write()`] made for the same order.
+///
+/// # Errors
+/// 400 for anything else.
+pub(super) fn read(text: &str, key: SortKey) -> Result<Cursor, ApiError> {
+    parse(text, key)
+        .ok_or_else(|| ApiError::Form("cursor must be a nextCursor of the same list with the same sort.".to_owned()))
+}
+
+fn parse(text: &str, key: SortKey) -> Option<Cursor> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    let rest = text.strip_prefix(letter(key))?;
+    let id = Uuid::try_parse(rest.get(..32)?).ok()?;
+    let value = rest.get(32..)?;
+    let key = match key {
+        SortKey::CreatedAt | SortKey::ExpiresAt | SortKey::LastUsedAt => CursorKey::Time(Timestamp::from_millis(
+            value.parse::<i64>().ok().filter(|ms| (0..=MOST_MILLIS).contains(ms))?,
+        )),
+        SortKey::Description if !value.contains('\0') => CursorKey::Text(value.to_owned()),
+        SortKey::TokenId if value.is_empty() => CursorKey::Id,
+        SortKey::Description | SortKey::TokenId => return None,
+    };
+    Some(Cursor { key, id })
+}
+
+/// The end of the year 9999.
+const MOST_MILLIS: i64 = crate::domain::list::NEVER.as_millis();
+
+const fn letter(key: SortKey) -> char {
+    match key {
+        SortKey::CreatedAt => 'c',
+        SortKey::ExpiresAt => 'e',
+        SortKey::LastUsedAt => 'u',
+        SortKey::Description => 'd',
+        SortKey::TokenId => 'i',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: Uuid = Uuid::from_u128(7);
+
+    #[test]
+    fn a_mark_is_read_back_for_its_own_order_only() {
+        for (key, value) in [
+            (SortKey::CreatedAt, CursorKey::Time(Timestamp::from_millis(5))),
+            (SortKey::Description, CursorKey::Text("ünï: 5".to_owned())),
+            (SortKey::TokenId, CursorKey::Id),
+        ] {
+            let cursor = Cursor { key: value, id: ID };
+            let text = write(&cursor, key);
+            assert_eq!(parse(&text, key), Some(cursor));
+            assert_eq!(parse(&text, SortKey::LastUsedAt), None);
+        }
+    }
+
+    #[test]
+    fn foreign_marks_are_refused() {
+        for wrong in [
+            "",
+            "x",
+            "Yw",
+            "\u{e9}",
+            "Y3h4",
+            &URL_SAFE_NO_PAD.encode("c00000000000000000000000000000007-5"),
+            &"A".repeat(5000),
+        ] {
+            assert!(read(wrong, SortKey::CreatedAt).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! From a refusal to what is answered: one table.
+
+use axum::{
+    Json,
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::Invalid,
+    guard::{Denied, challenge},
+    service::{Refusal, health::NotReady},
+};
+
+/// Everything that the API answers instead of what was asked for.
+#[derive(Debug)]
+pub enum ApiError {
+    /// The request's form is wrong: not JSON, not an object, a wrong type.
+    Form(String),
+    /// A body in another format than JSON.
+    NotJson,
+    TooLarge,
+    /// Nobody is let in. `Denied` is the bearer's refusal.
+    Unauthenticated(Denied),
+    /// Nobody is let in by this e-mail and password.
+    WrongPassword(Denied),
+    RouteNotFound,
+    Refused(Refusal),
+    NotReady(NotReady),
+    /// The time a request may take is over.
+    Slow,
+    /// A panic, or anything else that is a bug.
+    Internal,
+}
+
+/// What went wrong behind an answer, for the log; rides in the response's extensions.
+#[derive(Clone, Debug)]
+pub struct Cause(pub String);
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::FeatureOff => Self::RouteNotFound,
+            refusal => Self::Refused(refusal),
+        }
+    }
+}
+
+impl From<Invalid> for ApiError {
+    fn from(invalid: Invalid) -> Self {
+        Self::Refused(invalid.into())
+    }
+}
+
+/// Status, exception name and message of an answer.
+type Kind = (StatusCode, &'static str, &'static str);
+
+const VALIDATION: Kind = (StatusCode::BAD_REQUEST, "ValidationFailed", "Input validation failed");
+const FORM: Kind = (StatusCode::BAD_REQUEST, "ApiValidationFailed", "The request has the wrong form");
+const MISSING_PERSON: Kind = (StatusCode::UNAUTHORIZED, "MissingPersonException", "Authentication failed");
+const ACCESS: Kind = (StatusCode::FORBIDDEN, "AccessControlException", "Not permitted");
+const ROUTE: Kind = (StatusCode::NOT_FOUND, "RouteNotFoundException", "Route doesn't exist");
+const DATA: Kind = (StatusCode::NOT_FOUND, "DataNotFoundException", "Not found");
+const CONFLICT: Kind = (StatusCode::CONFLICT, "ConflictException", "Conflict");
+const TOO_LARGE: Kind = (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException", "The body is too large");
+const MEDIA_TYPE: Kind =
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", "Unsupported media type");
+const UNAVAILABLE: Kind = (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", "Service unavailable");
+const INTERNAL: Kind = (StatusCode::INTERNAL_SERVER_ERROR, "InternalException", "Something went wrong");
+
+impl ApiError {
+    /// The table of the contract, section 1.1. Nobody else writes a status.
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Form(_) => FORM,
+            Self::NotJson => MEDIA_TYPE,
+            Self::TooLarge => TOO_LARGE,
+            Self::Unauthenticated(Denied::Unavailable) | Self::WrongPassword(Denied::Unavailable) => UNAVAILABLE,
+            Self::Unauthenticated(_) | Self::WrongPassword(_) => MISSING_PERSON,
+            Self::RouteNotFound => ROUTE,
+            Self::NotReady(_) | Self::Slow => UNAVAILABLE,
+            Self::Internal => INTERNAL,
+            Self::Refused(refusal) => match refusal {
+                Refusal::Invalid(_) => VALIDATION,
+                Refusal::FeatureOff => ROUTE,
+                Refusal::GeneratingIsForAdministrators
+                | Refusal::TokenAccessDisabled
+                | Refusal::NotAdministrator
+                | Refusal::NotPlatformAdministrator
+                | Refusal::ProtectedPerson
+                | Refusal::FieldForAdministrators { .. }
+                | Refusal::FieldFixed { .. }
+                | Refusal::OwnPasswordNeedsPassword
+                | Refusal::PasswordChangeRequired { .. }
+                | Refusal::OwnAccount => ACCESS,
+                Refusal::TokenNotFound | Refusal::PersonNotFound | Refusal::WorkspaceNotFound => DATA,
+                Refusal::EmailTaken
+                | Refusal::LastAdministrator
+                | Refusal::LastPlatformAdministrator
+                | Refusal::FirstWorkspace => CONFLICT,
+                Refusal::Busy | Refusal::Unavailable(_) => UNAVAILABLE,
+                Refusal::Bug(_) => INTERNAL,
+            },
+        }
+    }
+
+    /// A sentence that helps. Clients show it first.
+    fn details(&self) -> String {
+        match self {
+            Self::Form(what) => what.clone(),
+            Self::NotJson => "Send the body as JSON, with Content-Type: application/json.".to_owned(),
+            Self::TooLarge => "A body has at most 65536 bytes.".to_owned(),
+            Self::Unauthenticated(Denied::Unavailable) | Self::WrongPassword(Denied::Unavailable) => {
+                "The credential could not be checked at the moment. It may well be good: try again.".to_owned()
+            }
+            Self::Unauthenticated(Denied::Missing) => {
+                "Send an Authorization header: Bearer with a token value, or Basic with e-mail and password.".to_owned()
+            }
+            Self::Unauthenticated(Denied::Malformed) => {
+                "Send exactly one Authorization header with one credential in it.".to_owned()
+            }
+            // The same for unknown, deleted, expired and disabled, by token and by password: an outsider learns nothing.
+            Self::Unauthenticated(Denied::Invalid(_)) | Self::WrongPassword(_) => {
+                "The credential was not accepted. Check that it is complete; a token may have expired or been deleted."
+                    .to_owned()
+            }
+            Self::RouteNotFound => {
+                "There is nothing at this path for this method, or the workspace has it switched off. \
+                 GET /v4/open-api-spec lists what there is."
+                    .to_owned()
+            }
+            Self::Refused(refusal) => refusal.to_string(),
+            Self::NotReady(reason) => reason.to_string(),
+            Self::Slow => {
+                "The request took too long. It may have been done all the same: look before you repeat it.".to_owned()
+            }
+            Self::Internal => String::new(),
+        }
+    }
+
+    /// What is behind the answer, for the log; nothing where the answer says it all.
+    fn cause(&self) -> Option<String> {
+        match self {
+            Self::Unauthenticated(denied) | Self::WrongPassword(denied) => Some(denied.to_string()),
+            Self::Refused(Refusal::Unavailable(source) | Refusal::Bug(source)) => Some(chain(source)),
+            Self::NotReady(reason) => Some(chain(reason)),
+            Self::Slow => Some("time limit".to_owned()),
+            Self::Refused(Refusal::Busy) => Some("password queue full".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// One example of each status, for the document.
+    pub(super) fn examples() -> Vec<Self> {
+        vec![
+            Self::Refused(Refusal::Invalid(Invalid::Lifetime)),
+            Self::Unauthenticated(Denied::Missing),
+            Self::Refused(Refusal::NotAdministrator),
+            Self::Refused(Refusal::TokenNotFound),
+            Self::Refused(Refusal::EmailTaken),
+            Self::TooLarge,
+            Self::NotJson,
+            Self::Internal,
+            Self::Refused(Refusal::Busy),
+        ]
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.kind().0
+    }
+
+    pub(super) fn body(&self) -> ErrorBody {
+        let (_, name, message) = self.kind();
+        ErrorBody { exception: Exception { name, message, details: self.details() } }
+    }
+
+    /// The answer to a bug: its details are the request id and nothing else.
+    #[must_use]
+    pub fn internal(request_id: &str) -> Response {
+        let mut body = Self::Internal.body();
+        body.exception.details = request_id.to_owned();
+        (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
+    }
+
+    fn add_headers(&self, response: &mut Response) {
+        const BASIC: &str = r#"Basic realm="tokenward", charset="UTF-8""#;
+        const BEARER: &str = r#"Bearer realm="tokenward""#;
+        let headers = response.headers_mut();
+        let mut challenges: Vec<&'static str> = Vec::new();
+        match self {
+            Self::Unauthenticated(denied) => {
+                challenges.extend(challenge(denied));
+                challenges.extend((*denied == Denied::Missing).then_some(BASIC));
+            }
+            Self::WrongPassword(denied) if *denied != Denied::Unavailable => challenges.extend([BEARER, BASIC]),
+            _ => {}
+        }
+        for challenge in challenges {
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), Json(self.body())).into_response();
+        self.add_headers(&mut response);
+        if let Some(cause) = self.cause() {
+            response.extensions_mut().insert(Cause(cause));
+        }
+        response
+    }
+}
+
+/// An error and what is behind it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Every error looks like this.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct ErrorBody {
+    exception: Exception,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+struct Exception {
+    /// The kind of error; stable.
+    #[schema(examples("ValidationFailed"))]
+    name: &'static str,
+    message: &'static str,
+    /// What to do about it.
+    details: String,
+}
+
+/// A handler's result.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{guard::Cause as Because, store};
+
+    fn unavailable() -> store::Error {
+        store::Error::Unavailable(sqlx::Error::PoolTimedOut)
+    }
+
+    #[test]
+    fn the_table_is_the_contracts() {
+        let table = [
+            (ApiError::Form("x".into()), 400, "ApiValidationFailed"),
+            (Refusal::from(Invalid::Lifetime).into(), 400, "ValidationFailed"),
+            (ApiError::Unauthenticated(Denied::Missing), 401, "MissingPersonException"),
+            (ApiError::Unauthenticated(Denied::Malformed), 401, "MissingPersonException"),
+            (ApiError::Unauthenticated(Denied::Invalid(Because::Expired)), 401, "MissingPersonException"),
+            (ApiError::WrongPassword(Denied::Invalid(Because::WrongPassword)), 401, "MissingPersonException"),
+            (Refusal::GeneratingIsForAdministrators.into(), 403, "AccessControlException"),
+            (Refusal::TokenAccessDisabled.into(), 403, "AccessControlException"),
+            (Refusal::NotAdministrator.into(), 403, "AccessControlException"),
+            (Refusal::NotPlatformAdministrator.into(), 403, "AccessControlException"),
+            (Refusal::ProtectedPerson.into(), 403, "AccessControlException"),
+            (Refusal::FieldForAdministrators { field: "email" }.into(), 403, "AccessControlException"),
+            (Refusal::FieldFixed { field: "id" }.into(), 403, "AccessControlException"),
+            (Refusal::OwnPasswordNeedsPassword.into(), 403, "AccessControlException"),
+            (Refusal::PasswordChangeRequired { person_id: 1 }.into(), 403, "AccessControlException"),
+            (Refusal::OwnAccount.into(), 403, "AccessControlException"),
+            (ApiError::RouteNotFound, 404, "RouteNotFoundException"),
+            (Refusal::FeatureOff.into(), 404, "RouteNotFoundException"),
+            (Refusal::TokenNotFound.into(), 404, "DataNotFoundException"),
+            (Refusal::PersonNotFound.into(), 404, "DataNotFoundException"),
+            (Refusal::WorkspaceNotFound.into(), 404, "DataNotFoundException"),
+            (Refusal::EmailTaken.into(), 409, "ConflictException"),
+            (Refusal::LastAdministrator.into(), 409, "ConflictException"),
+            (Refusal::LastPlatformAdministrator.into(), 409, "ConflictException"),
+            (Refusal::FirstWorkspace.into(), 409, "ConflictException"),
+            (ApiError::TooLarge, 413, "PayloadTooLargeException"),
+            (ApiError::NotJson, 415, "UnsupportedMediaTypeException"),
+            (ApiError::Internal, 500, "InternalException"),
+            (Refusal::Bug(store::Error::Conflict).into(), 500, "InternalException"),
+            (ApiError::Unauthenticated(Denied::Unavailable), 503, "ServiceUnavailableException"),
+            (ApiError::WrongPassword(Denied::Unavailable), 503, "ServiceUnavailableException"),
+            (Refusal::Busy.into(), 503, "ServiceUnavailableException"),
+            (Refusal::Unavailable(unavailable()).into(), 503, "ServiceUnavailableException"),
+            (ApiError::NotReady(NotReady::Schema { database: 1, program: 2 }), 503, "ServiceUnavailableException"),
+            (ApiError::Slow, 503, "ServiceUnavailableException"),
+        ];
+        for (error, status, name) in table {
+            let body = error.body().exception;
+            assert_eq!((error.status().as_u16(), body.name), (status, name), "{error:?}");
+            assert!(!body.details.is_empty() || status == 500, "{error:?}");
+            let response = error.into_response();
+            assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), status == 401, "{name}");
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503, "{name}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_wrong_with_a_credential_the_body_is_the_same() {
+        let body = |error: ApiError| serde_json::to_string(&error.body()).unwrap();
+        let first = body(ApiError::Unauthenticated(Denied::Invalid(Because::UnknownToken)));
+        for cause in
+            [Because::Shape, Because::Expired, Because::PersonDisabled, Because::AccessDisabled, Because::FeatureOff]
+        {
+            assert_eq!(body(ApiError::Unauthenticated(Denied::Invalid(cause))), first);
+            assert_eq!(body(ApiError::WrongPassword(Denied::Invalid(cause))), first);
+        }
+    }
+}

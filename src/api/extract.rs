@@ -1,0 +1,162 @@
+//! Callers and ids as parameters of handlers: reading the signature is reading the policy.
+
+use axum::{
+    extract::{FromRef, FromRequestParts, Path},
+    http::request::Parts,
+};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::{ApiError, authenticate::MustChangePassword};
+use crate::{
+    app::App,
+    guard::{Denied, Principal},
+    service::{Refusal, Tokens},
+};
+
+/// Anybody authenticated.
+pub struct Caller(pub Principal);
+
+/// An administrator of the own workspace.
+pub struct Admin(pub Principal);
+
+/// Whoever manages the service's workspaces.
+pub struct PlatformAdmin;
+
+/// Anybody authenticated whose workspace has tokens; for the others the route does not exist.
+pub struct TokenCaller(pub Principal);
+
+/// Anybody authenticated, also those who must change their password first.
+pub struct PasswordChanger {
+    pub principal: Principal,
+    pub must_change_password: bool,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PasswordChanger {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // A route that forgot to stand behind the doors refuses everybody.
+        let principal = parts.extensions.get::<Principal>().cloned();
+        let principal = principal.ok_or(ApiError::Unauthenticated(Denied::Missing))?;
+        let span = tracing::Span::current();
+        span.record("person.id", principal.person_id);
+        if let Some(token) = &principal.token {
+            span.record("token.id", token.id.as_str());
+        }
+        Ok(Self { principal, must_change_password: parts.extensions.get::<MustChangePassword>().is_some() })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let PasswordChanger { principal, must_change_password } =
+            PasswordChanger::from_request_parts(parts, state).await?;
+        if must_change_password {
+            return Err(Refusal::PasswordChangeRequired { person_id: principal.person_id }.into());
+        }
+        Ok(Self(principal))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Caller(principal) = Caller::from_request_parts(parts, state).await?;
+        if principal.is_admin { Ok(Self(principal)) } else { Err(Refusal::NotAdministrator.into()) }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PlatformAdmin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Caller(principal) = Caller::from_request_parts(parts, state).await?;
+        if principal.is_platform_admin { Ok(Self) } else { Err(Refusal::NotPlatformAdministrator.into()) }
+    }
+}
+
+impl<S> FromRequestParts<S> for TokenCaller
+where
+    S: Send + Sync,
+    Tokens: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Caller(principal) = Caller::from_request_parts(parts, state).await?;
+        // A bearer has been checked against the switch already.
+        if principal.token.is_none() {
+            Tokens::from_ref(state).ensure_enabled(&principal).await?;
+        }
+        Ok(Self(principal))
+    }
+}
+
+/// A token's id in the path. What is no UUID names no token.
+pub struct TokenId(pub Uuid);
+
+impl FromRequestParts<App> for TokenId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
+        let text: String = segment(parts, state, Refusal::TokenNotFound).await?;
+        // Only the hyphenated form; the parser would take others, too.
+        let id = if text.len() == 36 { Uuid::try_parse(&text).ok() } else { None };
+        id.map(Self).ok_or(Refusal::TokenNotFound.into())
+    }
+}
+
+/// A person's id in the path.
+pub struct PersonId(pub i64);
+
+impl FromRequestParts<App> for PersonId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
+        Ok(Self(segment(parts, state, Refusal::PersonNotFound).await?))
+    }
+}
+
+/// A workspace's id in the path.
+pub struct WorkspaceId(pub i64);
+
+impl FromRequestParts<App> for WorkspaceId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
+        Ok(Self(segment(parts, state, Refusal::WorkspaceNotFound).await?))
+    }
+}
+
+/// The administrator's own workspace, named in the path by its id or as `current`; any other does not exist.
+pub struct OwnWorkspace {
+    pub id: i64,
+}
+
+impl FromRequestParts<App> for OwnWorkspace {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
+        let Caller(principal) = Caller::from_request_parts(parts, state).await?;
+        let text: String = segment(parts, state, Refusal::WorkspaceNotFound).await?;
+        let own = text == "current" || text.parse() == Ok(principal.workspace_id);
+        if !own {
+            return Err(Refusal::WorkspaceNotFound.into());
+        }
+        if !principal.is_admin {
+            return Err(Refusal::NotAdministrator.into());
+        }
+        Ok(Self { id: principal.workspace_id })
+    }
+}
+
+async fn segment<T: DeserializeOwned + Send>(parts: &mut Parts, state: &App, absent: Refusal) -> Result<T, ApiError> {
+    match Path::<T>::from_request_parts(parts, state).await {
+        Ok(Path(value)) => Ok(value),
+        Err(_) => Err(absent.into()),
+    }
+}

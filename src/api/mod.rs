@@ -1,0 +1,59 @@
+//! The API under `/v4`: translates between the wire and the services.
+//!
+//! Who may call a handler stands in its signature: `Caller`, `Admin`, `PlatformAdmin`, `TokenCaller`, `PasswordChanger`, all in
+//! `extract`. A route that no such parameter guards would let anybody in, and a test walks them all.
+//! What is answered instead stands in one table, in [`error`].
+
+mod auth;
+mod authenticate;
+mod body;
+mod cursor;
+pub mod error;
+mod extract;
+mod health;
+pub mod openapi;
+mod people;
+mod person_patch;
+mod query;
+mod settings;
+mod tokens;
+mod wire;
+mod workspaces;
+
+use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+use authenticate::SwitchedOff;
+pub use error::{ApiError, Cause};
+
+/// The token routes, for whose callers a switched-off feature is a route that does not exist.
+fn token_routes() -> OpenApiRouter<App> {
+    tokens::routes()
+}
+
+/// The other routes behind the doors.
+fn other_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(people::routes())
+        .merge(workspaces::routes())
+        .merge(settings::routes())
+        .merge(auth::routes())
+        .merge(openapi::routes())
+}
+
+/// The document of all routes.
+fn document() -> utoipa::openapi::OpenApi {
+    openapi::described().merge(token_routes()).merge(other_routes()).merge(health::routes()).into_openapi()
+}
+
+/// The API of a running service. Whatever is not in it is a 404.
+pub fn router(app: &App) -> Router {
+    let tokens = authenticate::guarded(token_routes(), app, SwitchedOff::IsNotThere);
+    let others = authenticate::guarded(other_routes(), app, SwitchedOff::IsRefused);
+    let (router, _) = OpenApiRouter::new().merge(tokens).merge(others).merge(health::routes()).split_for_parts();
+    router
+        .fallback(|| async { ApiError::RouteNotFound })
+        .method_not_allowed_fallback(|| async { ApiError::RouteNotFound })
+        .with_state(app.clone())
+}

@@ -1,0 +1,99 @@
+//! The OpenAPI 3.1 document of everything the service answers, made from the code.
+
+use std::sync::LazyLock;
+
+use axum::{http::header::CONTENT_TYPE, response::IntoResponse};
+use utoipa::{
+    OpenApi, Path,
+    openapi::{
+        ContentBuilder, Ref, RefOr, Response,
+        path::Operation,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{ApiError, error::ErrorBody, extract::Caller};
+use crate::app::App;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Tokenward", description = "Issues API access tokens and answers who holds one."),
+    components(schemas(ErrorBody, super::auth::CallerView)),
+    security(("bearer" = []), ("basic" = []))
+)]
+struct Document;
+
+/// An empty router that carries the head of the document.
+pub(super) fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+}
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(spec))
+}
+
+/// Adds an operation whose route was made by hand.
+pub(super) fn add_operation<P: Path>(document: &mut utoipa::openapi::OpenApi) {
+    for method in P::methods() {
+        document.paths.add_path_operation(P::path(), vec![method], P::operation());
+    }
+}
+
+static TEXT: LazyLock<String> = LazyLock::new(|| {
+    let mut document = super::document();
+    complete(&mut document);
+    #[expect(clippy::expect_used, reason = "the document is made of nothing but strings, numbers and maps")]
+    document.to_pretty_json().expect("an OpenAPI document is JSON")
+});
+
+/// The document as JSON.
+#[must_use]
+pub fn text() -> &'static str {
+    &TEXT
+}
+
+/// Adds what every operation has in common: the ways to authenticate, and the body and an example of each error.
+fn complete(document: &mut utoipa::openapi::OpenApi) {
+    let components = document.components.get_or_insert_default();
+    let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some("E-mail and password"));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token value"));
+    components.add_security_scheme("basic", SecurityScheme::Http(basic.build()));
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            describe_errors(operation);
+        }
+    }
+}
+
+fn describe_errors(operation: &mut Operation) {
+    // Anything may fail; only the process itself is always there.
+    if operation.operation_id.as_deref() != Some("getLiveness") {
+        for status in ["500", "503"] {
+            operation.responses.responses.insert(status.to_owned(), RefOr::T(Response::default()));
+        }
+    }
+    for error in ApiError::examples() {
+        let status = error.status();
+        if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status.as_str()) {
+            let body = error.body();
+            response.description = status.canonical_reason().unwrap_or_default().to_owned();
+            let content = ContentBuilder::new()
+                .schema(Some(Ref::from_schema_name("Error")))
+                .example(serde_json::to_value(&body).ok())
+                .build();
+            response.content.insert("application/json".to_owned(), content.into());
+        }
+    }
+}
+
+/// Read this document
+///
+/// Clients use it as their connection test.
+#[utoipa::path(get, path = "/v4/open-api-spec", operation_id = "getOpenApiSpec", tag = "openapi",
+    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value), (status = 401), (status = 403)))]
+async fn spec(_: Caller) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], text())
+}

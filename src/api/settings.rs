@@ -1,0 +1,201 @@
+//! `/v4/workspaces/{id}/configuration`: the settings of the administrator's own workspace.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    body::JsonBody,
+    error::ApiResult,
+    extract::OwnWorkspace,
+    query::QueryOf,
+    wire::{Object, Updated, WholeNumber},
+};
+use crate::{
+    app::App,
+    domain::{
+        Invalid,
+        setting::{Key, Value},
+    },
+    service::Workspaces,
+};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(read, change)).routes(routes!(reset)).routes(routes!(schema))
+}
+
+/// What a setting is set to: true or false, or a number of days.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum ValueView {
+    Switch(bool),
+    Days(i64),
+}
+
+impl From<Value> for ValueView {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Switch(on) => Self::Switch(on),
+            Value::Days(days) => Self::Days(days),
+        }
+    }
+}
+
+/// A setting and what it is set to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Setting)]
+struct SettingView {
+    key: &'static str,
+    /// Null: the default is in force.
+    value: Option<ValueView>,
+}
+
+/// What there is to know about a setting.
+#[derive(Debug, Serialize, ToSchema)]
+struct SettingSchema {
+    key: &'static str,
+    /// `boolean` or `integer`.
+    r#type: &'static str,
+    default: ValueView,
+    label: &'static str,
+    help: &'static str,
+    /// The least number of days; -1 beside it is unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minimum: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maximum: Option<i64>,
+    /// A number outside the bounds that means unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unlimited: Option<i64>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct KeyQuery {
+    /// Only this setting.
+    #[param(pattern = r"^feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)$")]
+    key: Option<String>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(examples(json!({"configuration": [{"key": "feature.apiAccessTokens.enabled", "value": false}]})))]
+struct PatchSettings {
+    #[schema(value_type = Vec<SetSetting>)]
+    configuration: Vec<Object<SetSetting>>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct SetSetting {
+    #[schema(pattern = r"^feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)$")]
+    key: String,
+    #[schema(value_type = ValueView)]
+    value: GivenValue,
+}
+
+/// A value as it is sent.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected true, false or a whole number")]
+enum GivenValue {
+    Switch(bool),
+    Days(WholeNumber),
+}
+
+impl SetSetting {
+    fn checked(&self) -> Result<(Key, Value), Invalid> {
+        let key = Key::parse(&self.key)?;
+        let value = match self.value {
+            GivenValue::Switch(on) => key.switch(on)?,
+            GivenValue::Days(WholeNumber(days)) => key.days(days)?,
+        };
+        Ok((key, value))
+    }
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(examples(json!({"settings": ["feature.apiAccessTokens.enabled"]})))]
+struct ResetSettings {
+    settings: Vec<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Reset {
+    /// How many of the settings had been set.
+    number_of_rows_deleted: u64,
+}
+
+/// Read the settings
+///
+/// For administrators of the workspace.
+#[utoipa::path(get, path = "/v4/workspaces/{id}/configuration", operation_id = "getWorkspaceConfiguration", tag = "workspaces",
+    params(("id" = String, Path, description = "The workspace's id, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$"), KeyQuery),
+    responses((status = 200, description = "The settings", body = Vec<SettingView>), (status = 400), (status = 401), (status = 403), (status = 404)))]
+async fn read(
+    workspace: OwnWorkspace,
+    State(workspaces): State<Workspaces>,
+    QueryOf(query): QueryOf<KeyQuery>,
+) -> ApiResult<Json<Vec<SettingView>>> {
+    let settings = workspaces.settings(workspace.id, query.key.as_deref()).await?;
+    let view =
+        |(key, value): (Key, Option<Value>)| SettingView { key: key.as_str(), value: value.map(ValueView::from) };
+    Ok(Json(settings.into_iter().map(view).collect()))
+}
+
+/// Change settings
+///
+/// For administrators of the workspace. All of them are set, or none; in force everywhere when this answers.
+#[utoipa::path(patch, path = "/v4/workspaces/{id}/configuration", operation_id = "patchWorkspaceConfiguration", tag = "workspaces",
+    params(("id" = String, Path, description = "The workspace's id, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")), request_body = PatchSettings,
+    responses((status = 200, description = "Set", body = Updated), (status = 400), (status = 401), (status = 403), (status = 404),
+        (status = 413), (status = 415)))]
+async fn change(
+    workspace: OwnWorkspace,
+    State(workspaces): State<Workspaces>,
+    JsonBody(body): JsonBody<PatchSettings>,
+) -> ApiResult<Json<Updated>> {
+    let settings = body.configuration.iter().map(|Object(setting)| setting.checked()).collect::<Result<Vec<_>, _>>()?;
+    let updated_at = workspaces.set(workspace.id, &settings).await?;
+    Ok(Json(Updated { id: workspace.id, updated_at }))
+}
+
+/// Put settings back to their defaults
+///
+/// For administrators of the workspace.
+#[utoipa::path(post, path = "/v4/workspaces/{id}/delete-configuration", operation_id = "deleteWorkspaceConfiguration", tag = "workspaces",
+    params(("id" = String, Path, description = "The workspace's id, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")), request_body = ResetSettings,
+    responses((status = 200, description = "Back to default", body = Reset), (status = 400), (status = 401), (status = 403), (status = 404),
+        (status = 413), (status = 415)))]
+async fn reset(
+    workspace: OwnWorkspace,
+    State(workspaces): State<Workspaces>,
+    JsonBody(body): JsonBody<ResetSettings>,
+) -> ApiResult<Json<Reset>> {
+    let number_of_rows_deleted = workspaces.reset(workspace.id, &body.settings).await?;
+    Ok(Json(Reset { number_of_rows_deleted }))
+}
+
+/// Read what settings there are
+///
+/// For administrators of the workspace.
+#[utoipa::path(get, path = "/v4/workspaces/{id}/configuration-schema", operation_id = "getWorkspaceConfigurationSchema", tag = "workspaces",
+    params(("id" = String, Path, description = "The workspace's id, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")),
+    responses((status = 200, description = "Type, default, label, help and bounds of each setting", body = Vec<SettingSchema>),
+        (status = 401), (status = 403), (status = 404)))]
+async fn schema(_: OwnWorkspace, State(workspaces): State<Workspaces>) -> Json<Vec<SettingSchema>> {
+    let defaults = workspaces.defaults();
+    let describe = |key: Key| {
+        let is_days = matches!(defaults.get(key), Value::Days(_));
+        SettingSchema {
+            key: key.as_str(),
+            r#type: if is_days { "integer" } else { "boolean" },
+            default: defaults.get(key).into(),
+            label: key.label(),
+            help: key.help(),
+            minimum: is_days.then_some(1),
+            maximum: is_days.then_some(Key::MAX_DAYS),
+            unlimited: is_days.then_some(-1),
+        }
+    };
+    Json(Key::ALL.map(describe).into())
+}

@@ -1,0 +1,333 @@
+//! `/v4/apiAccessTokens`: a person's tokens.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{
+        ObjectBuilder, RefOr, Schema,
+        schema::{AnyOfBuilder, Type},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    ApiError,
+    body::JsonBody,
+    cursor,
+    error::ApiResult,
+    extract::{TokenCaller, TokenId},
+    query::{QueryOf, check_limit, check_offset},
+    wire::{WholeNumber, moment, moment_or_null},
+};
+use crate::{
+    app::App,
+    domain::{
+        list::{Cursor, Page, Sort, SortKey},
+        time::Timestamp,
+        token::{Description, Lifetime, Status, Token},
+    },
+    guard::Principal,
+    service::{
+        Tokens,
+        tokens::{Listed, Reach},
+    },
+};
+
+/// Rows of an administrator's list where no limit is given.
+const ADMIN_LIMIT: i64 = 100;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(find, delete))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(examples(json!({"lifetimeSeconds": 2_592_000, "description": "nightly job"})))]
+struct CreateToken {
+    /// -1: never expires, where the workspace's maximum allows it.
+    #[schema(schema_with = lifetime)]
+    lifetime_seconds: WholeNumber,
+    /// A note for recognition.
+    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$")]
+    description: Option<String>,
+}
+
+fn lifetime() -> RefOr<Schema> {
+    let number = || ObjectBuilder::new().schema_type(Type::Integer);
+    let forever = number().minimum(Some(-1)).maximum(Some(-1));
+    let seconds = number().minimum(Some(1)).maximum(Some(Lifetime::MAX_SECONDS));
+    Schema::from(AnyOfBuilder::new().item(forever).item(seconds).build()).into()
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct CreatedToken {
+    /// The secret. It is in this answer and in no other.
+    #[schema(pattern = r"^[a-z][a-z0-9]{1,11}_[0-9A-Za-z]{49}$")]
+    token_value: String,
+    token_info: TokenInfo,
+}
+
+/// A token without its value.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct TokenInfo {
+    token_id: Uuid,
+    description: String,
+    #[schema(schema_with = moment)]
+    created_at: Timestamp,
+    /// Null: never expires.
+    #[schema(schema_with = moment_or_null)]
+    expired_at: Option<Timestamp>,
+    /// Null: not used yet.
+    #[schema(schema_with = moment_or_null)]
+    last_used: Option<Timestamp>,
+}
+
+impl From<Token> for TokenInfo {
+    fn from(token: Token) -> Self {
+        Self {
+            token_id: token.id,
+            description: token.description,
+            created_at: token.created_at,
+            expired_at: token.expires_at,
+            last_used: token.last_used_at,
+        }
+    }
+}
+
+/// A token in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct TokenView {
+    #[serde(flatten)]
+    info: TokenInfo,
+    #[schema(inline)]
+    status: StatusName,
+    /// The prefix and the first four characters of the value.
+    hint: String,
+    /// The owner; in an administrator's list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    person_id: Option<i64>,
+    /// The owner's e-mail; in an administrator's list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum StatusName {
+    Active,
+    Expired,
+}
+
+impl From<Status> for StatusName {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Active => Self::Active,
+            Status::Expired => Self::Expired,
+        }
+    }
+}
+
+impl From<StatusName> for Status {
+    fn from(name: StatusName) -> Self {
+        match name {
+            StatusName::Active => Self::Active,
+            StatusName::Expired => Self::Expired,
+        }
+    }
+}
+
+impl TokenView {
+    fn new(token: Token, status: Status) -> Self {
+        Self { status: status.into(), hint: token.hint.clone(), info: token.into(), person_id: None, email: None }
+    }
+
+    fn with_owner(listed: Listed) -> Self {
+        let person_id = Some(listed.token.person_id);
+        Self { person_id, email: Some(listed.email), ..Self::new(listed.token, listed.status) }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// How many rows at most. Without it all of one's own are listed, and 100 of `allUsers`.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<i64>,
+    /// How many rows to pass over.
+    #[param(minimum = 0)]
+    offset: Option<i64>,
+    /// What to order by; ties by `tokenId`. Without it `createdAt`.
+    #[param(inline)]
+    sort: Option<SortName>,
+    /// Whether to add `count`, the number of rows without limit, offset and cursor.
+    include_count: Option<bool>,
+    /// For administrators: the tokens of everybody in the workspace.
+    all_users: Option<bool>,
+    /// For administrators: the tokens of one person.
+    person_id: Option<i64>,
+    /// Only tokens of this status.
+    #[param(inline)]
+    status: Option<StatusName>,
+    /// The `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+enum SortName {
+    #[default]
+    #[serde(rename = "createdAt")]
+    CreatedAt,
+    #[serde(rename = "-createdAt")]
+    CreatedAtDescending,
+    #[serde(rename = "expiredAt")]
+    ExpiredAt,
+    #[serde(rename = "-expiredAt")]
+    ExpiredAtDescending,
+    #[serde(rename = "lastUsed")]
+    LastUsed,
+    #[serde(rename = "-lastUsed")]
+    LastUsedDescending,
+    #[serde(rename = "description")]
+    Description,
+    #[serde(rename = "-description")]
+    DescriptionDescending,
+    #[serde(rename = "tokenId")]
+    TokenId,
+    #[serde(rename = "-tokenId")]
+    TokenIdDescending,
+}
+
+impl From<SortName> for Sort {
+    fn from(name: SortName) -> Self {
+        let (key, descending) = match name {
+            SortName::CreatedAt => (SortKey::CreatedAt, false),
+            SortName::CreatedAtDescending => (SortKey::CreatedAt, true),
+            SortName::ExpiredAt => (SortKey::ExpiresAt, false),
+            SortName::ExpiredAtDescending => (SortKey::ExpiresAt, true),
+            SortName::LastUsed => (SortKey::LastUsedAt, false),
+            SortName::LastUsedDescending => (SortKey::LastUsedAt, true),
+            SortName::Description => (SortKey::Description, false),
+            SortName::DescriptionDescending => (SortKey::Description, true),
+            SortName::TokenId => (SortKey::TokenId, false),
+            SortName::TokenIdDescending => (SortKey::TokenId, true),
+        };
+        Self { key, descending }
+    }
+}
+
+impl ListQuery {
+    fn reach(&self, caller: &Principal) -> Reach {
+        match (self.all_users.unwrap_or(false), self.person_id) {
+            (false, None) => Reach::Own,
+            (false, Some(person_id)) if person_id == caller.person_id => Reach::Own,
+            (_, person_id) => Reach::Workspace { person_id },
+        }
+    }
+
+    fn page(&self, reach: Reach) -> Result<Page, ApiError> {
+        let sort = Sort::from(self.sort.unwrap_or_default());
+        let limit = check_limit(self.limit)?;
+        Ok(Page {
+            sort,
+            limit: match reach {
+                Reach::Own => limit,
+                Reach::Workspace { .. } => Some(limit.unwrap_or(ADMIN_LIMIT)),
+            },
+            offset: check_offset(self.offset)?,
+            after: self.cursor.as_deref().map(|text| cursor::read(text, sort.key)).transpose()?,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct TokenList {
+    data: Vec<TokenView>,
+    /// How many there are in all; with `includeCount`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<i64>,
+    /// Where the next page begins, if there may be one; in an administrator's list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// Make a token
+///
+/// The caller will own it. Its value is in this answer and in no other.
+#[utoipa::path(post, path = "/v4/apiAccessTokens", operation_id = "createApiAccessToken", tag = "apiAccessTokens",
+    request_body = CreateToken,
+    responses((status = 201, description = "The token, with its value", body = CreatedToken),
+        (status = 400), (status = 401), (status = 403), (status = 404), (status = 413), (status = 415)))]
+async fn create(
+    TokenCaller(caller): TokenCaller,
+    State(tokens): State<Tokens>,
+    JsonBody(body): JsonBody<CreateToken>,
+) -> ApiResult<(StatusCode, Json<CreatedToken>)> {
+    let lifetime = Lifetime::from_seconds(body.lifetime_seconds.0)?;
+    let description = Description::parse(body.description.unwrap_or_default())?;
+    let (value, token) = tokens.issue(&caller, lifetime, description).await?;
+    let created = CreatedToken { token_value: value.expose().to_owned(), token_info: token.into() };
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// List tokens
+///
+/// The caller's own, expired ones included, oldest first; for administrators with `allUsers` the workspace's.
+#[utoipa::path(get, path = "/v4/apiAccessTokens", operation_id = "listApiAccessTokens", tag = "apiAccessTokens",
+    params(ListQuery),
+    responses((status = 200, description = "The tokens", body = TokenList),
+        (status = 400), (status = 401), (status = 403), (status = 404)))]
+async fn list(
+    TokenCaller(caller): TokenCaller,
+    State(tokens): State<Tokens>,
+    QueryOf(query): QueryOf<ListQuery>,
+) -> ApiResult<Json<TokenList>> {
+    let reach = query.reach(&caller);
+    let page = query.page(reach)?;
+    let count = query.include_count.unwrap_or(false);
+    let list = tokens.list(&caller, reach, query.status.map(Status::from), &page, count).await?;
+    let is_full = i64::try_from(list.tokens.len()).ok() == page.limit;
+    let last = list.tokens.last().filter(|_| is_full && matches!(reach, Reach::Workspace { .. }));
+    let next_cursor = last.map(|last| cursor::write(&Cursor::of(&last.token, page.sort.key), page.sort.key));
+    let view = |listed: Listed| match reach {
+        Reach::Own => TokenView::new(listed.token, listed.status),
+        Reach::Workspace { .. } => TokenView::with_owner(listed),
+    };
+    Ok(Json(TokenList { data: list.tokens.into_iter().map(view).collect(), count: list.count, next_cursor }))
+}
+
+/// Read a token
+///
+/// One's own, or for administrators one of the workspace. The value is not in it.
+#[utoipa::path(get, path = "/v4/apiAccessTokens/{tokenId}", operation_id = "getApiAccessToken", tag = "apiAccessTokens",
+    params(("tokenId" = Uuid, Path, description = "The token's id")),
+    responses((status = 200, description = "The token", body = TokenView), (status = 401), (status = 403), (status = 404)))]
+async fn find(
+    TokenCaller(caller): TokenCaller,
+    TokenId(id): TokenId,
+    State(tokens): State<Tokens>,
+) -> ApiResult<Json<TokenView>> {
+    let (token, status) = tokens.find(&caller, id).await?;
+    Ok(Json(TokenView::new(token, status)))
+}
+
+/// Delete a token
+///
+/// One's own, or for administrators one of the workspace. After the 204 no check accepts it.
+#[utoipa::path(delete, path = "/v4/apiAccessTokens/{tokenId}", operation_id = "deleteApiAccessToken", tag = "apiAccessTokens",
+    params(("tokenId" = Uuid, Path, description = "The token's id")),
+    responses((status = 204, description = "Deleted"), (status = 401), (status = 403), (status = 404)))]
+async fn delete(
+    TokenCaller(caller): TokenCaller,
+    TokenId(id): TokenId,
+    State(tokens): State<Tokens>,
+) -> ApiResult<StatusCode> {
+    tokens.delete(&caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,64 @@
+//! What handlers see: the services, and nothing else.
+
+use axum::extract::FromRef;
+
+use crate::{
+    config::Config,
+    domain::time::Clock,
+    service::{People, SignIn, Tokens, Workspaces, health::Health, password::Hasher},
+    store::Store,
+    value::Random,
+};
+
+/// The services of one running Tokenward. Cheap to clone.
+#[derive(Clone, FromRef)]
+pub struct App {
+    tokens: Tokens,
+    people: People,
+    workspaces: Workspaces,
+    sign_in: SignIn,
+    health: Health,
+}
+
+impl App {
+    /// Builds the services over a store.
+    ///
+    /// # Errors
+    /// Configuration that the services refuse.
+    pub fn new(store: Store, clock: Clock, random: Random, config: &Config) -> anyhow::Result<Self> {
+        let defaults = config.default_settings();
+        let hasher = Hasher::new(config.password_cost(), random.clone())?;
+        let people = People::new(store.clone(), clock.clone(), hasher.clone(), config.password_policy());
+        Ok(Self {
+            tokens: Tokens::new(store.clone(), clock.clone(), random, config.token_format()?, defaults),
+            workspaces: Workspaces::new(store.clone(), clock.clone(), people.clone(), defaults),
+            people,
+            sign_in: SignIn::new(store.clone(), clock, hasher),
+            health: Health::new(store),
+        })
+    }
+
+    /// The tokens.
+    #[must_use]
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// The people.
+    #[must_use]
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// The workspaces.
+    #[must_use]
+    pub fn workspaces(&self) -> &Workspaces {
+        &self.workspaces
+    }
+
+    /// The door that takes passwords.
+    #[must_use]
+    pub fn sign_in(&self) -> &SignIn {
+        &self.sign_in
+    }
+}

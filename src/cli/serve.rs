@@ -1,0 +1,94 @@
+//! `tokenward serve`: the service itself.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use zeroize::Zeroizing;
+
+use super::Source;
+use crate::{
+    app::App,
+    config::FIRST_START_VARIABLES,
+    domain::time::Clock,
+    server::{self, Server},
+    service::set_up::{FirstAdministrator, SetUp, set_up},
+    telemetry,
+    value::Random,
+};
+
+/// What `serve` takes.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    source: Source,
+    /// Address and port to listen on; port 0 picks a free one
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let config = self.source.load(self.listen)?;
+        telemetry::start(config.log.format)?;
+        let store = server::open_store(&config).await?;
+        let (clock, random) = (Clock::system(), Random::system());
+        let app = App::new(store.clone(), clock.clone(), random.clone(), &config)?;
+        let made = set_up(&store, app.people(), &clock, &random, first_administrator()).await?;
+        let engine = store.engine();
+        let server = Server::bind(app, store, config).await?;
+        let address = server.address()?;
+        if let Some(made) = made {
+            introduce(&made, address);
+        }
+        let alone = if engine == "SQLite" { "; SQLite serves one process, PostgreSQL any number" } else { "" };
+        tracing::info!("storing in {engine}{alone}");
+        let stop = stop_signal()?;
+        // The port has been taken already: whoever connects now is answered as soon as the server runs.
+        eprintln!("listening on http://{address}");
+        server.run(stop).await;
+        Ok(())
+    }
+}
+
+fn first_administrator() -> FirstAdministrator {
+    let [email, password] = FIRST_START_VARIABLES.map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));
+    FirstAdministrator {
+        email: email.unwrap_or_else(|| "admin@localhost".to_owned()),
+        password: password.map(Zeroizing::new),
+    }
+}
+
+/// Tells whoever started the service how to get in. This is not a log line: it may hold a password, and is shown once.
+fn introduce(made: &SetUp, address: SocketAddr) {
+    let email = &made.email;
+    let credentials = match &made.password {
+        Some(password) => {
+            eprintln!(
+                "\nFirst start. The administrator, shown only now:\n\n  e-mail    {email}\n  password  {}\n",
+                password.as_str()
+            );
+            format!("{email}:{}", password.as_str())
+        }
+        None => {
+            eprintln!("\nFirst start. The administrator is {email}, with the password that was given.\n");
+            email.clone()
+        }
+    };
+    eprintln!(
+        "The first token:\n\n  curl -u '{credentials}' -H 'Content-Type: application/json' \
+         -d '{{\"lifetimeSeconds\": 2592000}}' http://{address}/v4/apiAccessTokens\n"
+    );
+}
+
+/// Completes at SIGTERM or SIGINT.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

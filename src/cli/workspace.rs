@@ -1,0 +1,79 @@
+//! `tokenward workspace`: workspaces, straight in the store.
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+
+use super::{Source, prompt};
+use crate::service::people::Add;
+
+/// What can be done with workspaces.
+#[derive(Debug, Subcommand)]
+pub(super) enum Workspace {
+    /// Make a workspace together with its first administrator
+    Add(AddWorkspace),
+    /// List the workspaces
+    List(Source),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddWorkspace {
+    /// Name of the workspace
+    name: String,
+    /// E-mail address of the first administrator
+    #[arg(long)]
+    admin_email: String,
+    /// Name of the first administrator
+    #[arg(long, default_value = "")]
+    admin_name: String,
+    /// Read the administrator's password from standard input
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    source: Source,
+}
+
+impl Workspace {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Add(add) => add.run().await,
+            Self::List(source) => list(source).await,
+        }
+    }
+}
+
+impl AddWorkspace {
+    async fn run(self) -> anyhow::Result<()> {
+        let (store, app) = self.source.open().await?;
+        let password = prompt::new_password(self.password_stdin)?;
+        let add = Add {
+            email: &self.admin_email,
+            name: &self.admin_name,
+            password: &password,
+            is_admin: true,
+            is_platform_admin: false,
+        };
+        let (workspace, admin) = app.workspaces().create(&self.name, add).await.context("no workspace was made")?;
+        println!("{}\t{}\t{}", workspace.id, workspace.name, admin.email);
+        store.close().await;
+        Ok(())
+    }
+}
+
+async fn list(source: Source) -> anyhow::Result<()> {
+    const AT_ONCE: i64 = 1_000;
+    let (store, app) = source.open().await?;
+    println!("id\tname\tcreated");
+    let mut offset = 0;
+    loop {
+        let (workspaces, _) = app.workspaces().list(AT_ONCE, offset).await?;
+        for workspace in &workspaces {
+            println!("{}\t{}\t{}", workspace.id, workspace.name, workspace.created_at);
+        }
+        if workspaces.is_empty() {
+            break;
+        }
+        offset += AT_ONCE;
+    }
+    store.close().await;
+    Ok(())
+}

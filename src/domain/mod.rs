@@ -1,0 +1,16 @@
+//! What the words mean: tokens, people, workspaces, settings, passwords, time. Rules without input or output.
+//!
+//! A value of these types has been checked: an [`Email`](person::Email) is one, a [`Lifetime`](token::Lifetime) is in
+//! range. What a rule refuses it says as [`Invalid`], a sentence that tells the caller what to do.
+
+pub mod invalid;
+pub mod list;
+pub mod password;
+pub mod person;
+pub mod setting;
+mod text;
+pub mod time;
+pub mod token;
+pub mod workspace;
+
+pub use invalid::Invalid;

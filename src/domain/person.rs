@@ -1,0 +1,191 @@
+//! People: who may sign in, and what they may do with tokens.
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::{Invalid, text, time::Timestamp};
+
+/// Somebody with an account in one workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    pub id: i64,
+    pub workspace_id: i64,
+    pub email: String,
+    pub name: String,
+    pub is_admin: bool,
+    /// Manages the service's workspaces; only in workspace 1, and only while also `is_admin`.
+    pub is_platform_admin: bool,
+    pub is_disabled: bool,
+    pub token_access: TokenAccess,
+    pub force_password_change: bool,
+    pub last_login_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// Whether a person may generate and use tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenAccess {
+    /// Generating follows the workspace's `allowUsers`; using is allowed.
+    #[default]
+    Default,
+    /// May generate although `allowUsers` is off.
+    Enabled,
+    /// May neither generate nor use.
+    Disabled,
+}
+
+impl TokenAccess {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// Reads `default`, `enabled` or `disabled`.
+    ///
+    /// # Errors
+    /// [`Invalid::TokenAccess`] for any other word.
+    pub fn parse(word: &str) -> Result<Self, Invalid> {
+        match word {
+            "default" => Ok(Self::Default),
+            "enabled" => Ok(Self::Enabled),
+            "disabled" => Ok(Self::Disabled),
+            _ => Err(Invalid::TokenAccess),
+        }
+    }
+}
+
+/// An e-mail address, trimmed and in NFC, at most 254 bytes (RFC 5321, section 4.5.3.1.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email(String);
+
+impl Email {
+    /// The longest address, in bytes of UTF-8.
+    pub const MAX_BYTES: usize = 254;
+
+    /// Takes an address: one `@` with something on both sides, no spaces, no control characters, and no colon, because
+    /// Basic authentication (RFC 7617, section 2) ends the name there.
+    ///
+    /// # Errors
+    /// [`Invalid::Email`], [`Invalid::TooLong`] or [`Invalid::Control`].
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let text: String = text.trim().nfc().collect();
+        if text.len() > Self::MAX_BYTES {
+            return Err(Invalid::TooLong { field: "email", max: Self::MAX_BYTES });
+        }
+        text::one_line("email", &text, Self::MAX_BYTES)?;
+        let parts: Vec<&str> = text.split('@').collect();
+        let shaped = matches!(parts[..], [local, domain] if !local.is_empty() && !domain.is_empty());
+        if !shaped || text.chars().any(|c| c.is_whitespace() || ":,;<>\"()[]\\".contains(c)) {
+            return Err(Invalid::Email);
+        }
+        Ok(Self(text))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What two spellings of one address have in common: the form that is unique and looked up by.
+    #[must_use]
+    pub fn key(&self) -> EmailKey {
+        EmailKey::of(&self.0)
+    }
+}
+
+/// The canonical form of an e-mail: trimmed, NFC, lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EmailKey(String);
+
+impl EmailKey {
+    /// The key of whatever somebody typed, valid or not; a text that is no address matches nobody.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        // Lower case can leave NFC (İ becomes i and a combining dot), so it is normalised again.
+        let lower: String = text.trim().nfc().map(without_nul).flat_map(char::to_lowercase).collect();
+        Self(lower.nfc().collect())
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Postgres takes no U+0000 in any text. No address has a space inside, so this one goes on matching nobody.
+fn without_nul(c: char) -> char {
+    if c == '\0' { ' ' } else { c }
+}
+
+/// A person's name: one line, at most 255 characters, may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PersonName(String);
+
+impl PersonName {
+    /// The most characters a name has.
+    pub const MAX_CHARS: usize = 255;
+
+    /// Takes a name, trimmed and in NFC.
+    ///
+    /// # Errors
+    /// [`Invalid::TooLong`] or [`Invalid::Control`].
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let text: String = text.trim().nfc().collect();
+        text::one_line("name", &text, Self::MAX_CHARS)?;
+        Ok(Self(text))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_account_has_one_key_however_it_is_spelled() {
+        for (a, b) in [
+            ("Ada@Example.COM", " ada@example.com "),
+            ("jos\u{e9}@example.com", "JOSE\u{301}@example.com"),
+            ("\u{130}@x.y", "i\u{307}@x.y"),
+        ] {
+            assert_eq!(EmailKey::of(a), EmailKey::of(b), "{a} {b}");
+        }
+        assert_ne!(EmailKey::of("a@x.y"), EmailKey::of("b@x.y"));
+    }
+
+    #[test]
+    fn the_key_of_a_key_is_itself() {
+        for text in ["\u{130}@\u{1e9e}.\u{3a3}", "a\u{323}\u{307}@b", "\u{212b}@\u{fb01}", "ǅ@x"] {
+            let once = EmailKey::of(text);
+            assert_eq!(EmailKey::of(once.as_str()), once, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_could_not_sign_in_are_refused() {
+        for wrong in ["", "ada", "@", "a@", "@b", "a@b@c", "a b@c", "a:b@c", "a@b,c", "a\0@b", "a\n@b"] {
+            assert!(Email::parse(wrong).is_err(), "{wrong:?}");
+        }
+        for right in ["admin@localhost", "o'hara+x@example.com", "josé@exämple.com"] {
+            assert_eq!(Email::parse(right).unwrap().as_str(), right);
+        }
+        assert!(Email::parse(&format!("{}@b", "a".repeat(253))).is_err());
+    }
+
+    #[test]
+    fn names_are_one_line() {
+        assert_eq!(PersonName::parse("  Ada ").unwrap().as_str(), "Ada");
+        assert!(PersonName::parse("a\tb").is_err());
+        assert!(PersonName::parse("\u{202e}adA").is_err());
+        assert!(PersonName::parse(&"é".repeat(255)).is_ok());
+        assert!(PersonName::parse(&"é".repeat(256)).is_err());
+    }
+}

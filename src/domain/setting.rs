@@ -1,0 +1,199 @@
+//! The settings of a workspace: the three keys, what they take, and what is in force.
+
+use super::Invalid;
+
+/// A setting's key. The spellings are the original's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    Enabled,
+    AllowUsers,
+    MaxLifetimeDays,
+}
+
+/// What a setting is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    Switch(bool),
+    Days(i64),
+}
+
+/// `maxLifetimeDays` of this value is no maximum.
+const UNLIMITED: i64 = -1;
+
+impl Key {
+    pub const ALL: [Self; 3] = [Self::Enabled, Self::AllowUsers, Self::MaxLifetimeDays];
+    /// The greatest `maxLifetimeDays`.
+    pub const MAX_DAYS: i64 = 36_500;
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "feature.apiAccessTokens.enabled",
+            Self::AllowUsers => "feature.apiAccessTokens.allowUsers",
+            Self::MaxLifetimeDays => "feature.apiAccessTokens.maxLifetimeDays",
+        }
+    }
+
+    /// Finds a key by its exact spelling.
+    ///
+    /// # Errors
+    /// [`Invalid::UnknownSetting`], which lists the keys there are.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let found = Self::ALL.into_iter().find(|key| key.as_str() == text);
+        found.ok_or_else(|| Invalid::UnknownSetting { key: text.chars().take(100).collect() })
+    }
+
+    /// All keys, for a sentence.
+    #[must_use]
+    pub fn names() -> String {
+        Self::ALL.map(Self::as_str).join(", ")
+    }
+
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Enabled => "API Access Token",
+            Self::AllowUsers => "Allow users to generate access tokens",
+            Self::MaxLifetimeDays => "Maximum lifetime for user generated access tokens (days)",
+        }
+    }
+
+    #[must_use]
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::Enabled => {
+                "Off: nobody can make, list or delete tokens, and every token of the workspace stops working at once. \
+                 Nothing is deleted: on again revives the tokens that have not expired."
+            }
+            Self::AllowUsers => {
+                "Off: only administrators, and people enabled individually, may generate tokens. Tokens that exist go on working."
+            }
+            Self::MaxLifetimeDays => {
+                "Bounds every new token, administrators' too; -1 is unlimited. Tokens that exist are left alone."
+            }
+        }
+    }
+
+    const fn expected(self) -> &'static str {
+        match self {
+            Self::Enabled | Self::AllowUsers => "true or false",
+            Self::MaxLifetimeDays => "-1 (unlimited) or a whole number of days from 1 to 36500",
+        }
+    }
+
+    /// Checks a boolean for this key.
+    ///
+    /// # Errors
+    /// [`Invalid::SettingValue`] where the key takes days.
+    pub fn switch(self, on: bool) -> Result<Value, Invalid> {
+        match self {
+            Self::Enabled | Self::AllowUsers => Ok(Value::Switch(on)),
+            Self::MaxLifetimeDays => Err(self.refused()),
+        }
+    }
+
+    /// Checks a number for this key.
+    ///
+    /// # Errors
+    /// [`Invalid::SettingValue`] where the key is a switch, or the days out of range.
+    pub fn days(self, days: i64) -> Result<Value, Invalid> {
+        let in_range = days == UNLIMITED || (1..=Self::MAX_DAYS).contains(&days);
+        if self == Self::MaxLifetimeDays && in_range { Ok(Value::Days(days)) } else { Err(self.refused()) }
+    }
+
+    /// The refusal of a value that is neither a boolean nor a whole number.
+    #[must_use]
+    pub const fn refused(self) -> Invalid {
+        Invalid::SettingValue { key: self.as_str(), expected: self.expected() }
+    }
+
+    /// Reads a value as [`Value::to_text`] writes it.
+    #[must_use]
+    pub fn parse_value(self, text: &str) -> Option<Value> {
+        match self {
+            Self::Enabled | Self::AllowUsers => self.switch(text.parse().ok()?).ok(),
+            Self::MaxLifetimeDays => self.days(text.parse().ok()?).ok(),
+        }
+    }
+}
+
+impl Value {
+    /// The form that is stored: `true`, `false` or a decimal number.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        match self {
+            Self::Switch(on) => on.to_string(),
+            Self::Days(days) => days.to_string(),
+        }
+    }
+}
+
+/// The settings in force in a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub enabled: bool,
+    pub allow_users: bool,
+    /// None: unlimited.
+    pub max_lifetime_days: Option<i64>,
+}
+
+impl Settings {
+    /// What holds where a workspace has set nothing, but for `enabled`, which the operator decides.
+    #[must_use]
+    pub const fn defaults(enabled: bool) -> Self {
+        Self { enabled, allow_users: false, max_lifetime_days: None }
+    }
+
+    /// These settings with one of them set.
+    #[must_use]
+    pub const fn with(mut self, key: Key, value: Value) -> Self {
+        match (key, value) {
+            (Key::Enabled, Value::Switch(on)) => self.enabled = on,
+            (Key::AllowUsers, Value::Switch(on)) => self.allow_users = on,
+            (Key::MaxLifetimeDays, Value::Days(days)) => {
+                self.max_lifetime_days = if days == UNLIMITED { None } else { Some(days) };
+            }
+            // Unreachable by the constructors of `Value`, and harmless.
+            (Key::Enabled | Key::AllowUsers, Value::Days(_)) | (Key::MaxLifetimeDays, Value::Switch(_)) => {}
+        }
+        self
+    }
+
+    /// The value of one setting.
+    #[must_use]
+    pub fn get(&self, key: Key) -> Value {
+        match key {
+            Key::Enabled => Value::Switch(self.enabled),
+            Key::AllowUsers => Value::Switch(self.allow_users),
+            Key::MaxLifetimeDays => Value::Days(self.max_lifetime_days.unwrap_or(UNLIMITED)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_checked_against_their_key() {
+        assert_eq!(Key::Enabled.switch(false), Ok(Value::Switch(false)));
+        assert!(Key::Enabled.days(1).is_err() && Key::MaxLifetimeDays.switch(true).is_err());
+        for (days, fine) in [(-1, true), (1, true), (36_500, true), (0, false), (-2, false), (36_501, false)] {
+            assert_eq!(Key::MaxLifetimeDays.days(days).is_ok(), fine, "{days}");
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back() {
+        for (key, value) in [
+            (Key::Enabled, Value::Switch(false)),
+            (Key::AllowUsers, Value::Switch(true)),
+            (Key::MaxLifetimeDays, Value::Days(365)),
+        ] {
+            assert_eq!(key.parse_value(&value.to_text()), Some(value));
+            assert_eq!(Settings::defaults(true).with(key, value).get(key), value);
+            assert_eq!(Key::parse(key.as_str()), Ok(key));
+        }
+        assert_eq!(Key::Enabled.parse_value("yes"), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! Moments in UTC to the millisecond, and the clock that tells them.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// A moment in UTC, exact to the millisecond: what is shown is what is stored and compared.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// This moment plus whole seconds. Lifetimes end at 100 years, so the sum stays in range.
+    #[must_use]
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1_000)))
+    }
+}
+
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(moment: DateTime<Utc>) -> Self {
+        Self(moment.timestamp_millis())
+    }
+}
+
+impl From<Timestamp> for DateTime<Utc> {
+    fn from(moment: Timestamp) -> Self {
+        DateTime::from_timestamp_millis(moment.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(moment: Timestamp) -> Self {
+        let since = Duration::from_millis(moment.0.unsigned_abs());
+        if moment.0 < 0 { SystemTime::UNIX_EPOCH - since } else { SystemTime::UNIX_EPOCH + since }
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(moment: SystemTime) -> Self {
+        Self::from(DateTime::<Utc>::from(moment))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// ISO 8601 with exactly three decimals and `Z`: `2019-01-16T00:05:01.743Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&DateTime::<Utc>::from(*self).to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Tells the time. Nothing else in the house does.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The machine's clock, except that it never goes back while the process lives: a clock that is set back must not
+    /// revive an expired token.
+    #[must_use]
+    pub fn system() -> Self {
+        let latest = AtomicI64::new(i64::MIN);
+        Self::from_fn(move || {
+            #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine's clock")]
+            let now = Timestamp::from(Utc::now()).0;
+            Timestamp(latest.fetch_max(now, Ordering::Relaxed).max(now))
+        })
+    }
+
+    /// A clock of the caller's own, for tests.
+    #[must_use]
+    pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// This moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_with_three_decimals_and_z() {
+        assert_eq!(Timestamp::from_millis(1_547_597_101_743).to_string(), "2019-01-16T00:05:01.743Z");
+        assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_hundred_years_from_now_is_still_written_with_four_digits() {
+        let end = Timestamp::from_millis(1_795_000_000_000).plus_seconds(3_153_600_000);
+        assert_eq!(end.to_string(), "2126-10-25T11:06:40.000Z");
+    }
+
+    #[test]
+    fn conversion_to_the_standard_clock_keeps_the_millisecond() {
+        let moment = Timestamp::from_millis(1_547_597_101_743);
+        let back = SystemTime::from(moment).duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(back.as_millis(), 1_547_597_101_743);
+        assert_eq!(Timestamp::from(DateTime::from(moment)), moment);
+    }
+}

@@ -1,0 +1,271 @@
+//! Tokens: what one is, who may make one, when one is good.
+
+use uuid::Uuid;
+
+use super::{Invalid, person::TokenAccess, setting::Settings, text, time::Timestamp};
+
+/// A token as it is kept: everything but its value, which is gone once it was shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub id: Uuid,
+    pub workspace_id: i64,
+    pub person_id: i64,
+    /// The prefix and the first four random characters, for recognition.
+    pub hint: String,
+    pub description: String,
+    pub created_at: Timestamp,
+    /// None: never expires.
+    pub expires_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl Token {
+    /// Whether the token is still within its lifetime. At equality it is expired.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> Status {
+        if is_expired(self.expires_at, now) { Status::Expired } else { Status::Active }
+    }
+}
+
+fn is_expired(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+    expires_at.is_some_and(|end| now >= end)
+}
+
+/// Where a token stands in its lifetime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Active,
+    Expired,
+}
+
+/// How long a token is to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    Forever,
+    /// 1 to [`Lifetime::MAX_SECONDS`].
+    Seconds(i64),
+}
+
+impl Lifetime {
+    /// A hundred years of 365 days.
+    pub const MAX_SECONDS: i64 = 3_153_600_000;
+
+    /// Reads `lifetimeSeconds`: `-1` is forever.
+    ///
+    /// # Errors
+    /// [`Invalid::Lifetime`] for anything but -1 and 1 to [`Lifetime::MAX_SECONDS`].
+    pub fn from_seconds(seconds: i64) -> Result<Self, Invalid> {
+        match seconds {
+            -1 => Ok(Self::Forever),
+            1..=Self::MAX_SECONDS => Ok(Self::Seconds(seconds)),
+            _ => Err(Invalid::Lifetime),
+        }
+    }
+
+    /// When a token made now with this lifetime expires.
+    #[must_use]
+    pub fn end(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Forever => None,
+            Self::Seconds(seconds) => Some(now.plus_seconds(seconds)),
+        }
+    }
+
+    fn within(self, max_days: Option<i64>) -> Result<(), Invalid> {
+        let Some(max_days) = max_days else { return Ok(()) };
+        match self {
+            Self::Seconds(seconds) if seconds <= max_days * 86_400 => Ok(()),
+            _ => Err(Invalid::LifetimeTooLong { max_days }),
+        }
+    }
+}
+
+/// What the owner noted about a token: at most 255 characters in one line, kept as sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description(String);
+
+impl Description {
+    /// The most characters (Unicode scalar values) a description has.
+    pub const MAX_CHARS: usize = 255;
+
+    /// Takes a description.
+    ///
+    /// # Errors
+    /// [`Invalid::TooLong`] or [`Invalid::Control`].
+    pub fn parse(text: String) -> Result<Self, Invalid> {
+        text::one_line("description", &text, Self::MAX_CHARS)?;
+        Ok(Self(text))
+    }
+
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// What decides whether a person may make a token, read in the same transaction that makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Grounds {
+    pub is_admin: bool,
+    pub is_disabled: bool,
+    pub token_access: TokenAccess,
+    pub settings: Settings,
+}
+
+/// Why a token is not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotIssued {
+    FeatureOff,
+    /// The person was disabled or removed while the request was under way.
+    PersonGone,
+    /// The person's `tokenAccess` is `disabled`.
+    AccessDisabled,
+    /// The workspace lets only administrators generate.
+    AdministratorsOnly,
+    Lifetime(Invalid),
+}
+
+impl Grounds {
+    /// Whether a token of this lifetime may be made.
+    ///
+    /// # Errors
+    /// The first rule that forbids it.
+    pub fn permit(&self, lifetime: Lifetime) -> Result<(), NotIssued> {
+        if self.is_disabled {
+            return Err(NotIssued::PersonGone);
+        }
+        if !self.settings.enabled {
+            return Err(NotIssued::FeatureOff);
+        }
+        match self.token_access {
+            TokenAccess::Disabled => return Err(NotIssued::AccessDisabled),
+            TokenAccess::Default if !(self.is_admin || self.settings.allow_users) => {
+                return Err(NotIssued::AdministratorsOnly);
+            }
+            TokenAccess::Default | TokenAccess::Enabled => {}
+        }
+        lifetime.within(self.settings.max_lifetime_days).map_err(NotIssued::Lifetime)
+    }
+}
+
+/// What decides whether a presented token opens anything: the facts of one look-up.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    pub expires_at: Option<Timestamp>,
+    pub is_disabled: bool,
+    pub token_access: TokenAccess,
+    pub feature_enabled: bool,
+}
+
+/// Why a token that exists opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    Expired,
+    PersonDisabled,
+    AccessDisabled,
+    /// Last in the order: said only of a token that is good but for the workspace's switch.
+    FeatureOff,
+}
+
+impl Standing {
+    /// Whether the token is good at this moment.
+    ///
+    /// # Errors
+    /// The first rule that refuses it.
+    pub fn check(&self, now: Timestamp) -> Result<(), Refused> {
+        if is_expired(self.expires_at, now) {
+            return Err(Refused::Expired);
+        }
+        if self.is_disabled {
+            return Err(Refused::PersonDisabled);
+        }
+        if self.token_access == TokenAccess::Disabled {
+            return Err(Refused::AccessDisabled);
+        }
+        if !self.feature_enabled {
+            return Err(Refused::FeatureOff);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn grounds(is_admin: bool, token_access: TokenAccess, allow_users: bool) -> Grounds {
+        let settings = Settings { enabled: true, allow_users, max_lifetime_days: None };
+        Grounds { is_admin, is_disabled: false, token_access, settings }
+    }
+
+    #[test]
+    fn lifetimes_are_minus_one_or_one_second_to_a_hundred_years() {
+        for wrong in [0, -2, i64::MIN, i64::MAX, Lifetime::MAX_SECONDS + 1] {
+            assert_eq!(Lifetime::from_seconds(wrong), Err(Invalid::Lifetime), "{wrong}");
+        }
+        assert_eq!(Lifetime::from_seconds(-1), Ok(Lifetime::Forever));
+        for right in [1, Lifetime::MAX_SECONDS] {
+            assert_eq!(Lifetime::from_seconds(right), Ok(Lifetime::Seconds(right)));
+        }
+    }
+
+    #[test]
+    fn a_maximum_bounds_every_lifetime_and_forbids_forever() {
+        let mut grounds = grounds(true, TokenAccess::Default, false);
+        grounds.settings.max_lifetime_days = Some(2);
+        assert_eq!(grounds.permit(Lifetime::Seconds(172_800)), Ok(()));
+        let too_long = Err(NotIssued::Lifetime(Invalid::LifetimeTooLong { max_days: 2 }));
+        assert_eq!(grounds.permit(Lifetime::Seconds(172_801)), too_long);
+        assert_eq!(grounds.permit(Lifetime::Forever), too_long);
+    }
+
+    #[test]
+    fn who_may_generate() {
+        use NotIssued::{AccessDisabled, AdministratorsOnly};
+        use TokenAccess::{Default, Disabled, Enabled};
+        // is_admin, token_access, allow_users
+        let table = [
+            ((true, Default, false), Ok(())),
+            ((true, Disabled, true), Err(AccessDisabled)),
+            ((false, Default, false), Err(AdministratorsOnly)),
+            ((false, Default, true), Ok(())),
+            ((false, Enabled, false), Ok(())),
+            ((false, Disabled, true), Err(AccessDisabled)),
+        ];
+        for ((is_admin, access, allow), expected) in table {
+            assert_eq!(
+                grounds(is_admin, access, allow).permit(Lifetime::Forever),
+                expected,
+                "{is_admin} {access:?} {allow}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_is_good_until_just_before_it_expires() {
+        let good = Standing {
+            expires_at: Some(NOW),
+            is_disabled: false,
+            token_access: TokenAccess::Default,
+            feature_enabled: true,
+        };
+        assert_eq!(good.check(Timestamp::from_millis(999_999)), Ok(()));
+        assert_eq!(good.check(NOW), Err(Refused::Expired));
+        assert_eq!(Standing { expires_at: None, ..good }.check(NOW), Ok(()));
+    }
+
+    #[test]
+    fn the_switch_is_named_only_where_nothing_else_is_wrong() {
+        let off = Standing {
+            expires_at: None,
+            is_disabled: false,
+            token_access: TokenAccess::Default,
+            feature_enabled: false,
+        };
+        assert_eq!(off.check(NOW), Err(Refused::FeatureOff));
+        assert_eq!(Standing { is_disabled: true, ..off }.check(NOW), Err(Refused::PersonDisabled));
+        assert_eq!(Standing { token_access: TokenAccess::Disabled, ..off }.check(NOW), Err(Refused::AccessDisabled));
+    }
+}

@@ -1,0 +1,59 @@
+//! Tokenward issues API access tokens and answers who holds one.
+//!
+//! # The path of a request
+//!
+//! ```text
+//! listener      server::connections   accepts, limits how slowly a header may come
+//!  -> layers    server::path          case and one trailing slash do not matter
+//!               server::layers        request id, log line, panic to 500, time limit, body limit, writes run to their end
+//!  -> router    api::router           one route per path; whatever is not there is a 404
+//!  -> doors     api::authenticate     a bearer through guard, e-mail and password through service::sign_in
+//!  -> signature api::extract          Caller | Admin | PlatformAdmin | TokenCaller: who may call
+//!  -> handler   api::tokens ...       wire type to domain type, one call, and back
+//!  -> service   service::tokens ...   the rule, with the clock
+//!  -> store     store::tokens ...     one statement or one transaction, on PostgreSQL or SQLite
+//!  <- error     api::error            one table from refusal to status
+//! ```
+//!
+//! # The modules
+//!
+//! Arrows point down: what stands lower knows nothing of what stands higher, and nothing below [`api`] knows HTTP.
+//!
+//! - [`cli`], [`server`], [`app`], [`config`], [`telemetry`]: putting the rest together;
+//! - [`api`]: the wire;
+//! - [`service`]: what the product does;
+//! - [`live`]: what this process knows and the store does not yet;
+//! - [`store`]: what is remembered;
+//! - [`domain`]: what the words mean;
+//! - [`guard`]: the tower layer, which other services use, too; it compiles alone;
+//! - [`value`]: the token value.
+//!
+//! # Features
+//!
+//! `server` (default) is the service. `guard` is the layer alone, for services that bring their own verifier. `remote` will
+//! be the layer with a verifier that asks a Tokenward over HTTP; today it is the same as `guard`.
+
+#[cfg(feature = "server")]
+pub mod api;
+#[cfg(feature = "server")]
+pub mod app;
+#[cfg(feature = "server")]
+pub mod cli;
+#[cfg(feature = "server")]
+pub mod config;
+#[cfg(feature = "server")]
+pub mod domain;
+#[cfg(feature = "guard")]
+pub mod guard;
+#[cfg(feature = "server")]
+pub mod live;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
+pub mod service;
+#[cfg(feature = "server")]
+pub mod store;
+#[cfg(feature = "server")]
+pub mod telemetry;
+#[cfg(feature = "guard")]
+pub mod value;

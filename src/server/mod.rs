@@ -1,0 +1,111 @@
+//! From a configuration to a running service, and to its clean stop.
+
+mod background;
+mod connections;
+mod layers;
+mod path;
+mod request_id;
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+
+use crate::{
+    api,
+    app::App,
+    config::Config,
+    store::{Schema, Store},
+};
+
+pub use layers::Service;
+
+/// What a service needs to run.
+pub struct Server {
+    app: App,
+    store: Store,
+    config: Config,
+    listener: TcpListener,
+}
+
+impl Server {
+    /// Takes the port, so that whoever knows the address may connect; answers begin with [`Server::run`].
+    ///
+    /// # Errors
+    /// A port that cannot be had.
+    pub async fn bind(app: App, store: Store, config: Config) -> anyhow::Result<Self> {
+        let listen = config.listen.http;
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        Ok(Self { app, store, config, listener })
+    }
+
+    /// The address that was taken.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Answers requests until `stop` completes; then finishes those under way, writes what waits and closes the store.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self { app, store, config, listener } = self;
+        let background = background::start(app.tokens().clone(), config.retention.expired_tokens_days);
+        connections::serve(listener, service(&app, &config), &config.http, stop).await;
+        background.stop().await;
+        if let Err(error) = app.tokens().flush_uses().await {
+            tracing::error!(error = ?anyhow::Error::from(error), "the last uses of tokens could not be written");
+        }
+        store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// The whole service as it answers requests: the API within its layers. Tests call it without a port.
+#[must_use]
+pub fn service(app: &App, config: &Config) -> Service {
+    layers::around(api::router(app), Duration::from_millis(config.http.request_timeout_ms))
+}
+
+/// Opens the store and makes sure that its schema is this program's, migrating it where the configuration says so.
+///
+/// # Errors
+/// A store that cannot be reached, one of a newer program, or one that would need migrations that are not to be run.
+pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let address = config.database.url.address()?;
+    let store = Store::open(&address, config.store_limits())
+        .await
+        .with_context(|| format!("cannot open the store at {address}"))?;
+    if config.database.migrate_on_start {
+        migrate(&store).await?;
+    }
+    match store.schema().await? {
+        Schema::Current => Ok(store),
+        schema => Err(unfit(schema)),
+    }
+}
+
+/// Brings the schema up to date.
+///
+/// # Errors
+/// A store of a newer program, which is left alone.
+pub async fn migrate(store: &Store) -> anyhow::Result<()> {
+    match store.schema().await? {
+        Schema::Current => Ok(()),
+        Schema::Behind { .. } => store.migrate().await.context("cannot migrate the store"),
+        schema @ Schema::Ahead { .. } => Err(unfit(schema)),
+    }
+}
+
+fn unfit(schema: Schema) -> anyhow::Error {
+    match schema {
+        Schema::Ahead { database, program } => anyhow::anyhow!(
+            "the store's schema is at version {database}, this program knows version {program}: \
+             a newer Tokenward has migrated it; start that one, or restore a backup"
+        ),
+        Schema::Behind { database, program } => anyhow::anyhow!(
+            "the store's schema is at version {database}, this program needs version {program}: run tokenward migrate"
+        ),
+        Schema::Current => anyhow::anyhow!("the store's schema is current"),
+    }
+}

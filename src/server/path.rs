@@ -1,0 +1,117 @@
+//! Path tolerance: clients write `/v4/jobGroups/` and `/v4/jobgroups` and mean one route. Segments that we know match in
+//! any case, and one trailing slash is dropped. It is wrapped around the router, which would match exactly.
+
+use std::task::{Context, Poll};
+
+use axum::http::{Request, Uri, uri::PathAndQuery};
+use tower_service::Service;
+
+/// The segments of our routes that are no parameters.
+const KNOWN: [&str; 13] = [
+    "v4",
+    "apiAccessTokens",
+    "auth",
+    "configuration",
+    "configuration-schema",
+    "current",
+    "delete-configuration",
+    "health",
+    "live",
+    "open-api-spec",
+    "people",
+    "ready",
+    "workspaces",
+];
+/// What stands below it is fixed by operators and taken literally.
+const LITERAL: &str = "/v4/auth/";
+
+/// Rewrites the path of a request to the one route that it means.
+#[derive(Clone, Debug)]
+pub struct Tolerant<S> {
+    inner: S,
+}
+
+impl<S> Tolerant<S> {
+    pub(super) fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<S: Service<Request<B>>, B> Service<Request<B>> for Tolerant<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        if let Some(uri) = canonical(request.uri()) {
+            *request.uri_mut() = uri;
+        }
+        self.inner.call(request)
+    }
+}
+
+/// The URI with the path spelled as the route is, or none where it is already.
+fn canonical(uri: &Uri) -> Option<Uri> {
+    let path = canonical_path(uri.path())?;
+    let path_and_query = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path_and_query).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+fn canonical_path(path: &str) -> Option<String> {
+    if path.starts_with(LITERAL) && path.len() > LITERAL.len() {
+        return None;
+    }
+    let trimmed = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
+    let is_spelled = |segment: &str| known(segment).is_none_or(|known| known == segment);
+    if trimmed.len() == path.len() && path.split('/').all(is_spelled) {
+        return None;
+    }
+    Some(trimmed.split('/').map(|segment| known(segment).unwrap_or(segment)).collect::<Vec<_>>().join("/"))
+}
+
+fn known(segment: &str) -> Option<&'static str> {
+    KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(segment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_and_one_trailing_slash_do_not_matter() {
+        for (given, meant) in [
+            ("/v4/apiaccesstokens", "/v4/apiAccessTokens"),
+            ("/V4/APIACCESSTOKENS/", "/v4/apiAccessTokens"),
+            ("/v4/apiAccessTokens/ABC-def/", "/v4/apiAccessTokens/ABC-def"),
+            ("/v4/People/Current", "/v4/people/current"),
+            ("/v4/auth/", "/v4/auth"),
+        ] {
+            assert_eq!(canonical_path(given).as_deref(), Some(meant), "{given}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_touched() {
+        for exact in
+            ["/", "/v4/apiAccessTokens", "/v4/people/7", "/v4/auth/Any/", "/v4/auth/workspace=1/V4/..", "//", "/x/Y"]
+        {
+            assert_eq!(canonical_path(exact), (exact == "//").then(|| "/".to_owned()), "{exact}");
+        }
+        assert_eq!(canonical_path("/v4/people//").as_deref(), Some("/v4/people/"));
+    }
+
+    #[test]
+    fn the_query_stays() {
+        let uri: Uri = "/V4/People/?Limit=1&x=%2F".parse().unwrap();
+        assert_eq!(canonical(&uri).unwrap().to_string(), "/v4/people?Limit=1&x=%2F");
+    }
+}

@@ -1,0 +1,237 @@
+//! People: adding, listing, changing, removing.
+
+use crate::{
+    domain::{
+        Invalid,
+        password::{Password, Policy},
+        person::{Email, Person, PersonName, TokenAccess},
+        time::Clock,
+    },
+    guard::Principal,
+    service::{
+        Refusal, Result,
+        error::email_taken,
+        password::{Busy, Hasher},
+    },
+    store::{NewPerson, PersonChange, Rank, Store},
+};
+
+pub use crate::store::PersonFilter;
+
+/// The people of the service.
+#[derive(Clone)]
+pub struct People {
+    store: Store,
+    clock: Clock,
+    hasher: Hasher,
+    policy: Policy,
+}
+
+/// Who asks for a change.
+#[derive(Clone, Copy, Debug)]
+pub enum By<'a> {
+    /// Whoever has a shell on the server's machine.
+    Operator,
+    Person(&'a Principal),
+}
+
+/// Somebody to be added, as asked for.
+#[derive(Debug)]
+pub struct Add<'a> {
+    pub email: &'a str,
+    pub name: &'a str,
+    pub password: &'a str,
+    pub is_admin: bool,
+    pub is_platform_admin: bool,
+}
+
+/// What is to change, as asked for; `None` leaves it.
+#[derive(Debug, Default)]
+pub struct Change<'a> {
+    pub email: Option<&'a str>,
+    pub name: Option<&'a str>,
+    pub password: Option<&'a str>,
+    pub is_admin: Option<bool>,
+    pub is_disabled: Option<bool>,
+    pub token_access: Option<&'a str>,
+    pub force_password_change: Option<bool>,
+}
+
+impl Change<'_> {
+    /// The first field that only an administrator may set.
+    fn administrators_field(&self) -> Option<&'static str> {
+        [
+            ("email", self.email.is_some()),
+            ("isAdmin", self.is_admin.is_some()),
+            ("isDisabled", self.is_disabled.is_some()),
+            ("tokenAccess", self.token_access.is_some()),
+            ("forcePasswordChange", self.force_password_change.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(field, is_set)| is_set.then_some(field))
+    }
+}
+
+impl People {
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, hasher: Hasher, policy: Policy) -> Self {
+        Self { store, clock, hasher, policy }
+    }
+
+    /// Adds somebody to a workspace.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`], [`Refusal::EmailTaken`], [`Refusal::WorkspaceNotFound`].
+    pub async fn add(&self, workspace_id: i64, add: Add<'_>) -> Result<Person> {
+        let workspace = self.store.find_workspace(workspace_id).await?.ok_or(Refusal::WorkspaceNotFound)?;
+        let new = self.prepare(add, &workspace.name).await?;
+        let person = self.store.insert_person(workspace_id, &new, self.clock.now()).await.map_err(email_taken)?;
+        person.ok_or(Refusal::WorkspaceNotFound)
+    }
+
+    /// Checks somebody to be added, and hashes the password.
+    pub(super) async fn prepare(&self, add: Add<'_>, workspace_name: &str) -> Result<NewPerson> {
+        let email = Email::parse(add.email)?;
+        let name = PersonName::parse(add.name)?;
+        let password = self.policy.accept(add.password, &[email.as_str(), name.as_str(), workspace_name])?;
+        Ok(NewPerson {
+            email,
+            name,
+            password_hash: self.hash(&password).await?,
+            is_admin: add.is_admin,
+            is_platform_admin: add.is_platform_admin,
+        })
+    }
+
+    async fn hash(&self, password: &Password) -> Result<String> {
+        self.hasher.hash(password).await.map_err(|Busy| Refusal::Busy)
+    }
+
+    /// Lists the people of a workspace by id, and counts all that the filter lets through.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn list(
+        &self,
+        workspace_id: i64,
+        filter: &PersonFilter,
+        limit: i64,
+        offset: i64,
+    ) -> Result<(Vec<Person>, i64)> {
+        Ok(self.store.list_people(workspace_id, filter, limit, offset).await?)
+    }
+
+    /// Finds somebody by e-mail in any workspace; for the operator.
+    ///
+    /// # Errors
+    /// [`Refusal::PersonNotFound`].
+    pub async fn find_by_email(&self, email: &str) -> Result<Person> {
+        let key = crate::domain::person::EmailKey::of(email);
+        self.store.find_person_by_email(&key).await?.map(|found| found.person).ok_or(Refusal::PersonNotFound)
+    }
+
+    /// Reads somebody of the caller's workspace: oneself, or for an administrator anybody.
+    ///
+    /// # Errors
+    /// [`Refusal::PersonNotFound`], [`Refusal::NotAdministrator`].
+    pub async fn find(&self, caller: &Principal, id: i64) -> Result<Person> {
+        let person = self.store.find_person(caller.workspace_id, id).await?.ok_or(Refusal::PersonNotFound)?;
+        if caller.is_admin || caller.person_id == id { Ok(person) } else { Err(Refusal::NotAdministrator) }
+    }
+
+    /// Changes somebody of a workspace, everything asked for or nothing.
+    ///
+    /// # Errors
+    /// What the asker may not set is refused, never passed over.
+    pub async fn change(&self, by: By<'_>, workspace_id: i64, id: i64, change: &Change<'_>) -> Result<Person> {
+        let person = self.store.find_person(workspace_id, id).await?.ok_or(Refusal::PersonNotFound)?;
+        permit(by, &person, change)?;
+        let checked = self.check(by, &person, change).await?;
+        let now = self.clock.now();
+        rank(self.store.update_person(workspace_id, id, &checked, now).await.map_err(email_taken)?)?;
+        Ok(Person { updated_at: now, ..person })
+    }
+
+    async fn check(&self, by: By<'_>, person: &Person, change: &Change<'_>) -> Result<PersonChange> {
+        let mut checked = PersonChange {
+            email: change.email.map(Email::parse).transpose()?,
+            name: change.name.map(PersonName::parse).transpose()?,
+            password_hash: None,
+            is_admin: change.is_admin,
+            is_disabled: change.is_disabled,
+            token_access: change.token_access.map(TokenAccess::parse).transpose()?,
+            force_password_change: change.force_password_change,
+        };
+        if let Some(text) = change.password {
+            let email = checked.email.as_ref().map_or(person.email.as_str(), Email::as_str);
+            let name = checked.name.as_ref().map_or(person.name.as_str(), PersonName::as_str);
+            let workspace = self.store.find_workspace(person.workspace_id).await?.ok_or(Refusal::PersonNotFound)?;
+            let password = self.policy.accept(text, &[email, name, &workspace.name])?;
+            if is_oneself(by, person) {
+                self.refuse_unchanged(person, &password).await?;
+                checked.force_password_change = change.force_password_change.or(Some(false));
+            }
+            checked.password_hash = Some(self.hash(&password).await?);
+        }
+        Ok(checked)
+    }
+
+    /// Whoever must change the password has not done so by setting it again.
+    async fn refuse_unchanged(&self, person: &Person, password: &Password) -> Result<()> {
+        let key = crate::domain::person::EmailKey::of(&person.email);
+        let present = self.store.find_person_by_email(&key).await?.map(|found| found.password_hash);
+        let same = self.hasher.verify(password, present.as_deref()).await.map_err(|Busy| Refusal::Busy)?;
+        if same { Err(Invalid::PasswordUnchanged.into()) } else { Ok(()) }
+    }
+
+    /// Removes somebody of the administrator's workspace, with tokens and all.
+    ///
+    /// # Errors
+    /// [`Refusal::PersonNotFound`], [`Refusal::OwnAccount`], [`Refusal::LastAdministrator`], [`Refusal::ProtectedPerson`].
+    pub async fn remove(&self, administrator: &Principal, id: i64) -> Result<()> {
+        let workspace_id = administrator.workspace_id;
+        let person = self.store.find_person(workspace_id, id).await?.ok_or(Refusal::PersonNotFound)?;
+        protect(administrator, &person)?;
+        if administrator.person_id == id {
+            let (administrators, _) = self.store.count_in_charge(workspace_id).await?;
+            return Err(if administrators <= 1 { Refusal::LastAdministrator } else { Refusal::OwnAccount });
+        }
+        rank(self.store.delete_person(workspace_id, id, self.clock.now()).await?)
+    }
+}
+
+fn is_oneself(by: By<'_>, person: &Person) -> bool {
+    matches!(by, By::Person(principal) if principal.person_id == person.id)
+}
+
+fn permit(by: By<'_>, person: &Person, change: &Change<'_>) -> Result<()> {
+    let By::Person(caller) = by else { return Ok(()) };
+    let own = caller.person_id == person.id;
+    if !own && !caller.is_admin {
+        return Err(Refusal::NotAdministrator);
+    }
+    if let Some(field) = change.administrators_field()
+        && !caller.is_admin
+    {
+        return Err(Refusal::FieldForAdministrators { field });
+    }
+    if own && change.password.is_some() && caller.token.is_some() {
+        return Err(Refusal::OwnPasswordNeedsPassword);
+    }
+    protect(caller, person)
+}
+
+/// An administrator of workspace 1 must not become a platform administrator by way of a platform administrator's account.
+fn protect(caller: &Principal, person: &Person) -> Result<()> {
+    let own = caller.person_id == person.id;
+    if person.is_platform_admin && !own && !caller.is_platform_admin { Err(Refusal::ProtectedPerson) } else { Ok(()) }
+}
+
+fn rank(rank: Rank) -> Result<()> {
+    match rank {
+        Rank::Changed => Ok(()),
+        Rank::Absent => Err(Refusal::PersonNotFound),
+        Rank::LastAdministrator => Err(Refusal::LastAdministrator),
+        Rank::LastPlatformAdministrator => Err(Refusal::LastPlatformAdministrator),
+    }
+}

@@ -1,0 +1,92 @@
+//! Signing in by e-mail and password.
+
+use crate::{
+    domain::{
+        password::Password,
+        person::{EmailKey, Person},
+        time::Clock,
+    },
+    guard::{Cause, Denied, Holder, Principal},
+    service::password::{Busy, Hasher},
+    store::{PersonWithHash, Store},
+};
+
+/// How exact `lastLoginTime` is: a script that sends its password with each request writes once in this time.
+const NOTED_EVERY_SECONDS: i64 = 60;
+
+/// The door that takes passwords.
+#[derive(Clone)]
+pub struct SignIn {
+    store: Store,
+    clock: Clock,
+    hasher: Hasher,
+}
+
+/// Somebody who proved the password.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    pub principal: Principal,
+    /// Nothing but changing the password is open.
+    pub must_change_password: bool,
+}
+
+impl SignIn {
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, hasher: Hasher) -> Self {
+        Self { store, clock, hasher }
+    }
+
+    /// Signs somebody in. Unknown e-mail, wrong password and disabled account take the same time and are told apart only
+    /// in the cause, for the log.
+    ///
+    /// # Errors
+    /// [`Denied::Invalid`], or [`Denied::Unavailable`] where store or hasher could not answer.
+    pub async fn by_password(&self, email: &str, password: &str) -> Result<SignedIn, Denied> {
+        // What no account can have is refused before it costs anything; that tells nothing about any account.
+        let password = Password::presented(password).ok_or(Denied::Invalid(Cause::Shape))?;
+        let found = self.store.find_person_by_email(&EmailKey::of(email)).await.map_err(|error| {
+            tracing::warn!(error = ?anyhow::Error::from(error), "sign-in could not be checked");
+            Denied::Unavailable
+        })?;
+        let stored = found.as_ref().map(|found| found.password_hash.as_str());
+        let right = self.hasher.verify(&password, stored).await.map_err(|Busy| Denied::Unavailable)?;
+        let Some(found) = found else { return Err(Denied::Invalid(Cause::UnknownEmail)) };
+        if !right {
+            return Err(Denied::Invalid(Cause::WrongPassword));
+        }
+        if found.person.is_disabled {
+            return Err(Denied::Invalid(Cause::PersonDisabled));
+        }
+        self.note(&found, &password).await;
+        let must_change_password = found.person.force_password_change;
+        Ok(SignedIn { principal: principal(found.person), must_change_password })
+    }
+
+    /// Writes down the sign-in, and hashes the password anew where the cost has changed. Neither is worth failing for.
+    async fn note(&self, found: &PersonWithHash, password: &Password) {
+        let id = found.person.id;
+        let now = self.clock.now();
+        if let Err(error) = self.store.note_sign_in(id, now, now.plus_seconds(-NOTED_EVERY_SECONDS)).await {
+            tracing::warn!(person.id = id, error = ?anyhow::Error::from(error), "the sign-in could not be noted");
+        }
+        if !self.hasher.is_outdated(&found.password_hash) {
+            return;
+        }
+        let Ok(new) = self.hasher.hash(password).await else { return };
+        if let Err(error) = self.store.replace_password_hash(id, &found.password_hash, &new).await {
+            tracing::warn!(person.id = id, error = ?anyhow::Error::from(error), "the password could not be hashed anew");
+        }
+    }
+}
+
+fn principal(person: Person) -> Principal {
+    Principal::new(Holder {
+        person_id: person.id,
+        workspace_id: person.workspace_id,
+        email: person.email,
+        name: person.name,
+        is_admin: person.is_admin,
+        is_platform_admin: person.is_admin && person.is_platform_admin,
+        token: None,
+    })
+}

@@ -1,0 +1,257 @@
+//! Tokens: issuing, verifying, listing, reading, deleting.
+
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        list::Page,
+        setting::Settings,
+        time::{Clock, Timestamp},
+        token::{Description, Lifetime, NotIssued, Refused, Standing, Status, Token},
+    },
+    guard::{Cause, Denied, Holder, Principal, TokenRef, Verify},
+    live::LastUse,
+    service::{Refusal, Result},
+    store::{Found, NewToken, Owner, Store, TokenFilter},
+    value::{Format, Presented, Random, TokenValue},
+};
+
+/// The tokens of the service.
+#[derive(Clone)]
+pub struct Tokens {
+    store: Store,
+    clock: Clock,
+    random: Random,
+    format: Format,
+    defaults: Settings,
+    last_use: LastUse,
+}
+
+/// Which tokens a list is to show.
+#[derive(Clone, Copy, Debug)]
+pub enum Reach {
+    /// The caller's own.
+    Own,
+    /// Those of everybody in the caller's workspace, or of one person there; for administrators.
+    Workspace { person_id: Option<i64> },
+}
+
+/// A token in a list, with its owner's e-mail and its status now.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub token: Token,
+    pub email: String,
+    pub status: Status,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug)]
+pub struct List {
+    pub tokens: Vec<Listed>,
+    /// How many there are in all, where that was asked for.
+    pub count: Option<i64>,
+}
+
+impl Tokens {
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, random: Random, format: Format, defaults: Settings) -> Self {
+        Self { store, clock, random, format, defaults, last_use: LastUse::default() }
+    }
+
+    /// Makes a token for the caller; the value is in no other answer, ever.
+    ///
+    /// # Errors
+    /// Where the feature is off, the caller may not generate, or the lifetime is over the maximum.
+    pub async fn issue(
+        &self,
+        caller: &Principal,
+        lifetime: Lifetime,
+        description: Description,
+    ) -> Result<(TokenValue, Token)> {
+        let now = self.clock.now();
+        let value = self.format.make(&self.random);
+        let new = NewToken {
+            id: new_id(now, &self.random),
+            workspace_id: caller.workspace_id,
+            person_id: caller.person_id,
+            digest: value.digest(),
+            hint: value.hint().to_owned(),
+            description: description.into_string(),
+            created_at: now,
+            lifetime,
+        };
+        self.store.issue_token(&new, self.defaults).await?.map_err(not_issued)?;
+        let token = Token {
+            id: new.id,
+            workspace_id: new.workspace_id,
+            person_id: new.person_id,
+            hint: new.hint,
+            description: new.description,
+            created_at: new.created_at,
+            expires_at: lifetime.end(now),
+            last_used_at: None,
+        };
+        Ok((value, token))
+    }
+
+    /// Lists tokens within reach.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAdministrator`] where the reach is an administrator's and the caller is none.
+    pub async fn list(
+        &self,
+        caller: &Principal,
+        reach: Reach,
+        status: Option<Status>,
+        page: &Page,
+        count: bool,
+    ) -> Result<List> {
+        let workspace_id = caller.workspace_id;
+        let owner = match reach {
+            Reach::Own => Owner::Person { workspace_id, person_id: caller.person_id },
+            Reach::Workspace { .. } if !caller.is_admin => return Err(Refusal::NotAdministrator),
+            Reach::Workspace { person_id: Some(person_id) } => Owner::Person { workspace_id, person_id },
+            Reach::Workspace { person_id: None } => Owner::Workspace(workspace_id),
+        };
+        self.flush_uses().await?;
+        let now = self.clock.now();
+        let filter = TokenFilter { owner, status, now };
+        let count = if count { Some(self.store.count_tokens(&filter).await?) } else { None };
+        let rows = self.store.list_tokens(&filter, page).await?;
+        let tokens =
+            rows.into_iter().map(|(token, email)| Listed { status: token.status(now), token, email }).collect();
+        Ok(List { tokens, count })
+    }
+
+    /// Reads one token: the caller's own, or for an administrator one of the workspace.
+    ///
+    /// # Errors
+    /// [`Refusal::TokenNotFound`], also for a token that is somebody else's.
+    pub async fn find(&self, caller: &Principal, id: Uuid) -> Result<(Token, Status)> {
+        self.flush_uses().await?;
+        let token = self.store.find_token(within_reach(caller), id).await?.ok_or(Refusal::TokenNotFound)?;
+        let status = token.status(self.clock.now());
+        Ok((token, status))
+    }
+
+    /// Deletes a token for good: the caller's own, or for an administrator one of the workspace. Once this has answered no
+    /// check accepts the token.
+    ///
+    /// # Errors
+    /// [`Refusal::TokenNotFound`], also the second time.
+    pub async fn delete(&self, caller: &Principal, id: Uuid) -> Result<()> {
+        let deleted = self.store.delete_token(within_reach(caller), id).await?;
+        if deleted { Ok(()) } else { Err(Refusal::TokenNotFound) }
+    }
+
+    /// Refuses where the caller's workspace has the feature off.
+    ///
+    /// # Errors
+    /// [`Refusal::FeatureOff`].
+    pub async fn ensure_enabled(&self, caller: &Principal) -> Result<()> {
+        let set = self.store.find_settings(caller.workspace_id).await?;
+        let settings = set.into_iter().fold(self.defaults, |all, (key, value)| all.with(key, value));
+        if settings.enabled { Ok(()) } else { Err(Refusal::FeatureOff) }
+    }
+
+    /// Writes the uses noted until now; called on a timer, before reading, and at a clean stop.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`]; nothing is lost then.
+    pub async fn flush_uses(&self) -> Result<()> {
+        Ok(self.last_use.flush(&self.store).await?)
+    }
+
+    /// Completes when so many uses wait that they should be written before their time.
+    pub async fn uses_are_many(&self) {
+        self.last_use.is_full().await;
+    }
+
+    /// Removes tokens that expired more than `days` ago; answers how many.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn remove_expired(&self, days: u32) -> Result<u64> {
+        const AT_ONCE: u64 = 1_000;
+        let before = self.clock.now().plus_seconds(-86_400 * i64::from(days));
+        let mut removed = 0;
+        loop {
+            let now = self.store.delete_expired(before, i64::try_from(AT_ONCE).unwrap_or(i64::MAX)).await?;
+            removed += now;
+            if now < AT_ONCE {
+                return Ok(removed);
+            }
+        }
+    }
+
+    fn judge(&self, found: &Found, now: Timestamp) -> std::result::Result<(), Denied> {
+        let standing = Standing {
+            expires_at: found.expires_at,
+            is_disabled: found.is_disabled,
+            token_access: found.token_access,
+            feature_enabled: found.enabled.unwrap_or(self.defaults.enabled),
+        };
+        standing.check(now).map_err(|refused| {
+            Denied::Invalid(match refused {
+                Refused::Expired => Cause::Expired,
+                Refused::PersonDisabled => Cause::PersonDisabled,
+                Refused::AccessDisabled => Cause::AccessDisabled,
+                Refused::FeatureOff => Cause::FeatureOff,
+            })
+        })
+    }
+}
+
+impl Verify for Tokens {
+    /// The one place where a bearer becomes somebody. Every door asks here.
+    async fn verify(&self, presented: Presented) -> std::result::Result<Principal, Denied> {
+        let value = self.format.parse(&presented).ok_or(Denied::Invalid(Cause::Shape))?;
+        let found = self.store.find_by_digest(&value.digest()).await.map_err(|error| {
+            tracing::warn!(error = ?anyhow::Error::from(error), "a token could not be checked");
+            Denied::Unavailable
+        })?;
+        let found = found.ok_or(Denied::Invalid(Cause::UnknownToken))?;
+        let now = self.clock.now();
+        self.judge(&found, now)?;
+        self.last_use.note(found.token_id, now);
+        Ok(principal(found))
+    }
+}
+
+fn principal(found: Found) -> Principal {
+    Principal::new(Holder {
+        person_id: found.person_id,
+        workspace_id: found.workspace_id,
+        email: found.email,
+        name: found.name,
+        is_admin: found.is_admin,
+        is_platform_admin: found.is_admin && found.is_platform_admin,
+        token: Some(TokenRef { id: found.token_id.to_string(), expires_at: found.expires_at.map(Into::into) }),
+    })
+}
+
+fn within_reach(caller: &Principal) -> Owner {
+    let workspace_id = caller.workspace_id;
+    if caller.is_admin {
+        Owner::Workspace(workspace_id)
+    } else {
+        Owner::Person { workspace_id, person_id: caller.person_id }
+    }
+}
+
+/// A UUID of version 7 (RFC 9562, section 5.7): begins with the time, so that new rows stand side by side in the index.
+fn new_id(now: Timestamp, random: &Random) -> Uuid {
+    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random.bytes::<10>()).into_uuid()
+}
+
+fn not_issued(reason: NotIssued) -> Refusal {
+    match reason {
+        // Somebody who vanished while asking is told what a moment later everybody in that place is told.
+        NotIssued::PersonGone => Refusal::PersonNotFound,
+        NotIssued::FeatureOff => Refusal::FeatureOff,
+        NotIssued::AccessDisabled => Refusal::TokenAccessDisabled,
+        NotIssued::AdministratorsOnly => Refusal::GeneratingIsForAdministrators,
+        NotIssued::Lifetime(invalid) => Refusal::Invalid(invalid),
+    }
+}

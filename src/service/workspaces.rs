@@ -1,0 +1,128 @@
+//! Workspaces and their settings.
+
+use crate::{
+    domain::{
+        Invalid,
+        person::Person,
+        setting::{Key, Settings, Value},
+        time::{Clock, Timestamp},
+        workspace::{self, Workspace, WorkspaceName},
+    },
+    service::{People, Refusal, Result, error::email_taken, people::Add},
+    store::Store,
+};
+
+/// The workspaces of the service.
+#[derive(Clone)]
+pub struct Workspaces {
+    store: Store,
+    clock: Clock,
+    people: People,
+    defaults: Settings,
+}
+
+/// A workspace and how much is in it.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    pub workspace: Workspace,
+    pub person_count: i64,
+    pub token_count: i64,
+}
+
+impl Workspaces {
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, people: People, defaults: Settings) -> Self {
+        Self { store, clock, people, defaults }
+    }
+
+    /// What holds where a workspace has set nothing.
+    #[must_use]
+    pub fn defaults(&self) -> Settings {
+        self.defaults
+    }
+
+    /// Reads a workspace and counts what is in it.
+    ///
+    /// # Errors
+    /// [`Refusal::WorkspaceNotFound`].
+    pub async fn overview(&self, id: i64) -> Result<Overview> {
+        let workspace = self.store.find_workspace(id).await?.ok_or(Refusal::WorkspaceNotFound)?;
+        let (person_count, token_count) = self.store.count_members(id).await?;
+        Ok(Overview { workspace, person_count, token_count })
+    }
+
+    /// Lists the workspaces by id, and counts all of them.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn list(&self, limit: i64, offset: i64) -> Result<(Vec<Workspace>, i64)> {
+        Ok(self.store.list_workspaces(limit, offset).await?)
+    }
+
+    /// Makes a workspace together with its first administrator.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`], [`Refusal::EmailTaken`].
+    pub async fn create(&self, name: &str, admin: Add<'_>) -> Result<(Workspace, Person)> {
+        let name = WorkspaceName::parse(name)?;
+        let admin =
+            self.people.prepare(Add { is_admin: true, is_platform_admin: false, ..admin }, name.as_str()).await?;
+        self.store.insert_workspace(&name, &admin, self.clock.now()).await.map_err(email_taken)
+    }
+
+    /// Renames a workspace; answers when.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`], [`Refusal::WorkspaceNotFound`].
+    pub async fn rename(&self, id: i64, name: &str) -> Result<Timestamp> {
+        let now = self.clock.now();
+        let done = self.store.rename_workspace(id, &WorkspaceName::parse(name)?, now).await?;
+        if done { Ok(now) } else { Err(Refusal::WorkspaceNotFound) }
+    }
+
+    /// Removes a workspace with its people, tokens and settings.
+    ///
+    /// # Errors
+    /// [`Refusal::FirstWorkspace`], [`Refusal::WorkspaceNotFound`].
+    pub async fn remove(&self, id: i64) -> Result<()> {
+        if id == workspace::FIRST {
+            return Err(Refusal::FirstWorkspace);
+        }
+        if self.store.delete_workspace(id).await? { Ok(()) } else { Err(Refusal::WorkspaceNotFound) }
+    }
+
+    /// What a workspace has set, for one key or for each; `None` is a default in force.
+    ///
+    /// # Errors
+    /// [`Invalid::UnknownSetting`].
+    pub async fn settings(&self, id: i64, key: Option<&str>) -> Result<Vec<(Key, Option<Value>)>> {
+        let only = key.map(Key::parse).transpose()?;
+        let set = self.store.find_settings(id).await?;
+        let value = |key| set.iter().find(|(k, _)| *k == key).map(|(_, value)| *value);
+        let wanted = Key::ALL.into_iter().filter(|key| only.is_none_or(|only| only == *key));
+        Ok(wanted.map(|key| (key, value(key))).collect())
+    }
+
+    /// Sets all of the given settings or none; in force everywhere when it answers. Answers when.
+    ///
+    /// # Errors
+    /// [`Invalid::SettingTwice`], [`Refusal::WorkspaceNotFound`].
+    pub async fn set(&self, id: i64, settings: &[(Key, Value)]) -> Result<Timestamp> {
+        let twice = settings.iter().enumerate().find(|(n, (key, _))| settings[..*n].iter().any(|(k, _)| k == key));
+        if let Some((_, (key, _))) = twice {
+            return Err(Invalid::SettingTwice { key: key.as_str() }.into());
+        }
+        let now = self.clock.now();
+        let done = self.store.set_settings(id, settings, now).await?;
+        if done { Ok(now) } else { Err(Refusal::WorkspaceNotFound) }
+    }
+
+    /// Puts settings back to their defaults; answers how many had been set.
+    ///
+    /// # Errors
+    /// [`Invalid::UnknownSetting`], [`Refusal::WorkspaceNotFound`].
+    pub async fn reset(&self, id: i64, keys: &[String]) -> Result<u64> {
+        let keys = keys.iter().map(|key| Key::parse(key)).collect::<std::result::Result<Vec<_>, _>>()?;
+        self.store.reset_settings(id, &keys, self.clock.now()).await?.ok_or(Refusal::WorkspaceNotFound)
+    }
+}

@@ -1,0 +1,80 @@
+//! What is remembered, in PostgreSQL or SQLite: one [`Store`], its methods spread over files by resource.
+//!
+//! Each statement exists once and runs on both databases. What makes one text enough:
+//!
+//! - time, ids and limits come in as bound values; nothing asks the database for them;
+//! - columns are listed, never `*`;
+//! - one method is one statement or one transaction, and a transaction begins with its write;
+//! - uniqueness and limits are decided by the database in the write;
+//! - a value that only moves forward says so in its `where`.
+//!
+//! To add a statement: write a method here or in the resource's file, and a test in `tests/it/store.rs`, which runs on both.
+
+mod connect;
+mod error;
+mod last_use;
+mod migrations;
+mod people;
+mod settings;
+mod time;
+mod tokens;
+mod workspaces;
+
+use sqlx::{PgPool, SqlitePool};
+
+pub use connect::{Address, BadAddress, Limits};
+pub use error::Error;
+pub use migrations::Schema;
+pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, Rank};
+pub use tokens::{Found, NewToken, Owner, TokenFilter};
+
+/// The result of a store method. An absent row is an `Option`, not an error.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: Pool,
+}
+
+#[derive(Clone, Debug)]
+enum Pool {
+    Postgres(PgPool),
+    Sqlite(SqlitePool),
+}
+
+/// Runs one expression on whichever pool there is. The compiler checks it against both drivers.
+macro_rules! on_pool {
+    ($store:expr, $pool:ident => $body:expr) => {
+        match &$store.pool {
+            crate::store::Pool::Postgres($pool) => $body,
+            crate::store::Pool::Sqlite($pool) => $body,
+        }
+    };
+}
+use on_pool;
+
+impl Store {
+    /// `SELECT 1`: whether the database answers.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where it does not.
+    pub async fn ping(&self) -> Result<()> {
+        on_pool!(self, pool => sqlx::query("select 1").execute(pool).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Waits for the connections in use to come back, and closes them all.
+    pub async fn close(&self) {
+        on_pool!(self, pool => pool.close().await);
+    }
+
+    /// `PostgreSQL` or `SQLite`, for people.
+    #[must_use]
+    pub fn engine(&self) -> &'static str {
+        match self.pool {
+            Pool::Postgres(_) => "PostgreSQL",
+            Pool::Sqlite(_) => "SQLite",
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! People.
+
+use sqlx::FromRow;
+
+use super::{Error, Result, Store, on_pool, workspaces};
+use crate::domain::{
+    person::{Email, EmailKey, Person, PersonName, TokenAccess},
+    time::Timestamp,
+};
+
+/// A person to be added.
+#[derive(Clone, Debug)]
+pub struct NewPerson {
+    pub email: Email,
+    pub name: PersonName,
+    /// Argon2id, a PHC string.
+    pub password_hash: String,
+    pub is_admin: bool,
+    pub is_platform_admin: bool,
+}
+
+/// A person together with what a password is compared with.
+#[derive(Clone, Debug)]
+pub struct PersonWithHash {
+    pub person: Person,
+    pub password_hash: String,
+}
+
+/// What is to change about a person; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct PersonChange {
+    pub email: Option<Email>,
+    pub name: Option<PersonName>,
+    pub password_hash: Option<String>,
+    pub is_admin: Option<bool>,
+    pub is_disabled: Option<bool>,
+    pub token_access: Option<TokenAccess>,
+    pub force_password_change: Option<bool>,
+}
+
+/// Which people a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct PersonFilter {
+    pub email: Option<EmailKey>,
+    pub is_disabled: Option<bool>,
+}
+
+/// What came of a change that may not take away the last administrator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rank {
+    Changed,
+    /// There is no such person in the workspace.
+    Absent,
+    /// Nothing was done: the workspace would have no enabled administrator.
+    LastAdministrator,
+    /// Nothing was done: the service would have no enabled platform administrator.
+    LastPlatformAdministrator,
+}
+
+#[derive(FromRow)]
+pub(super) struct Row {
+    id: i64,
+    workspace_id: i64,
+    email: String,
+    name: String,
+    is_admin: bool,
+    is_platform_admin: bool,
+    is_disabled: bool,
+    token_access: String,
+    force_password_change: bool,
+    last_login_at: Option<Timestamp>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl TryFrom<Row> for Person {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            workspace_id: row.workspace_id,
+            email: row.email,
+            name: row.name,
+            is_admin: row.is_admin,
+            is_platform_admin: row.is_platform_admin,
+            is_disabled: row.is_disabled,
+            token_access: TokenAccess::parse(&row.token_access).map_err(|_| Error::corrupt("person.token_access"))?,
+            force_password_change: row.force_password_change,
+            last_login_at: row.last_login_at,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct RowWithHash {
+    #[sqlx(flatten)]
+    person: Row,
+    password_hash: String,
+}
+
+/// The columns of [`Row`], after which more may follow.
+macro_rules! columns {
+    () => {
+        "id, workspace_id, email, name, is_admin, is_platform_admin, is_disabled, token_access, force_password_change, \
+         last_login_at, created_at, updated_at"
+    };
+}
+
+/// The people of workspace `$1` whose e-mail is `$2` and who are disabled or not by `$3`; null lets all through.
+macro_rules! matching {
+    () => {
+        " from person where workspace_id = $1 and email_key = coalesce($2, email_key) \
+         and is_disabled = coalesce($3, is_disabled)"
+    };
+}
+
+pub(super) const INSERT: &str = concat!(
+    "insert into person (workspace_id, email, email_key, name, password_hash, is_admin, is_platform_admin, is_disabled, \
+     token_access, force_password_change, created_at, updated_at) \
+     select id, $2, $3, $4, $5, $6, $7, false, 'default', false, $8, $8 from workspace where id = $1 returning ",
+    columns!()
+);
+
+/// Inserts a person on any connection; answers no row where the workspace is gone.
+macro_rules! insert {
+    ($executor:expr, $workspace_id:expr, $new:expr, $now:expr) => {
+        sqlx::query_as::<_, crate::store::people::Row>(crate::store::people::INSERT)
+            .bind($workspace_id)
+            .bind($new.email.as_str())
+            .bind($new.email.key().as_str())
+            .bind($new.name.as_str())
+            .bind(&$new.password_hash)
+            .bind($new.is_admin)
+            .bind($new.is_platform_admin)
+            .bind($now)
+            .fetch_optional($executor)
+            .await
+    };
+}
+pub(super) use insert;
+
+impl Store {
+    /// Adds a person; none where the workspace is gone.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where the e-mail is taken, in whatever workspace.
+    pub async fn insert_person(&self, workspace_id: i64, new: &NewPerson, now: Timestamp) -> Result<Option<Person>> {
+        let row = on_pool!(self, pool => insert!(pool, workspace_id, new, now))?;
+        row.map(Person::try_from).transpose()
+    }
+
+    /// Finds a person of a workspace.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn find_person(&self, workspace_id: i64, id: i64) -> Result<Option<Person>> {
+        const SELECT: &str = concat!("select ", columns!(), " from person where workspace_id = $1 and id = $2");
+        let row: Option<Row> =
+            on_pool!(self, pool => sqlx::query_as(SELECT).bind(workspace_id).bind(id).fetch_optional(pool).await)?;
+        row.map(Person::try_from).transpose()
+    }
+
+    /// Finds whoever signs in with this e-mail, in whatever workspace.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn find_person_by_email(&self, key: &EmailKey) -> Result<Option<PersonWithHash>> {
+        const SELECT: &str = concat!("select ", columns!(), ", password_hash from person where email_key = $1");
+        let row: Option<RowWithHash> =
+            on_pool!(self, pool => sqlx::query_as(SELECT).bind(key.as_str()).fetch_optional(pool).await)?;
+        row.map(|row| Ok(PersonWithHash { person: row.person.try_into()?, password_hash: row.password_hash }))
+            .transpose()
+    }
+
+    /// Lists the people of a workspace by id, and counts all that the filter lets through.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_people(
+        &self,
+        workspace_id: i64,
+        filter: &PersonFilter,
+        limit: i64,
+        offset: i64,
+    ) -> Result<(Vec<Person>, i64)> {
+        const LIST: &str = concat!("select ", columns!(), matching!(), " order by id limit $4 offset $5");
+        const COUNT: &str = concat!("select count(*)", matching!());
+        let email = filter.email.as_ref().map(EmailKey::as_str);
+        on_pool!(self, pool => {
+            let rows: Vec<Row> = sqlx::query_as(LIST).bind(workspace_id).bind(email).bind(filter.is_disabled)
+                .bind(limit).bind(offset).fetch_all(pool).await?;
+            let count = sqlx::query_scalar(COUNT).bind(workspace_id).bind(email).bind(filter.is_disabled).fetch_one(pool).await?;
+            Ok((rows.into_iter().map(Person::try_from).collect::<Result<_>>()?, count))
+        })
+    }
+
+    /// Changes a person of a workspace, unless that would leave nobody in charge.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where the e-mail is taken.
+    pub async fn update_person(
+        &self,
+        workspace_id: i64,
+        id: i64,
+        change: &PersonChange,
+        now: Timestamp,
+    ) -> Result<Rank> {
+        const UPDATE: &str = "update person set email = coalesce($3, email), email_key = coalesce($4, email_key), \
+             name = coalesce($5, name), password_hash = coalesce($6, password_hash), is_admin = coalesce($7, is_admin), \
+             is_disabled = coalesce($8, is_disabled), token_access = coalesce($9, token_access), \
+             force_password_change = coalesce($10, force_password_change), updated_at = $11 \
+             where workspace_id = $1 and id = $2 returning is_platform_admin";
+        let email_key = change.email.as_ref().map(Email::key);
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            sqlx::query(workspaces::LOCK).bind(workspace_id).bind(now).execute(&mut *tx).await?;
+            let changed: Option<bool> = sqlx::query_scalar(UPDATE)
+                .bind(workspace_id)
+                .bind(id)
+                .bind(change.email.as_ref().map(Email::as_str))
+                .bind(email_key.as_ref().map(EmailKey::as_str))
+                .bind(change.name.as_ref().map(PersonName::as_str))
+                .bind(&change.password_hash)
+                .bind(change.is_admin)
+                .bind(change.is_disabled)
+                .bind(change.token_access.map(TokenAccess::as_str))
+                .bind(change.force_password_change)
+                .bind(now)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some(is_platform_admin) = changed else { return Ok(Rank::Absent) };
+            let left = sqlx::query_as(IN_CHARGE).bind(workspace_id).fetch_one(&mut *tx).await?;
+            let rank = rank(left, is_platform_admin);
+            if rank == Rank::Changed {
+                tx.commit().await?;
+            }
+            Ok(rank)
+        })
+    }
+
+    /// Removes a person of a workspace with the person's tokens, unless that would leave nobody in charge.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn delete_person(&self, workspace_id: i64, id: i64, now: Timestamp) -> Result<Rank> {
+        const DELETE: &str = "delete from person where workspace_id = $1 and id = $2 returning is_platform_admin";
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            sqlx::query(workspaces::LOCK).bind(workspace_id).bind(now).execute(&mut *tx).await?;
+            let deleted: Option<bool> =
+                sqlx::query_scalar(DELETE).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
+            let Some(is_platform_admin) = deleted else { return Ok(Rank::Absent) };
+            let left = sqlx::query_as(IN_CHARGE).bind(workspace_id).fetch_one(&mut *tx).await?;
+            let rank = rank(left, is_platform_admin);
+            if rank == Rank::Changed {
+                tx.commit().await?;
+            }
+            Ok(rank)
+        })
+    }
+
+    /// How many enabled administrators a workspace has, and how many of them are platform administrators.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn count_in_charge(&self, workspace_id: i64) -> Result<(i64, i64)> {
+        Ok(on_pool!(self, pool => sqlx::query_as(IN_CHARGE).bind(workspace_id).fetch_one(pool).await)?)
+    }
+
+    /// Notes a sign-in by password, at most once in `at - not_before`: never earlier than what is noted.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn note_sign_in(&self, id: i64, at: Timestamp, not_before: Timestamp) -> Result<()> {
+        const UPDATE: &str =
+            "update person set last_login_at = $2 where id = $1 and (last_login_at is null or last_login_at < $3)";
+        on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(at).bind(not_before).execute(pool).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Replaces a password hash by one of the same password, unless the password was changed in the meantime.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn replace_password_hash(&self, id: i64, old: &str, new: &str) -> Result<()> {
+        const UPDATE: &str = "update person set password_hash = $3 where id = $1 and password_hash = $2";
+        on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(old).bind(new).execute(pool).await.map(|_| ()))?;
+        Ok(())
+    }
+}
+
+/// Enabled administrators, and those of them who are platform administrators.
+const IN_CHARGE: &str = "select count(*), count(case when is_platform_admin then 1 end) \
+                         from person where workspace_id = $1 and is_admin and not is_disabled";
+
+/// Judges what a change left behind. It runs under the workspace's lock, so two changes cannot each spare the other.
+fn rank((administrators, platform): (i64, i64), was_platform_admin: bool) -> Rank {
+    if administrators == 0 {
+        Rank::LastAdministrator
+    } else if was_platform_admin && platform == 0 {
+        Rank::LastPlatformAdministrator
+    } else {
+        Rank::Changed
+    }
+}

@@ -1,0 +1,252 @@
+//! Tokens: issuing, looking up by digest, reading, deleting.
+
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{Error, Pool, Result, Store, on_pool, settings};
+use crate::{
+    domain::{
+        person::TokenAccess,
+        setting::{Key, Settings, Value},
+        time::Timestamp,
+        token::{Grounds, Lifetime, NotIssued, Token},
+    },
+    value::TokenDigest,
+};
+
+mod list;
+
+pub use list::TokenFilter;
+
+/// A token to be kept.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    pub id: Uuid,
+    pub workspace_id: i64,
+    pub person_id: i64,
+    pub digest: TokenDigest,
+    pub hint: String,
+    pub description: String,
+    pub created_at: Timestamp,
+    pub lifetime: Lifetime,
+}
+
+/// Whose tokens a method may touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Those of one person.
+    Person { workspace_id: i64, person_id: i64 },
+    /// Those of everybody in a workspace.
+    Workspace(i64),
+}
+
+impl Owner {
+    const fn workspace_id(self) -> i64 {
+        match self {
+            Self::Person { workspace_id, .. } | Self::Workspace(workspace_id) => workspace_id,
+        }
+    }
+
+    const fn person_id(self) -> Option<i64> {
+        match self {
+            Self::Person { person_id, .. } => Some(person_id),
+            Self::Workspace(_) => None,
+        }
+    }
+}
+
+/// What a check learns of a token: facts, no decision.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub token_id: Uuid,
+    pub expires_at: Option<Timestamp>,
+    pub person_id: i64,
+    pub workspace_id: i64,
+    pub email: String,
+    pub name: String,
+    pub is_admin: bool,
+    pub is_platform_admin: bool,
+    pub is_disabled: bool,
+    pub token_access: TokenAccess,
+    /// What the workspace set its switch to, if it did.
+    pub enabled: Option<bool>,
+}
+
+#[derive(FromRow)]
+struct FoundRow {
+    token_id: Uuid,
+    expires_at: Option<Timestamp>,
+    person_id: i64,
+    workspace_id: i64,
+    email: String,
+    name: String,
+    is_admin: bool,
+    is_platform_admin: bool,
+    is_disabled: bool,
+    token_access: String,
+    enabled: Option<String>,
+}
+
+impl TryFrom<FoundRow> for Found {
+    type Error = Error;
+
+    fn try_from(row: FoundRow) -> Result<Self> {
+        let enabled = match row.enabled.map(|text| Key::Enabled.parse_value(&text)) {
+            None => None,
+            Some(Some(Value::Switch(on))) => Some(on),
+            Some(_) => return Err(Error::corrupt("setting.value")),
+        };
+        Ok(Self {
+            token_id: row.token_id,
+            expires_at: row.expires_at,
+            person_id: row.person_id,
+            workspace_id: row.workspace_id,
+            email: row.email,
+            name: row.name,
+            is_admin: row.is_admin,
+            is_platform_admin: row.is_platform_admin,
+            is_disabled: row.is_disabled,
+            token_access: access(&row.token_access)?,
+            enabled,
+        })
+    }
+}
+
+fn access(text: &str) -> Result<TokenAccess> {
+    TokenAccess::parse(text).map_err(|_| Error::corrupt("person.token_access"))
+}
+
+#[derive(FromRow)]
+struct TokenRow {
+    id: Uuid,
+    workspace_id: i64,
+    person_id: i64,
+    hint: String,
+    description: String,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
+}
+
+impl From<TokenRow> for Token {
+    fn from(row: TokenRow) -> Self {
+        Self {
+            id: row.id,
+            workspace_id: row.workspace_id,
+            person_id: row.person_id,
+            hint: row.hint,
+            description: row.description,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
+        }
+    }
+}
+
+impl Store {
+    /// Keeps a new token, if the rules allow it at the moment it is kept. Until the transaction ends nobody can change the
+    /// workspace's settings or people: a token that was refused by then is never made a moment later.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; the inner result says which rule forbids it.
+    pub async fn issue_token(&self, new: &NewToken, defaults: Settings) -> Result<std::result::Result<(), NotIssued>> {
+        const GROUNDS: &str =
+            "select is_admin, is_disabled, token_access from person where workspace_id = $1 and id = $2";
+        const INSERT: &str = "insert into token \
+             (id, workspace_id, person_id, digest, hint, description, created_at, expires_at, last_used_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, null)";
+        let hold = self.hold_statement();
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            sqlx::query(hold).bind(new.workspace_id).execute(&mut *tx).await?;
+            let person: Option<(bool, bool, String)> =
+                sqlx::query_as(GROUNDS).bind(new.workspace_id).bind(new.person_id).fetch_optional(&mut *tx).await?;
+            let set = sqlx::query_as(settings::SELECT).bind(new.workspace_id).fetch_all(&mut *tx).await?;
+            if let Err(refused) = permit(person, set, defaults, new.lifetime)? {
+                return Ok(Err(refused));
+            }
+            sqlx::query(INSERT)
+                .bind(new.id)
+                .bind(new.workspace_id)
+                .bind(new.person_id)
+                .bind(new.digest.as_bytes().as_slice())
+                .bind(&new.hint)
+                .bind(&new.description)
+                .bind(new.created_at)
+                .bind(new.lifetime.end(new.created_at))
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+        });
+        Ok(Ok(()))
+    }
+
+    /// Keeps the workspace's row from changing without keeping others from holding it, too. SQLite knows only writers,
+    /// one at a time.
+    fn hold_statement(&self) -> &'static str {
+        match self.pool {
+            Pool::Postgres(_) => "select id from workspace where id = $1 for share",
+            Pool::Sqlite(_) => "update workspace set id = id where id = $1",
+        }
+    }
+
+    /// The facts of a check, in one indexed read: token, holder and the workspace's switch.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], which is not "no such token".
+    pub async fn find_by_digest(&self, digest: &TokenDigest) -> Result<Option<Found>> {
+        const SELECT: &str = "select t.id as token_id, t.expires_at, p.id as person_id, p.workspace_id, p.email, p.name, \
+             p.is_admin, p.is_platform_admin, p.is_disabled, p.token_access, s.value as enabled \
+             from token t join person p on p.id = t.person_id \
+             left join setting s on s.workspace_id = t.workspace_id and s.key = $2 where t.digest = $1";
+        let row: Option<FoundRow> = on_pool!(self, pool => sqlx::query_as(SELECT)
+            .bind(digest.as_bytes().as_slice()).bind(Key::Enabled.as_str()).fetch_optional(pool).await)?;
+        row.map(Found::try_from).transpose()
+    }
+
+    /// Finds a token within reach of an owner.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn find_token(&self, owner: Owner, id: Uuid) -> Result<Option<Token>> {
+        const SELECT: &str = "select id, workspace_id, person_id, hint, description, created_at, expires_at, last_used_at \
+             from token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id)";
+        let row: Option<TokenRow> = on_pool!(self, pool => sqlx::query_as(SELECT)
+            .bind(id).bind(owner.workspace_id()).bind(owner.person_id()).fetch_optional(pool).await)?;
+        Ok(row.map(Token::from))
+    }
+
+    /// Deletes a token within reach of an owner; answers whether this call did it. Of many at once, one does.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn delete_token(&self, owner: Owner, id: Uuid) -> Result<bool> {
+        const DELETE: &str =
+            "delete from token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id)";
+        let done = on_pool!(self, pool => sqlx::query(DELETE)
+            .bind(id).bind(owner.workspace_id()).bind(owner.person_id()).execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(done == 1)
+    }
+
+    /// Deletes up to `most` tokens that expired before a moment; answers how many.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn delete_expired(&self, before: Timestamp, most: i64) -> Result<u64> {
+        const DELETE: &str = "delete from token where id in (select id from token where expires_at < $1 limit $2)";
+        Ok(on_pool!(self, pool => sqlx::query(DELETE)
+            .bind(before).bind(most).execute(pool).await.map(|done| done.rows_affected()))?)
+    }
+}
+
+fn permit(
+    person: Option<(bool, bool, String)>,
+    set: Vec<(String, String)>,
+    defaults: Settings,
+    lifetime: Lifetime,
+) -> Result<std::result::Result<(), NotIssued>> {
+    let Some((is_admin, is_disabled, token_access)) = person else { return Ok(Err(NotIssued::PersonGone)) };
+    let in_force = settings::read(set)?.into_iter().fold(defaults, |all, (key, value)| all.with(key, value));
+    let grounds = Grounds { is_admin, is_disabled, token_access: access(&token_access)?, settings: in_force };
+    Ok(grounds.permit(lifetime))
+}

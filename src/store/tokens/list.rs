@@ -1,0 +1,120 @@
+//! Lists of tokens: filtered, sorted, page by page.
+
+use sqlx::{Database, Encode, FromRow, QueryBuilder, Type};
+use uuid::Uuid;
+
+use super::{Owner, TokenRow};
+use crate::{
+    domain::{
+        list::{CursorKey, NEVER, NOT_YET, Page, SortKey},
+        time::Timestamp,
+        token::{Status, Token},
+    },
+    store::{Result, Store, on_pool},
+};
+
+/// Which tokens a list shows.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenFilter {
+    pub owner: Owner,
+    pub status: Option<Status>,
+    /// The moment by which `status` is judged.
+    pub now: Timestamp,
+}
+
+#[derive(FromRow)]
+struct ListRow {
+    #[sqlx(flatten)]
+    token: TokenRow,
+    email: String,
+}
+
+const COLUMNS: &str = "select t.id, t.workspace_id, t.person_id, t.hint, t.description, t.created_at, t.expires_at, \
+                       t.last_used_at, p.email from token t join person p on p.id = t.person_id";
+const COUNT: &str = "select count(*) from token t";
+
+impl Store {
+    /// Lists tokens, each with its owner's e-mail.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn list_tokens(&self, filter: &TokenFilter, page: &Page) -> Result<Vec<(Token, String)>> {
+        let rows: Vec<ListRow> =
+            on_pool!(self, pool => page_of(matching(COLUMNS, filter), page).build_query_as().fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(|row| (row.token.into(), row.email)).collect())
+    }
+
+    /// Counts the tokens that a list of any length would show.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn count_tokens(&self, filter: &TokenFilter) -> Result<i64> {
+        Ok(on_pool!(self, pool => matching(COUNT, filter).build_query_scalar().fetch_one(pool).await)?)
+    }
+}
+
+fn matching<DB>(select: &str, filter: &TokenFilter) -> QueryBuilder<DB>
+where
+    DB: Database<Arguments: Default>,
+    i64: for<'q> Encode<'q, DB> + Type<DB>,
+    Timestamp: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    let mut statement = QueryBuilder::new(select);
+    statement.push(" where t.workspace_id = ").push_bind(filter.owner.workspace_id());
+    if let Some(person_id) = filter.owner.person_id() {
+        statement.push(" and t.person_id = ").push_bind(person_id);
+    }
+    match filter.status {
+        None => {}
+        Some(Status::Expired) => {
+            statement.push(" and t.expires_at <= ").push_bind(filter.now);
+        }
+        Some(Status::Active) => {
+            statement.push(" and (t.expires_at is null or t.expires_at > ").push_bind(filter.now).push(")");
+        }
+    }
+    statement
+}
+
+fn page_of<DB>(mut statement: QueryBuilder<DB>, page: &Page) -> QueryBuilder<DB>
+where
+    DB: Database,
+    i64: for<'q> Encode<'q, DB> + Type<DB>,
+    String: for<'q> Encode<'q, DB> + Type<DB>,
+    Timestamp: for<'q> Encode<'q, DB> + Type<DB>,
+    Uuid: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    let Page { sort, limit, offset, after } = page;
+    if let Some(cursor) = after {
+        statement.push(" and (");
+        push_key(&mut statement, sort.key);
+        statement.push(if sort.descending { ", t.id) < (" } else { ", t.id) > (" });
+        match &cursor.key {
+            CursorKey::Time(moment) => statement.push_bind(*moment),
+            CursorKey::Text(text) => statement.push_bind(text.clone()),
+            CursorKey::Id => statement.push_bind(cursor.id),
+        };
+        statement.push(", ").push_bind(cursor.id).push(")");
+    }
+    let direction = if sort.descending { " desc" } else { "" };
+    statement.push(" order by ");
+    push_key(&mut statement, sort.key);
+    statement.push(direction).push(", t.id").push(direction);
+    // SQLite takes an offset only behind a limit.
+    statement.push(" limit ").push_bind(limit.unwrap_or(i64::MAX)).push(" offset ").push_bind(*offset);
+    statement
+}
+
+fn push_key<DB>(statement: &mut QueryBuilder<DB>, key: SortKey)
+where
+    DB: Database,
+    Timestamp: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    match key {
+        SortKey::CreatedAt => statement.push("t.created_at"),
+        SortKey::ExpiresAt => statement.push("coalesce(t.expires_at, ").push_bind(NEVER).push(")"),
+        SortKey::LastUsedAt => statement.push("coalesce(t.last_used_at, ").push_bind(NOT_YET).push(")"),
+        SortKey::Description => statement.push("t.description"),
+        SortKey::TokenId => statement.push("t.id"),
+    };
+}

@@ -1,0 +1,135 @@
+//! Workspaces.
+
+use sqlx::FromRow;
+
+use super::{Error, NewPerson, Result, Store, on_pool, people};
+use crate::domain::{
+    person::Person,
+    time::Timestamp,
+    workspace::{self, Workspace, WorkspaceName},
+};
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    name: String,
+    created_at: Timestamp,
+}
+
+impl From<Row> for Workspace {
+    fn from(row: Row) -> Self {
+        Self { id: row.id, name: row.name, created_at: row.created_at }
+    }
+}
+
+/// Takes the workspace's row for the rest of the transaction: changes of its people and settings happen one after another.
+/// Answers no row where there is no such workspace.
+pub(super) const LOCK: &str = "update workspace set updated_at = $2 where id = $1 returning id";
+
+impl Store {
+    /// Whether the first start has happened.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn is_set_up(&self) -> Result<bool> {
+        Ok(self.find_workspace(workspace::FIRST).await?.is_some())
+    }
+
+    /// Makes workspace 1 and its first administrator, unless somebody has. Answers whether this call did it: of many
+    /// nodes that try at once, one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn set_up(&self, name: &WorkspaceName, admin: &NewPerson, now: Timestamp) -> Result<bool> {
+        const INSERT: &str =
+            "insert into workspace (id, name, created_at, updated_at) values ($1, $2, $3, $3) on conflict do nothing";
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let made = sqlx::query(INSERT).bind(workspace::FIRST).bind(name.as_str()).bind(now).execute(&mut *tx).await?;
+            if made.rows_affected() == 0 {
+                return Ok(false);
+            }
+            people::insert!(&mut *tx, workspace::FIRST, admin, now)?;
+            tx.commit().await?;
+        });
+        Ok(true)
+    }
+
+    /// Makes a workspace together with its first administrator; answers both.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where the e-mail is taken; then nothing is made.
+    pub async fn insert_workspace(
+        &self,
+        name: &WorkspaceName,
+        admin: &NewPerson,
+        now: Timestamp,
+    ) -> Result<(Workspace, Person)> {
+        const INSERT: &str =
+            "insert into workspace (name, created_at, updated_at) values ($1, $2, $2) returning id, name, created_at";
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let row: Row = sqlx::query_as(INSERT).bind(name.as_str()).bind(now).fetch_one(&mut *tx).await?;
+            let admin = people::insert!(&mut *tx, row.id, admin, now)?;
+            tx.commit().await?;
+            let admin = admin.ok_or(Error::corrupt("a workspace vanished in its own transaction"))?;
+            Ok((row.into(), admin.try_into()?))
+        })
+    }
+
+    /// Finds a workspace.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn find_workspace(&self, id: i64) -> Result<Option<Workspace>> {
+        const SELECT: &str = "select id, name, created_at from workspace where id = $1";
+        let row: Option<Row> = on_pool!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
+        Ok(row.map(Workspace::from))
+    }
+
+    /// Counts a workspace's people and tokens, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn count_members(&self, workspace_id: i64) -> Result<(i64, i64)> {
+        const COUNT: &str = "select (select count(*) from person where workspace_id = $1), \
+                             (select count(*) from token where workspace_id = $1)";
+        Ok(on_pool!(self, pool => sqlx::query_as(COUNT).bind(workspace_id).fetch_one(pool).await)?)
+    }
+
+    /// Lists workspaces by id, and counts all of them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_workspaces(&self, limit: i64, offset: i64) -> Result<(Vec<Workspace>, i64)> {
+        const LIST: &str = "select id, name, created_at from workspace order by id limit $1 offset $2";
+        const COUNT: &str = "select count(*) from workspace";
+        on_pool!(self, pool => {
+            let rows: Vec<Row> = sqlx::query_as(LIST).bind(limit).bind(offset).fetch_all(pool).await?;
+            let count = sqlx::query_scalar(COUNT).fetch_one(pool).await?;
+            Ok((rows.into_iter().map(Workspace::from).collect(), count))
+        })
+    }
+
+    /// Renames a workspace; answers whether there is one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn rename_workspace(&self, id: i64, name: &WorkspaceName, now: Timestamp) -> Result<bool> {
+        const UPDATE: &str = "update workspace set name = $2, updated_at = $3 where id = $1";
+        let done = on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(name.as_str()).bind(now)
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(done == 1)
+    }
+
+    /// Removes a workspace with its people, tokens and settings; answers whether there was one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn delete_workspace(&self, id: i64) -> Result<bool> {
+        const DELETE: &str = "delete from workspace where id = $1";
+        let done =
+            on_pool!(self, pool => sqlx::query(DELETE).bind(id).execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(done == 1)
+    }
+}

@@ -1,0 +1,354 @@
+//! The token value: making one, recognising one, reducing it to what may be stored.
+//!
+//! A value is `twd_`, then 43 characters base62 (256 random bits), then 6 characters base62 of the CRC-32 (ISO-HDLC) of
+//! everything before them: 53 characters, `^twd_[0-9A-Za-z]{49}$`. The checksum is no secret: it refuses typing errors and
+//! truncation without asking the store.
+//!
+//! Three types keep a value from going where it must not:
+//!
+//! - [`Presented`]: what a stranger sent as a bearer. It may be anything that RFC 6750 allows.
+//! - [`TokenValue`]: a string of our own shape whose checksum holds. It prints as `TokenValue([hidden])`.
+//! - [`TokenDigest`]: SHA-256 of the value, the only form that is stored or used as a key.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+/// Digits of base62 in ascending order of worth.
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// 62^43 is just above 2^256.
+const RANDOM_CHARS: usize = 43;
+/// 62^6 is above 2^32.
+const CHECKSUM_CHARS: usize = 6;
+/// How much of the random part is shown for recognition.
+const HINT_CHARS: usize = 4;
+/// The longest bearer worth looking at; ours are under 70.
+const PRESENTED_MAX: usize = 512;
+/// RFC 8959: a URI scheme that marks a string as secret. Accepted on input, never emitted.
+const SECRET_TOKEN_SCHEME: &str = "secret-token:";
+
+/// A bearer as a caller presented it: 1 to 512 characters of the `b64token` grammar of RFC 6750, section 2.1.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Presented(String);
+
+impl Presented {
+    /// Accepts what follows the `Bearer` scheme; `secret-token:` (RFC 8959) in front is dropped.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_prefix(SECRET_TOKEN_SCHEME).unwrap_or(text);
+        let unpadded = text.trim_end_matches('=');
+        let in_grammar =
+            !unpadded.is_empty() && unpadded.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b));
+        (in_grammar && text.len() <= PRESENTED_MAX).then(|| Self(text.to_owned()))
+    }
+
+    /// The characters themselves. Every use of this is a place where the secret could leak.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Presented([hidden])")
+    }
+}
+
+/// What stands before the underscore of a value: `[a-z][a-z0-9]{1,11}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix(String);
+
+/// A prefix that does not match `[a-z][a-z0-9]{1,11}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a token prefix is 2 to 12 characters a-z and 0-9, beginning with a letter")]
+pub struct BadPrefix;
+
+impl Prefix {
+    /// Takes a prefix from configuration.
+    ///
+    /// # Errors
+    /// [`BadPrefix`] where the text is not `[a-z][a-z0-9]{1,11}`.
+    pub fn parse(text: &str) -> Result<Self, BadPrefix> {
+        let letters = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let begins = text.starts_with(|c: char| c.is_ascii_lowercase());
+        if letters && begins && (2..=12).contains(&text.len()) { Ok(Self(text.to_owned())) } else { Err(BadPrefix) }
+    }
+
+    /// The prefix without its underscore.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self("twd".to_owned())
+    }
+}
+
+/// The shapes of value that a deployment knows: the prefix it issues, and those it accepts beside it.
+#[derive(Clone, Debug, Default)]
+pub struct Format {
+    issued: Prefix,
+    also_accepted: Vec<Prefix>,
+}
+
+impl Format {
+    /// Issues values with `issued`, accepts those with `also_accepted` too.
+    #[must_use]
+    pub fn new(issued: Prefix, also_accepted: Vec<Prefix>) -> Self {
+        Self { issued, also_accepted }
+    }
+
+    /// Recognises one of our values: known prefix, exact length, base62, right checksum.
+    #[must_use]
+    pub fn parse(&self, presented: &Presented) -> Option<TokenValue> {
+        let text = presented.expose();
+        let (prefix, rest) = text.split_once('_')?;
+        let known = std::iter::once(&self.issued).chain(&self.also_accepted).any(|p| p.as_str() == prefix);
+        let shaped = rest.len() == RANDOM_CHARS + CHECKSUM_CHARS && rest.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !(known && shaped) {
+            return None;
+        }
+        let (body, sum) = text.split_at(text.len() - CHECKSUM_CHARS);
+        (checksum(body) == *sum.as_bytes()).then(|| TokenValue(text.to_owned()))
+    }
+
+    /// Makes a value that nobody can guess.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn make(&self, random: &Random) -> TokenValue {
+        let mut text = format!("{}_", self.issued.as_str());
+        text.push_str(&random.base62(RANDOM_CHARS));
+        let sum = checksum(&text);
+        text.extend(sum.map(char::from));
+        TokenValue(text)
+    }
+}
+
+fn checksum(body: &str) -> [u8; CHECKSUM_CHARS] {
+    let mut rest = crc32fast::hash(body.as_bytes()) as usize;
+    let mut digits = [b'0'; CHECKSUM_CHARS];
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE62[rest % BASE62.len()];
+        rest /= BASE62.len();
+    }
+    digits
+}
+
+/// A value of our own shape. It says nothing about whether such a token exists.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenValue(String);
+
+impl TokenValue {
+    /// The characters themselves, for the one answer that shows them.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What is stored instead of the value. The input has 256 bits of entropy, so one fast hash is enough.
+    #[must_use]
+    pub fn digest(&self) -> TokenDigest {
+        TokenDigest(Sha256::digest(self.0.as_bytes()).into())
+    }
+
+    /// What may be shown for recognition: the prefix and four characters, 24 of 256 random bits.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        let shown = self.0.len() - RANDOM_CHARS - CHECKSUM_CHARS + HINT_CHARS;
+        &self.0[..shown]
+    }
+}
+
+impl fmt::Debug for TokenValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenValue([hidden])")
+    }
+}
+
+/// SHA-256 of a value: how the store knows a token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenDigest([u8; 32]);
+
+impl TokenDigest {
+    /// The 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenDigest([hidden])")
+    }
+}
+
+/// Where random bytes come from: the operating system, or in tests a source that repeats.
+#[cfg(feature = "server")]
+#[derive(Clone)]
+pub struct Random(std::sync::Arc<Fill>);
+
+#[cfg(feature = "server")]
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
+
+#[cfg(feature = "server")]
+impl Random {
+    /// The operating system's generator.
+    ///
+    /// # Panics
+    /// When filling from it, if the operating system has none: no secret may then be made.
+    #[must_use]
+    pub fn system() -> Self {
+        use rand::TryRng as _;
+        #[expect(clippy::expect_used, reason = "without randomness nothing may be issued; the request becomes a 500")]
+        Self::from_fn(|bytes| {
+            rand::rngs::SysRng.try_fill_bytes(bytes).expect("the operating system gives random bytes");
+        })
+    }
+
+    /// A source of the caller's own.
+    #[must_use]
+    pub fn from_fn(fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Self {
+        Self(std::sync::Arc::new(fill))
+    }
+
+    /// `N` random bytes.
+    #[must_use]
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        (self.0)(&mut bytes);
+        bytes
+    }
+
+    /// `count` characters base62, each equally likely.
+    #[must_use]
+    pub fn base62(&self, count: usize) -> String {
+        // 248 is the largest multiple of 62 in a byte; what lies above would make the first digits likelier.
+        let mut text = String::with_capacity(count);
+        while text.len() < count {
+            let unbiased = self.bytes::<64>().into_iter().filter(|b| *b < 248);
+            text.extend(unbiased.take(count - text.len()).map(|b| char::from(BASE62[usize::from(b) % BASE62.len()])));
+        }
+        text
+    }
+}
+
+#[cfg(feature = "server")]
+impl fmt::Debug for Random {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Random")
+    }
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use super::*;
+
+    fn made() -> TokenValue {
+        Format::default().make(&Random::system())
+    }
+
+    fn parse(text: &str) -> Option<TokenValue> {
+        Format::default().parse(&Presented::parse(text)?)
+    }
+
+    #[test]
+    fn a_made_value_has_the_published_shape_and_is_recognised() {
+        let value = made();
+        let (prefix, rest) = value.expose().split_once('_').unwrap();
+        assert_eq!((prefix, rest.len(), value.expose().len()), ("twd", 49, 53));
+        assert!(rest.bytes().all(|b| b.is_ascii_alphanumeric()));
+        assert_eq!(parse(value.expose()), Some(value));
+    }
+
+    #[test]
+    fn the_checksum_is_crc32_iso_hdlc_in_base62_padded_with_zeros() {
+        // CRC-32 of "123456789" is 0xCBF43926, the check value of the algorithm's catalogue entry.
+        assert_eq!(checksum("123456789"), *b"3jZRME");
+        assert_eq!(checksum(""), *b"000000");
+    }
+
+    #[test]
+    fn every_single_character_change_is_refused() {
+        let value = made();
+        for at in 4..value.expose().len() {
+            for other in BASE62 {
+                let mut bytes = value.expose().as_bytes().to_vec();
+                if bytes[at] != *other {
+                    bytes[at] = *other;
+                    assert_eq!(parse(std::str::from_utf8(&bytes).unwrap()), None);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn truncated_extended_or_foreign_values_are_refused() {
+        let value = made();
+        let text = value.expose();
+        for wrong in
+            [&text[..52], &format!("{text}0"), &text.replacen("twd", "abc", 1), &text.to_uppercase(), "twd_", "_", ""]
+        {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn secret_token_in_front_is_accepted_once_and_never_emitted() {
+        let value = made();
+        assert_eq!(parse(&format!("secret-token:{}", value.expose())).unwrap().expose(), value.expose());
+        assert_eq!(parse(&format!("secret-token:secret-token:{}", value.expose())), None);
+    }
+
+    #[test]
+    fn a_second_prefix_is_accepted_beside_the_issued_one() {
+        let old = made();
+        let format = Format::new(Prefix::parse("acme").unwrap(), vec![Prefix::default()]);
+        assert!(format.parse(&Presented::parse(old.expose()).unwrap()).is_some());
+        assert!(format.make(&Random::system()).expose().starts_with("acme_"));
+    }
+
+    #[test]
+    fn nothing_prints_a_secret() {
+        let value = made();
+        let printed = format!("{value:?} {:?} {:?}", Presented::parse(value.expose()), value.digest());
+        assert!(!printed.contains(&value.expose()[4..]));
+        assert_eq!(printed, "TokenValue([hidden]) Some(Presented([hidden])) TokenDigest([hidden])");
+    }
+
+    #[test]
+    fn the_hint_is_the_prefix_and_four_characters() {
+        let value = made();
+        assert_eq!(value.hint(), &value.expose()[..8]);
+    }
+
+    #[test]
+    fn bearers_outside_the_grammar_are_not_even_parsed() {
+        for wrong in ["a b", "a,b", "a\u{e9}", "===", "", "a=b", &"a".repeat(513)] {
+            assert_eq!(Presented::parse(wrong), None, "{wrong}");
+        }
+        assert!(Presented::parse("a-._~+/9==").is_some());
+    }
+
+    #[test]
+    fn prefixes_outside_their_grammar_are_refused() {
+        for wrong in ["", "a", "1ab", "Abc", "a_b", "abcdefghijklm"] {
+            assert_eq!(Prefix::parse(wrong), Err(BadPrefix), "{wrong}");
+        }
+        assert!(Prefix::parse("a1").is_ok() && Prefix::parse("abcdefghijkl").is_ok());
+    }
+
+    #[test]
+    fn every_digit_is_about_equally_likely() {
+        let text = Random::system().base62(62_000);
+        for digit in BASE62 {
+            let seen = text.bytes().filter(|b| b == digit).count();
+            // 1,000 expected, standard deviation 31: seven of them is 1 in 10^11.
+            assert!((780..1220).contains(&seen), "{}: {seen}", char::from(*digit));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! One file per URL and verb.
+
+mod auth;
+mod bodies;
+mod credentials;
+mod documents;
+mod people;
+mod settings;
+mod tokens;
+mod wire;
+mod workspaces;

@@ -1,0 +1,151 @@
+//! `/v4/workspaces/{id}/configuration` and what the settings do.
+
+use serde_json::{Value, json};
+
+use crate::support::{TestApp, an_hour};
+
+const CONFIGURATION: &str = "/v4/workspaces/current/configuration";
+const ENABLED: &str = "feature.apiAccessTokens.enabled";
+const ALLOW_USERS: &str = "feature.apiAccessTokens.allowUsers";
+const MAX_DAYS: &str = "feature.apiAccessTokens.maxLifetimeDays";
+
+on_both!(
+    settings_are_read_set_and_put_back,
+    all_of_a_change_is_done_or_nothing,
+    the_settings_are_described,
+    settings_are_the_administrators_of_that_workspace,
+    switched_off_the_token_routes_do_not_exist,
+    switching_one_workspace_off_leaves_the_others_alone,
+);
+
+fn change(settings: &[(&str, Value)]) -> Value {
+    let settings: Vec<Value> = settings.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+    json!({"configuration": settings})
+}
+
+async fn settings_are_read_set_and_put_back(app: TestApp) {
+    let admin = app.admin();
+    let all = |enabled: Value, allow: Value, days: Value| json!([{"key": ENABLED, "value": enabled}, {"key": ALLOW_USERS, "value": allow}, {"key": MAX_DAYS, "value": days}]);
+    assert_eq!(admin.get(CONFIGURATION).await.expect(200).json, all(json!(null), json!(null), json!(null)));
+    app.advance_seconds(3);
+    let done =
+        admin.patch(CONFIGURATION, &change(&[(ALLOW_USERS, json!(true)), (MAX_DAYS, json!(365.0))])).await.expect(200);
+    assert_eq!(done.json, json!({"id": 1, "updatedAt": "2026-01-01T00:00:03.000Z"}));
+    assert_eq!(admin.get("/v4/workspaces/1/configuration").await.json, all(json!(null), json!(true), json!(365)));
+    let one = admin.get(&format!("{CONFIGURATION}?key={MAX_DAYS}")).await.expect(200);
+    assert_eq!(one.json, json!([{"key": MAX_DAYS, "value": 365}]));
+    admin.get(&format!("{CONFIGURATION}?key=x")).await.expect_error(400, "ValidationFailed");
+    let reset = "/v4/workspaces/current/delete-configuration";
+    let keys = json!({"settings": [MAX_DAYS, ENABLED]});
+    assert_eq!(admin.post(reset, &keys).await.expect(200).json, json!({"numberOfRowsDeleted": 1}));
+    assert_eq!(admin.post(reset, &keys).await.expect(200).json, json!({"numberOfRowsDeleted": 0}));
+    admin.post(reset, &json!({"settings": ["x"]})).await.expect_error(400, "ValidationFailed");
+    assert_eq!(admin.get(CONFIGURATION).await.json, all(json!(null), json!(true), json!(null)));
+}
+
+async fn all_of_a_change_is_done_or_nothing(app: TestApp) {
+    let admin = app.admin();
+    for wrong in [
+        change(&[(ALLOW_USERS, json!(true)), (MAX_DAYS, json!(0))]),
+        change(&[(ALLOW_USERS, json!(true)), (MAX_DAYS, json!(36_501))]),
+        change(&[(ALLOW_USERS, json!(true)), (MAX_DAYS, json!(-2))]),
+        change(&[(ALLOW_USERS, json!(true)), (MAX_DAYS, json!(true))]),
+        change(&[(ALLOW_USERS, json!(true)), (ENABLED, json!(1))]),
+        change(&[(ALLOW_USERS, json!(true)), ("feature.unknown", json!(true))]),
+        change(&[(ALLOW_USERS, json!(true)), (ALLOW_USERS, json!(false))]),
+    ] {
+        admin.patch(CONFIGURATION, &wrong).await.expect_error(400, "ValidationFailed");
+    }
+    for wrong in [
+        change(&[(ALLOW_USERS, json!("true"))]),
+        change(&[(ALLOW_USERS, json!(null))]),
+        change(&[(MAX_DAYS, json!(1.5))]),
+        json!({"configuration": {}}),
+        json!({"configuration": [[ALLOW_USERS, true]]}),
+        json!({}),
+    ] {
+        admin.patch(CONFIGURATION, &wrong).await.expect_error(400, "ApiValidationFailed");
+    }
+    assert!(admin.get(CONFIGURATION).await.json.as_array().unwrap().iter().all(|setting| setting["value"].is_null()));
+    admin.patch(CONFIGURATION, &change(&[])).await.expect(200);
+    for fine in [1, 36_500, -1] {
+        admin.patch(CONFIGURATION, &change(&[(MAX_DAYS, json!(fine))])).await.expect(200);
+    }
+}
+
+async fn the_settings_are_described(app: TestApp) {
+    let described = app.admin().get("/v4/workspaces/1/configuration-schema").await.expect(200).json;
+    let labels: Vec<&str> =
+        described.as_array().unwrap().iter().map(|setting| setting["label"].as_str().unwrap()).collect();
+    assert_eq!(
+        labels,
+        [
+            "API Access Token",
+            "Allow users to generate access tokens",
+            "Maximum lifetime for user generated access tokens (days)"
+        ]
+    );
+    assert_eq!((&described[0]["type"], &described[0]["default"]), (&json!("boolean"), &json!(true)));
+    assert_eq!(
+        (&described[2]["minimum"], &described[2]["maximum"], &described[2]["default"]),
+        (&json!(1), &json!(36_500), &json!(-1))
+    );
+}
+
+async fn settings_are_the_administrators_of_that_workspace(app: TestApp) {
+    let ada = app.person("ada").await;
+    let other = app.other_admin("eve").await;
+    let body = change(&[(ENABLED, json!(false))]);
+    ada.get(CONFIGURATION).await.expect_error(403, "AccessControlException");
+    ada.patch("/v4/workspaces/1/configuration", &body).await.expect_error(403, "AccessControlException");
+    other.get("/v4/workspaces/1/configuration").await.expect_error(404, "DataNotFoundException");
+    other.patch("/v4/workspaces/1/configuration", &body).await.expect_error(404, "DataNotFoundException");
+    other
+        .post("/v4/workspaces/1/delete-configuration", &json!({"settings": []}))
+        .await
+        .expect_error(404, "DataNotFoundException");
+    // Managing workspaces is not administering them.
+    let theirs = format!("/v4/workspaces/{}/configuration", other.workspace_id);
+    app.admin().get(&theirs).await.expect_error(404, "DataNotFoundException");
+    app.admin().get("/v4/workspaces/x/configuration").await.expect_error(404, "DataNotFoundException");
+}
+
+async fn switched_off_the_token_routes_do_not_exist(app: TestApp) {
+    let admin = app.admin();
+    let bearer = admin.bearer().await;
+    let expired = admin.bearer_for(json!({"lifetimeSeconds": 1})).await;
+    app.advance_seconds(1);
+    app.set("enabled", false).await;
+    for (method, path) in [
+        ("GET", "/v4/apiAccessTokens"),
+        ("POST", "/v4/apiAccessTokens"),
+        ("GET", &bearer.path()),
+        ("DELETE", &bearer.path()),
+    ] {
+        for body in [an_hour().to_string(), "[]".to_owned()] {
+            admin.with_json(method, path, body.clone()).await.expect_error(404, "RouteNotFoundException");
+            bearer.with_json(method, path, body.clone()).await.expect_error(404, "RouteNotFoundException");
+            expired.with_json(method, path, body.clone()).await.expect_error(401, "MissingPersonException");
+            app.anonymous().with_json(method, path, body.clone()).await.expect_error(401, "MissingPersonException");
+            admin
+                .with_password("wrong")
+                .with_json(method, path, body)
+                .await
+                .expect_error(401, "MissingPersonException");
+        }
+    }
+    bearer.get("/v4/people/current").await.expect_error(401, "MissingPersonException");
+    admin.get("/v4/people/current").await.expect(200);
+    app.set("enabled", true).await;
+    assert!(bearer.works().await, "nothing was deleted");
+}
+
+async fn switching_one_workspace_off_leaves_the_others_alone(app: TestApp) {
+    let other = app.other_admin("eve").await;
+    let bearer = other.bearer().await;
+    app.set("enabled", false).await;
+    assert!(bearer.works().await);
+    app.set("enabled", true).await;
+    other.patch(CONFIGURATION, &change(&[(ENABLED, json!(false))])).await.expect(200);
+    assert!(!bearer.works().await && app.admin().bearer().await.works().await);
+}

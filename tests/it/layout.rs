@@ -1,0 +1,90 @@
+//! The house keeps its order: which module may import which.
+
+use std::path::{Path, PathBuf};
+
+/// Each module and what it may import from this crate. Arrows point down; nothing below `api` knows HTTP.
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
+    ("value", &[]),
+    ("guard", &["value"]),
+    ("domain", &["value"]),
+    ("store", &["domain", "value"]),
+    ("live", &["store", "domain", "value"]),
+    ("service", &["domain", "store", "live", "value", "guard"]),
+    ("api", &["service", "domain", "app", "guard"]),
+    ("telemetry", &["config"]),
+    ("config", &["domain", "service", "store", "value"]),
+    ("app", &["config", "domain", "service", "store", "value"]),
+    ("server", &["api", "app", "config", "service", "store"]),
+    ("cli", &["api", "app", "config", "domain", "server", "service", "store", "telemetry", "value"]),
+];
+
+#[test]
+fn modules_import_only_what_stands_below_them() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for (module, allowed) in MAY_IMPORT {
+        for file in files_of(&src, module) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for imported in imports(code) {
+                if imported != module && !allowed.contains(&imported.as_str()) {
+                    wrong.push(format!("{} imports {imported}", file.strip_prefix(&src).unwrap().display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_module_stands_in_the_table() {
+    let lib = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    for module in lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
+        assert!(MAY_IMPORT.iter().any(|(name, _)| *name == module), "{module}");
+    }
+}
+
+fn files_of(src: &Path, module: &str) -> Vec<PathBuf> {
+    let mut files = vec![src.join(format!("{module}.rs"))];
+    let mut folders = vec![src.join(module)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "rs") && file.exists());
+    files
+}
+
+/// The modules named in `crate::name` and in `use crate::{name::.., name, ..}`.
+fn imports(code: &str) -> Vec<String> {
+    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            None => found.push(word(rest)),
+            Some(group) => {
+                let mut depth = 0;
+                let mut begins = true;
+                for (n, c) in group.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => begins = true,
+                        c if begins && depth == 0 && c.is_alphabetic() => {
+                            found.push(word(&group[n..]));
+                            begins = false;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    found.retain(|name| !name.is_empty());
+    found
+}

@@ -1,0 +1,7 @@
+//! The program itself: started, stopped, killed, and its commands.
+
+mod commands;
+mod crash;
+mod log;
+mod peers;
+mod serve;

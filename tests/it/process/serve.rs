@@ -1,0 +1,173 @@
+//! `tokenward serve`: the newcomer's story, first starts, stopping, slow clients.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+    time::Duration,
+};
+
+use reqwest::Client;
+use serde_json::json;
+
+use crate::support::{
+    Database, Engine, PASSWORD,
+    binary::{Running, command},
+};
+
+on_both_databases!(
+    a_newcomer_makes_lists_reads_and_deletes_tokens,
+    a_stop_finishes_what_runs_and_writes_the_last_use,
+    nodes_that_start_at_once_make_one_administrator,
+);
+
+async fn a_newcomer_makes_lists_reads_and_deletes_tokens(engine: Engine) {
+    let database = Database::empty(engine).await;
+    let mut fresh = command(&database.url);
+    fresh.env_remove("TOKENWARD_ADMIN_EMAIL").env_remove("TOKENWARD_ADMIN_PASSWORD");
+    let running = Running::start_with(fresh);
+    let shown = running.log();
+    let printed =
+        shown.lines().find(|line| line.trim_start().starts_with("curl ")).expect("the curl of the first token");
+    assert!(shown.contains("admin@localhost"));
+    let first = curl(printed.trim());
+    let value = first["tokenValue"].as_str().unwrap();
+    let http = Client::new();
+    let tokens = format!("{}/v4/apiAccessTokens", running.url);
+    let body = json!({"lifetimeSeconds": 60});
+    let second = http.post(&tokens).bearer_auth(value).json(&body).send().await.unwrap();
+    assert_eq!(second.status(), 201);
+    let second: serde_json::Value = second.json().await.unwrap();
+    let path = format!("{tokens}/{}", second["tokenInfo"]["tokenId"].as_str().unwrap());
+    let other = second["tokenValue"].as_str().unwrap();
+    let list: serde_json::Value = http.get(&tokens).bearer_auth(other).send().await.unwrap().json().await.unwrap();
+    assert_eq!(list["data"].as_array().unwrap().len(), 2);
+    assert_eq!(http.get(&path).bearer_auth(value).send().await.unwrap().status(), 200);
+    assert_eq!(http.delete(&path).bearer_auth(value).send().await.unwrap().status(), 204);
+    assert_eq!(http.get(&tokens).bearer_auth(other).send().await.unwrap().status(), 401);
+    // The second start knows the administrator and shows nothing.
+    drop(running);
+    let again = Running::start(&database.url);
+    assert!(!again.log().contains("First start"));
+}
+
+/// Runs a command line as it was printed, and reads the JSON that comes back.
+fn curl(line: &str) -> serde_json::Value {
+    let output = Command::new("sh").args(["-c", &format!("{line} -sS")]).output().unwrap();
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{line}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+async fn a_stop_finishes_what_runs_and_writes_the_last_use(engine: Engine) {
+    let database = Database::empty(engine).await;
+    let running = Running::start(&database.url);
+    let http = Client::new();
+    let made = running.make_token(&http).await.unwrap();
+    let value = made["tokenValue"].as_str().unwrap();
+    let whoami = format!("{}/v4/people/current", running.url);
+    assert_eq!(http.get(&whoami).bearer_auth(value).send().await.unwrap().status(), 200);
+    running.signal("TERM");
+    let (code, log) = running.wait();
+    assert_eq!(code, Some(0), "{log}");
+    let again = Running::start(&database.url);
+    let path = format!("{}/v4/apiAccessTokens/{}", again.url, made["tokenInfo"]["tokenId"].as_str().unwrap());
+    let seen = http.get(path).basic_auth("admin@example.com", Some(PASSWORD)).send().await.unwrap();
+    assert!(seen.json::<serde_json::Value>().await.unwrap()["lastUsed"].is_string());
+    again.signal("INT");
+    assert_eq!(again.wait().0, Some(0));
+}
+
+async fn nodes_that_start_at_once_make_one_administrator(engine: Engine) {
+    let database = Database::empty(engine).await;
+    // SQLite serves one process: there the race is between two starts of the one node, one after the other.
+    let nodes = if engine == Engine::Postgres { 4 } else { 1 };
+    let starts: Vec<_> = (0..nodes)
+        .map(|_| {
+            let url = database.url.clone();
+            tokio::task::spawn_blocking(move || Running::start(&url))
+        })
+        .collect();
+    let mut introduced = 0;
+    let mut running = Vec::new();
+    for start in starts {
+        let node = start.await.unwrap();
+        introduced += usize::from(node.log().contains("First start"));
+        running.push(node);
+    }
+    assert_eq!(introduced, 1);
+    for node in &running {
+        assert!(node.make_token(&Client::new()).await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_sqlite_file_is_its_owners_alone() {
+    let database = Database::empty(Engine::Sqlite).await;
+    let running = Running::start(&database.url);
+    running.make_token(&Client::new()).await.unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        let file = format!("{}{suffix}", database.url.trim_start_matches("sqlite:"));
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_finished_before_the_end() {
+    let database = Database::empty(Engine::Sqlite).await;
+    let running = Running::start(&database.url);
+    let mut stream = TcpStream::connect(running.url.trim_start_matches("http://")).unwrap();
+    let body = r#"{"lifetimeSeconds": 60}"#;
+    let head = format!(
+        "POST /v4/apiAccessTokens HTTP/1.1\r\nhost: x\r\nauthorization: {}\r\ncontent-length: {}\r\n\r\n",
+        crate::support::basic("admin@example.com", PASSWORD),
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&body.as_bytes()[..5]).unwrap();
+    // A whole exchange on another connection: by its end the first one has been accepted, too.
+    Client::new().get(format!("{}/health/live", running.url)).send().await.unwrap();
+    running.signal("TERM");
+    while TcpStream::connect(running.url.trim_start_matches("http://")).is_ok() {}
+    stream.write_all(&body.as_bytes()[5..]).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert_eq!(running.wait().0, Some(0));
+}
+
+#[tokio::test]
+async fn connections_that_send_no_header_are_closed() {
+    let database = Database::empty(Engine::Sqlite).await;
+    let mut quick = command(&database.url);
+    quick.env("TOKENWARD_HTTP__HEADER_TIMEOUT_MS", "100");
+    let running = Running::start_with(quick);
+    for sent in ["", "GET /health/live HT", "GET /health/live HTTP/1.1\r\nhost: x\r\nx: "] {
+        let mut stream = TcpStream::connect(running.url.trim_start_matches("http://")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(sent.as_bytes()).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap_or_else(|error| panic!("still open after {sent:?}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn too_many_header_fields_are_refused_and_the_service_lives() {
+    let database = Database::empty(Engine::Sqlite).await;
+    let running = Running::start(&database.url);
+    let http = Client::new();
+    let url = format!("{}/health/live", running.url);
+    for (fields, status) in [(50, 200), (200, 431)] {
+        let mut request = http.get(&url);
+        for n in 0..fields {
+            request = request.header(format!("x-{n}"), "1");
+        }
+        assert_eq!(request.send().await.unwrap().status(), status);
+    }
+    let long = http.get(&url).header("x-long", "x".repeat(64 * 1024)).send().await.unwrap();
+    assert_eq!(long.status(), 431);
+    let large =
+        http.post(format!("{}/v4/apiAccessTokens", running.url)).body(vec![b' '; 1 << 20]).send().await.unwrap();
+    assert_eq!(large.status(), 413);
+    assert_eq!(http.get(&url).send().await.unwrap().status(), 200);
+}
