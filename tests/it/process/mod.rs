@@ -4,4 +4,5 @@ mod commands;
 mod crash;
 mod log;
 mod peers;
+mod readme;
 mod serve;
