@@ -149,7 +149,7 @@ impl Default for Http {
     }
 }
 
-/// A database URL. However it is printed, its password is not.
+/// A database URL. However it is printed, its password is not. A flag or a file gives it as it is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(String);
 
@@ -160,6 +160,14 @@ impl DatabaseUrl {
     /// [`BadAddress`](crate::store::BadAddress).
     pub fn address(&self) -> Result<Address, crate::store::BadAddress> {
         Address::from_str(&self.0)
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -194,7 +202,7 @@ impl<'de> Deserialize<'de> for DatabaseUrl {
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     pub listen: Option<SocketAddr>,
-    pub database_url: Option<String>,
+    pub database_url: Option<DatabaseUrl>,
 }
 
 /// A configuration that cannot be used.
@@ -217,18 +225,21 @@ impl Config {
         let mut figment = Figment::new();
         if let Some(path) = file {
             let unreadable = |source| Error::File { path: path.display().to_string(), source };
-            figment = figment.merge(Toml::string(&std::fs::read_to_string(path).map_err(unreadable)?));
+            let text = std::fs::read_to_string(path).map_err(unreadable)?;
+            check_syntax(path, &text)?;
+            figment = figment.merge(Toml::string(&text));
         }
         if let Ok(url) = std::env::var("DATABASE_URL") {
             figment = figment.merge(Serialized::default("database.url", url));
         }
         let ours = FIRST_START_VARIABLES.map(|name| name.trim_start_matches("TOKENWARD_"));
-        figment = figment.merge(Env::prefixed("TOKENWARD_").ignore(&ours).split("__"));
+        let environment = Env::prefixed("TOKENWARD_").ignore(&ours).filter(|key| !is_service_link(key.as_str()));
+        figment = figment.merge(environment.split("__"));
         if let Some(listen) = overrides.listen {
             figment = figment.merge(Serialized::default("listen.http", listen));
         }
         if let Some(url) = &overrides.database_url {
-            figment = figment.merge(Serialized::default("database.url", url));
+            figment = figment.merge(Serialized::default("database.url", &url.0));
         }
         let config: Self = figment.extract().map_err(|error| Error::Key(explain(&error)))?;
         config.check()?;
@@ -245,6 +256,9 @@ impl Config {
         }
         if self.database.max_connections == 0 {
             return refuse("database.max_connections", "must be at least 1");
+        }
+        if self.retention.expired_tokens_days.is_some_and(|days| !(1..=36_500).contains(&days)) {
+            return refuse("retention.expired_tokens_days", "must be from 1 to 36500 days; leave it out to keep them");
         }
         let times = [
             ("database.acquire_timeout_ms", self.database.acquire_timeout_ms),
@@ -299,6 +313,13 @@ impl Config {
     }
 }
 
+/// Whether a variable is one that Kubernetes sets for a service of the name `tokenward`: `TOKENWARD_PORT`,
+/// `TOKENWARD_SERVICE_HOST` and the like.
+fn is_service_link(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key == "port" || key.starts_with("port_") || key.starts_with("service_")
+}
+
 /// Says which key is wrong, where it stands, and which one was probably meant.
 fn explain(error: &figment::Error) -> String {
     let place = error.metadata.as_ref().map(|metadata| format!(" (from {})", metadata.name)).unwrap_or_default();
@@ -311,6 +332,18 @@ fn explain(error: &figment::Error) -> String {
             let hint = nearest.map(|near| format!(": did you mean {section}{near}?")).unwrap_or_default();
             format!("unknown configuration key {section}{key}{place}{hint} Known here: {}", known.join(", "))
         }
+        // What was found is not repeated: it may be a database URL with its password.
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+            format!("configuration key {}{place} takes {expected}", error.path.join("."))
+        }
         kind => format!("configuration key {}{place}: {kind}", error.path.join(".")),
     }
+}
+
+/// Names the line of a file that is no TOML, without showing it: it may hold a password.
+fn check_syntax(path: &Path, text: &str) -> Result<(), Error> {
+    let Err(error) = toml::from_str::<toml::Table>(text) else { return Ok(()) };
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    Err(Error::Key(format!("{}, line {line}: {}", path.display(), error.message())))
 }

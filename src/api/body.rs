@@ -1,4 +1,4 @@
-//! JSON bodies: an object, of the right types, at most 64 KiB.
+//! JSON bodies: an object, of the right types.
 
 use axum::{
     body::Bytes,
@@ -18,8 +18,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let is_json = request.headers().get(CONTENT_TYPE).is_none_or(|value| value.to_str().is_ok_and(names_json));
-        // The only body that cannot be read here is one that grows over the limit, or breaks off.
-        let bytes = Bytes::from_request(request, state).await.map_err(|_| ApiError::TooLarge)?;
+        // A layer has read the body and bounded it before.
+        let unread = |_| ApiError::Form("The body could not be read.".to_owned());
+        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
         if bytes.is_empty() {
             return Err(ApiError::Form("The request needs a body: a JSON object.".to_owned()));
         }
@@ -51,12 +52,13 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
         return ApiError::Form(format!("The body is not JSON: {inner}."));
     }
     let message = inner.to_string();
-    let message = message.split(" at line ").next().unwrap_or_default();
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(text, _)| text);
     let path = error.path().to_string();
     ApiError::Form(match message.rsplit_once(", expected ") {
         Some((_, expected)) if path == "." => format!("The body must be {expected}."),
         Some((_, expected)) => format!("{path} must be {expected}."),
-        None => format!("{message}."),
+        None if path == "." => format!("{message}."),
+        None => format!("{path}: {message}."),
     })
 }
 

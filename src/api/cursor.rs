@@ -5,35 +5,35 @@ use uuid::Uuid;
 
 use super::ApiError;
 use crate::domain::{
-    list::{Cursor, CursorKey, SortKey},
+    list::{Cursor, CursorKey, Sort, SortKey},
     time::Timestamp,
 };
 
 /// Writes a place in an order. It holds nothing that the row before it did not show.
-pub(super) fn write(cursor: &Cursor, key: SortKey) -> String {
+pub(super) fn write(cursor: &Cursor, sort: Sort) -> String {
     let value = match &cursor.key {
         CursorKey::Time(moment) => moment.as_millis().to_string(),
         CursorKey::Text(text) => text.clone(),
         CursorKey::Id => String::new(),
     };
-    URL_SAFE_NO_PAD.encode(format!("{}{}{value}", letter(key), cursor.id.simple()))
+    URL_SAFE_NO_PAD.encode(format!("{}{}{value}", letter(sort), cursor.id.simple()))
 }
 
 /// Reads a mark of [`write()`] made for the same order.
 ///
 /// # Errors
 /// 400 for anything else.
-pub(super) fn read(text: &str, key: SortKey) -> Result<Cursor, ApiError> {
-    parse(text, key)
+pub(super) fn read(text: &str, sort: Sort) -> Result<Cursor, ApiError> {
+    parse(text, sort)
         .ok_or_else(|| ApiError::Form("cursor must be a nextCursor of the same list with the same sort.".to_owned()))
 }
 
-fn parse(text: &str, key: SortKey) -> Option<Cursor> {
+fn parse(text: &str, sort: Sort) -> Option<Cursor> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let rest = text.strip_prefix(letter(key))?;
+    let rest = text.strip_prefix(letter(sort))?;
     let id = Uuid::try_parse(rest.get(..32)?).ok()?;
     let value = rest.get(32..)?;
-    let key = match key {
+    let key = match sort.key {
         SortKey::CreatedAt | SortKey::ExpiresAt | SortKey::LastUsedAt => CursorKey::Time(Timestamp::from_millis(
             value.parse::<i64>().ok().filter(|ms| (0..=MOST_MILLIS).contains(ms))?,
         )),
@@ -47,14 +47,16 @@ fn parse(text: &str, key: SortKey) -> Option<Cursor> {
 /// The end of the year 9999.
 const MOST_MILLIS: i64 = crate::domain::list::NEVER.as_millis();
 
-const fn letter(key: SortKey) -> char {
-    match key {
+/// Names the order; descending by a capital.
+const fn letter(sort: Sort) -> char {
+    let letter = match sort.key {
         SortKey::CreatedAt => 'c',
         SortKey::ExpiresAt => 'e',
         SortKey::LastUsedAt => 'u',
         SortKey::Description => 'd',
         SortKey::TokenId => 'i',
-    }
+    };
+    if sort.descending { letter.to_ascii_uppercase() } else { letter }
 }
 
 #[cfg(test)]
@@ -62,6 +64,10 @@ mod tests {
     use super::*;
 
     const ID: Uuid = Uuid::from_u128(7);
+
+    fn by(key: SortKey) -> Sort {
+        Sort { key, descending: false }
+    }
 
     #[test]
     fn a_mark_is_read_back_for_its_own_order_only() {
@@ -71,9 +77,10 @@ mod tests {
             (SortKey::TokenId, CursorKey::Id),
         ] {
             let cursor = Cursor { key: value, id: ID };
-            let text = write(&cursor, key);
-            assert_eq!(parse(&text, key), Some(cursor));
-            assert_eq!(parse(&text, SortKey::LastUsedAt), None);
+            let text = write(&cursor, by(key));
+            assert_eq!(parse(&text, by(key)), Some(cursor));
+            assert_eq!(parse(&text, by(SortKey::LastUsedAt)), None);
+            assert_eq!(parse(&text, Sort { key, descending: true }), None);
         }
     }
 
@@ -88,7 +95,7 @@ mod tests {
             &URL_SAFE_NO_PAD.encode("c00000000000000000000000000000007-5"),
             &"A".repeat(5000),
         ] {
-            assert!(read(wrong, SortKey::CreatedAt).is_err(), "{wrong}");
+            assert!(read(wrong, by(SortKey::CreatedAt)).is_err(), "{wrong}");
         }
     }
 }

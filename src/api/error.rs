@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::Invalid,
-    guard::{Denied, challenge},
+    guard::{self, Denied, challenge},
     service::{Refusal, health::NotReady},
 };
 
@@ -38,6 +38,9 @@ pub enum ApiError {
     Internal,
 }
 
+/// The largest body that is taken, in bytes.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
 /// What went wrong behind an answer, for the log; rides in the response's extensions.
 #[derive(Clone, Debug)]
 pub struct Cause(pub String);
@@ -46,6 +49,8 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::FeatureOff => Self::RouteNotFound,
+            // A moment later the credential would have been refused.
+            Refusal::CallerGone => Self::Unauthenticated(Denied::Invalid(guard::Cause::PersonDisabled)),
             refusal => Self::Refused(refusal),
         }
     }
@@ -88,11 +93,13 @@ impl ApiError {
             Self::Refused(refusal) => match refusal {
                 Refusal::Invalid(_) => VALIDATION,
                 Refusal::FeatureOff => ROUTE,
+                Refusal::CallerGone => MISSING_PERSON,
                 Refusal::GeneratingIsForAdministrators
                 | Refusal::TokenAccessDisabled
                 | Refusal::NotAdministrator
                 | Refusal::NotPlatformAdministrator
                 | Refusal::ProtectedPerson
+                | Refusal::PlatformAdministratorElsewhere
                 | Refusal::FieldForAdministrators { .. }
                 | Refusal::FieldFixed { .. }
                 | Refusal::OwnPasswordNeedsPassword
@@ -114,7 +121,7 @@ impl ApiError {
         match self {
             Self::Form(what) => what.clone(),
             Self::NotJson => "Send the body as JSON, with Content-Type: application/json.".to_owned(),
-            Self::TooLarge => "A body has at most 65536 bytes.".to_owned(),
+            Self::TooLarge => format!("A body has at most {BODY_LIMIT} bytes."),
             Self::Unauthenticated(Denied::Unavailable) | Self::WrongPassword(Denied::Unavailable) => {
                 "The credential could not be checked at the moment. It may well be good: try again.".to_owned()
             }
@@ -276,6 +283,7 @@ mod tests {
             (Refusal::NotAdministrator.into(), 403, "AccessControlException"),
             (Refusal::NotPlatformAdministrator.into(), 403, "AccessControlException"),
             (Refusal::ProtectedPerson.into(), 403, "AccessControlException"),
+            (Refusal::PlatformAdministratorElsewhere.into(), 403, "AccessControlException"),
             (Refusal::FieldForAdministrators { field: "email" }.into(), 403, "AccessControlException"),
             (Refusal::FieldFixed { field: "id" }.into(), 403, "AccessControlException"),
             (Refusal::OwnPasswordNeedsPassword.into(), 403, "AccessControlException"),
@@ -283,6 +291,7 @@ mod tests {
             (Refusal::OwnAccount.into(), 403, "AccessControlException"),
             (ApiError::RouteNotFound, 404, "RouteNotFoundException"),
             (Refusal::FeatureOff.into(), 404, "RouteNotFoundException"),
+            (Refusal::CallerGone.into(), 401, "MissingPersonException"),
             (Refusal::TokenNotFound.into(), 404, "DataNotFoundException"),
             (Refusal::PersonNotFound.into(), 404, "DataNotFoundException"),
             (Refusal::WorkspaceNotFound.into(), 404, "DataNotFoundException"),

@@ -1,10 +1,9 @@
 //! Callers and ids as parameters of handlers: reading the signature is reading the policy.
 
 use axum::{
-    extract::{FromRef, FromRequestParts, Path},
+    extract::{FromRef, FromRequestParts, Path, rejection::PathRejection},
     http::request::Parts,
 };
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{ApiError, authenticate::MustChangePassword};
@@ -103,7 +102,7 @@ impl FromRequestParts<App> for TokenId {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
-        let text: String = segment(parts, state, Refusal::TokenNotFound).await?;
+        let text = segment(parts, state).await.map_err(|_| Refusal::TokenNotFound)?;
         // Only the hyphenated form; the parser would take others, too.
         let id = if text.len() == 36 { Uuid::try_parse(&text).ok() } else { None };
         id.map(Self).ok_or(Refusal::TokenNotFound.into())
@@ -117,7 +116,7 @@ impl FromRequestParts<App> for PersonId {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
-        Ok(Self(segment(parts, state, Refusal::PersonNotFound).await?))
+        number(parts, state, Refusal::PersonNotFound).await.map(Self)
     }
 }
 
@@ -128,7 +127,7 @@ impl FromRequestParts<App> for WorkspaceId {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
-        Ok(Self(segment(parts, state, Refusal::WorkspaceNotFound).await?))
+        number(parts, state, Refusal::WorkspaceNotFound).await.map(Self)
     }
 }
 
@@ -142,7 +141,7 @@ impl FromRequestParts<App> for OwnWorkspace {
 
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
         let Caller(principal) = Caller::from_request_parts(parts, state).await?;
-        let text: String = segment(parts, state, Refusal::WorkspaceNotFound).await?;
+        let text = segment(parts, state).await.map_err(|_| Refusal::WorkspaceNotFound)?;
         let own = text == "current" || text.parse() == Ok(principal.workspace_id);
         if !own {
             return Err(Refusal::WorkspaceNotFound.into());
@@ -154,9 +153,13 @@ impl FromRequestParts<App> for OwnWorkspace {
     }
 }
 
-async fn segment<T: DeserializeOwned + Send>(parts: &mut Parts, state: &App, absent: Refusal) -> Result<T, ApiError> {
-    match Path::<T>::from_request_parts(parts, state).await {
-        Ok(Path(value)) => Ok(value),
-        Err(_) => Err(absent.into()),
-    }
+/// A number as we write it: no sign in front of a positive one, no leading zeros.
+async fn number(parts: &mut Parts, state: &App, absent: Refusal) -> Result<i64, ApiError> {
+    let Ok(text) = segment(parts, state).await else { return Err(absent.into()) };
+    text.parse().ok().filter(|id: &i64| id.to_string() == text).ok_or(absent.into())
+}
+
+/// The one parameter of the path, decoded; an error where that gives no UTF-8.
+async fn segment(parts: &mut Parts, state: &App) -> Result<String, PathRejection> {
+    Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text)
 }

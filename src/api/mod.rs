@@ -25,7 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use authenticate::SwitchedOff;
-pub use error::{ApiError, Cause};
+pub use error::{ApiError, BODY_LIMIT, Cause};
 
 /// The token routes, for whose callers a switched-off feature is a route that does not exist.
 fn token_routes() -> OpenApiRouter<App> {

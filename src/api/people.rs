@@ -64,11 +64,10 @@ impl From<Person> for PersonView {
     fn from(person: Person) -> Self {
         Self {
             id: person.id,
+            is_platform_admin: person.manages_workspaces(),
             email: person.email,
             name: person.name,
             is_admin: person.is_admin,
-            // A demoted one has no right left, and gets it back with the rank.
-            is_platform_admin: person.is_admin && person.is_platform_admin,
             is_disabled: person.is_disabled,
             token_access: person.token_access.as_str(),
             workspace_id: person.workspace_id,
@@ -107,7 +106,7 @@ struct FilterQuery {
 struct CreatePerson {
     #[schema(schema_with = super::person_patch::email)]
     email: String,
-    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$")]
+    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
     name: String,
     /// 15 to 128 characters; common passwords are refused.
     #[schema(format = Password, min_length = 8, max_length = 128)]
@@ -200,8 +199,8 @@ async fn change(
         return Err(Refusal::PasswordChangeRequired { person_id }.into());
     }
     let change = body.as_change()?;
-    let person = people.change(By::Person(&caller.principal), caller.principal.workspace_id, id, &change).await?;
-    Ok(Json(Updated { id: person.id, updated_at: person.updated_at }))
+    let updated_at = people.change(By::Person(&caller.principal), caller.principal.workspace_id, id, &change).await?;
+    Ok(Json(Updated { id, updated_at }))
 }
 
 /// Remove somebody

@@ -20,7 +20,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 #[schema(examples(json!({"tokenAccess": "enabled"})))]
 pub(super) struct PatchPerson {
-    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$")]
+    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
     name: Option<String>,
     /// The new password, 15 to 128 characters; common passwords are refused.
     #[schema(format = Password, min_length = 8, max_length = 128)]
@@ -123,7 +123,7 @@ fn email_schema(schema_type: SchemaType) -> RefOr<Schema> {
         .schema_type(schema_type)
         .min_length(Some(3))
         .max_length(Some(Email::MAX_BYTES))
-        .pattern(Some("^[!#-'*+./0-9=?A-Z^_`a-z{|}~-]+@[0-9A-Za-z.-]+$"))
+        .pattern(Some("^[!#-'*+./0-9=?A-Z^_`a-z{|}~-]+@[0-9A-Za-z]+([.-][0-9A-Za-z]+)*$"))
         .examples([serde_json::json!("ada@example.com")]);
     schema.build().into()
 }

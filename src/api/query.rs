@@ -8,6 +8,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
 use super::ApiError;
+use crate::domain::Invalid;
 
 /// Query parameters as a handler's parameter.
 pub struct QueryOf<T>(pub T);
@@ -18,7 +19,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryOf<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError::Form(rejection.body_text())),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                // "Failed to deserialize query string: limit: invalid digit ..." helps from the parameter on.
+                let what = text.split_once(": ").map_or(text.as_str(), |(_, what)| what);
+                Err(ApiError::Form(format!("query parameter {what}.")))
+            }
         }
     }
 }
@@ -60,7 +66,7 @@ impl Paging {
 pub(super) fn check_limit(limit: Option<i64>) -> Result<Option<i64>, ApiError> {
     match limit {
         Some(limit) if !(1..=MOST_ROWS).contains(&limit) => {
-            Err(ApiError::Form(format!("limit must be from 1 to {MOST_ROWS}.")))
+            Err(Invalid::OutOfRange { parameter: "limit", least: 1, most: MOST_ROWS }.into())
         }
         limit => Ok(limit),
     }
@@ -68,7 +74,7 @@ pub(super) fn check_limit(limit: Option<i64>) -> Result<Option<i64>, ApiError> {
 
 pub(super) fn check_offset(offset: Option<i64>) -> Result<i64, ApiError> {
     match offset.unwrap_or(0) {
-        negative if negative < 0 => Err(ApiError::Form("offset must not be negative.".to_owned())),
+        negative if negative < 0 => Err(Invalid::OutOfRange { parameter: "offset", least: 0, most: i64::MAX }.into()),
         offset => Ok(offset),
     }
 }

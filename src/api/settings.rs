@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    ApiError,
     body::JsonBody,
     error::ApiResult,
     extract::OwnWorkspace,
@@ -14,10 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{
-        Invalid,
-        setting::{Key, Value},
-    },
+    domain::setting::{Key, Value},
     service::Workspaces,
 };
 
@@ -102,13 +100,13 @@ enum GivenValue {
 }
 
 impl SetSetting {
-    fn checked(&self) -> Result<(Key, Value), Invalid> {
+    fn checked(&self) -> Result<(Key, Value), ApiError> {
         let key = Key::parse(&self.key)?;
-        let value = match self.value {
-            GivenValue::Switch(on) => key.switch(on)?,
-            GivenValue::Days(WholeNumber(days)) => key.days(days)?,
-        };
-        Ok((key, value))
+        match self.value {
+            GivenValue::Switch(on) if key.is_switch() => Ok((key, key.switch(on)?)),
+            GivenValue::Days(WholeNumber(days)) if !key.is_switch() => Ok((key, key.days(days)?)),
+            GivenValue::Switch(_) | GivenValue::Days(_) => Err(ApiError::Form(format!("{}.", key.refused()))),
+        }
     }
 }
 
@@ -185,7 +183,7 @@ async fn reset(
 async fn schema(_: OwnWorkspace, State(workspaces): State<Workspaces>) -> Json<Vec<SettingSchema>> {
     let defaults = workspaces.defaults();
     let describe = |key: Key| {
-        let is_days = matches!(defaults.get(key), Value::Days(_));
+        let is_days = !key.is_switch();
         SettingSchema {
             key: key.as_str(),
             r#type: if is_days { "integer" } else { "boolean" },

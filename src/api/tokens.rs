@@ -50,7 +50,7 @@ struct CreateToken {
     #[schema(schema_with = lifetime)]
     lifetime_seconds: WholeNumber,
     /// A note for recognition.
-    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$")]
+    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     description: Option<String>,
 }
 
@@ -225,7 +225,7 @@ impl ListQuery {
     fn reach(&self, caller: &Principal) -> Reach {
         match (self.all_users.unwrap_or(false), self.person_id) {
             (false, None) => Reach::Own,
-            (false, Some(person_id)) if person_id == caller.person_id => Reach::Own,
+            (false, Some(person_id)) if person_id == caller.person_id && !caller.is_admin => Reach::Own,
             (_, person_id) => Reach::Workspace { person_id },
         }
     }
@@ -240,7 +240,7 @@ impl ListQuery {
                 Reach::Workspace { .. } => Some(limit.unwrap_or(ADMIN_LIMIT)),
             },
             offset: check_offset(self.offset)?,
-            after: self.cursor.as_deref().map(|text| cursor::read(text, sort.key)).transpose()?,
+            after: self.cursor.as_deref().map(|text| cursor::read(text, sort)).transpose()?,
         })
     }
 }
@@ -294,7 +294,7 @@ async fn list(
     let list = tokens.list(&caller, reach, query.status.map(Status::from), &page, count).await?;
     let is_full = i64::try_from(list.tokens.len()).ok() == page.limit;
     let last = list.tokens.last().filter(|_| is_full && matches!(reach, Reach::Workspace { .. }));
-    let next_cursor = last.map(|last| cursor::write(&Cursor::of(&last.token, page.sort.key), page.sort.key));
+    let next_cursor = last.map(|last| cursor::write(&Cursor::of(&last.token, page.sort.key), page.sort));
     let view = |listed: Listed| match reach {
         Reach::Own => TokenView::new(listed.token, listed.status),
         Reach::Workspace { .. } => TokenView::with_owner(listed),

@@ -71,7 +71,7 @@ struct CreateWorkspace {
 struct FirstAdmin {
     #[schema(schema_with = super::person_patch::email)]
     email: String,
-    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$")]
+    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
     name: String,
     /// 15 to 128 characters; common passwords are refused.
     #[schema(format = Password, min_length = 8, max_length = 128)]

@@ -13,7 +13,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use crate::{
     api::openapi,
     app::App,
-    config::{Config, Overrides},
+    config::{Config, DatabaseUrl, Overrides},
     domain::time::Clock,
     server,
     store::Store,
@@ -64,7 +64,7 @@ struct Source {
     config: Option<PathBuf>,
     /// postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE
     #[arg(long, value_name = "URL")]
-    database_url: Option<String>,
+    database_url: Option<DatabaseUrl>,
 }
 
 impl Source {
@@ -76,7 +76,7 @@ impl Source {
     /// Opens store and services for a command that works straight on the store.
     async fn open(&self) -> anyhow::Result<(Store, App)> {
         let config = self.load(None)?;
-        let store = server::open_store(&config).await?;
+        let store = server::open_store(&config, false).await?;
         let app = App::new(store.clone(), Clock::system(), Random::system(), &config)?;
         Ok((store, app))
     }

@@ -1,12 +1,15 @@
 //! `tokenward person`: people, straight in the store.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
 use super::{Source, prompt};
 use crate::{
     domain::workspace::FIRST,
-    service::people::{Add, By, Change, PersonFilter},
+    service::{
+        Refusal,
+        people::{Add, By, Change, PersonFilter},
+    },
 };
 
 /// What can be done with people.
@@ -89,9 +92,6 @@ impl Person {
 
 impl AddPerson {
     async fn run(self) -> anyhow::Result<()> {
-        if self.platform_admin && self.workspace != FIRST {
-            anyhow::bail!("platform administrators are people of workspace {FIRST}");
-        }
         let (store, app) = self.source.open().await?;
         let password = prompt::new_password(self.password_stdin)?;
         let add = Add {
@@ -117,7 +117,7 @@ impl List {
         loop {
             let (people, _) = app.people().list(self.workspace, &PersonFilter::default(), AT_ONCE, offset).await?;
             for person in &people {
-                let role = match (person.is_platform_admin, person.is_admin) {
+                let role = match (person.manages_workspaces(), person.is_admin) {
                     (true, _) => "platform administrator",
                     (false, true) => "administrator",
                     (false, false) => "user",
@@ -155,7 +155,10 @@ impl Named {
 
 async fn change(source: &Source, email: &str, change: &Change<'_>) -> anyhow::Result<()> {
     let (store, app) = source.open().await?;
-    let person = app.people().find_by_email(email).await.with_context(|| format!("nobody has the e-mail {email}"))?;
+    let person = match app.people().find_by_email(email).await {
+        Err(Refusal::PersonNotFound) => bail!("nobody has the e-mail {email}"),
+        found => found?,
+    };
     let changed = app.people().change(By::Operator, person.workspace_id, person.id, change).await;
     changed.context("nothing was changed")?;
     store.close().await;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::Source;
@@ -31,13 +31,14 @@ impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let config = self.source.load(self.listen)?;
         telemetry::start(config.log.format)?;
-        let store = server::open_store(&config).await?;
+        let store = server::open_store(&config, true).await?;
         let (clock, random) = (Clock::system(), Random::system());
         let app = App::new(store.clone(), clock.clone(), random.clone(), &config)?;
-        let made = set_up(&store, app.people(), &clock, &random, first_administrator()).await?;
         let engine = store.engine();
-        let server = Server::bind(app, store, config).await?;
+        // The port first: a password that is made up and then not shown would be lost.
+        let server = Server::bind(app.clone(), store.clone(), config).await?;
         let address = server.address()?;
+        let made = set_up(&store, app.people(), &clock, &random, first_administrator()).await?;
         if let Some(made) = made {
             introduce(&made, address);
         }
@@ -81,14 +82,23 @@ fn introduce(made: &SetUp, address: SocketAddr) {
     );
 }
 
-/// Completes at SIGTERM or SIGINT.
+/// Completes at SIGTERM or SIGINT. A second one ends the process at once.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        either(&mut terminate, &mut interrupt).await;
+        tokio::spawn(async move {
+            either(&mut terminate, &mut interrupt).await;
+            eprintln!("tokenward: stopped at once");
+            std::process::exit(1);
+        });
     })
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
 }

@@ -19,13 +19,17 @@ pub enum Invalid {
     Empty { field: &'static str },
     #[error("{field} must not contain control characters or characters that reverse the writing direction")]
     Control { field: &'static str },
+    #[error("{parameter} must be from {least} to {most}")]
+    OutOfRange { parameter: &'static str, least: i64, most: i64 },
     #[error("email must be an address such as ada@example.com, without spaces or colons")]
     Email,
     #[error("tokenAccess must be default, enabled or disabled")]
     TokenAccess,
     #[error("password must have from {min} to {} characters", password::MAX_CHARS)]
     PasswordLength { min: usize },
-    #[error("password is too easy to guess: it is among the most common ones, or made of words known of this account")]
+    #[error(
+        "password is too easy to guess: it is a common one, repeats one, or is made of words known of this account"
+    )]
     PasswordCommon,
     #[error("password2 must equal password")]
     PasswordRepeat,

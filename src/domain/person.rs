@@ -22,6 +22,14 @@ pub struct Person {
     pub updated_at: Timestamp,
 }
 
+impl Person {
+    /// Whether the person manages the service's workspaces: a demoted administrator keeps the mark, but not the right.
+    #[must_use]
+    pub fn manages_workspaces(&self) -> bool {
+        self.is_admin && self.is_platform_admin
+    }
+}
+
 /// Whether a person may generate and use tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenAccess {
@@ -78,7 +86,7 @@ impl Email {
         }
         text::one_line("email", &text, Self::MAX_BYTES)?;
         let parts: Vec<&str> = text.split('@').collect();
-        let shaped = matches!(parts[..], [local, domain] if !local.is_empty() && !domain.is_empty());
+        let shaped = matches!(parts[..], [local, domain] if !local.is_empty() && is_host_name(domain));
         if !shaped || text.chars().any(|c| c.is_whitespace() || ":,;<>\"()[]\\".contains(c)) {
             return Err(Invalid::Email);
         }
@@ -95,6 +103,11 @@ impl Email {
     pub fn key(&self) -> EmailKey {
         EmailKey::of(&self.0)
     }
+}
+
+/// Labels with a dot between them, none of which is empty or begins or ends with a hyphen.
+fn is_host_name(text: &str) -> bool {
+    text.split('.').all(|label| !(label.is_empty() || label.starts_with('-') || label.ends_with('-')))
 }
 
 /// The canonical form of an e-mail: trimmed, NFC, lower case.
@@ -171,7 +184,10 @@ mod tests {
 
     #[test]
     fn addresses_that_could_not_sign_in_are_refused() {
-        for wrong in ["", "ada", "@", "a@", "@b", "a@b@c", "a b@c", "a:b@c", "a@b,c", "a\0@b", "a\n@b"] {
+        for wrong in [
+            "", "ada", "@", "a@", "@b", "a@b@c", "a b@c", "a:b@c", "a@b,c", "a@b..c", "a@-b.c", "a@b.", "a\0@b",
+            "a\n@b",
+        ] {
             assert!(Email::parse(wrong).is_err(), "{wrong:?}");
         }
         for right in ["admin@localhost", "o'hara+x@example.com", "josé@exämple.com"] {

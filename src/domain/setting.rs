@@ -74,6 +74,12 @@ impl Key {
         }
     }
 
+    /// Whether the key takes true and false; else it takes days.
+    #[must_use]
+    pub const fn is_switch(self) -> bool {
+        matches!(self, Self::Enabled | Self::AllowUsers)
+    }
+
     const fn expected(self) -> &'static str {
         match self {
             Self::Enabled | Self::AllowUsers => "true or false",
@@ -142,6 +148,12 @@ impl Settings {
     #[must_use]
     pub const fn defaults(enabled: bool) -> Self {
         Self { enabled, allow_users: false, max_lifetime_days: None }
+    }
+
+    /// What is in force where these are the defaults and some have been set.
+    #[must_use]
+    pub fn overlaid(self, set: Vec<(Key, Value)>) -> Self {
+        set.into_iter().fold(self, |all, (key, value)| all.with(key, value))
     }
 
     /// These settings with one of them set.

@@ -43,7 +43,8 @@ impl From<DateTime<Utc>> for Timestamp {
 
 impl From<Timestamp> for DateTime<Utc> {
     fn from(moment: Timestamp) -> Self {
-        DateTime::from_timestamp_millis(moment.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        let end = if moment.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+        DateTime::from_timestamp_millis(moment.0).unwrap_or(end)
     }
 }
 

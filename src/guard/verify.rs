@@ -6,7 +6,7 @@ use crate::value::Presented;
 
 /// Says who holds a presented token.
 ///
-/// There are two: in the service itself against its store, and over HTTP for services elsewhere.
+/// The service itself does so against its store; a service elsewhere brings a verifier of its own.
 pub trait Verify: Clone + Send + Sync + 'static {
     /// Resolves a bearer to its holder.
     ///
@@ -62,13 +62,12 @@ pub enum Cause {
     WrongPassword,
 }
 
-/// Who is calling. Cheap to clone. Only a [`Verify`] of this crate makes one outside tests.
+/// Who is calling. Cheap to clone. Made by a [`Verify`], and by nobody else.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Principal(Arc<Holder>);
 
 /// What is known of a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Holder {
     /// The person's number; never reused.
     pub person_id: i64,
@@ -96,8 +95,9 @@ pub struct TokenRef {
 }
 
 impl Principal {
-    #[cfg(feature = "server")]
-    pub(crate) fn new(holder: Holder) -> Self {
+    /// For verifiers: whoever calls this says that the holder has been proven.
+    #[must_use]
+    pub fn new(holder: Holder) -> Self {
         Self(Arc::new(holder))
     }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -16,6 +17,9 @@ use crate::{
 /// Tokens whose use may wait at once. Past it the flusher is woken, and until it has room further tokens are not noted:
 /// a check is never slowed for bookkeeping.
 const MOST_WAITING: usize = 100_000;
+
+/// How long a write may take: a connection whose other end has vanished must not hold up those that wait behind it.
+const LONGEST_WRITE: Duration = Duration::from_secs(5);
 
 /// The uses that wait. Cheap to clone; all clones are one.
 #[derive(Clone, Debug, Default)]
@@ -47,12 +51,15 @@ impl LastUse {
     /// Whatever kept the store from writing.
     pub async fn flush(&self, store: &Store) -> store::Result<()> {
         let _writing = self.0.writing.lock().await;
-        let batch: Vec<_> = std::mem::take(&mut *self.waiting()).into_iter().collect();
+        let mut batch: Vec<_> = std::mem::take(&mut *self.waiting()).into_iter().collect();
         if batch.is_empty() {
             return Ok(());
         }
+        // In one order on every node, or two of them could wait for each other's rows.
+        batch.sort_unstable_by_key(|(token_id, _)| *token_id);
         let mut unwritten = Unwritten { of: self, batch };
-        store.note_uses(&unwritten.batch).await?;
+        let written = tokio::time::timeout(LONGEST_WRITE, store.note_uses(&unwritten.batch)).await;
+        written.map_err(|_| store::Error::timed_out())??;
         unwritten.batch.clear();
         Ok(())
     }

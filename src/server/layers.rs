@@ -4,7 +4,7 @@ use std::{any::Any, time::Duration};
 
 use axum::{
     Router,
-    body::{Body, HttpBody as _},
+    body::{Body, Bytes, HttpBody as _},
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::{
         HeaderValue, Method, StatusCode,
@@ -20,15 +20,15 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{path::Tolerant, request_id::RequestId};
-use crate::api::{ApiError, Cause};
+use crate::api::{ApiError, BODY_LIMIT, Cause};
 
 /// The router within its layers.
 pub type Service = Tolerant<Router>;
 
-/// The largest body, in bytes.
-const BODY_LIMIT: u64 = 64 * 1024;
+/// How long a body may take. One that says it is too large is not waited for as long.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How much of a body that is too large is read all the same: a client that is cut off while sending never sees the answer.
-const PATIENCE_BYTES: u64 = 8 * 1024 * 1024;
+const PATIENCE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Puts the layers around a router. The first is the outermost.
 pub(super) fn around(router: Router, request_timeout: Duration) -> Service {
@@ -37,8 +37,8 @@ pub(super) fn around(router: Router, request_timeout: Duration) -> Service {
         .layer(middleware::from_fn(log))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(request_timeout, limit_time))
-        .layer(middleware::from_fn(limit_body))
-        .layer(DefaultBodyLimit::max(64 * 1024))
+        .layer(middleware::from_fn(take_body))
+        .layer(DefaultBodyLimit::disable())
         // Innermost, so that what is given up above still runs to its end.
         .layer(middleware::from_fn(finish_writes));
     Tolerant::new(router.layer(layers))
@@ -74,10 +74,28 @@ async fn log(request: Request, next: Next) -> Response {
         person.id = Empty,
         token.id = Empty
     );
-    let begun = Instant::now();
+    let mut request_span = RequestSpan { span: span.clone(), begun: Instant::now(), is_answered: false };
     let response = next.run(request).instrument(span.clone()).await;
-    span.in_scope(|| answered(&response, begun.elapsed()));
+    request_span.is_answered = true;
+    span.in_scope(|| answered(&response, request_span.begun.elapsed()));
     response
+}
+
+/// A request under way. Dropped before it is answered, it has lost its client: what it writes is written all the same, and the log says so.
+struct RequestSpan {
+    span: Span,
+    begun: Instant,
+    is_answered: bool,
+}
+
+impl Drop for RequestSpan {
+    fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
+        let duration_ms = self.begun.elapsed().as_secs_f64() * 1_000.0;
+        self.span.in_scope(|| tracing::info!(duration_ms, "the client hung up; a write that had begun goes on"));
+    }
 }
 
 fn answered(response: &Response, took: Duration) {
@@ -123,23 +141,35 @@ async fn limit_time(State(limit): State<Duration>, request: Request, next: Next)
     }
 }
 
-/// Refuses a body that says it is too large; one that does not say so is stopped while it is read.
-async fn limit_body(request: Request, next: Next) -> Response {
-    if request.body().size_hint().lower() <= BODY_LIMIT {
-        return next.run(request).await;
+/// Reads the whole body before anything is decided: a credential that is checked while its body is still to come could be
+/// revoked in between, and used all the same.
+async fn take_body(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let is_large = body.size_hint().lower() > BODY_LIMIT as u64;
+    let patience = if is_large { PATIENCE / 5 } else { PATIENCE };
+    match tokio::time::timeout(patience, read(body)).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Err(error)) => error.into_response(),
+        Err(_) if is_large => ApiError::TooLarge.into_response(),
+        Err(_) => ApiError::Form("The body did not arrive in time.".to_owned()).into_response(),
     }
-    discard(request.into_body()).await;
-    ApiError::TooLarge.into_response()
 }
 
-async fn discard(mut body: Body) {
+async fn read(mut body: Body) -> Result<Bytes, ApiError> {
+    let mut bytes = Vec::new();
     let mut seen = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        seen += frame.data_ref().map_or(0, |data| data.len() as u64);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::Form("The body broke off.".to_owned()))?;
+        let Some(data) = frame.data_ref() else { continue };
+        seen += data.len();
         if seen > PATIENCE_BYTES {
-            return;
+            break;
+        }
+        if seen <= BODY_LIMIT {
+            bytes.extend_from_slice(data);
         }
     }
+    if seen > BODY_LIMIT { Err(ApiError::TooLarge) } else { Ok(bytes.into()) }
 }
 
 /// Lets a request that may write run to its end although the client hangs up or the time limit passes: a future dropped

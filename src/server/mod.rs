@@ -20,6 +20,9 @@ use crate::{
 
 pub use layers::Service;
 
+/// How long closing the store may take.
+const LONGEST_CLOSE: Duration = Duration::from_secs(5);
+
 /// What a service needs to run.
 pub struct Server {
     app: App,
@@ -56,7 +59,10 @@ impl Server {
         if let Err(error) = app.tokens().flush_uses().await {
             tracing::error!(error = ?anyhow::Error::from(error), "the last uses of tokens could not be written");
         }
-        store.close().await;
+        // A connection whose other end has vanished may never come back; what is written is written.
+        if tokio::time::timeout(LONGEST_CLOSE, store.close()).await.is_err() {
+            tracing::warn!("connections to the store did not come back in time");
+        }
         tracing::info!("stopped");
     }
 }
@@ -67,16 +73,17 @@ pub fn service(app: &App, config: &Config) -> Service {
     layers::around(api::router(app), Duration::from_millis(config.http.request_timeout_ms))
 }
 
-/// Opens the store and makes sure that its schema is this program's, migrating it where the configuration says so.
+/// Opens the store and makes sure that its schema is this program's, migrating it first where that is asked for and the
+/// configuration allows it.
 ///
 /// # Errors
 /// A store that cannot be reached, one of a newer program, or one that would need migrations that are not to be run.
-pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
+pub async fn open_store(config: &Config, migrate_now: bool) -> anyhow::Result<Store> {
     let address = config.database.url.address()?;
     let store = Store::open(&address, config.store_limits())
         .await
         .with_context(|| format!("cannot open the store at {address}"))?;
-    if config.database.migrate_on_start {
+    if config.database.migrate_on_start && migrate_now {
         migrate(&store).await?;
     }
     match store.schema().await? {

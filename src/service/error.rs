@@ -31,6 +31,8 @@ pub enum Refusal {
     NotPlatformAdministrator,
     #[error("only a platform administrator may change or remove a platform administrator")]
     ProtectedPerson,
+    #[error("platform administrators are people of workspace 1")]
+    PlatformAdministratorElsewhere,
     #[error("{field} may be set only by an administrator of the workspace")]
     FieldForAdministrators { field: &'static str },
     #[error("{field} cannot be set by a request")]
@@ -47,6 +49,8 @@ pub enum Refusal {
     #[error("nobody can remove the own account; ask another administrator")]
     OwnAccount,
 
+    #[error("the caller's account was disabled or removed in the meantime")]
+    CallerGone,
     #[error("there is no such token among those you may see")]
     TokenNotFound,
     #[error("there is no such person in your workspace")]

@@ -2,7 +2,7 @@
 
 use crate::store::{self, Schema, Store};
 
-/// Tells whether the store answers and its schema is the one this program knows.
+/// Tells whether the store answers and has all the migrations that this program knows.
 #[derive(Clone)]
 pub struct Health {
     store: Store,
@@ -29,10 +29,9 @@ impl Health {
     /// [`NotReady`].
     pub async fn check(&self) -> Result<(), NotReady> {
         match self.store.schema().await? {
-            Schema::Current => Ok(()),
-            Schema::Behind { database, program } | Schema::Ahead { database, program } => {
-                Err(NotReady::Schema { database, program })
-            }
+            // While a newer program takes over node by node, this one goes on: it has all the migrations it knows.
+            Schema::Current | Schema::Ahead { .. } => Ok(()),
+            Schema::Behind { database, program } => Err(NotReady::Schema { database, program }),
         }
     }
 }

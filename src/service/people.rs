@@ -5,7 +5,8 @@ use crate::{
         Invalid,
         password::{Password, Policy},
         person::{Email, Person, PersonName, TokenAccess},
-        time::Clock,
+        time::{Clock, Timestamp},
+        workspace,
     },
     guard::Principal,
     service::{
@@ -36,7 +37,6 @@ pub enum By<'a> {
 }
 
 /// Somebody to be added, as asked for.
-#[derive(Debug)]
 pub struct Add<'a> {
     pub email: &'a str,
     pub name: &'a str,
@@ -46,7 +46,7 @@ pub struct Add<'a> {
 }
 
 /// What is to change, as asked for; `None` leaves it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Change<'a> {
     pub email: Option<&'a str>,
     pub name: Option<&'a str>,
@@ -83,6 +83,9 @@ impl People {
     /// # Errors
     /// [`Refusal::Invalid`], [`Refusal::EmailTaken`], [`Refusal::WorkspaceNotFound`].
     pub async fn add(&self, workspace_id: i64, add: Add<'_>) -> Result<Person> {
+        if add.is_platform_admin && workspace_id != workspace::FIRST {
+            return Err(Refusal::PlatformAdministratorElsewhere);
+        }
         let workspace = self.store.find_workspace(workspace_id).await?.ok_or(Refusal::WorkspaceNotFound)?;
         let new = self.prepare(add, &workspace.name).await?;
         let person = self.store.insert_person(workspace_id, &new, self.clock.now()).await.map_err(email_taken)?;
@@ -139,17 +142,17 @@ impl People {
         if caller.is_admin || caller.person_id == id { Ok(person) } else { Err(Refusal::NotAdministrator) }
     }
 
-    /// Changes somebody of a workspace, everything asked for or nothing.
+    /// Changes somebody of a workspace, everything asked for or nothing; answers when.
     ///
     /// # Errors
     /// What the asker may not set is refused, never passed over.
-    pub async fn change(&self, by: By<'_>, workspace_id: i64, id: i64, change: &Change<'_>) -> Result<Person> {
+    pub async fn change(&self, by: By<'_>, workspace_id: i64, id: i64, change: &Change<'_>) -> Result<Timestamp> {
         let person = self.store.find_person(workspace_id, id).await?.ok_or(Refusal::PersonNotFound)?;
         permit(by, &person, change)?;
         let checked = self.check(by, &person, change).await?;
         let now = self.clock.now();
         rank(self.store.update_person(workspace_id, id, &checked, now).await.map_err(email_taken)?)?;
-        Ok(Person { updated_at: now, ..person })
+        Ok(now)
     }
 
     async fn check(&self, by: By<'_>, person: &Person, change: &Change<'_>) -> Result<PersonChange> {
@@ -168,7 +171,9 @@ impl People {
             let workspace = self.store.find_workspace(person.workspace_id).await?.ok_or(Refusal::PersonNotFound)?;
             let password = self.policy.accept(text, &[email, name, &workspace.name])?;
             if is_oneself(by, person) {
-                self.refuse_unchanged(person, &password).await?;
+                if person.force_password_change {
+                    self.refuse_unchanged(person, &password).await?;
+                }
                 checked.force_password_change = change.force_password_change.or(Some(false));
             }
             checked.password_hash = Some(self.hash(&password).await?);

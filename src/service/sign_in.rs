@@ -83,10 +83,10 @@ fn principal(person: Person) -> Principal {
     Principal::new(Holder {
         person_id: person.id,
         workspace_id: person.workspace_id,
+        is_admin: person.is_admin,
+        is_platform_admin: person.manages_workspaces(),
         email: person.email,
         name: person.name,
-        is_admin: person.is_admin,
-        is_platform_admin: person.is_admin && person.is_platform_admin,
         token: None,
     })
 }

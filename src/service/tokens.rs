@@ -150,7 +150,7 @@ impl Tokens {
     /// [`Refusal::FeatureOff`].
     pub async fn ensure_enabled(&self, caller: &Principal) -> Result<()> {
         let set = self.store.find_settings(caller.workspace_id).await?;
-        let settings = set.into_iter().fold(self.defaults, |all, (key, value)| all.with(key, value));
+        let settings = self.defaults.overlaid(set);
         if settings.enabled { Ok(()) } else { Err(Refusal::FeatureOff) }
     }
 
@@ -247,8 +247,7 @@ fn new_id(now: Timestamp, random: &Random) -> Uuid {
 
 fn not_issued(reason: NotIssued) -> Refusal {
     match reason {
-        // Somebody who vanished while asking is told what a moment later everybody in that place is told.
-        NotIssued::PersonGone => Refusal::PersonNotFound,
+        NotIssued::PersonGone => Refusal::CallerGone,
         NotIssued::FeatureOff => Refusal::FeatureOff,
         NotIssued::AccessDisabled => Refusal::TokenAccessDisabled,
         NotIssued::AdministratorsOnly => Refusal::GeneratingIsForAdministrators,

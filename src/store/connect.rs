@@ -90,10 +90,11 @@ impl Store {
 }
 
 async fn open_postgres(options: &PgConnectOptions, limits: Limits) -> Result<sqlx::PgPool> {
-    let options = options
-        .clone()
-        .application_name("tokenward")
-        .options([("statement_timeout", limits.statement_timeout.as_millis().to_string())]);
+    let options = options.clone().application_name("tokenward").options([
+        ("statement_timeout", limits.statement_timeout.as_millis().to_string()),
+        // A node that freezes inside a transaction must not keep its locks.
+        ("idle_in_transaction_session_timeout", limits.statement_timeout.as_millis().to_string()),
+    ]);
     // The pool would hide the reason behind its own time-out, so the first connection is made beside it.
     let first = tokio::time::timeout(Duration::from_secs(5), sqlx::PgConnection::connect_with(&options));
     first.await.map_err(|_| Error::Unavailable(sqlx::Error::PoolTimedOut))??.close().await?;

@@ -17,6 +17,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Work that was given up because it took too long.
+    pub(crate) fn timed_out() -> Self {
+        Self::Unavailable(sqlx::Error::PoolTimedOut)
+    }
+
     /// A row whose content no code of ours writes.
     pub(super) fn corrupt(what: &'static str) -> Self {
         Self::Corrupt(what.into())
@@ -46,6 +51,8 @@ impl From<sqlx::Error> for Error {
 fn is_our_fault(refusal: &dyn sqlx::error::DatabaseError) -> bool {
     match refusal.kind() {
         ErrorKind::ForeignKeyViolation | ErrorKind::NotNullViolation | ErrorKind::CheckViolation => true,
+        // Postgres, insufficient privilege: somebody is working on the database, and will be done.
+        _ if refusal.code().as_deref() == Some("42501") => false,
         // Postgres: 22 data exception, 23 integrity, 42 syntax or access rule. SQLite: 1 error, 20 mismatch.
         _ => refusal.code().is_some_and(|code| {
             (code.len() == 5 && ["22", "23", "42"].iter().any(|class| code.starts_with(class)))

@@ -1,6 +1,9 @@
 //! The schema's version: bringing it up to date, and telling whether it is.
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{
+    Connection as _, Executor as _,
+    migrate::{MigrateError, Migrator},
+};
 
 use super::{Pool, Result, Store, on_pool};
 
@@ -58,7 +61,13 @@ impl Store {
     /// Whatever the database said; the schema is left at a whole version.
     pub async fn migrate(&self) -> std::result::Result<(), MigrateError> {
         match &self.pool {
-            Pool::Postgres(pool) => POSTGRES.run(pool).await,
+            Pool::Postgres(pool) => {
+                // On a connection of its own without a time limit: other nodes wait here while one migrates.
+                let mut connection = pool.acquire().await?.detach();
+                connection.execute("set statement_timeout = 0").await?;
+                POSTGRES.run(&mut connection).await?;
+                Ok(connection.close().await?)
+            }
             Pool::Sqlite(pool) => SQLITE.run(pool).await,
         }
     }

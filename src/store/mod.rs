@@ -55,15 +55,6 @@ macro_rules! on_pool {
 use on_pool;
 
 impl Store {
-    /// `SELECT 1`: whether the database answers.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] where it does not.
-    pub async fn ping(&self) -> Result<()> {
-        on_pool!(self, pool => sqlx::query("select 1").execute(pool).await.map(|_| ()))?;
-        Ok(())
-    }
-
     /// Waits for the connections in use to come back, and closes them all.
     pub async fn close(&self) {
         on_pool!(self, pool => pool.close().await);

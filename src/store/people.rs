@@ -9,7 +9,7 @@ use crate::domain::{
 };
 
 /// A person to be added.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewPerson {
     pub email: Email,
     pub name: PersonName,
@@ -20,14 +20,14 @@ pub struct NewPerson {
 }
 
 /// A person together with what a password is compared with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PersonWithHash {
     pub person: Person,
     pub password_hash: String,
 }
 
 /// What is to change about a person; `None` leaves it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct PersonChange {
     pub email: Option<Email>,
     pub name: Option<PersonName>,
@@ -148,8 +148,13 @@ impl Store {
     /// # Errors
     /// [`Error::Conflict`] where the e-mail is taken, in whatever workspace.
     pub async fn insert_person(&self, workspace_id: i64, new: &NewPerson, now: Timestamp) -> Result<Option<Person>> {
-        let row = on_pool!(self, pool => insert!(pool, workspace_id, new, now))?;
-        row.map(Person::try_from).transpose()
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            sqlx::query(workspaces::LOCK).bind(workspace_id).bind(now).execute(&mut *tx).await?;
+            let row = insert!(&mut *tx, workspace_id, new, now)?;
+            tx.commit().await?;
+            row.map(Person::try_from).transpose()
+        })
     }
 
     /// Finds a person of a workspace.

@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{
-    Database, Decode, Encode, Postgres, Sqlite, Type, encode::IsNull, error::BoxDynError, postgres::PgHasArrayType,
-    postgres::PgTypeInfo,
+    Database, Decode, Encode, Postgres, Sqlite, Type, encode::IsNull, error::BoxDynError, postgres::PgTypeInfo,
 };
 
 use crate::domain::time::Timestamp;
@@ -11,12 +10,6 @@ use crate::domain::time::Timestamp;
 impl Type<Postgres> for Timestamp {
     fn type_info() -> PgTypeInfo {
         <DateTime<Utc> as Type<Postgres>>::type_info()
-    }
-}
-
-impl PgHasArrayType for Timestamp {
-    fn array_type_info() -> PgTypeInfo {
-        <DateTime<Utc> as PgHasArrayType>::array_type_info()
     }
 }
 

@@ -181,11 +181,11 @@ impl Store {
         Ok(Ok(()))
     }
 
-    /// Keeps the workspace's row from changing without keeping others from holding it, too. SQLite knows only writers,
-    /// one at a time.
+    /// Keeps the workspace's row from changing. Holders queue, so that a change of settings comes to its turn however many
+    /// tokens are being made; a shared lock would let them pass it. SQLite knows only writers, one at a time.
     fn hold_statement(&self) -> &'static str {
         match self.pool {
-            Pool::Postgres(_) => "select id from workspace where id = $1 for share",
+            Pool::Postgres(_) => "select id from workspace where id = $1 for no key update",
             Pool::Sqlite(_) => "update workspace set id = id where id = $1",
         }
     }
@@ -246,7 +246,7 @@ fn permit(
     lifetime: Lifetime,
 ) -> Result<std::result::Result<(), NotIssued>> {
     let Some((is_admin, is_disabled, token_access)) = person else { return Ok(Err(NotIssued::PersonGone)) };
-    let in_force = settings::read(set)?.into_iter().fold(defaults, |all, (key, value)| all.with(key, value));
+    let in_force = defaults.overlaid(settings::read(set)?);
     let grounds = Grounds { is_admin, is_disabled, token_access: access(&token_access)?, settings: in_force };
     Ok(grounds.permit(lifetime))
 }

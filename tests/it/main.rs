@@ -3,6 +3,7 @@
 //! A test is one function that takes a [`TestApp`](support::TestApp); [`on_both!`](support) runs each of them on both
 //! databases. A function that is not in such a list is dead code, and the lint says so.
 
+#![cfg(feature = "server")]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 #[macro_use]

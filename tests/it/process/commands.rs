@@ -135,6 +135,7 @@ fn unknown_and_wrong_keys_are_named_with_what_was_probably_meant() {
         ("TOKENWARD_LOG__FORMAT", "yaml", "log.format"),
         ("TOKENWARD_TOKENS__PREFIX", "Twd", "tokens.prefix"),
         ("TOKENWARD_PASSWORDS__MIN_LENGTH", "7", "passwords.min_length"),
+        ("TOKENWARD_RETENTION__EXPIRED_TOKENS_DAYS", "4294967295", "retention.expired_tokens_days"),
         ("TOKENWARD_DATABASE__ACQUIRE_TIMEOUT_MS", "0", "database.acquire_timeout_ms"),
         ("TOKENWARD_DATABASE__URL", "mysql://u:s3cret@h/d", "database.url: a database URL is"),
     ] {
@@ -143,6 +144,24 @@ fn unknown_and_wrong_keys_are_named_with_what_was_probably_meant() {
         let output = run(print, "");
         let seen = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && seen.contains(said) && !seen.contains("s3cret"), "{name}: {seen}");
+    }
+}
+
+#[test]
+fn a_wrong_file_is_told_without_repeating_what_may_be_a_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.toml");
+    for (text, expected) in [
+        ("database = \"postgres://u:s3cret@h/d\"", "configuration key database"),
+        ("[database]\nurl = postgres://u:s3cret@h/d", "wrong.toml, line 2"),
+        ("[database]\nmax_connections = \"s3cret\"", "database.max_connections"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let mut print = command("");
+        print.env_remove("TOKENWARD_DATABASE__URL").args(["config", "print", "--config"]).arg(&file);
+        let output = run(print, "");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains(expected) && !said.contains("s3cret"), "{said}");
     }
 }
 

@@ -171,3 +171,55 @@ async fn too_many_header_fields_are_refused_and_the_service_lives() {
     assert_eq!(large.status(), 413);
     assert_eq!(http.get(&url).send().await.unwrap().status(), 200);
 }
+
+/// Sends the head of a request and half of its body.
+fn half_sent(running: &Running, head: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(running.url.trim_start_matches("http://")).unwrap();
+    let head = format!("{head}\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&body.as_bytes()[..body.len() / 2]).unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_credential_is_judged_when_the_body_has_come() {
+    let database = Database::empty(Engine::Sqlite).await;
+    let running = Running::start(&database.url);
+    let http = Client::new();
+    let made = running.make_token(&http).await.unwrap();
+    let value = made["tokenValue"].as_str().unwrap();
+    let body = r#"{"lifetimeSeconds": -1}"#;
+    let mut stream =
+        half_sent(&running, &format!("POST /v4/apiAccessTokens HTTP/1.1\r\nauthorization: Bearer {value}"), body);
+    let path = format!("{}/v4/apiAccessTokens/{}", running.url, made["tokenInfo"]["tokenId"].as_str().unwrap());
+    assert_eq!(http.delete(path).bearer_auth(value).send().await.unwrap().status(), 204);
+    stream.write_all(&body.as_bytes()[body.len() / 2..]).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_hang_up_leave_no_transaction_open() {
+    use sqlx::{Connection as _, PgConnection};
+    let database = Database::empty(Engine::Postgres).await;
+    let running = Running::start(&database.url);
+    let http = Client::new();
+    let made = running.make_token(&http).await.unwrap();
+    let value = made["tokenValue"].as_str().unwrap();
+    for n in 0..200 {
+        let send = http.post(format!("{}/v4/apiAccessTokens", running.url)).bearer_auth(value);
+        let send = send.json(&json!({"lifetimeSeconds": 60})).send();
+        // Given up after a time that differs from try to try; some are answered first.
+        tokio::time::timeout(Duration::from_micros(n * 30), send).await.ok();
+    }
+    assert!(running.make_token(&http).await.is_some());
+    running.signal("TERM");
+    let (code, log) = running.wait();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("the client hung up"), "some were given up while under way");
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    let open = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    let left: i64 = sqlx::query_scalar(open).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(left, 0, "no connection was leaked");
+}

@@ -44,7 +44,7 @@ impl TestApp {
     pub async fn with(database: Database, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = config(&database.url);
         change(&mut config);
-        let store = server::open_store(&config).await.unwrap();
+        let store = server::open_store(&config, true).await.unwrap();
         // 2026-01-01T00:00:00.000Z
         let now = Arc::new(AtomicI64::new(1_767_225_600_000));
         let told = Arc::clone(&now);

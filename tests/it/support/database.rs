@@ -62,7 +62,7 @@ async fn make_template() {
     administer(&format!("drop database if exists {TEMPLATE_NAME}")).await;
     administer(&format!("create database {TEMPLATE_NAME}")).await;
     let config = super::app::config(&postgres::url(TEMPLATE_NAME));
-    let store = tokenward::server::open_store(&config).await.unwrap();
+    let store = tokenward::server::open_store(&config, true).await.unwrap();
     store.close().await;
 }
 

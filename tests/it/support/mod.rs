@@ -7,7 +7,7 @@ mod people;
 mod postgres;
 mod reply;
 
-pub use app::TestApp;
+pub use app::{TestApp, config};
 pub use database::{Database, Engine};
 pub use people::{Bearer, Client, Person, basic};
 pub use reply::Reply;

@@ -88,7 +88,7 @@ async fn descriptions_are_kept_as_sent_within_bounds(app: TestApp) {
     ] {
         assert_eq!(create(sent).await.expect(201).json["tokenInfo"]["description"], kept.as_str());
     }
-    for wrong in [json!("x".repeat(256)), json!("a\0b"), json!("a\nb"), json!("a\u{7f}"), json!("a\u{202e}b")] {
+    for wrong in [json!("x".repeat(256)), json!("a\0b"), json!("a\nb"), json!("a\u{7f}"), json!("a\u{85}")] {
         create(wrong).await.expect_error(400, "ValidationFailed");
     }
     for wrong in [json!(1), json!({}), json!(["x"])] {

@@ -1,0 +1,5 @@
+//! Migrations are part of the program: one that is added must make it anew.
+
+fn main() {
+    println!("cargo:rerun-if-changed=migrations");
+}
