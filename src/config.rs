@@ -3,7 +3,12 @@
 //! Later wins: defaults, the file, `DATABASE_URL`, `TOKENWARD_SECTION__KEY`, flags. An unknown key is an error that names
 //! the nearest known one. `config/default.toml` documents each key; a test proves that it equals [`Config::default`].
 
-use std::{net::SocketAddr, path::Path, str::FromStr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use figment::{
     Figment,
@@ -34,6 +39,7 @@ pub struct Config {
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub http: Http,
+    pub delegate: Delegate,
     pub retention: Retention,
     pub log: Log,
 }
@@ -44,6 +50,14 @@ pub struct Config {
 pub struct Listen {
     /// Address and port of the API; port 0 picks a free one.
     pub http: SocketAddr,
+    /// Address and port of Envoy's gRPC checks. None: they are not answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ext_authz: Option<SocketAddr>,
+    /// Certificate chain and key (PEM) of that port. None: plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ext_authz_certificate: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ext_authz_key: Option<PathBuf>,
 }
 
 /// The store.
@@ -86,6 +100,30 @@ pub struct Http {
     pub shutdown_timeout_ms: u64,
 }
 
+/// Checks that others delegate to us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delegate {
+    /// The URL by which others know this service, without a slash at the end.
+    pub issuer: String,
+    pub basic: bool,
+    pub introspection_counts_as_use: bool,
+}
+
+impl Default for Delegate {
+    fn default() -> Self {
+        Self { issuer: "http://127.0.0.1:3005".to_owned(), basic: true, introspection_counts_as_use: true }
+    }
+}
+
+impl Delegate {
+    /// The issuer as metadata and introspection name it.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.issuer.trim_end_matches('/')
+    }
+}
+
 /// What is removed by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -115,7 +153,12 @@ pub enum LogFormat {
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { http: SocketAddr::from(([127, 0, 0, 1], 3005)) }
+        Self {
+            http: SocketAddr::from(([127, 0, 0, 1], 3005)),
+            ext_authz: None,
+            ext_authz_certificate: None,
+            ext_authz_key: None,
+        }
     }
 }
 
@@ -253,6 +296,12 @@ impl Config {
         if self.passwords.min_length < LEAST_MIN_CHARS || self.passwords.min_length > crate::domain::password::MAX_CHARS
         {
             return refuse("passwords.min_length", "must be from 8 to 128");
+        }
+        if self.listen.ext_authz_certificate.is_some() != self.listen.ext_authz_key.is_some() {
+            return refuse(
+                "listen.ext_authz_certificate",
+                "needs listen.ext_authz_key beside it, and the other way round",
+            );
         }
         if self.database.max_connections == 0 {
             return refuse("database.max_connections", "must be at least 1");

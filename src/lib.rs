@@ -7,12 +7,12 @@
 //!  -> layers    server::path          case and one trailing slash do not matter
 //!               server::layers        request id, log line, panic to 500, time limit, body limit, writes run to their end
 //!  -> router    api::router           one route per path; whatever is not there is a 404
-//!  -> doors     api::authenticate     a bearer through guard, e-mail and password through service::sign_in
+//!  -> doors     api::authenticate     a bearer through guard, e-mail and password through entry::doors
 //!  -> signature api::extract          Caller | Admin | PlatformAdmin | TokenCaller: who may call
 //!  -> handler   api::tokens ...       wire type to domain type, one call, and back
 //!  -> service   service::tokens ...   the rule, with the clock
 //!  -> store     store::tokens ...     one statement or one transaction, on PostgreSQL or SQLite
-//!  <- error     api::error            one table from refusal to status
+//!  <- error     entry::error          one table from refusal to status
 //! ```
 //!
 //! # The modules
@@ -20,7 +20,8 @@
 //! Arrows point down: what stands lower knows nothing of what stands higher, and nothing below [`api`] knows HTTP.
 //!
 //! - [`cli`], [`server`], [`app`], [`config`], [`telemetry`]: putting the rest together;
-//! - [`api`]: the wire;
+//! - [`api`]: the API, and the document of everything; [`delegate`]: others ask us;
+//! - [`entry`]: what both share: who is let in, and what is answered instead;
 //! - [`service`]: what the product does;
 //! - [`live`]: what this process knows and the store does not yet;
 //! - [`store`]: what is remembered;
@@ -42,7 +43,11 @@ pub mod cli;
 #[cfg(feature = "server")]
 pub mod config;
 #[cfg(feature = "server")]
+pub mod delegate;
+#[cfg(feature = "server")]
 pub mod domain;
+#[cfg(feature = "server")]
+pub mod entry;
 #[cfg(feature = "guard")]
 pub mod guard;
 #[cfg(feature = "server")]

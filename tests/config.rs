@@ -18,6 +18,9 @@ fn the_documented_defaults_are_the_codes() {
 fn every_key_is_documented() {
     let mut complete = Config::default();
     complete.retention.expired_tokens_days = Some(365);
+    complete.listen.ext_authz = Some("127.0.0.1:3006".parse().unwrap());
+    complete.listen.ext_authz_certificate = Some("/etc/tokenward/tls.crt".into());
+    complete.listen.ext_authz_key = Some("/etc/tokenward/tls.key".into());
     let printed = toml::to_string(&complete).unwrap();
     for line in printed.lines().filter(|line| !line.is_empty()) {
         let documented = DEFAULT_FILE.lines().any(|d| d.trim_start_matches("# ") == line);

@@ -1,22 +1,21 @@
-//! Who is calling: a bearer goes through the guard, e-mail and password through the sign-in. One of the two decides; no
-//! other header, parameter or cookie is read.
+//! Puts routes behind the doors: a bearer goes through the guard, which other services use, too; e-mail and password through
+//! the sign-in.
 
 use axum::{
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tower::ServiceExt as _;
 use tower_layer::Layer as _;
 use utoipa_axum::router::OpenApiRouter;
-use zeroize::Zeroizing;
 
 use super::ApiError;
 use crate::{
     app::App,
-    guard::{BasicCredential, Cause, Credential, Denied, GuardLayer, Principal},
-    service::{SignIn, Tokens, sign_in::SignedIn},
+    entry::doors::{Admitted, Doors},
+    guard::{Cause, Credential, Denied, GuardLayer, Principal},
+    service::Tokens,
 };
 
 /// What a token answers that would be good but for its workspace's switch.
@@ -33,17 +32,16 @@ pub enum SwitchedOff {
 pub(super) struct MustChangePassword;
 
 #[derive(Clone)]
-struct Doors {
+struct Gate {
     bearer: GuardLayer<Tokens, Response>,
-    password: SignIn,
+    doors: Doors,
 }
 
 /// Puts routes behind the two doors. Paths and methods that do not exist stay outside.
 pub fn guarded(routes: OpenApiRouter<App>, app: &App, switched_off: SwitchedOff) -> OpenApiRouter<App> {
     let refuse = move |denied: &Denied| refuse(*denied, switched_off).into_response();
-    let doors =
-        Doors { bearer: GuardLayer::with_refusal(app.tokens().clone(), refuse), password: app.sign_in().clone() };
-    routes.route_layer(middleware::from_fn_with_state(doors, authenticate))
+    let gate = Gate { bearer: GuardLayer::with_refusal(app.tokens().clone(), refuse), doors: Doors::new(app) };
+    routes.route_layer(middleware::from_fn_with_state(gate, authenticate))
 }
 
 fn refuse(denied: Denied, switched_off: SwitchedOff) -> ApiError {
@@ -53,31 +51,22 @@ fn refuse(denied: Denied, switched_off: SwitchedOff) -> ApiError {
     }
 }
 
-async fn authenticate(State(doors): State<Doors>, mut request: Request, next: Next) -> Response {
+async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let Ok(Credential::Basic(basic)) = Credential::read(request.headers()) else {
-        return match doors.bearer.layer(next).oneshot(request).await {
+        return match gate.bearer.layer(next).oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
     };
     request.extensions_mut().remove::<Principal>();
-    match by_password(&doors.password, &basic).await {
-        Ok(SignedIn { principal, must_change_password }) => {
+    match gate.doors.admit_by_password(&basic).await {
+        Ok(Admitted { principal, must_change_password }) => {
             request.extensions_mut().insert(principal);
             if must_change_password {
                 request.extensions_mut().insert(MustChangePassword);
             }
             next.run(request).await
         }
-        Err(denied) => ApiError::WrongPassword(denied).into_response(),
+        Err(error) => error.into_response(),
     }
-}
-
-/// Decodes Basic credentials (RFC 7617, section 2): base64 of UTF-8, the name up to the first colon.
-async fn by_password(sign_in: &SignIn, basic: &BasicCredential) -> Result<SignedIn, Denied> {
-    let shape = Denied::Invalid(Cause::Shape);
-    let bytes = Zeroizing::new(STANDARD.decode(basic.expose()).map_err(|_| shape)?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| shape)?;
-    let (email, password) = text.split_once(':').ok_or(shape)?;
-    sign_in.by_password(email, password).await
 }

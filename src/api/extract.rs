@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{ApiError, authenticate::MustChangePassword};
 use crate::{
     app::App,
+    entry::doors::note_in_log,
     guard::{Denied, Principal},
     service::{Refusal, Tokens},
 };
@@ -38,11 +39,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PasswordChanger {
         // A route that forgot to stand behind the doors refuses everybody.
         let principal = parts.extensions.get::<Principal>().cloned();
         let principal = principal.ok_or(ApiError::Unauthenticated(Denied::Missing))?;
-        let span = tracing::Span::current();
-        span.record("person.id", principal.person_id);
-        if let Some(token) = &principal.token {
-            span.record("token.id", token.id.as_str());
-        }
+        note_in_log(&principal);
         Ok(Self { principal, must_change_password: parts.extensions.get::<MustChangePassword>().is_some() })
     }
 }

@@ -2,13 +2,11 @@
 //!
 //! Who may call a handler stands in its signature: `Caller`, `Admin`, `PlatformAdmin`, `TokenCaller`, `PasswordChanger`, all in
 //! `extract`. A route that no such parameter guards would let anybody in, and a test walks them all.
-//! What is answered instead stands in one table, in [`error`].
+//! What is answered instead stands in one table, in [`crate::entry::error`].
 
-mod auth;
 mod authenticate;
 mod body;
 mod cursor;
-pub mod error;
 mod extract;
 mod health;
 pub mod openapi;
@@ -24,8 +22,9 @@ use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
+pub use crate::entry::ApiError;
+use crate::{config::Delegate, delegate, entry::error};
 use authenticate::SwitchedOff;
-pub use error::{ApiError, BODY_LIMIT, Cause};
 
 /// The token routes, for whose callers a switched-off feature is a route that does not exist.
 fn token_routes() -> OpenApiRouter<App> {
@@ -38,20 +37,29 @@ fn other_routes() -> OpenApiRouter<App> {
         .merge(people::routes())
         .merge(workspaces::routes())
         .merge(settings::routes())
-        .merge(auth::routes())
         .merge(openapi::routes())
 }
 
-/// The document of all routes.
-fn document() -> utoipa::openapi::OpenApi {
-    openapi::described().merge(token_routes()).merge(other_routes()).merge(health::routes()).into_openapi()
+/// The API of a running service, and what may not stand behind a limit on bodies. Whatever is in neither is a 404.
+pub struct Routes {
+    pub bounded: Router,
+    pub bodiless: Router,
 }
 
-/// The API of a running service. Whatever is not in it is a 404.
-pub fn router(app: &App) -> Router {
+/// Builds the routes of a running service.
+pub fn routes(app: &App, config: &Delegate) -> Routes {
     let tokens = authenticate::guarded(token_routes(), app, SwitchedOff::IsNotThere);
     let others = authenticate::guarded(other_routes(), app, SwitchedOff::IsRefused);
-    let (router, _) = OpenApiRouter::new().merge(tokens).merge(others).merge(health::routes()).split_for_parts();
+    let bounded =
+        OpenApiRouter::new().merge(tokens).merge(others).merge(health::routes()).merge(delegate::oauth(app, config));
+    Routes {
+        bounded: finish(bounded, app),
+        bodiless: delegate::forward_auth(app, config).split_for_parts().0.with_state(app.clone()),
+    }
+}
+
+fn finish(routes: OpenApiRouter<App>, app: &App) -> Router {
+    let (router, _) = routes.split_for_parts();
     router
         .fallback(|| async { ApiError::RouteNotFound })
         .method_not_allowed_fallback(|| async { ApiError::RouteNotFound })

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use axum::{http::header::CONTENT_TYPE, response::IntoResponse};
 use utoipa::{
-    OpenApi, Path,
+    OpenApi,
     openapi::{
         ContentBuilder, Ref, RefOr, Response,
         path::Operation,
@@ -14,18 +14,18 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ApiError, error::ErrorBody, extract::Caller};
-use crate::app::App;
+use crate::{app::App, delegate::OAuthErrorBody};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Tokenward", description = "Issues API access tokens and answers who holds one."),
-    components(schemas(ErrorBody, super::auth::CallerView)),
+    components(schemas(ErrorBody)),
     security(("bearer" = []), ("basic" = []))
 )]
 struct Document;
 
 /// An empty router that carries the head of the document.
-pub(super) fn described() -> OpenApiRouter<App> {
+fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
 }
 
@@ -33,15 +33,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(spec))
 }
 
-/// Adds an operation whose route was made by hand.
-pub(super) fn add_operation<P: Path>(document: &mut utoipa::openapi::OpenApi) {
-    for method in P::methods() {
-        document.paths.add_path_operation(P::path(), vec![method], P::operation());
-    }
-}
-
 static TEXT: LazyLock<String> = LazyLock::new(|| {
-    let mut document = super::document();
+    let mut document = described().merge(super::token_routes()).merge(super::other_routes()).into_openapi();
+    document.merge(super::health::routes().into_openapi());
+    document.merge(crate::delegate::described());
     complete(&mut document);
     #[expect(clippy::expect_used, reason = "the document is made of nothing but strings, numbers and maps")]
     document.to_pretty_json().expect("an OpenAPI document is JSON")
@@ -75,6 +70,10 @@ fn describe_errors(operation: &mut Operation) {
             operation.responses.responses.insert(status.to_owned(), RefOr::T(Response::default()));
         }
     }
+    if operation.tags.as_ref().is_some_and(|tags| tags.iter().any(|tag| tag == "oauth2")) {
+        describe_oauth_errors(operation);
+        return;
+    }
     for error in ApiError::examples() {
         let status = error.status();
         if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status.as_str()) {
@@ -86,6 +85,18 @@ fn describe_errors(operation: &mut Operation) {
                 .build();
             response.content.insert("application/json".to_owned(), content.into());
         }
+    }
+}
+
+fn describe_oauth_errors(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let (RefOr::T(response), Some(body)) = (response, OAuthErrorBody::example(status)) else { continue };
+        body.error.clone_into(&mut response.description);
+        let content = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name("OAuthError")))
+            .example(serde_json::to_value(&body).ok())
+            .build();
+        response.content.insert("application/json".to_owned(), content.into());
     }
 }
 

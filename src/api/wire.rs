@@ -3,10 +3,9 @@
 use std::{fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
-use utoipa::{
-    ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema, schema::SchemaFormat, schema::Type},
-};
+use utoipa::ToSchema;
+
+pub(super) use crate::entry::schema::{moment, moment_or_null};
 
 use crate::domain::time::Timestamp;
 
@@ -66,23 +65,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
         }
         deserializer.deserialize_map(Visitor(PhantomData))
     }
-}
-
-/// The schema of a moment: `2019-01-16T00:05:01.743Z`.
-pub(super) fn moment() -> RefOr<Schema> {
-    let schema = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .format(Some(SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::DateTime)))
-        .examples([serde_json::json!("2019-01-16T00:05:01.743Z")]);
-    schema.build().into()
-}
-
-/// The schema of a moment that may be null.
-pub(super) fn moment_or_null() -> RefOr<Schema> {
-    let schema = ObjectBuilder::new()
-        .schema_type(utoipa::openapi::schema::SchemaType::from_iter([Type::String, Type::Null]))
-        .format(Some(SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::DateTime)));
-    schema.build().into()
 }
 
 /// What a change answers.

@@ -46,9 +46,11 @@ impl Serve {
         tracing::info!("storing in {engine}{alone}");
         let stop = stop_signal()?;
         // The port has been taken already: whoever connects now is answered as soon as the server runs.
+        if let Some(ext_authz) = server.ext_authz_address()? {
+            eprintln!("answering Envoy's checks on grpc://{ext_authz}");
+        }
         eprintln!("listening on http://{address}");
-        server.run(stop).await;
-        Ok(())
+        server.run(stop).await
     }
 }
 

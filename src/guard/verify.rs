@@ -90,6 +90,8 @@ pub struct Holder {
 pub struct TokenRef {
     /// The token's id, a UUID in lower case.
     pub id: String,
+    /// When it was made.
+    pub issued_at: SystemTime,
     /// From when on it is refused; none means never.
     pub expires_at: Option<SystemTime>,
 }
@@ -111,7 +113,11 @@ impl Principal {
             name: String::new(),
             is_admin: false,
             is_platform_admin: false,
-            token: Some(TokenRef { id: "00000000-0000-7000-8000-000000000000".to_owned(), expires_at: None }),
+            token: Some(TokenRef {
+                id: "00000000-0000-7000-8000-000000000000".to_owned(),
+                issued_at: SystemTime::UNIX_EPOCH,
+                expires_at: None,
+            }),
         }))
     }
 }

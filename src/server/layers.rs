@@ -20,7 +20,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{path::Tolerant, request_id::RequestId};
-use crate::api::{ApiError, BODY_LIMIT, Cause};
+use crate::{
+    api::Routes,
+    entry::{ApiError, BODY_LIMIT, Cause},
+};
 
 /// The router within its layers.
 pub type Service = Tolerant<Router>;
@@ -30,18 +33,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How much of a body that is too large is read all the same: a client that is cut off while sending never sees the answer.
 const PATIENCE_BYTES: usize = 8 * 1024 * 1024;
 
-/// Puts the layers around a router. The first is the outermost.
-pub(super) fn around(router: Router, request_timeout: Duration) -> Service {
-    let layers = ServiceBuilder::new()
+/// Puts the layers around the routes. The first is the outermost.
+pub(super) fn around(routes: Routes, request_timeout: Duration) -> Service {
+    let every = ServiceBuilder::new()
         .layer(middleware::from_fn(identify))
         .layer(middleware::from_fn(log))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(request_timeout, limit_time))
+        .layer(middleware::from_fn_with_state(request_timeout, limit_time));
+    let bounded = ServiceBuilder::new()
         .layer(middleware::from_fn(take_body))
         .layer(DefaultBodyLimit::disable())
         // Innermost, so that what is given up above still runs to its end.
         .layer(middleware::from_fn(finish_writes));
-    Tolerant::new(router.layer(layers))
+    Tolerant::new(routes.bounded.layer(bounded).merge(routes.bodiless).layer(every))
 }
 
 /// Gives the request its id, and the answer the headers that every answer has.

@@ -2,6 +2,7 @@
 
 mod background;
 mod connections;
+mod grpc;
 mod layers;
 mod path;
 mod request_id;
@@ -9,7 +10,7 @@ mod request_id;
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     api,
@@ -29,6 +30,7 @@ pub struct Server {
     store: Store,
     config: Config,
     listener: TcpListener,
+    grpc: Option<grpc::GrpcListener>,
 }
 
 impl Server {
@@ -39,7 +41,8 @@ impl Server {
     pub async fn bind(app: App, store: Store, config: Config) -> anyhow::Result<Self> {
         let listen = config.listen.http;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-        Ok(Self { app, store, config, listener })
+        let grpc = grpc::GrpcListener::bind(&config).await?;
+        Ok(Self { app, store, config, listener, grpc })
     }
 
     /// The address that was taken.
@@ -50,11 +53,30 @@ impl Server {
         Ok(self.listener.local_addr()?)
     }
 
+    /// The address that was taken for Envoy's checks, if they are answered.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn ext_authz_address(&self) -> anyhow::Result<Option<SocketAddr>> {
+        self.grpc.as_ref().map(grpc::GrpcListener::address).transpose()
+    }
+
     /// Answers requests until `stop` completes; then finishes those under way, writes what waits and closes the store.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { app, store, config, listener } = self;
+    ///
+    /// # Errors
+    /// A certificate that cannot be used.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Self { app, store, config, listener, grpc } = self;
+        let (stopping, stopped) = watch::channel(());
+        let grpc = grpc.map(|grpc| grpc.serve(&app, &config, stopped)).transpose()?;
         let background = background::start(app.tokens().clone(), config.retention.expired_tokens_days);
         connections::serve(listener, service(&app, &config), &config.http, stop).await;
+        drop(stopping);
+        if let Some(grpc) = grpc
+            && tokio::time::timeout(LONGEST_CLOSE, grpc).await.is_err()
+        {
+            tracing::warn!("Envoy's checks were still under way");
+        }
         background.stop().await;
         if let Err(error) = app.tokens().flush_uses().await {
             tracing::error!(error = ?anyhow::Error::from(error), "the last uses of tokens could not be written");
@@ -64,13 +86,14 @@ impl Server {
             tracing::warn!("connections to the store did not come back in time");
         }
         tracing::info!("stopped");
+        Ok(())
     }
 }
 
 /// The whole service as it answers requests: the API within its layers. Tests call it without a port.
 #[must_use]
 pub fn service(app: &App, config: &Config) -> Service {
-    layers::around(api::router(app), Duration::from_millis(config.http.request_timeout_ms))
+    layers::around(api::routes(app, &config.delegate), Duration::from_millis(config.http.request_timeout_ms))
 }
 
 /// Opens the store and makes sure that its schema is this program's, migrating it first where that is asked for and the

@@ -7,7 +7,12 @@ use axum::http::{Request, Uri, uri::PathAndQuery};
 use tower_service::Service;
 
 /// The segments of our routes that are no parameters.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 18] = [
+    ".well-known",
+    "introspect",
+    "oauth-authorization-server",
+    "oauth2",
+    "revoke",
     "v4",
     "apiAccessTokens",
     "auth",

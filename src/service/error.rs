@@ -49,6 +49,12 @@ pub enum Refusal {
     #[error("nobody can remove the own account; ask another administrator")]
     OwnAccount,
 
+    #[error("the caller is not what the service behind this check asks for: another workspace, or no administrator")]
+    RequirementsNotMet,
+    #[error(
+        "the check is misconfigured: what stands behind /v4/auth/ must be any, or workspace=<id> and admin with a comma"
+    )]
+    UnknownRequirement,
     #[error("the caller's account was disabled or removed in the meantime")]
     CallerGone,
     #[error("there is no such token among those you may see")]

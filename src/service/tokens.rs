@@ -203,9 +203,36 @@ impl Tokens {
 }
 
 impl Verify for Tokens {
-    /// The one place where a bearer becomes somebody. Every door asks here.
     async fn verify(&self, presented: Presented) -> std::result::Result<Principal, Denied> {
-        let value = self.format.parse(&presented).ok_or(Denied::Invalid(Cause::Shape))?;
+        let inspected = self.inspect(&presented).await?;
+        self.note_use(&inspected);
+        Ok(inspected.principal)
+    }
+}
+
+/// A token that was found good, and when.
+#[derive(Clone, Debug)]
+pub struct Inspected {
+    principal: Principal,
+    token_id: Uuid,
+    at: Timestamp,
+}
+
+impl Inspected {
+    /// Whose token it is.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+impl Tokens {
+    /// The one place where a bearer becomes somebody: every door asks here. Looking is not using, see [`Tokens::note_use`].
+    ///
+    /// # Errors
+    /// [`Denied::Invalid`], or [`Denied::Unavailable`] where the store could not be asked.
+    pub async fn inspect(&self, presented: &Presented) -> std::result::Result<Inspected, Denied> {
+        let value = self.format.parse(presented).ok_or(Denied::Invalid(Cause::Shape))?;
         let found = self.store.find_by_digest(&value.digest()).await.map_err(|error| {
             tracing::warn!(error = ?anyhow::Error::from(error), "a token could not be checked");
             Denied::Unavailable
@@ -213,8 +240,23 @@ impl Verify for Tokens {
         let found = found.ok_or(Denied::Invalid(Cause::UnknownToken))?;
         let now = self.clock.now();
         self.judge(&found, now)?;
-        self.last_use.note(found.token_id, now);
-        Ok(principal(found))
+        Ok(Inspected { token_id: found.token_id, principal: principal(found), at: now })
+    }
+
+    /// Notes that a token was used when it was inspected.
+    pub fn note_use(&self, inspected: &Inspected) {
+        self.last_use.note(inspected.token_id, inspected.at);
+    }
+
+    /// Deletes the token of this value, whoever sends it: who holds it could use it. One that is not there is no error.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`]: then the token may still be good.
+    pub async fn revoke(&self, presented: &Presented) -> Result<()> {
+        if let Some(value) = self.format.parse(presented) {
+            self.store.delete_by_digest(&value.digest()).await?;
+        }
+        Ok(())
     }
 }
 
@@ -226,7 +268,11 @@ fn principal(found: Found) -> Principal {
         name: found.name,
         is_admin: found.is_admin,
         is_platform_admin: found.is_admin && found.is_platform_admin,
-        token: Some(TokenRef { id: found.token_id.to_string(), expires_at: found.expires_at.map(Into::into) }),
+        token: Some(TokenRef {
+            id: found.token_id.to_string(),
+            issued_at: found.created_at.into(),
+            expires_at: found.expires_at.map(Into::into),
+        }),
     })
 }
 

@@ -59,6 +59,7 @@ impl Owner {
 #[derive(Clone, Debug)]
 pub struct Found {
     pub token_id: Uuid,
+    pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub person_id: i64,
     pub workspace_id: i64,
@@ -75,6 +76,7 @@ pub struct Found {
 #[derive(FromRow)]
 struct FoundRow {
     token_id: Uuid,
+    created_at: Timestamp,
     expires_at: Option<Timestamp>,
     person_id: i64,
     workspace_id: i64,
@@ -98,6 +100,7 @@ impl TryFrom<FoundRow> for Found {
         };
         Ok(Self {
             token_id: row.token_id,
+            created_at: row.created_at,
             expires_at: row.expires_at,
             person_id: row.person_id,
             workspace_id: row.workspace_id,
@@ -195,7 +198,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], which is not "no such token".
     pub async fn find_by_digest(&self, digest: &TokenDigest) -> Result<Option<Found>> {
-        const SELECT: &str = "select t.id as token_id, t.expires_at, p.id as person_id, p.workspace_id, p.email, p.name, \
+        const SELECT: &str = "select t.id as token_id, t.created_at, t.expires_at, p.id as person_id, p.workspace_id, p.email, p.name, \
              p.is_admin, p.is_platform_admin, p.is_disabled, p.token_access, s.value as enabled \
              from token t join person p on p.id = t.person_id \
              left join setting s on s.workspace_id = t.workspace_id and s.key = $2 where t.digest = $1";
@@ -225,6 +228,17 @@ impl Store {
             "delete from token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id)";
         let done = on_pool!(self, pool => sqlx::query(DELETE)
             .bind(id).bind(owner.workspace_id()).bind(owner.person_id()).execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(done == 1)
+    }
+
+    /// Deletes the token of a digest; answers whether there was one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn delete_by_digest(&self, digest: &TokenDigest) -> Result<bool> {
+        const DELETE: &str = "delete from token where digest = $1";
+        let done = on_pool!(self, pool => sqlx::query(DELETE)
+            .bind(digest.as_bytes().as_slice()).execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(done == 1)
     }
 

@@ -10,6 +10,7 @@
 mod support;
 
 mod api;
+mod delegate;
 mod layout;
 mod outage;
 mod process;

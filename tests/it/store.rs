@@ -232,6 +232,9 @@ async fn a_digest_finds_token_holder_and_switch(app: TestApp) {
     assert_eq!(store.find_by_digest(&value.digest()).await.unwrap().unwrap().enabled, Some(false));
     let unknown = Format::default().make(&Random::system());
     assert!(store.find_by_digest(&unknown.digest()).await.unwrap().is_none());
+    assert!(!store.delete_by_digest(&unknown.digest()).await.unwrap());
+    assert!(store.delete_by_digest(&value.digest()).await.unwrap());
+    assert!(store.find_by_digest(&value.digest()).await.unwrap().is_none());
 }
 
 async fn tokens_are_found_listed_counted_and_deleted_within_reach(app: TestApp) {

@@ -1,6 +1,5 @@
 //! One file per URL and verb.
 
-mod auth;
 mod bodies;
 mod credentials;
 mod documents;

@@ -52,7 +52,7 @@ fn skeleton(text: &str) -> String {
             word.push(c);
             continue;
         }
-        let varies = word.len() > 12 && word.bytes().any(|b| b.is_ascii_digit());
+        let varies = word.len() > 9 && word.bytes().any(|b| b.is_ascii_digit());
         out.push_str(if varies { "*" } else { &word });
         word.clear();
         out.push(c);

@@ -19,6 +19,7 @@ use super::{Client, Database, Engine, PASSWORD, Person};
 
 /// The service on a database of its own, set up as at a first start.
 pub struct TestApp {
+    pub app: App,
     pub store: Store,
     pub service: Service,
     pub database: Database,
@@ -54,7 +55,7 @@ impl TestApp {
         let first =
             FirstAdministrator { email: "admin@example.com".into(), password: Some(PASSWORD.to_owned().into()) };
         set_up(&store, app.people(), &clock, &random, first).await.unwrap();
-        Self { service: server::service(&app, &config), store, database, now }
+        Self { service: server::service(&app, &config), app, store, database, now }
     }
 
     /// Moves the clock.

@@ -104,7 +104,9 @@ impl ApiError {
                 | Refusal::FieldFixed { .. }
                 | Refusal::OwnPasswordNeedsPassword
                 | Refusal::PasswordChangeRequired { .. }
-                | Refusal::OwnAccount => ACCESS,
+                | Refusal::OwnAccount
+                | Refusal::RequirementsNotMet
+                | Refusal::UnknownRequirement => ACCESS,
                 Refusal::TokenNotFound | Refusal::PersonNotFound | Refusal::WorkspaceNotFound => DATA,
                 Refusal::EmailTaken
                 | Refusal::LastAdministrator
@@ -117,7 +119,7 @@ impl ApiError {
     }
 
     /// A sentence that helps. Clients show it first.
-    fn details(&self) -> String {
+    pub(crate) fn details(&self) -> String {
         match self {
             Self::Form(what) => what.clone(),
             Self::NotJson => "Send the body as JSON, with Content-Type: application/json.".to_owned(),
@@ -163,7 +165,7 @@ impl ApiError {
     }
 
     /// One example of each status, for the document.
-    pub(super) fn examples() -> Vec<Self> {
+    pub(crate) fn examples() -> Vec<Self> {
         vec![
             Self::Refused(Refusal::Invalid(Invalid::Lifetime)),
             Self::Unauthenticated(Denied::Missing),
@@ -177,11 +179,11 @@ impl ApiError {
         ]
     }
 
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.kind().0
     }
 
-    pub(super) fn body(&self) -> ErrorBody {
+    pub(crate) fn body(&self) -> ErrorBody {
         let (_, name, message) = self.kind();
         ErrorBody { exception: Exception { name, message, details: self.details() } }
     }
@@ -289,6 +291,8 @@ mod tests {
             (Refusal::OwnPasswordNeedsPassword.into(), 403, "AccessControlException"),
             (Refusal::PasswordChangeRequired { person_id: 1 }.into(), 403, "AccessControlException"),
             (Refusal::OwnAccount.into(), 403, "AccessControlException"),
+            (Refusal::RequirementsNotMet.into(), 403, "AccessControlException"),
+            (Refusal::UnknownRequirement.into(), 403, "AccessControlException"),
             (ApiError::RouteNotFound, 404, "RouteNotFoundException"),
             (Refusal::FeatureOff.into(), 404, "RouteNotFoundException"),
             (Refusal::CallerGone.into(), 401, "MissingPersonException"),

@@ -1,0 +1,34 @@
+-- Asks Tokenward whether a request may pass. Who asks: the workspace is named here. With several workspaces on one Tokenward,
+-- `any` would let in all of them.
+local URL = "http://127.0.0.1:3005/v4/auth/workspace=1"
+local HEADERS = {
+  "remote-user", "remote-name", "remote-email", "remote-groups", "x-tokenward-person-id", "x-tokenward-workspace-id",
+  "x-tokenward-token-id", "x-tokenward-token-expires",
+}
+
+core.register_action("tokenward", { "http-req" }, function(txn)
+  txn:set_var("txn.tw_status", "unavailable")
+  local sent, asked = txn.http:req_get_headers(), {}
+  if sent["authorization"] then asked["authorization"] = { sent["authorization"][0] } end
+  local answer = core.httpclient():get { url = URL, headers = asked, timeout = 3000 }
+  if not answer then return end
+  txn:set_var("txn.tw_body", answer.body or "")
+  if answer.status == 200 then
+    for _, name in ipairs(HEADERS) do
+      local values = answer.headers[name]
+      -- Without one of them the service would see the client's: then nobody passes.
+      if not values then return end
+      txn:set_var("txn." .. name:gsub("-", "_"), values[0])
+    end
+    txn:set_var("txn.tw_status", "allowed")
+  elseif answer.status == 401 then
+    local challenges, all = answer.headers["www-authenticate"] or {}, {}
+    for n = 0, 7 do
+      if challenges[n] then all[#all + 1] = challenges[n] end
+    end
+    txn:set_var("txn.tw_challenge", table.concat(all, ", "))
+    txn:set_var("txn.tw_status", "refused")
+  elseif answer.status == 403 then
+    txn:set_var("txn.tw_status", "forbidden")
+  end
+end, 0)

@@ -1,0 +1,50 @@
+//! Others ask us: reverse proxies by forward auth and by Envoy's gRPC, services in any language by OAuth 2.0 introspection.
+//!
+//! All of them rest on the one verification of the tokens service: same rules, same outcome, same `lastUsed`. None of them
+//! tells an outsider why.
+
+mod ext_authz;
+mod forward_auth;
+mod identity;
+mod introspect;
+mod metadata;
+mod oauth;
+mod requirements;
+mod revoke;
+
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{app::App, config::Delegate};
+pub use ext_authz::ExtAuthz;
+pub(crate) use oauth::OAuthErrorBody;
+
+/// What stands in the document; the routes themselves need a running service.
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        forward_auth::check,
+        forward_auth::check_requirements,
+        introspect::introspect,
+        revoke::revoke,
+        metadata::metadata
+    ),
+    components(schemas(OAuthErrorBody))
+)]
+struct Described;
+
+/// The operations of this module, for the document.
+pub(crate) fn described() -> utoipa::openapi::OpenApi {
+    Described::openapi()
+}
+
+/// `/v4/auth` and what is below it. It reads no body, so no limit on bodies may stand before it: proxies know only 200, 401
+/// and 403.
+pub fn forward_auth(app: &App, config: &Delegate) -> OpenApiRouter<App> {
+    forward_auth::routes(app, config)
+}
+
+/// The endpoints of OAuth 2.0: introspection, revocation and what finds them.
+pub fn oauth(app: &App, config: &Delegate) -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(introspect::routes(app, config)).merge(revoke::routes()).merge(metadata::routes(config))
+}

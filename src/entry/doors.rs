@@ -1,0 +1,91 @@
+//! The two doors: a token, or e-mail and password. One of the two decides; no other header, parameter or cookie is read.
+
+use axum::http::HeaderMap;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use zeroize::Zeroizing;
+
+use super::ApiError;
+use crate::{
+    app::App,
+    guard::{BasicCredential, Cause, Credential, Denied, Malformed, Principal, Verify as _},
+    service::{SignIn, Tokens, sign_in::SignedIn},
+};
+
+/// The doors of the service. Cheap to clone.
+#[derive(Clone)]
+pub struct Doors {
+    tokens: Tokens,
+    sign_in: SignIn,
+    takes_passwords: bool,
+}
+
+/// Somebody who was let in.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    pub principal: Principal,
+    /// Nothing but changing the password is open.
+    pub must_change_password: bool,
+}
+
+impl Doors {
+    /// Both doors.
+    #[must_use]
+    pub fn new(app: &App) -> Self {
+        Self { tokens: app.tokens().clone(), sign_in: app.sign_in().clone(), takes_passwords: true }
+    }
+
+    /// The same doors; without passwords only the one for tokens is open.
+    #[must_use]
+    pub fn with_passwords(self, takes_passwords: bool) -> Self {
+        Self { takes_passwords, ..self }
+    }
+
+    /// Lets in whom the `Authorization` header proves.
+    ///
+    /// # Errors
+    /// 401, or 503 where it could not be checked.
+    pub async fn admit(&self, headers: &HeaderMap) -> Result<Admitted, ApiError> {
+        let denied = match Credential::read(headers) {
+            Ok(Credential::Bearer(presented)) => match self.tokens.verify(presented).await {
+                Ok(principal) => {
+                    note_in_log(&principal);
+                    return Ok(Admitted { principal, must_change_password: false });
+                }
+                Err(denied) => denied,
+            },
+            Ok(Credential::Basic(basic)) if self.takes_passwords => return self.admit_by_password(&basic).await,
+            Ok(Credential::BadBearer) => Denied::Invalid(Cause::Shape),
+            Ok(Credential::Missing | Credential::Basic(_)) => Denied::Missing,
+            Err(Malformed) => Denied::Malformed,
+        };
+        Err(ApiError::Unauthenticated(denied))
+    }
+
+    /// Lets in whom e-mail and password prove (RFC 7617, section 2): base64 of UTF-8, the name up to the first colon.
+    ///
+    /// # Errors
+    /// 401, or 503 where it could not be checked.
+    pub async fn admit_by_password(&self, basic: &BasicCredential) -> Result<Admitted, ApiError> {
+        let shape = ApiError::WrongPassword(Denied::Invalid(Cause::Shape));
+        let Ok(bytes) = STANDARD.decode(basic.expose()).map(Zeroizing::new) else { return Err(shape) };
+        let Some((email, password)) = std::str::from_utf8(&bytes).ok().and_then(|text| text.split_once(':')) else {
+            return Err(shape);
+        };
+        match self.sign_in.by_password(email, password).await {
+            Ok(SignedIn { principal, must_change_password }) => {
+                note_in_log(&principal);
+                Ok(Admitted { principal, must_change_password })
+            }
+            Err(denied) => Err(ApiError::WrongPassword(denied)),
+        }
+    }
+}
+
+/// Puts the caller's ids on the request's span, and so on its line in the log.
+pub fn note_in_log(principal: &Principal) {
+    let span = tracing::Span::current();
+    span.record("person.id", principal.person_id);
+    if let Some(token) = &principal.token {
+        span.record("token.id", token.id.as_str());
+    }
+}

@@ -1,0 +1,6 @@
+//! Others ask us.
+
+mod agreement;
+mod forward_auth;
+mod oauth;
+mod proxies;
