@@ -31,8 +31,9 @@
 //!
 //! # Features
 //!
-//! `server` (default) is the service. `guard` is the layer alone, for services that bring their own verifier. `remote` will
-//! be the layer with a verifier that asks a Tokenward over HTTP; today it is the same as `guard`.
+//! `server` (default) is the service. `guard` is the layer alone, for services that bring their own verifier. `remote` adds
+//! the verifier that asks a Tokenward over HTTP, `axum` the caller as a parameter of axum handlers: neither brings a database,
+//! a password hash or a page.
 
 #[cfg(feature = "server")]
 pub mod api;

@@ -125,3 +125,19 @@ async fn the_layer_waits_until_the_inner_service_is_ready() {
         assert_eq!(response.status(), StatusCode::OK);
     }
 }
+
+#[tokio::test]
+async fn the_layer_may_ask_for_a_workspace_or_an_administrator() {
+    let inner = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(String::new())) });
+    // Whoever the verifier knows is an ordinary person of workspace 1.
+    let layers = [
+        (GuardLayer::new(Known).require_workspace(1), 200),
+        (GuardLayer::new(Known).require_workspace(2), 403),
+        (GuardLayer::new(Known).require_admin(), 403),
+    ];
+    for (layer, expected) in layers {
+        let response = layer.layer(inner).oneshot(request(&["Bearer good"])).await.unwrap();
+        assert_eq!(response.status().as_u16(), expected);
+        assert_eq!(layer.layer(inner).oneshot(request(&[])).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    }
+}

@@ -86,6 +86,7 @@ impl ApiError {
             Self::NotJson => MEDIA_TYPE,
             Self::TooLarge => TOO_LARGE,
             Self::Unauthenticated(Denied::Unavailable) | Self::WrongPassword(Denied::Unavailable) => UNAVAILABLE,
+            Self::Unauthenticated(Denied::Forbidden) | Self::WrongPassword(Denied::Forbidden) => ACCESS,
             Self::Unauthenticated(_) | Self::WrongPassword(_) => MISSING_PERSON,
             Self::RouteNotFound => ROUTE,
             Self::NotReady(_) | Self::Slow => UNAVAILABLE,
@@ -129,6 +130,9 @@ impl ApiError {
             }
             Self::Unauthenticated(Denied::Missing) => {
                 "Send an Authorization header: Bearer with a token value, or Basic with e-mail and password.".to_owned()
+            }
+            Self::Unauthenticated(Denied::Forbidden) => {
+                "The credential is good, but its holder may not come here.".to_owned()
             }
             Self::Unauthenticated(Denied::Malformed) => {
                 "Send exactly one Authorization header with one credential in it.".to_owned()
@@ -206,7 +210,7 @@ impl ApiError {
                 challenges.extend(challenge(denied));
                 challenges.extend((*denied == Denied::Missing).then_some(BASIC));
             }
-            Self::WrongPassword(denied) if *denied != Denied::Unavailable => challenges.extend([BEARER, BASIC]),
+            Self::WrongPassword(Denied::Invalid(_)) => challenges.extend([BEARER, BASIC]),
             _ => {}
         }
         for challenge in challenges {

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::Response;
 use tower_layer::Layer;
 
-use super::{Denied, Guard, contract_refusal};
+use super::{Denied, Guard, Principal, contract_refusal};
 
 /// Turns a refusal into the answer that is sent.
 pub(super) type Refuse<R> = Arc<dyn Fn(&Denied) -> R + Send + Sync>;
@@ -14,25 +14,53 @@ pub(super) type Refuse<R> = Arc<dyn Fn(&Denied) -> R + Send + Sync>;
 pub struct GuardLayer<V, R> {
     verify: V,
     refuse: Refuse<R>,
+    asked: Asked,
+}
+
+/// What a caller must be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    workspace_id: Option<i64>,
+    admin: bool,
+}
+
+impl Asked {
+    pub(super) fn is_met_by(self, caller: &Principal) -> bool {
+        self.workspace_id.is_none_or(|id| id == caller.workspace_id) && (caller.is_admin || !self.admin)
+    }
 }
 
 impl<V, B: From<&'static str> + 'static> GuardLayer<V, Response<B>> {
     /// Guards with `verify`, refusing as [`contract_refusal`] does.
     pub fn new(verify: V) -> Self {
-        Self { verify, refuse: Arc::new(contract_refusal) }
+        Self { verify, refuse: Arc::new(contract_refusal), asked: Asked::default() }
     }
 }
 
 impl<V, R> GuardLayer<V, R> {
     /// Guards with `verify`, refusing as the service likes. Whatever it answers, [`Denied`] is added to the extensions.
     pub fn with_refusal(verify: V, refuse: impl Fn(&Denied) -> R + Send + Sync + 'static) -> Self {
-        Self { verify, refuse: Arc::new(refuse) }
+        Self { verify, refuse: Arc::new(refuse), asked: Asked::default() }
+    }
+
+    /// Lets in only administrators of their workspace; others get 403.
+    #[must_use]
+    pub fn require_admin(mut self) -> Self {
+        self.asked.admin = true;
+        self
+    }
+
+    /// Lets in only people of one workspace; others get 403.
+    #[must_use]
+    pub fn require_workspace(mut self, workspace_id: i64) -> Self {
+        self.asked.workspace_id = Some(workspace_id);
+        self
     }
 }
 
 impl<V: Clone, R> Clone for GuardLayer<V, R> {
     fn clone(&self) -> Self {
-        Self { verify: self.verify.clone(), refuse: Arc::clone(&self.refuse) }
+        Self { verify: self.verify.clone(), refuse: Arc::clone(&self.refuse), asked: self.asked }
     }
 }
 
@@ -46,6 +74,6 @@ impl<S, V: Clone, R> Layer<S> for GuardLayer<V, R> {
     type Service = Guard<S, V, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Guard { inner, verify: self.verify.clone(), refuse: Arc::clone(&self.refuse) }
+        Guard { inner, verify: self.verify.clone(), refuse: Arc::clone(&self.refuse), asked: self.asked }
     }
 }

@@ -36,15 +36,23 @@
 //! The layer sees what the server in front of it passes on. A proxy that writes its own `Authorization` decides who calls.
 
 mod authorization;
+#[cfg(feature = "axum")]
+mod caller;
 mod layer;
 mod refusal;
+#[cfg(feature = "remote")]
+mod remote;
 mod service;
 mod verify;
 
 pub use authorization::{BasicCredential, Credential, Malformed};
+#[cfg(feature = "axum")]
+pub use caller::Caller;
 pub use layer::GuardLayer;
 #[cfg(feature = "server")]
 pub(crate) use refusal::challenge;
 pub use refusal::contract_refusal;
+#[cfg(feature = "remote")]
+pub use remote::{BadRemote, Event, RemoteVerifier, RemoteVerifierBuilder};
 pub use service::Guard;
 pub use verify::{Cause, Denied, Holder, Principal, TokenRef, Verify};

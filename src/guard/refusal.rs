@@ -16,6 +16,7 @@ pub fn contract_refusal<B: From<&'static str>>(denied: &Denied) -> Response<B> {
         Denied::Missing => (StatusCode::UNAUTHORIZED, MISSING),
         Denied::Malformed => (StatusCode::UNAUTHORIZED, MALFORMED),
         Denied::Invalid(_) => (StatusCode::UNAUTHORIZED, INVALID),
+        Denied::Forbidden => (StatusCode::FORBIDDEN, FORBIDDEN),
         Denied::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
     };
     let mut response = Response::new(B::from(body));
@@ -23,10 +24,12 @@ pub fn contract_refusal<B: From<&'static str>>(denied: &Denied) -> Response<B> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    match challenge(denied) {
-        Some(challenge) => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge)),
-        None => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
-    };
+    if let Some(challenge) = challenge(denied) {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    if *denied == Denied::Unavailable {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     response
 }
 
@@ -36,11 +39,12 @@ pub(crate) fn challenge(denied: &Denied) -> Option<&'static str> {
         Denied::Missing => Some(r#"Bearer realm="tokenward""#),
         Denied::Malformed => Some(r#"Bearer realm="tokenward", error="invalid_request""#),
         Denied::Invalid(_) => Some(r#"Bearer realm="tokenward", error="invalid_token""#),
-        Denied::Unavailable => None,
+        Denied::Forbidden | Denied::Unavailable => None,
     }
 }
 
 const MISSING: &str = r#"{"exception":{"name":"MissingPersonException","message":"Authentication required","details":"Send the header Authorization: Bearer with a token value."}}"#;
 const MALFORMED: &str = r#"{"exception":{"name":"MissingPersonException","message":"Authentication required","details":"Send exactly one Authorization header with one credential in it."}}"#;
 const INVALID: &str = r#"{"exception":{"name":"MissingPersonException","message":"Authentication failed","details":"The credential was not accepted. Check that it is complete, and make a new token if it may have expired or been deleted."}}"#;
+const FORBIDDEN: &str = r#"{"exception":{"name":"AccessControlException","message":"Not permitted","details":"The credential is good, but its holder may not come here."}}"#;
 const UNAVAILABLE: &str = r#"{"exception":{"name":"ServiceUnavailableException","message":"Service unavailable","details":"The credential could not be checked at the moment. It may well be good: try again."}}"#;

@@ -11,13 +11,17 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::{Cause, Credential, Denied, Malformed, Principal, Verify, layer::Refuse};
+use super::{
+    Cause, Credential, Denied, Malformed, Principal, Verify,
+    layer::{Asked, Refuse},
+};
 
 /// A service behind a [`GuardLayer`](super::GuardLayer).
 pub struct Guard<S, V, R> {
     pub(super) inner: S,
     pub(super) verify: V,
     pub(super) refuse: Refuse<R>,
+    pub(super) asked: Asked,
 }
 
 impl<S, V, B, R> Service<Request<B>> for Guard<S, V, Response<R>>
@@ -42,21 +46,25 @@ where
         let mut ready = std::mem::replace(&mut self.inner, fresh);
         let verify = self.verify.clone();
         let refuse = Arc::clone(&self.refuse);
+        let asked = self.asked;
         Box::pin(async move {
             request.extensions_mut().remove::<Principal>();
             match authenticate(&verify, Credential::read(request.headers())).await {
-                Ok(principal) => {
+                Ok(principal) if asked.is_met_by(&principal) => {
                     request.extensions_mut().insert(principal);
                     ready.call(request).await
                 }
-                Err(denied) => {
-                    let mut response = refuse(&denied);
-                    response.extensions_mut().insert(denied);
-                    Ok(response)
-                }
+                Ok(_) => Ok(refused(&refuse, Denied::Forbidden)),
+                Err(denied) => Ok(refused(&refuse, denied)),
             }
         })
     }
+}
+
+fn refused<R>(refuse: &Refuse<Response<R>>, denied: Denied) -> Response<R> {
+    let mut response = refuse(&denied);
+    response.extensions_mut().insert(denied);
+    response
 }
 
 async fn authenticate(verify: &impl Verify, read: Result<Credential, Malformed>) -> Result<Principal, Denied> {
@@ -70,7 +78,12 @@ async fn authenticate(verify: &impl Verify, read: Result<Credential, Malformed>)
 
 impl<S: Clone, V: Clone, R> Clone for Guard<S, V, R> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), verify: self.verify.clone(), refuse: Arc::clone(&self.refuse) }
+        Self {
+            inner: self.inner.clone(),
+            verify: self.verify.clone(),
+            refuse: Arc::clone(&self.refuse),
+            asked: self.asked,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::value::Presented;
 
 /// Says who holds a presented token.
 ///
-/// The service itself does so against its store; a service elsewhere brings a verifier of its own.
+/// There are two: in the service itself against its store, and, with the feature `remote`, over HTTP for services elsewhere.
 pub trait Verify: Clone + Send + Sync + 'static {
     /// Resolves a bearer to its holder.
     ///
@@ -27,6 +27,9 @@ pub enum Denied {
     /// The credential opens nothing. The cause is for logs and metrics; the caller is told the same whatever it is.
     #[error("the credential was refused: {0}")]
     Invalid(Cause),
+    /// The caller is somebody, but not whom the layer asks for: another workspace, or no administrator.
+    #[error("the caller is not permitted")]
+    Forbidden,
     /// Whether the credential is good could not be found out. This is never a "no".
     #[error("the credential could not be checked")]
     Unavailable,
@@ -54,6 +57,9 @@ pub enum Cause {
     /// The token is good, but the workspace has switched tokens off.
     #[error("feature off")]
     FeatureOff,
+    /// A Tokenward elsewhere says that it opens nothing, and not why.
+    #[error("inactive")]
+    Inactive,
     /// No account has this e-mail.
     #[error("unknown e-mail")]
     UnknownEmail,

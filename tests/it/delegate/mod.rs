@@ -4,3 +4,5 @@ mod agreement;
 mod forward_auth;
 mod oauth;
 mod proxies;
+#[cfg(feature = "remote")]
+mod remote;

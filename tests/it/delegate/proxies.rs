@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::Client;
+use crate::support::http_client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -136,7 +136,7 @@ impl Scene {
     }
 
     async fn play(&self) {
-        let http = Client::new();
+        let http = http_client();
         let token = self.tokenward.make_token(&http).await.unwrap();
         let good = token["tokenValue"].as_str().unwrap().to_owned();
         self.good_tokens_pass(&good, token["tokenInfo"]["tokenId"].as_str().unwrap());
@@ -186,7 +186,7 @@ impl Scene {
         assert!(!seen.contains("authorization:"), "{}: the service needs no credential: {seen}", self.name);
     }
 
-    async fn others_do_not(&self, http: &Client) {
+    async fn others_do_not(&self, http: &reqwest::Client) {
         let deleted = self.tokenward.make_token(http).await.unwrap();
         let path =
             format!("{}/v4/apiAccessTokens/{}", self.tokenward.url, deleted["tokenInfo"]["tokenId"].as_str().unwrap());
@@ -209,7 +209,7 @@ impl Scene {
         assert_eq!(self.service.requests(), before, "{}: the service was reached", self.name);
     }
 
-    async fn another_workspaces_token(&self, http: &Client) -> String {
+    async fn another_workspaces_token(&self, http: &reqwest::Client) -> String {
         let url = &self.tokenward.url;
         let admin = json!({"email": "eve@example.com", "name": "Eve", "password": PASSWORD});
         let made = http.post(format!("{url}/v4/workspaces")).basic_auth("admin@example.com", Some(PASSWORD));

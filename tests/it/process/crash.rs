@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use reqwest::Client;
+use crate::support::http_client;
 use serde_json::Value;
 
 use crate::support::{Database, Engine, PASSWORD, binary::Running};
@@ -59,7 +59,7 @@ async fn killed_in_mid_write_nothing_acknowledged_is_lost(engine: Engine) {
 
 /// Makes tokens and deletes every third, until the service is gone.
 async fn write(url: String, writer: usize) -> Acknowledged {
-    let http = Client::new();
+    let http = http_client();
     let mut seen = Acknowledged::default();
     for n in writer.. {
         let sent = http
@@ -96,7 +96,7 @@ async fn kill_after(url: String, process: u32, more: u32) {
 }
 
 async fn list(url: &str) -> HashSet<String> {
-    let reply = Client::new()
+    let reply = http_client()
         .get(format!("{url}/v4/apiAccessTokens"))
         .basic_auth("admin@example.com", Some(PASSWORD))
         .send()

@@ -1,7 +1,7 @@
 //! What is logged, and what never is.
 
+use crate::support::http_client;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use reqwest::Client;
 use serde_json::{Value, json};
 use sha2::Digest as _;
 
@@ -47,7 +47,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Does a little of everything, right and wrong; gives the token values it got.
 async fn whole_flow(url: &str) -> Vec<String> {
-    let http = Client::new();
+    let http = http_client();
     let tokens = format!("{url}/v4/apiAccessTokens");
     let body = json!({"lifetimeSeconds": 60, "description": "log test"});
     let made = http.post(&tokens).basic_auth("admin@example.com", Some(SECRET)).json(&body).send().await.unwrap();
@@ -82,7 +82,7 @@ async fn whole_flow(url: &str) -> Vec<String> {
 async fn each_request_is_one_line_with_route_status_and_ids() {
     let database = Database::empty(Engine::Sqlite).await;
     let running = Running::start(&database.url);
-    let http = Client::new();
+    let http = http_client();
     let made = running.make_token(&http).await.unwrap();
     let id = made["tokenInfo"]["tokenId"].as_str().unwrap();
     let value = made["tokenValue"].as_str().unwrap();

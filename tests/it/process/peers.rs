@@ -5,12 +5,13 @@ use std::{
     process::{Command, Output},
 };
 
-use reqwest::Client;
+use crate::support::http_client;
 
 use crate::support::{Database, Engine, PASSWORD, basic, binary::Running};
 
 on_both_databases!(
     the_vendors_sdk_signs_in_and_is_refused_after_deletion,
+    a_stock_oauth_client_asks_and_revokes,
     random_requests_are_answered_as_the_document_says
 );
 
@@ -24,7 +25,7 @@ fn tool(name: &str) -> PathBuf {
 async fn the_vendors_sdk_signs_in_and_is_refused_after_deletion(engine: Engine) {
     let database = Database::empty(engine).await;
     let running = Running::start(&database.url);
-    let http = Client::new();
+    let http = http_client();
     let made = running.make_token(&http).await.unwrap();
     let sdk = |value: &str| {
         Command::new(tool("python"))
@@ -39,6 +40,18 @@ async fn the_vendors_sdk_signs_in_and_is_refused_after_deletion(engine: Engine) 
     let gone = http.delete(format!("{}/v4/apiAccessTokens/{id}", running.url)).bearer_auth(value).send().await.unwrap();
     assert_eq!(gone.status(), 204);
     assert_eq!(said(&sdk(value)), "401\n");
+}
+
+async fn a_stock_oauth_client_asks_and_revokes(engine: Engine) {
+    let database = Database::empty(engine).await;
+    let running = Running::start(&database.url);
+    let made = running.make_token(&http_client()).await.unwrap();
+    let output = Command::new(tool("python"))
+        .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/process/oauth_client.py"))
+        .args([&running.url, "admin@example.com", PASSWORD, made["tokenValue"].as_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(said(&output), "200 True admin@example.com\n401\n200\n200 {'active': False}\n");
 }
 
 fn said(output: &Output) -> String {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::Client;
+use crate::support::http_client;
 use serde_json::json;
 
 use crate::support::{
@@ -33,7 +33,7 @@ async fn a_newcomer_makes_lists_reads_and_deletes_tokens(engine: Engine) {
     assert!(shown.contains("admin@localhost"));
     let first = curl(printed.trim());
     let value = first["tokenValue"].as_str().unwrap();
-    let http = Client::new();
+    let http = http_client();
     let tokens = format!("{}/v4/apiAccessTokens", running.url);
     let body = json!({"lifetimeSeconds": 60});
     let second = http.post(&tokens).bearer_auth(value).json(&body).send().await.unwrap();
@@ -62,7 +62,7 @@ fn curl(line: &str) -> serde_json::Value {
 async fn a_stop_finishes_what_runs_and_writes_the_last_use(engine: Engine) {
     let database = Database::empty(engine).await;
     let running = Running::start(&database.url);
-    let http = Client::new();
+    let http = http_client();
     let made = running.make_token(&http).await.unwrap();
     let value = made["tokenValue"].as_str().unwrap();
     let whoami = format!("{}/v4/people/current", running.url);
@@ -97,7 +97,7 @@ async fn nodes_that_start_at_once_make_one_administrator(engine: Engine) {
     }
     assert_eq!(introduced, 1);
     for node in &running {
-        assert!(node.make_token(&Client::new()).await.is_some());
+        assert!(node.make_token(&http_client()).await.is_some());
     }
 }
 
@@ -105,7 +105,7 @@ async fn nodes_that_start_at_once_make_one_administrator(engine: Engine) {
 async fn a_sqlite_file_is_its_owners_alone() {
     let database = Database::empty(Engine::Sqlite).await;
     let running = Running::start(&database.url);
-    running.make_token(&Client::new()).await.unwrap();
+    running.make_token(&http_client()).await.unwrap();
     for suffix in ["", "-wal", "-shm"] {
         let file = format!("{}{suffix}", database.url.trim_start_matches("sqlite:"));
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
@@ -127,7 +127,7 @@ async fn a_request_under_way_is_finished_before_the_end() {
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(&body.as_bytes()[..5]).unwrap();
     // A whole exchange on another connection: by its end the first one has been accepted, too.
-    Client::new().get(format!("{}/health/live", running.url)).send().await.unwrap();
+    http_client().get(format!("{}/health/live", running.url)).send().await.unwrap();
     running.signal("TERM");
     while TcpStream::connect(running.url.trim_start_matches("http://")).is_ok() {}
     stream.write_all(&body.as_bytes()[5..]).unwrap();
@@ -155,7 +155,7 @@ async fn connections_that_send_no_header_are_closed() {
 async fn too_many_header_fields_are_refused_and_the_service_lives() {
     let database = Database::empty(Engine::Sqlite).await;
     let running = Running::start(&database.url);
-    let http = Client::new();
+    let http = http_client();
     let url = format!("{}/health/live", running.url);
     for (fields, status) in [(50, 200), (200, 431)] {
         let mut request = http.get(&url);
@@ -185,7 +185,7 @@ fn half_sent(running: &Running, head: &str, body: &str) -> TcpStream {
 async fn a_credential_is_judged_when_the_body_has_come() {
     let database = Database::empty(Engine::Sqlite).await;
     let running = Running::start(&database.url);
-    let http = Client::new();
+    let http = http_client();
     let made = running.make_token(&http).await.unwrap();
     let value = made["tokenValue"].as_str().unwrap();
     let body = r#"{"lifetimeSeconds": -1}"#;
@@ -204,7 +204,7 @@ async fn clients_that_hang_up_leave_no_transaction_open() {
     use sqlx::{Connection as _, PgConnection};
     let database = Database::empty(Engine::Postgres).await;
     let running = Running::start(&database.url);
-    let http = Client::new();
+    let http = http_client();
     let made = running.make_token(&http).await.unwrap();
     let value = made["tokenValue"].as_str().unwrap();
     for n in 0..200 {

@@ -54,3 +54,9 @@ macro_rules! on_both {
         }
     };
 }
+
+/// A client for HTTP. The library wants a provider of cryptography chosen, also where nothing is encrypted.
+pub fn http_client() -> reqwest::Client {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::new()
+}
