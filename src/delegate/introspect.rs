@@ -42,37 +42,37 @@ pub(super) fn routes(app: &App, config: &Delegate) -> OpenApiRouter<App> {
 }
 
 /// Whether the token is active, and if so whose it is. Of a token that is not, nothing else is told.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = Introspection)]
 struct Answer {
     active: bool,
-    #[serde(flatten)]
-    #[schema(inline)]
-    facts: Option<Facts>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct Facts {
     /// Always `Bearer`.
-    token_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
     /// The person's id.
-    sub: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<String>,
     /// The person's e-mail.
-    username: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
     /// Seconds since 1970; absent where the token never expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
     /// Seconds since 1970.
-    iat: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<u64>,
     /// The token's id.
-    jti: String,
-    iss: String,
-    tokenward_workspace_id: i64,
-    tokenward_is_admin: bool,
-    tokenward_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokenward_workspace_id: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokenward_is_admin: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokenward_name: Option<String>,
 }
-
-const INACTIVE: Answer = Answer { active: false, facts: None };
 
 /// Ask whether a token is active (RFC 7662)
 ///
@@ -98,38 +98,40 @@ async fn introspect(
 
 impl Introspection {
     async fn answer(&self, asker: &Principal, text: &str) -> Result<Answer, ApiError> {
-        let Some(presented) = Presented::parse(text) else { return Ok(INACTIVE) };
+        let Some(presented) = Presented::parse(text) else { return Ok(Answer::default()) };
         let inspected = match self.tokens.inspect(&presented).await {
             Ok(inspected) => inspected,
             Err(Denied::Unavailable) => return Err(ApiError::Unauthenticated(Denied::Unavailable)),
-            Err(_) => return Ok(INACTIVE),
+            Err(_) => return Ok(Answer::default()),
         };
         let holder = inspected.principal();
         if holder.workspace_id != asker.workspace_id && !asker.is_platform_admin {
-            return Ok(INACTIVE);
+            return Ok(Answer::default());
         }
         if self.counts_as_use {
             self.tokens.note_use(&inspected);
         }
-        Ok(Answer { active: true, facts: Facts::of(holder, &self.issuer) })
+        Ok(Answer::active(holder, &self.issuer))
     }
 }
 
-impl Facts {
-    fn of(holder: &Principal, issuer: &str) -> Option<Self> {
-        let token = holder.token.as_ref()?;
-        Some(Self {
-            token_type: "Bearer",
-            sub: holder.person_id.to_string(),
-            username: holder.email.clone(),
+impl Answer {
+    fn active(holder: &Principal, issuer: &str) -> Self {
+        // Whoever was found by a token has one; were it otherwise, nothing would be told.
+        let Some(token) = &holder.token else { return Self::default() };
+        Self {
+            active: true,
+            token_type: Some("Bearer"),
+            sub: Some(holder.person_id.to_string()),
+            username: Some(holder.email.clone()),
             exp: token.expires_at.map(seconds),
-            iat: seconds(token.issued_at),
-            jti: token.id.clone(),
-            iss: issuer.to_owned(),
-            tokenward_workspace_id: holder.workspace_id,
-            tokenward_is_admin: holder.is_admin,
-            tokenward_name: holder.name.clone(),
-        })
+            iat: Some(seconds(token.issued_at)),
+            jti: Some(token.id.clone()),
+            iss: Some(issuer.to_owned()),
+            tokenward_workspace_id: Some(holder.workspace_id),
+            tokenward_is_admin: Some(holder.is_admin),
+            tokenward_name: Some(holder.name.clone()),
+        }
     }
 }
 

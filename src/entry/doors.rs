@@ -55,6 +55,9 @@ impl Doors {
             },
             Ok(Credential::Basic(basic)) if self.takes_passwords => return self.admit_by_password(&basic).await,
             Ok(Credential::BadBearer) => Denied::Invalid(Cause::Shape),
+            Ok(Credential::Missing | Credential::Basic(_)) if !self.takes_passwords => {
+                return Err(ApiError::TokenMissing);
+            }
             Ok(Credential::Missing | Credential::Basic(_)) => Denied::Missing,
             Err(Malformed) => Denied::Malformed,
         };

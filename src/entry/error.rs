@@ -27,6 +27,8 @@ pub enum ApiError {
     TooLarge,
     /// Nobody is let in. `Denied` is the bearer's refusal.
     Unauthenticated(Denied),
+    /// There is no token, and nothing else is taken here.
+    TokenMissing,
     /// Nobody is let in by this e-mail and password.
     WrongPassword(Denied),
     RouteNotFound,
@@ -87,7 +89,7 @@ impl ApiError {
             Self::TooLarge => TOO_LARGE,
             Self::Unauthenticated(Denied::Unavailable) | Self::WrongPassword(Denied::Unavailable) => UNAVAILABLE,
             Self::Unauthenticated(Denied::Forbidden) | Self::WrongPassword(Denied::Forbidden) => ACCESS,
-            Self::Unauthenticated(_) | Self::WrongPassword(_) => MISSING_PERSON,
+            Self::TokenMissing | Self::Unauthenticated(_) | Self::WrongPassword(_) => MISSING_PERSON,
             Self::RouteNotFound => ROUTE,
             Self::NotReady(_) | Self::Slow => UNAVAILABLE,
             Self::Internal => INTERNAL,
@@ -128,6 +130,7 @@ impl ApiError {
             Self::Unauthenticated(Denied::Unavailable) | Self::WrongPassword(Denied::Unavailable) => {
                 "The credential could not be checked at the moment. It may well be good: try again.".to_owned()
             }
+            Self::TokenMissing => "Send an Authorization header: Bearer with a token value.".to_owned(),
             Self::Unauthenticated(Denied::Missing) => {
                 "Send an Authorization header: Bearer with a token value, or Basic with e-mail and password.".to_owned()
             }
@@ -210,6 +213,7 @@ impl ApiError {
                 challenges.extend(challenge(denied));
                 challenges.extend((*denied == Denied::Missing).then_some(BASIC));
             }
+            Self::TokenMissing => challenges.push(BEARER),
             Self::WrongPassword(Denied::Invalid(_)) => challenges.extend([BEARER, BASIC]),
             _ => {}
         }
@@ -281,6 +285,7 @@ mod tests {
             (ApiError::Form("x".into()), 400, "ApiValidationFailed"),
             (Refusal::from(Invalid::Lifetime).into(), 400, "ValidationFailed"),
             (ApiError::Unauthenticated(Denied::Missing), 401, "MissingPersonException"),
+            (ApiError::TokenMissing, 401, "MissingPersonException"),
             (ApiError::Unauthenticated(Denied::Malformed), 401, "MissingPersonException"),
             (ApiError::Unauthenticated(Denied::Invalid(Because::Expired)), 401, "MissingPersonException"),
             (ApiError::WrongPassword(Denied::Invalid(Because::WrongPassword)), 401, "MissingPersonException"),

@@ -15,6 +15,19 @@ use crate::value::Presented;
 
 /// Asks a Tokenward whose a token is.
 ///
+/// ```no_run
+/// use std::time::Duration;
+/// use tokenward::guard::{GuardLayer, RemoteVerifier};
+///
+/// # fn main() -> Result<(), tokenward::guard::BadRemote> {
+/// let verifier = RemoteVerifier::builder("https://tokenward.example", "twd_own_token_of_this_service")
+///     .cache_for(Duration::from_secs(2))
+///     .build()?;
+/// let layer: GuardLayer<RemoteVerifier, http::Response<String>> = GuardLayer::new(verifier).require_workspace(1);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Answers are cached, bounded in number and in time. [`RemoteVerifierBuilder::cache_for`] is **how long a deleted token may
 /// still work here**: 5 seconds unless set, and never past the token's own end. That a token opens nothing is remembered for
 /// one second. Entries are found by the SHA-256 of a value; the value itself is not kept. Of many requests that bring one new

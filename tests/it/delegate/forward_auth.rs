@@ -156,7 +156,11 @@ async fn a_check_counts_as_use(app: TestApp) {
 #[tokio::test]
 async fn passwords_can_be_switched_off_for_delegated_checks() {
     let app = TestApp::with(Database::migrated(Engine::Sqlite).await, |config| config.delegate.basic = false).await;
-    app.admin().get("/v4/auth/any").await.expect_error(401, "MissingPersonException");
+    for client in [&*app.admin(), &app.anonymous()] {
+        let refused = client.get("/v4/auth/any").await;
+        refused.expect_error(401, "MissingPersonException");
+        assert_eq!(refused.header_values("www-authenticate"), [r#"Bearer realm="tokenward""#]);
+    }
     app.admin().get("/v4/people/current").await.expect(200);
     let made = app.admin().post("/v4/apiAccessTokens", &an_hour()).await.expect(201);
     crate::support::Bearer::of(&app.anonymous(), &made).get("/v4/auth/any").await.expect(200);

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod forward_auth;
+mod grpc;
 mod oauth;
 mod proxies;
 #[cfg(feature = "remote")]

@@ -94,7 +94,8 @@ struct Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        self.proxy.kill().ok();
+        // Asked, not killed: nginx would leave its workers behind.
+        Command::new("kill").args(["-TERM", &self.proxy.id().to_string()]).status().ok();
         self.proxy.wait().ok();
     }
 }
@@ -125,11 +126,13 @@ impl Scene {
         }
         open_to_all(folder.path());
         let mut proxy = make(folder.path());
-        proxy.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        let log = std::fs::File::create(folder.path().join("proxy.log")).unwrap();
+        proxy.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut proxy =
             proxy.spawn().unwrap_or_else(|error| panic!("this test needs {name}: scripts/test installs it ({error})"));
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(proxy.try_wait().unwrap().is_none(), "{name} did not start");
+            let said = || std::fs::read_to_string(folder.path().join("proxy.log")).unwrap_or_default();
+            assert!(proxy.try_wait().unwrap().is_none(), "{name} did not start: {}", said());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Self { name, tokenward, service, proxy, port, _database: database, _folder: folder }
@@ -193,9 +196,11 @@ impl Scene {
         let gone = http.delete(path).basic_auth("admin@example.com", Some(PASSWORD)).send().await.unwrap();
         assert_eq!(gone.status(), 204);
         let other = self.another_workspaces_token(http).await;
+        let expired = self.expired_token(http).await;
         let before = self.service.requests();
         for (headers, expected) in [
             (vec![], 401),
+            (vec![bearer(&expired)], 401),
             (vec![bearer(deleted["tokenValue"].as_str().unwrap())], 401),
             (vec![bearer("nonsense")], 401),
             (vec!["Authorization: Basic bm9ib2R5Ong=".to_owned()], 401),
@@ -207,6 +212,18 @@ impl Scene {
             assert_eq!(challenged, expected == 401, "{}: {answer}", self.name);
         }
         assert_eq!(self.service.requests(), before, "{}: the service was reached", self.name);
+    }
+
+    /// A token whose one second is over.
+    async fn expired_token(&self, http: &reqwest::Client) -> String {
+        let url = &self.tokenward.url;
+        let made = http.post(format!("{url}/v4/apiAccessTokens")).basic_auth("admin@example.com", Some(PASSWORD));
+        let made: Value = made.json(&json!({"lifetimeSeconds": 1})).send().await.unwrap().json().await.unwrap();
+        let value = made["tokenValue"].as_str().unwrap().to_owned();
+        while http.get(format!("{url}/v4/auth")).bearer_auth(&value).send().await.unwrap().status() != 401 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        value
     }
 
     async fn another_workspaces_token(&self, http: &reqwest::Client) -> String {

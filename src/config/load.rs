@@ -1,0 +1,127 @@
+//! Gathering the configuration from its sources, and saying what is wrong with it.
+
+use std::{net::SocketAddr, path::Path};
+
+use figment::{
+    Figment,
+    error::Kind,
+    providers::{Env, Format as _, Serialized, Toml},
+};
+
+use super::{Config, DatabaseUrl, FIRST_START_VARIABLES};
+use crate::domain::password::{LEAST_MIN_CHARS, MAX_CHARS};
+
+/// What the command line says; it wins over everything.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub listen: Option<SocketAddr>,
+    pub database_url: Option<DatabaseUrl>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read the configuration file {path}")]
+    File { path: String, source: std::io::Error },
+    #[error("{0}")]
+    Key(String),
+    #[error("{key}: {reason}")]
+    Value { key: &'static str, reason: String },
+}
+
+impl Config {
+    /// Gathers the configuration from all its sources and checks it.
+    ///
+    /// # Errors
+    /// [`Error`], with a message that names the key and says what it takes.
+    pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, Error> {
+        let mut figment = Figment::new();
+        if let Some(path) = file {
+            let unreadable = |source| Error::File { path: path.display().to_string(), source };
+            let text = std::fs::read_to_string(path).map_err(unreadable)?;
+            check_syntax(path, &text)?;
+            figment = figment.merge(Toml::string(&text));
+        }
+        if let Ok(url) = std::env::var("DATABASE_URL") {
+            figment = figment.merge(Serialized::default("database.url", url));
+        }
+        let ours = FIRST_START_VARIABLES.map(|name| name.trim_start_matches("TOKENWARD_"));
+        let environment = Env::prefixed("TOKENWARD_").ignore(&ours).filter(|key| !is_service_link(key.as_str()));
+        figment = figment.merge(environment.split("__"));
+        if let Some(listen) = overrides.listen {
+            figment = figment.merge(Serialized::default("listen.http", listen));
+        }
+        if let Some(url) = &overrides.database_url {
+            figment = figment.merge(Serialized::default("database.url", url.expose()));
+        }
+        let config: Self = figment.extract().map_err(|error| Error::Key(explain(&error)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let refuse = |key, reason: &str| Err(Error::Value { key, reason: reason.to_owned() });
+        self.database.url.address().map_err(|bad| Error::Value { key: "database.url", reason: bad.to_string() })?;
+        self.token_format()?;
+        if self.passwords.min_length < LEAST_MIN_CHARS || self.passwords.min_length > MAX_CHARS {
+            return refuse("passwords.min_length", "must be from 8 to 128");
+        }
+        if self.listen.ext_authz_certificate.is_some() != self.listen.ext_authz_key.is_some() {
+            return refuse(
+                "listen.ext_authz_certificate",
+                "needs listen.ext_authz_key beside it, and the other way round",
+            );
+        }
+        if self.database.max_connections == 0 {
+            return refuse("database.max_connections", "must be at least 1");
+        }
+        if self.retention.expired_tokens_days.is_some_and(|days| !(1..=36_500).contains(&days)) {
+            return refuse("retention.expired_tokens_days", "must be from 1 to 36500 days; leave it out to keep them");
+        }
+        let times = [
+            ("database.acquire_timeout_ms", self.database.acquire_timeout_ms),
+            ("database.statement_timeout_ms", self.database.statement_timeout_ms),
+            ("http.request_timeout_ms", self.http.request_timeout_ms),
+            ("http.header_timeout_ms", self.http.header_timeout_ms),
+        ];
+        match times.iter().find(|(_, millis)| !(1..=86_400_000).contains(millis)) {
+            Some((key, _)) => refuse(key, "must be from 1 to 86400000 milliseconds"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a variable is one that Kubernetes sets for a service of the name `tokenward`: `TOKENWARD_PORT`,
+/// `TOKENWARD_SERVICE_HOST` and the like.
+fn is_service_link(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key == "port" || key.starts_with("port_") || key.starts_with("service_")
+}
+
+/// Says which key is wrong, where it stands, and which one was probably meant.
+fn explain(error: &figment::Error) -> String {
+    let place = error.metadata.as_ref().map(|metadata| format!(" (from {})", metadata.name)).unwrap_or_default();
+    match &error.kind {
+        Kind::UnknownField(key, known) => {
+            let sections = error.path.iter().take_while(|part| *part != key);
+            let section: String = sections.map(|part| format!("{part}.")).collect();
+            let nearest =
+                known.iter().max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)));
+            let hint = nearest.map(|near| format!(": did you mean {section}{near}?")).unwrap_or_default();
+            format!("unknown configuration key {section}{key}{place}{hint} Known here: {}", known.join(", "))
+        }
+        // What was found is not repeated: it may be a database URL with its password.
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+            format!("configuration key {}{place} takes {expected}", error.path.join("."))
+        }
+        kind => format!("configuration key {}{place}: {kind}", error.path.join(".")),
+    }
+}
+
+/// Names the line of a file that is no TOML, without showing it: it may hold a password.
+fn check_syntax(path: &Path, text: &str) -> Result<(), Error> {
+    let Err(error) = toml::from_str::<toml::Table>(text) else { return Ok(()) };
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    Err(Error::Key(format!("{}, line {line}: {}", path.display(), error.message())))
+}

@@ -1,0 +1,230 @@
+//! The configuration: every key with its default, and where values come from.
+//!
+//! Later wins: defaults, the file, `DATABASE_URL`, `TOKENWARD_SECTION__KEY`, flags. An unknown key is an error that names
+//! the nearest known one. `config/default.toml` documents each key; a test proves that it equals [`Config::default`].
+
+mod load;
+mod url;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{password::Policy, setting::Settings},
+    service::password::Cost,
+    store::Limits,
+    value::{Format, Prefix},
+};
+pub use load::{Error, Overrides};
+pub use url::DatabaseUrl;
+
+/// The documented defaults, as `tokenward config default` prints them.
+pub const DEFAULT_FILE: &str = include_str!("../../config/default.toml");
+
+/// Variables of our prefix that are not configuration keys: they are read once, by the first start.
+pub const FIRST_START_VARIABLES: [&str; 2] = ["TOKENWARD_ADMIN_EMAIL", "TOKENWARD_ADMIN_PASSWORD"];
+
+/// Everything an operator can decide. The default is a working service on the local machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub listen: Listen,
+    pub database: Database,
+    pub tokens: Tokens,
+    pub passwords: Passwords,
+    pub http: Http,
+    pub delegate: Delegate,
+    pub retention: Retention,
+    pub log: Log,
+}
+
+/// Where the service listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// Address and port of the API; port 0 picks a free one.
+    pub http: SocketAddr,
+    /// Address and port of Envoy's gRPC checks. None: they are not answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ext_authz: Option<SocketAddr>,
+    /// Certificate chain and key (PEM) of that port. None: plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ext_authz_certificate: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ext_authz_key: Option<PathBuf>,
+}
+
+/// The store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    pub url: DatabaseUrl,
+    pub migrate_on_start: bool,
+    pub max_connections: u32,
+    pub acquire_timeout_ms: u64,
+    pub statement_timeout_ms: u64,
+}
+
+/// Tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tokens {
+    pub prefix: String,
+    pub accepted_prefixes: Vec<String>,
+    pub enabled_by_default: bool,
+}
+
+/// Passwords and what checking one costs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Passwords {
+    pub min_length: usize,
+    pub memory_kib: u32,
+    pub iterations: u32,
+    pub parallelism: u32,
+    pub queue: usize,
+}
+
+/// Time limits of the HTTP server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    pub request_timeout_ms: u64,
+    pub header_timeout_ms: u64,
+    pub shutdown_timeout_ms: u64,
+}
+
+/// Checks that others delegate to us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delegate {
+    /// The URL by which others know this service, without a slash at the end.
+    pub issuer: String,
+    pub basic: bool,
+    pub introspection_counts_as_use: bool,
+}
+
+impl Default for Delegate {
+    fn default() -> Self {
+        Self { issuer: "http://127.0.0.1:3005".to_owned(), basic: true, introspection_counts_as_use: true }
+    }
+}
+
+impl Delegate {
+    /// The issuer as metadata and introspection name it.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.issuer.trim_end_matches('/')
+    }
+}
+
+/// What is removed by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// None: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expired_tokens_days: Option<u32>,
+}
+
+/// The log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    #[default]
+    Auto,
+    Text,
+    Json,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            http: SocketAddr::from(([127, 0, 0, 1], 3005)),
+            ext_authz: None,
+            ext_authz_certificate: None,
+            ext_authz_key: None,
+        }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: DatabaseUrl::new("sqlite:tokenward.db"),
+            migrate_on_start: true,
+            max_connections: 8,
+            acquire_timeout_ms: 2_000,
+            statement_timeout_ms: 5_000,
+        }
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self { prefix: "twd".to_owned(), accepted_prefixes: Vec::new(), enabled_by_default: true }
+    }
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self { min_length: 15, memory_kib: 19_456, iterations: 2, parallelism: 1, queue: 64 }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { request_timeout_ms: 10_000, header_timeout_ms: 30_000, shutdown_timeout_ms: 30_000 }
+    }
+}
+
+impl Config {
+    /// The shape of token values.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a prefix outside its grammar.
+    pub fn token_format(&self) -> Result<Format, Error> {
+        let parse =
+            |key, text: &String| Prefix::parse(text).map_err(|bad| Error::Value { key, reason: bad.to_string() });
+        let accepted = self.tokens.accepted_prefixes.iter().map(|text| parse("tokens.accepted_prefixes", text));
+        Ok(Format::new(parse("tokens.prefix", &self.tokens.prefix)?, accepted.collect::<Result<_, _>>()?))
+    }
+
+    /// The settings of a workspace that has set none.
+    #[must_use]
+    pub fn default_settings(&self) -> Settings {
+        Settings::defaults(self.tokens.enabled_by_default)
+    }
+
+    /// Which passwords may be set.
+    #[must_use]
+    pub fn password_policy(&self) -> Policy {
+        Policy { min_chars: self.passwords.min_length }
+    }
+
+    /// What hashing a password costs.
+    #[must_use]
+    pub fn password_cost(&self) -> Cost {
+        let Passwords { memory_kib, iterations, parallelism, queue, .. } = self.passwords;
+        Cost { memory_kib, iterations, parallelism, queue }
+    }
+
+    /// How much of the database may be used.
+    #[must_use]
+    pub fn store_limits(&self) -> Limits {
+        Limits {
+            max_connections: self.database.max_connections,
+            acquire_timeout: Duration::from_millis(self.database.acquire_timeout_ms),
+            statement_timeout: Duration::from_millis(self.database.statement_timeout_ms),
+        }
+    }
+}
