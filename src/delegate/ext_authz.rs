@@ -19,13 +19,13 @@ use tonic::{Code, Request, Response, Status, async_trait};
 
 use super::{
     identity,
-    requirements::{Requirements, Unknown},
+    requirements::{self, Unknown},
 };
 use crate::{
     app::App,
     config::Delegate,
     entry::{ApiError, doors::Doors},
-    guard::Principal,
+    guard::{Principal, Requirements},
     service::Refusal,
 };
 
@@ -59,7 +59,7 @@ impl ExtAuthz {
         let extensions = request.attributes.as_ref().map(|attributes| &attributes.context_extensions);
         let requirements = match extensions.and_then(|extensions| extensions.get(REQUIRE)) {
             None => Requirements::default(),
-            Some(text) => Requirements::parse(text).map_err(|Unknown| {
+            Some(text) => requirements::parse(text).map_err(|Unknown| {
                 tracing::warn!(requirements = ?text, "Envoy asks for what is no requirement: nobody is let in");
                 Refusal::UnknownRequirement
             })?,

@@ -14,14 +14,14 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     identity,
-    requirements::{Requirements, Unknown},
+    requirements::{self, Unknown},
 };
 use crate::{
     app::App,
     config::Delegate,
     domain::time::Timestamp,
     entry::{ApiError, doors::Doors, schema::moment_or_null},
-    guard::Principal,
+    guard::{Principal, Requirements},
     service::Refusal,
 };
 
@@ -108,7 +108,7 @@ pub(super) fn check_requirements() {}
 fn asked(uri: &Uri) -> Result<Requirements, String> {
     let Some(below) = uri.path().strip_prefix(PREFIX) else { return Ok(Requirements::default()) };
     let segment = below.split('/').next().unwrap_or_default();
-    Requirements::parse(segment).map_err(|Unknown| segment.chars().take(100).collect())
+    requirements::parse(segment).map_err(|Unknown| segment.chars().take(100).collect())
 }
 
 fn allow(caller: &Principal) -> Response {

@@ -1,39 +1,25 @@
 //! What an operator asks of a caller: the one segment behind `/v4/auth/`, or a gRPC filter's context extension.
 
-use crate::guard::Principal;
-
-/// A list of requirements, taken literally: nothing is decoded, and a word that is not known lets nobody in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Requirements {
-    workspace_id: Option<i64>,
-    admin: bool,
-}
+use crate::guard::Requirements;
 
 /// A text that is no list of requirements. A typing error must close the door, not open it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unknown;
 
-impl Requirements {
-    /// Reads `any`, or `workspace=<id>` and `admin`, each at most once, joined by a comma.
-    pub(super) fn parse(text: &str) -> Result<Self, Unknown> {
-        if text == "any" {
-            return Ok(Self::default());
-        }
-        let mut asked = Self::default();
-        for word in text.split(',') {
-            match word.strip_prefix("workspace=") {
-                Some(id) if asked.workspace_id.is_none() => asked.workspace_id = Some(workspace_id(id)?),
-                None if word == "admin" && !asked.admin => asked.admin = true,
-                _ => return Err(Unknown),
-            }
-        }
-        Ok(asked)
+/// Reads `any`, or `workspace=<id>` and `admin`, each at most once, joined by a comma. Taken literally: nothing is decoded.
+pub(super) fn parse(text: &str) -> Result<Requirements, Unknown> {
+    if text == "any" {
+        return Ok(Requirements::default());
     }
-
-    /// Whether a caller meets them all.
-    pub(super) fn are_met_by(self, caller: &Principal) -> bool {
-        self.workspace_id.is_none_or(|id| id == caller.workspace_id) && (caller.is_admin || !self.admin)
+    let mut asked = Requirements::default();
+    for word in text.split(',') {
+        match word.strip_prefix("workspace=") {
+            Some(id) if asked.workspace_id.is_none() => asked.workspace_id = Some(workspace_id(id)?),
+            None if word == "admin" && !asked.admin => asked.admin = true,
+            _ => return Err(Unknown),
+        }
     }
+    Ok(asked)
 }
 
 /// A number as we write it: digits, no sign, no leading zero.
@@ -45,15 +31,16 @@ fn workspace_id(text: &str) -> Result<i64, Unknown> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::Principal;
 
     #[test]
     fn known_lists_are_read() {
         let asked = |workspace_id, admin| Ok(Requirements { workspace_id, admin });
-        assert_eq!(Requirements::parse("any"), asked(None, false));
-        assert_eq!(Requirements::parse("admin"), asked(None, true));
-        assert_eq!(Requirements::parse("workspace=12"), asked(Some(12), false));
-        assert_eq!(Requirements::parse("workspace=1,admin"), asked(Some(1), true));
-        assert_eq!(Requirements::parse("admin,workspace=1"), asked(Some(1), true));
+        assert_eq!(parse("any"), asked(None, false));
+        assert_eq!(parse("admin"), asked(None, true));
+        assert_eq!(parse("workspace=12"), asked(Some(12), false));
+        assert_eq!(parse("workspace=1,admin"), asked(Some(1), true));
+        assert_eq!(parse("admin,workspace=1"), asked(Some(1), true));
     }
 
     #[test]
@@ -77,14 +64,14 @@ mod tests {
             "root",
             "..",
         ] {
-            assert_eq!(Requirements::parse(wrong), Err(Unknown), "{wrong}");
+            assert_eq!(parse(wrong), Err(Unknown), "{wrong}");
         }
     }
 
     #[test]
     fn a_caller_meets_all_of_them_or_not() {
         let ada = Principal::for_tests(7, "ada@example.com");
-        let met = |text| Requirements::parse(text).unwrap().are_met_by(&ada);
+        let met = |text| parse(text).unwrap().are_met_by(&ada);
         assert!(met("any") && met("workspace=1"));
         assert!(!met("workspace=2") && !met("admin") && !met("workspace=1,admin"));
     }

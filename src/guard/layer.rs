@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::Response;
 use tower_layer::Layer;
 
-use super::{Denied, Guard, Principal, contract_refusal};
+use super::{Denied, Guard, contract_refusal, requirements::Requirements};
 
 /// Turns a refusal into the answer that is sent.
 pub(super) type Refuse<R> = Arc<dyn Fn(&Denied) -> R + Send + Sync>;
@@ -14,33 +14,20 @@ pub(super) type Refuse<R> = Arc<dyn Fn(&Denied) -> R + Send + Sync>;
 pub struct GuardLayer<V, R> {
     verify: V,
     refuse: Refuse<R>,
-    asked: Asked,
-}
-
-/// What a caller must be.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Asked {
-    workspace_id: Option<i64>,
-    admin: bool,
-}
-
-impl Asked {
-    pub(super) fn is_met_by(self, caller: &Principal) -> bool {
-        self.workspace_id.is_none_or(|id| id == caller.workspace_id) && (caller.is_admin || !self.admin)
-    }
+    asked: Requirements,
 }
 
 impl<V, B: From<&'static str> + 'static> GuardLayer<V, Response<B>> {
     /// Guards with `verify`, refusing as [`contract_refusal`] does.
     pub fn new(verify: V) -> Self {
-        Self { verify, refuse: Arc::new(contract_refusal), asked: Asked::default() }
+        Self { verify, refuse: Arc::new(contract_refusal), asked: Requirements::default() }
     }
 }
 
 impl<V, R> GuardLayer<V, R> {
     /// Guards with `verify`, refusing as the service likes. Whatever it answers, [`Denied`] is added to the extensions.
     pub fn with_refusal(verify: V, refuse: impl Fn(&Denied) -> R + Send + Sync + 'static) -> Self {
-        Self { verify, refuse: Arc::new(refuse), asked: Asked::default() }
+        Self { verify, refuse: Arc::new(refuse), asked: Requirements::default() }
     }
 
     /// Lets in only administrators of their workspace; others get 403.

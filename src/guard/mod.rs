@@ -42,6 +42,7 @@ mod layer;
 mod refusal;
 #[cfg(feature = "remote")]
 mod remote;
+mod requirements;
 mod service;
 mod verify;
 
@@ -54,5 +55,7 @@ pub(crate) use refusal::challenge;
 pub use refusal::contract_refusal;
 #[cfg(feature = "remote")]
 pub use remote::{BadRemote, Event, RemoteVerifier, RemoteVerifierBuilder};
+#[cfg(feature = "server")]
+pub(crate) use requirements::Requirements;
 pub use service::Guard;
 pub use verify::{Cause, Denied, Holder, Principal, TokenRef, Verify};

@@ -11,17 +11,14 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::{
-    Cause, Credential, Denied, Malformed, Principal, Verify,
-    layer::{Asked, Refuse},
-};
+use super::{Cause, Credential, Denied, Malformed, Principal, Verify, layer::Refuse, requirements::Requirements};
 
 /// A service behind a [`GuardLayer`](super::GuardLayer).
 pub struct Guard<S, V, R> {
     pub(super) inner: S,
     pub(super) verify: V,
     pub(super) refuse: Refuse<R>,
-    pub(super) asked: Asked,
+    pub(super) asked: Requirements,
 }
 
 impl<S, V, B, R> Service<Request<B>> for Guard<S, V, Response<R>>
@@ -50,7 +47,7 @@ where
         Box::pin(async move {
             request.extensions_mut().remove::<Principal>();
             match authenticate(&verify, Credential::read(request.headers())).await {
-                Ok(principal) if asked.is_met_by(&principal) => {
+                Ok(principal) if asked.are_met_by(&principal) => {
                     request.extensions_mut().insert(principal);
                     ready.call(request).await
                 }
