@@ -5,6 +5,7 @@ WORKDIR /build
 # The dependencies are a layer of their own: it is made anew only when they change.
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY examples examples
+COPY benches/*.rs benches/
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
  && cargo build --release --locked \
  && rm -r src

@@ -5,6 +5,7 @@ use axum::extract::FromRef;
 use crate::{
     config::Config,
     domain::time::Clock,
+    live::Live,
     service::{People, SignIn, Tokens, Workspaces, health::Health, password::Hasher},
     store::Store,
     value::Random,
@@ -18,6 +19,7 @@ pub struct App {
     workspaces: Workspaces,
     sign_in: SignIn,
     health: Health,
+    live: Live,
 }
 
 impl App {
@@ -28,10 +30,13 @@ impl App {
     pub fn new(store: Store, clock: Clock, random: Random, config: &Config) -> anyhow::Result<Self> {
         let defaults = config.default_settings();
         let hasher = Hasher::new(config.password_cost(), random.clone())?;
-        let people = People::new(store.clone(), clock.clone(), hasher.clone(), config.password_policy());
+        let live = Live::new(store.clone(), clock.clone(), random.clone(), config.memory_limits());
+        let people = People::new(store.clone(), live.clone(), clock.clone(), hasher.clone(), config.password_policy());
+        let format = config.token_format()?;
         Ok(Self {
-            tokens: Tokens::new(store.clone(), clock.clone(), random, config.token_format()?, defaults),
-            workspaces: Workspaces::new(store.clone(), clock.clone(), people.clone(), defaults),
+            tokens: Tokens::new(store.clone(), live.clone(), clock.clone(), random, format, defaults),
+            workspaces: Workspaces::new(store.clone(), live.clone(), clock.clone(), people.clone(), defaults),
+            live,
             people,
             sign_in: SignIn::new(store.clone(), clock, hasher),
             health: Health::new(store),
@@ -54,6 +59,12 @@ impl App {
     #[must_use]
     pub fn workspaces(&self) -> &Workspaces {
         &self.workspaces
+    }
+
+    /// What this process knows right now.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.live
     }
 
     /// The door that takes passwords.

@@ -18,7 +18,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 struct Known;
 
 impl Verify for Known {
-    async fn verify(&self, presented: Presented) -> Result<Principal, Denied> {
+    async fn verify(&self, presented: Presented<'_>) -> Result<Principal, Denied> {
         match presented.expose() {
             "good" => Ok(Principal::for_tests(7, "ada@example.com")),
             "outage" => Err(Denied::Unavailable),

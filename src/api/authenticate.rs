@@ -52,14 +52,17 @@ fn refuse(denied: Denied, switched_off: SwitchedOff) -> ApiError {
 }
 
 async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let Ok(Credential::Basic(basic)) = Credential::read(request.headers()) else {
-        return match gate.bearer.layer(next).oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
+    let admitted = match Credential::read(request.headers()) {
+        Ok(Credential::Basic(basic)) => gate.doors.admit_by_password(&basic).await,
+        _ => {
+            return match gate.bearer.layer(next).oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+        }
     };
     request.extensions_mut().remove::<Principal>();
-    match gate.doors.admit_by_password(&basic).await {
+    match admitted {
         Ok(Admitted { principal, must_change_password }) => {
             request.extensions_mut().insert(principal);
             if must_change_password {

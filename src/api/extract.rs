@@ -85,7 +85,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Caller(principal) = Caller::from_request_parts(parts, state).await?;
         // A bearer has been checked against the switch already.
-        if principal.token.is_none() {
+        if principal.token().is_none() {
             Tokens::from_ref(state).ensure_enabled(&principal).await?;
         }
         Ok(Self(principal))

@@ -9,11 +9,12 @@ mod workspace;
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use tokio::sync::watch;
 
 use crate::{
     api::openapi,
     app::App,
-    config::{Config, DatabaseUrl, Overrides},
+    config::{CacheMode, Config, DatabaseUrl, Overrides},
     domain::time::Clock,
     server,
     store::Store,
@@ -75,9 +76,18 @@ impl Source {
 
     /// Opens store and services for a command that works straight on the store.
     async fn open(&self) -> anyhow::Result<(Store, App)> {
-        let config = self.load(None)?;
+        let mut config = self.load(None)?;
+        // A command keeps nothing in mind. But it listens, for the nodes to say that they have heard what it did.
+        config.cache.mode = CacheMode::Off;
         let store = server::open_store(&config, false).await?;
         let app = App::new(store.clone(), Clock::system(), Random::system(), &config)?;
+        let live = app.live().clone();
+        tokio::spawn(async move {
+            let (_until_the_end, stopped) = watch::channel(());
+            live.run(stopped).await;
+        });
+        // Unheard, the nodes are waited for until their leases have run out.
+        tokio::time::timeout(config.memory_limits().lease, app.live().is_hearing()).await.ok();
         Ok((store, app))
     }
 }

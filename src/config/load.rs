@@ -78,6 +78,12 @@ impl Config {
         if self.retention.expired_tokens_days.is_some_and(|days| !(1..=36_500).contains(&days)) {
             return refuse("retention.expired_tokens_days", "must be from 1 to 36500 days; leave it out to keep them");
         }
+        if self.cache.max_tokens == 0 {
+            return refuse("cache.max_tokens", "must be at least 1; cache.mode = \"off\" keeps none");
+        }
+        if !(500..=10_000).contains(&self.cache.lease_ms) {
+            return refuse("cache.lease_ms", "must be from 500 to 10000 milliseconds");
+        }
         let times = [
             ("database.acquire_timeout_ms", self.database.acquire_timeout_ms),
             ("database.statement_timeout_ms", self.database.statement_timeout_ms),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{password::Policy, setting::Settings},
+    live,
     service::password::Cost,
     store::Limits,
     value::{Format, Prefix},
@@ -35,6 +36,7 @@ pub struct Config {
     pub passwords: Passwords,
     pub http: Http,
     pub delegate: Delegate,
+    pub cache: Cache,
     pub retention: Retention,
     pub log: Log,
 }
@@ -119,6 +121,33 @@ impl Delegate {
     }
 }
 
+/// What is kept in memory of the tokens that are checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cache {
+    pub mode: CacheMode,
+    pub max_tokens: usize,
+    pub max_megabytes: usize,
+    pub lease_ms: u64,
+}
+
+/// Whether checks may be answered from memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheMode {
+    /// While a lease says that every change is heard of.
+    #[default]
+    Leased,
+    /// Each check reads the store.
+    Off,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { mode: CacheMode::Leased, max_tokens: 1_000_000, max_megabytes: 256, lease_ms: 2_000 }
+    }
+}
+
 /// What is removed by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -133,6 +162,18 @@ pub struct Retention {
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     pub format: LogFormat,
+    pub checks: LogChecks,
+}
+
+/// Which checks have a line in the log. What went wrong on our side always has one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogChecks {
+    All,
+    /// Those that let nobody in.
+    #[default]
+    Refused,
+    Off,
 }
 
 /// How log lines look.
@@ -216,6 +257,17 @@ impl Config {
     pub fn password_cost(&self) -> Cost {
         let Passwords { memory_kib, iterations, parallelism, queue, .. } = self.passwords;
         Cost { memory_kib, iterations, parallelism, queue }
+    }
+
+    /// How much may be known in memory, and for how long without hearing from other nodes.
+    #[must_use]
+    pub fn memory_limits(&self) -> live::Limits {
+        let Cache { mode, max_tokens, max_megabytes, lease_ms } = self.cache;
+        live::Limits {
+            tokens: if mode == CacheMode::Off { 0 } else { max_tokens },
+            bytes: max_megabytes.saturating_mul(1024 * 1024),
+            lease: Duration::from_millis(lease_ms),
+        }
     }
 
     /// How much of the database may be used.

@@ -54,14 +54,14 @@ pub struct CallerView {
 
 impl From<&Principal> for CallerView {
     fn from(principal: &Principal) -> Self {
-        let expires_at = principal.token.as_ref().and_then(|token| token.expires_at);
+        let expires_at = principal.token().and_then(|token| token.expires_at);
         Self {
             person_id: principal.person_id,
             workspace_id: principal.workspace_id,
             email: principal.email.clone(),
             name: principal.name.clone(),
             is_admin: principal.is_admin,
-            token_id: principal.token.as_ref().map(|token| token.id.clone()),
+            token_id: principal.token().map(|token| token.id.to_string()),
             token_expired_at: expires_at.map(Timestamp::from),
         }
     }

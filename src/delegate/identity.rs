@@ -27,7 +27,7 @@ pub(super) fn values(caller: &Principal) -> [Cow<'_, str>; 8] {
     let email = escape(&caller.email);
     let name = if caller.name.is_empty() { email.clone() } else { escape(&caller.name) };
     let groups = if caller.is_admin { "user,admin" } else { "user" };
-    let expires_at = caller.token.as_ref().and_then(|token| token.expires_at);
+    let expires_at = caller.token().and_then(|token| token.expires_at);
     [
         email.clone(),
         name,
@@ -35,7 +35,7 @@ pub(super) fn values(caller: &Principal) -> [Cow<'_, str>; 8] {
         groups.into(),
         caller.person_id.to_string().into(),
         caller.workspace_id.to_string().into(),
-        caller.token.as_ref().map_or("-", |token| token.id.as_str()).into(),
+        caller.token().map_or("-", |token| token.id.as_str()).into(),
         expires_at.map_or("never".into(), |end| Timestamp::from(end).to_string().into()),
     ]
 }

@@ -99,7 +99,7 @@ async fn introspect(
 impl Introspection {
     async fn answer(&self, asker: &Principal, text: &str) -> Result<Answer, ApiError> {
         let Some(presented) = Presented::parse(text) else { return Ok(Answer::default()) };
-        let inspected = match self.tokens.inspect(&presented).await {
+        let inspected = match self.tokens.inspect(presented).await {
             Ok(inspected) => inspected,
             Err(Denied::Unavailable) => return Err(ApiError::Unauthenticated(Denied::Unavailable)),
             Err(_) => return Ok(Answer::default()),
@@ -118,7 +118,7 @@ impl Introspection {
 impl Answer {
     fn active(holder: &Principal, issuer: &str) -> Self {
         // Whoever was found by a token has one; were it otherwise, nothing would be told.
-        let Some(token) = &holder.token else { return Self::default() };
+        let Some(token) = holder.token() else { return Self::default() };
         Self {
             active: true,
             token_type: Some("Bearer"),
@@ -126,7 +126,7 @@ impl Answer {
             username: Some(holder.email.clone()),
             exp: token.expires_at.map(seconds),
             iat: Some(seconds(token.issued_at)),
-            jti: Some(token.id.clone()),
+            jti: Some(token.id.to_string()),
             iss: Some(issuer.to_owned()),
             tokenward_workspace_id: Some(holder.workspace_id),
             tokenward_is_admin: Some(holder.is_admin),

@@ -18,7 +18,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     responses((status = 200, description = "No check accepts the token any more"), (status = 400), (status = 413)))]
 async fn revoke(State(tokens): State<Tokens>, TokenForm(text): TokenForm) -> Result<StatusCode, OAuthError> {
     if let Some(presented) = Presented::parse(&text) {
-        tokens.revoke(&presented).await?;
+        tokens.revoke(presented).await?;
     }
     Ok(StatusCode::OK)
 }

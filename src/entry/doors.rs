@@ -68,7 +68,7 @@ impl Doors {
     ///
     /// # Errors
     /// 401, or 503 where it could not be checked.
-    pub async fn admit_by_password(&self, basic: &BasicCredential) -> Result<Admitted, ApiError> {
+    pub async fn admit_by_password(&self, basic: &BasicCredential<'_>) -> Result<Admitted, ApiError> {
         let shape = ApiError::WrongPassword(Denied::Invalid(Cause::Shape));
         let Ok(bytes) = STANDARD.decode(basic.expose()).map(Zeroizing::new) else { return Err(shape) };
         let Some((email, password)) = std::str::from_utf8(&bytes).ok().and_then(|text| text.split_once(':')) else {
@@ -88,7 +88,7 @@ impl Doors {
 pub fn note_in_log(principal: &Principal) {
     let span = tracing::Span::current();
     span.record("person.id", principal.person_id);
-    if let Some(token) = &principal.token {
+    if let Some(token) = principal.token() {
         span.record("token.id", token.id.as_str());
     }
 }

@@ -8,15 +8,15 @@ use crate::value::Presented;
 
 /// What the `Authorization` header of a request says.
 #[derive(Debug)]
-pub enum Credential {
+pub enum Credential<'h> {
     /// No header, or one of a scheme that is not ours.
     Missing,
     /// `Bearer` with something that may be a token.
-    Bearer(Presented),
+    Bearer(Presented<'h>),
     /// `Bearer` with something that cannot be one.
     BadBearer,
     /// `Basic`, still encoded.
-    Basic(BasicCredential),
+    Basic(BasicCredential<'h>),
 }
 
 /// A request whose credential no rule allows: two `Authorization` fields, or a comma in a bearer. Proxies disagree about
@@ -25,28 +25,28 @@ pub enum Credential {
 pub struct Malformed;
 
 /// What follows the `Basic` scheme (RFC 7617), not yet decoded.
-pub struct BasicCredential(String);
+pub struct BasicCredential<'h>(&'h str);
 
-impl BasicCredential {
+impl BasicCredential<'_> {
     /// The base64 text.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0
     }
 }
 
-impl fmt::Debug for BasicCredential {
+impl fmt::Debug for BasicCredential<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("BasicCredential([hidden])")
     }
 }
 
-impl Credential {
+impl<'h> Credential<'h> {
     /// Reads the header. Schemes match in any case (RFC 9110, section 11.1), with one or more spaces behind.
     ///
     /// # Errors
     /// [`Malformed`], which is a refusal of its own kind: 401 with `error="invalid_request"`.
-    pub fn read(headers: &HeaderMap) -> Result<Self, Malformed> {
+    pub fn read(headers: &'h HeaderMap) -> Result<Self, Malformed> {
         let mut fields = headers.get_all(AUTHORIZATION).iter();
         let Some(field) = fields.next() else { return Ok(Self::Missing) };
         if fields.next().is_some() {
@@ -62,7 +62,7 @@ impl Credential {
             return Ok(Presented::parse(value).map_or(Self::BadBearer, Self::Bearer));
         }
         if scheme.eq_ignore_ascii_case("basic") {
-            return Ok(Self::Basic(BasicCredential(value.to_owned())));
+            return Ok(Self::Basic(BasicCredential(value)));
         }
         Ok(Self::Missing)
     }

@@ -9,7 +9,7 @@
 //! struct OneToken;
 //!
 //! impl Verify for OneToken {
-//!     async fn verify(&self, presented: Presented) -> Result<Principal, Denied> {
+//!     async fn verify(&self, presented: Presented<'_>) -> Result<Principal, Denied> {
 //!         if presented.expose() == "twd_example" {
 //!             Ok(Principal::for_tests(1, "ada@example.com"))
 //!         } else {
@@ -58,4 +58,4 @@ pub use remote::{BadRemote, Event, RemoteVerifier, RemoteVerifierBuilder};
 #[cfg(feature = "server")]
 pub(crate) use requirements::Requirements;
 pub use service::Guard;
-pub use verify::{Cause, Denied, Holder, Principal, TokenRef, Verify};
+pub use verify::{Cause, Denied, Holder, Principal, TokenId, TokenRef, Verify};

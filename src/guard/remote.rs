@@ -10,7 +10,7 @@ use moka::{Expiry, future::Cache};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Cause, Denied, Holder, Principal, TokenRef, Verify};
+use super::{Cause, Denied, Holder, Principal, TokenId, TokenRef, Verify};
 use crate::value::Presented;
 
 /// Asks a Tokenward whose a token is.
@@ -167,11 +167,11 @@ impl RemoteVerifierBuilder {
 }
 
 impl Verify for RemoteVerifier {
-    async fn verify(&self, presented: Presented) -> Result<Principal, Denied> {
+    async fn verify(&self, presented: Presented<'_>) -> Result<Principal, Denied> {
         let Self(inner) = self;
         let key: [u8; 32] = Sha256::digest(presented.expose()).into();
         // Concurrent questions about one token become one; a failure is nobody's answer but theirs.
-        let answer = inner.answers.try_get_with(key, inner.ask(&presented)).await;
+        let answer = inner.answers.try_get_with(key, inner.ask(presented)).await;
         let outcome = match answer {
             Ok(Answer::Active(principal)) if !has_ended(&principal) => Ok(principal),
             Ok(Answer::Active(_) | Answer::Inactive) => Err(Denied::Invalid(Cause::Inactive)),
@@ -183,7 +183,7 @@ impl Verify for RemoteVerifier {
 }
 
 impl Inner {
-    async fn ask(&self, presented: &Presented) -> Result<Answer, NoAnswer> {
+    async fn ask(&self, presented: Presented<'_>) -> Result<Answer, NoAnswer> {
         let begun = Instant::now();
         let answer = self.question(presented).await;
         (self.observe)(match &answer {
@@ -193,7 +193,7 @@ impl Inner {
         answer
     }
 
-    async fn question(&self, presented: &Presented) -> Result<Answer, NoAnswer> {
+    async fn question(&self, presented: Presented<'_>) -> Result<Answer, NoAnswer> {
         let question = self.http.post(&self.introspect).form(&[("token", presented.expose())]);
         let question = match &self.asker {
             Asker::Bearer(token) => question.bearer_auth(token),
@@ -239,9 +239,10 @@ impl Introspection {
             name: self.tokenward_name,
             is_admin: self.tokenward_is_admin,
             is_platform_admin: false,
-            token: Some(TokenRef { id: self.jti?, issued_at: since(self.iat?), expires_at: self.exp.map(since) }),
         };
-        Some(Answer::Active(Principal::new(holder)))
+        let id = TokenId::parse(&self.jti?)?;
+        let token = TokenRef { id, issued_at: since(self.iat?), expires_at: self.exp.map(since) };
+        Some(Answer::Active(Principal::new(holder, Some(token))))
     }
 }
 
@@ -263,7 +264,7 @@ impl Expiry<[u8; 32], Answer> for Lifespan {
 }
 
 fn has_ended(principal: &Principal) -> bool {
-    let end = principal.token.as_ref().and_then(|token| token.expires_at);
+    let end = principal.token().and_then(|token| token.expires_at);
     #[expect(clippy::disallowed_methods, reason = "a service elsewhere has the machine's clock and no other")]
     end.is_some_and(|end| SystemTime::now() >= end)
 }

@@ -46,7 +46,8 @@ where
         let asked = self.asked;
         Box::pin(async move {
             request.extensions_mut().remove::<Principal>();
-            match authenticate(&verify, Credential::read(request.headers())).await {
+            let presented = Credential::read(request.headers());
+            match authenticate(&verify, presented).await {
                 Ok(principal) if asked.are_met_by(&principal) => {
                     request.extensions_mut().insert(principal);
                     ready.call(request).await
@@ -64,7 +65,7 @@ fn refused<R>(refuse: &Refuse<Response<R>>, denied: Denied) -> Response<R> {
     response
 }
 
-async fn authenticate(verify: &impl Verify, read: Result<Credential, Malformed>) -> Result<Principal, Denied> {
+async fn authenticate(verify: &impl Verify, read: Result<Credential<'_>, Malformed>) -> Result<Principal, Denied> {
     match read {
         Ok(Credential::Bearer(presented)) => verify.verify(presented).await,
         Ok(Credential::BadBearer) => Err(Denied::Invalid(Cause::Shape)),

@@ -12,7 +12,7 @@ pub trait Verify: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Denied::Invalid`] where the token opens nothing, [`Denied::Unavailable`] where that could not be found out.
-    fn verify(&self, presented: Presented) -> impl Future<Output = Result<Principal, Denied>> + Send;
+    fn verify(&self, presented: Presented<'_>) -> impl Future<Output = Result<Principal, Denied>> + Send;
 }
 
 /// Why a request is refused before it reaches the service.
@@ -68,11 +68,14 @@ pub enum Cause {
     WrongPassword,
 }
 
-/// Who is calling. Cheap to clone. Made by a [`Verify`], and by nobody else.
+/// Who is calling: somebody, and the token that proved it. Cheap to clone. Made by a [`Verify`], and by nobody else.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Principal(Arc<Holder>);
+pub struct Principal {
+    holder: Arc<Holder>,
+    token: Option<TokenRef>,
+}
 
-/// What is known of a caller.
+/// What is known of a caller, whichever of the person's tokens is presented.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// The person's number; never reused.
@@ -87,44 +90,77 @@ pub struct Holder {
     pub is_admin: bool,
     /// Whether the person manages the workspaces of the service.
     pub is_platform_admin: bool,
-    /// The token presented; none where the person signed in by password.
-    pub token: Option<TokenRef>,
 }
 
-/// Which token was presented. The id is safe to show and to log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which token was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenRef {
-    /// The token's id, a UUID in lower case.
-    pub id: String,
+    /// The token's id.
+    pub id: TokenId,
     /// When it was made.
     pub issued_at: SystemTime,
     /// From when on it is refused; none means never.
     pub expires_at: Option<SystemTime>,
 }
 
-impl Principal {
-    /// For verifiers: whoever calls this says that the holder has been proven.
+/// A token's id: a UUID in its hyphenated form. It is safe to show and to log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenId([u8; 36]);
+
+impl TokenId {
+    /// Takes 36 characters of the digits, letters and hyphens that a UUID is written with (RFC 9562, section 4).
     #[must_use]
-    pub fn new(holder: Holder) -> Self {
-        Self(Arc::new(holder))
+    pub fn parse(text: &str) -> Option<Self> {
+        let id: [u8; 36] = text.as_bytes().try_into().ok()?;
+        id.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-').then_some(Self(id))
+    }
+
+    /// The id as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // ASCII by its one constructor.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Principal {
+    /// For verifiers: whoever calls this says that the holder has been proven, by this token or, without one, by password.
+    #[must_use]
+    pub fn new(holder: impl Into<Arc<Holder>>, token: Option<TokenRef>) -> Self {
+        Self { holder: holder.into(), token }
+    }
+
+    /// The token presented; none where the person signed in by password.
+    #[must_use]
+    pub fn token(&self) -> Option<&TokenRef> {
+        self.token.as_ref()
     }
 
     /// A principal for the tests of a service that stands behind the layer: an ordinary person of workspace 1 with a token.
     #[must_use]
     pub fn for_tests(person_id: i64, email: &str) -> Self {
-        Self(Arc::new(Holder {
+        let holder = Holder {
             person_id,
             workspace_id: 1,
             email: email.to_owned(),
             name: String::new(),
             is_admin: false,
             is_platform_admin: false,
-            token: Some(TokenRef {
-                id: "00000000-0000-7000-8000-000000000000".to_owned(),
-                issued_at: SystemTime::UNIX_EPOCH,
-                expires_at: None,
-            }),
-        }))
+        };
+        let id = TokenId(*b"00000000-0000-7000-8000-000000000000");
+        Self::new(holder, Some(TokenRef { id, issued_at: SystemTime::UNIX_EPOCH, expires_at: None }))
     }
 }
 
@@ -132,12 +168,12 @@ impl std::ops::Deref for Principal {
     type Target = Holder;
 
     fn deref(&self) -> &Holder {
-        &self.0
+        &self.holder
     }
 }
 
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.debug_struct("Principal").field("holder", &self.holder).field("token", &self.token).finish()
     }
 }

@@ -1,10 +1,10 @@
-//! What the service does by itself: writing uses of tokens, and removing tokens that expired long ago.
+//! What the service does by itself: hearing the other nodes, writing uses of tokens, and removing tokens that expired long ago.
 
 use std::time::Duration;
 
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
-use crate::service::Tokens;
+use crate::{live::Live, service::Tokens};
 
 /// A crash may lose this much of `lastUsed`, and no more.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
@@ -16,9 +16,10 @@ pub(super) struct Background {
     tasks: Vec<JoinHandle<()>>,
 }
 
-pub(super) fn start(tokens: Tokens, expired_tokens_days: Option<u32>) -> Background {
+pub(super) fn start(live: Live, tokens: Tokens, expired_tokens_days: Option<u32>) -> Background {
     let (stop, stopped) = watch::channel(());
-    let mut tasks = vec![tokio::spawn(until(stopped.clone(), flush_uses(tokens.clone())))];
+    let mut tasks =
+        vec![tokio::spawn(live.run(stopped.clone())), tokio::spawn(until(stopped.clone(), flush_uses(tokens.clone())))];
     if let Some(days) = expired_tokens_days {
         tasks.push(tokio::spawn(until(stopped, remove_expired(tokens, days))));
     }

@@ -69,7 +69,8 @@ impl Server {
         let Self { app, store, config, listener, grpc } = self;
         let (stopping, stopped) = watch::channel(());
         let grpc = grpc.map(|grpc| grpc.serve(&app, &config, stopped)).transpose()?;
-        let background = background::start(app.tokens().clone(), config.retention.expired_tokens_days);
+        let background =
+            background::start(app.live().clone(), app.tokens().clone(), config.retention.expired_tokens_days);
         connections::serve(listener, service(&app, &config), &config.http, stop).await;
         drop(stopping);
         if let Some(grpc) = grpc

@@ -84,7 +84,7 @@ pub enum Refusal {
 impl From<store::Error> for Refusal {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Unavailable(_) => Self::Unavailable(error),
+            store::Error::Unavailable(_) | store::Error::InUse => Self::Unavailable(error),
             // A conflict that a service expects it turns into its own word before.
             store::Error::Conflict | store::Error::Corrupt(_) => Self::Bug(error),
         }

@@ -9,6 +9,7 @@ use crate::{
         workspace,
     },
     guard::Principal,
+    live::{Change as Changed, Live},
     service::{
         Refusal, Result,
         error::email_taken,
@@ -23,6 +24,7 @@ pub use crate::store::PersonFilter;
 #[derive(Clone)]
 pub struct People {
     store: Store,
+    live: Live,
     clock: Clock,
     hasher: Hasher,
     policy: Policy,
@@ -74,8 +76,8 @@ impl Change<'_> {
 
 impl People {
     #[must_use]
-    pub fn new(store: Store, clock: Clock, hasher: Hasher, policy: Policy) -> Self {
-        Self { store, clock, hasher, policy }
+    pub fn new(store: Store, live: Live, clock: Clock, hasher: Hasher, policy: Policy) -> Self {
+        Self { store, live, clock, hasher, policy }
     }
 
     /// Adds somebody to a workspace.
@@ -151,7 +153,8 @@ impl People {
         permit(by, &person, change)?;
         let checked = self.check(by, &person, change).await?;
         let now = self.clock.now();
-        rank(self.store.update_person(workspace_id, id, &checked, now).await.map_err(email_taken)?)?;
+        let update = self.store.update_person(workspace_id, id, &checked, now);
+        rank(self.live.take_away(update, |rank| changed(*rank, id)).await.map_err(email_taken)?)?;
         Ok(now)
     }
 
@@ -201,7 +204,8 @@ impl People {
             let (administrators, _) = self.store.count_in_charge(workspace_id).await?;
             return Err(if administrators <= 1 { Refusal::LastAdministrator } else { Refusal::OwnAccount });
         }
-        rank(self.store.delete_person(workspace_id, id, self.clock.now()).await?)
+        let delete = self.store.delete_person(workspace_id, id, self.clock.now());
+        rank(self.live.take_away(delete, |rank| changed(*rank, id)).await?)
     }
 }
 
@@ -220,7 +224,7 @@ fn permit(by: By<'_>, person: &Person, change: &Change<'_>) -> Result<()> {
     {
         return Err(Refusal::FieldForAdministrators { field });
     }
-    if own && change.password.is_some() && caller.token.is_some() {
+    if own && change.password.is_some() && caller.token().is_some() {
         return Err(Refusal::OwnPasswordNeedsPassword);
     }
     protect(caller, person)
@@ -230,6 +234,11 @@ fn permit(by: By<'_>, person: &Person, change: &Change<'_>) -> Result<()> {
 fn protect(caller: &Principal, person: &Person) -> Result<()> {
     let own = caller.person_id == person.id;
     if person.is_platform_admin && !own && !caller.is_platform_admin { Err(Refusal::ProtectedPerson) } else { Ok(()) }
+}
+
+/// What a change of a person, of which this came, makes every node forget.
+fn changed(rank: Rank, id: i64) -> Vec<Changed> {
+    if rank == Rank::Changed { vec![Changed::Person(id)] } else { Vec::new() }
 }
 
 fn rank(rank: Rank) -> Result<()> {

@@ -80,13 +80,13 @@ impl SignIn {
 }
 
 fn principal(person: Person) -> Principal {
-    Principal::new(Holder {
+    let holder = Holder {
         person_id: person.id,
         workspace_id: person.workspace_id,
         is_admin: person.is_admin,
         is_platform_admin: person.manages_workspaces(),
         email: person.email,
         name: person.name,
-        token: None,
-    })
+    };
+    Principal::new(holder, None)
 }

@@ -1,5 +1,7 @@
 //! Tokens: issuing, verifying, listing, reading, deleting.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::{
@@ -9,10 +11,10 @@ use crate::{
         time::{Clock, Timestamp},
         token::{Description, Lifetime, NotIssued, Refused, Standing, Status, Token},
     },
-    guard::{Cause, Denied, Holder, Principal, TokenRef, Verify},
-    live::LastUse,
+    guard::{Cause, Denied, Principal, TokenId, TokenRef, Verify},
+    live::{Change, Facts, Live, Unavailable},
     service::{Refusal, Result},
-    store::{Found, NewToken, Owner, Store, TokenFilter},
+    store::{NewToken, Owner, Store, TokenFilter},
     value::{Format, Presented, Random, TokenValue},
 };
 
@@ -24,7 +26,7 @@ pub struct Tokens {
     random: Random,
     format: Format,
     defaults: Settings,
-    last_use: LastUse,
+    live: Live,
 }
 
 /// Which tokens a list is to show.
@@ -54,8 +56,8 @@ pub struct List {
 
 impl Tokens {
     #[must_use]
-    pub fn new(store: Store, clock: Clock, random: Random, format: Format, defaults: Settings) -> Self {
-        Self { store, clock, random, format, defaults, last_use: LastUse::default() }
+    pub fn new(store: Store, live: Live, clock: Clock, random: Random, format: Format, defaults: Settings) -> Self {
+        Self { store, clock, random, format, defaults, live }
     }
 
     /// Makes a token for the caller; the value is in no other answer, ever.
@@ -140,8 +142,10 @@ impl Tokens {
     /// # Errors
     /// [`Refusal::TokenNotFound`], also the second time.
     pub async fn delete(&self, caller: &Principal, id: Uuid) -> Result<()> {
-        let deleted = self.store.delete_token(within_reach(caller), id).await?;
-        if deleted { Ok(()) } else { Err(Refusal::TokenNotFound) }
+        let delete = self.store.delete_token(within_reach(caller), id);
+        let deleted =
+            self.live.take_away(delete, |deleted| deleted.iter().copied().map(Change::Token).collect()).await?;
+        if deleted.is_some() { Ok(()) } else { Err(Refusal::TokenNotFound) }
     }
 
     /// Refuses where the caller's workspace has the feature off.
@@ -159,12 +163,12 @@ impl Tokens {
     /// # Errors
     /// [`Refusal::Unavailable`]; nothing is lost then.
     pub async fn flush_uses(&self) -> Result<()> {
-        Ok(self.last_use.flush(&self.store).await?)
+        Ok(self.live.flush_uses().await?)
     }
 
     /// Completes when so many uses wait that they should be written before their time.
     pub async fn uses_are_many(&self) {
-        self.last_use.is_full().await;
+        self.live.uses_are_many().await;
     }
 
     /// Removes tokens that expired more than `days` ago; answers how many.
@@ -172,24 +176,26 @@ impl Tokens {
     /// # Errors
     /// [`Refusal::Unavailable`].
     pub async fn remove_expired(&self, days: u32) -> Result<u64> {
-        const AT_ONCE: u64 = 1_000;
+        const AT_ONCE: u16 = 1_000;
         let before = self.clock.now().plus_seconds(-86_400 * i64::from(days));
         let mut removed = 0;
         loop {
-            let now = self.store.delete_expired(before, i64::try_from(AT_ONCE).unwrap_or(i64::MAX)).await?;
-            removed += now;
-            if now < AT_ONCE {
+            let delete = self.store.delete_expired(before, AT_ONCE.into());
+            let changes = |deleted: &Vec<_>| deleted.iter().copied().map(Change::Token).collect();
+            let now = self.live.take_away(delete, changes).await?.len();
+            removed += now as u64;
+            if now < AT_ONCE.into() {
                 return Ok(removed);
             }
         }
     }
 
-    fn judge(&self, found: &Found, now: Timestamp) -> std::result::Result<(), Denied> {
+    fn judge(&self, facts: &Facts, now: Timestamp) -> std::result::Result<(), Denied> {
         let standing = Standing {
-            expires_at: found.expires_at,
-            is_disabled: found.is_disabled,
-            token_access: found.token_access,
-            feature_enabled: found.enabled.unwrap_or(self.defaults.enabled),
+            expires_at: facts.expires_at,
+            is_disabled: facts.person.is_disabled,
+            token_access: facts.person.token_access,
+            feature_enabled: facts.person.workspace.enabled.unwrap_or(self.defaults.enabled),
         };
         standing.check(now).map_err(|refused| {
             Denied::Invalid(match refused {
@@ -203,8 +209,8 @@ impl Tokens {
 }
 
 impl Verify for Tokens {
-    async fn verify(&self, presented: Presented) -> std::result::Result<Principal, Denied> {
-        let inspected = self.inspect(&presented).await?;
+    async fn verify(&self, presented: Presented<'_>) -> std::result::Result<Principal, Denied> {
+        let inspected = self.inspect(presented).await?;
         self.note_use(&inspected);
         Ok(inspected.principal)
     }
@@ -214,7 +220,7 @@ impl Verify for Tokens {
 #[derive(Clone, Debug)]
 pub struct Inspected {
     principal: Principal,
-    token_id: Uuid,
+    facts: Facts,
     at: Timestamp,
 }
 
@@ -231,49 +237,46 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Denied::Invalid`], or [`Denied::Unavailable`] where the store could not be asked.
-    pub async fn inspect(&self, presented: &Presented) -> std::result::Result<Inspected, Denied> {
-        let value = self.format.parse(presented).ok_or(Denied::Invalid(Cause::Shape))?;
-        let found = self.store.find_by_digest(&value.digest()).await.map_err(|error| {
-            tracing::warn!(error = ?anyhow::Error::from(error), "a token could not be checked");
-            Denied::Unavailable
-        })?;
-        let found = found.ok_or(Denied::Invalid(Cause::UnknownToken))?;
+    pub async fn inspect(&self, presented: Presented<'_>) -> std::result::Result<Inspected, Denied> {
+        let digest = self.format.recognise(presented).ok_or(Denied::Invalid(Cause::Shape))?;
+        let facts = match self.live.find(&digest) {
+            Some(facts) => facts,
+            None => {
+                let read = self.live.read(&digest).await.map_err(|Unavailable| Denied::Unavailable)?;
+                read.ok_or(Denied::Invalid(Cause::UnknownToken))?
+            }
+        };
         let now = self.clock.now();
-        self.judge(&found, now)?;
-        Ok(Inspected { token_id: found.token_id, principal: principal(found), at: now })
+        self.judge(&facts, now)?;
+        Ok(Inspected { principal: principal(&facts), facts, at: now })
     }
 
     /// Notes that a token was used when it was inspected.
     pub fn note_use(&self, inspected: &Inspected) {
-        self.last_use.note(inspected.token_id, inspected.at);
+        self.live.note_use(&inspected.facts, inspected.at);
     }
 
     /// Deletes the token of this value, whoever sends it: who holds it could use it. One that is not there is no error.
     ///
     /// # Errors
     /// [`Refusal::Unavailable`]: then the token may still be good.
-    pub async fn revoke(&self, presented: &Presented) -> Result<()> {
-        if let Some(value) = self.format.parse(presented) {
-            self.store.delete_by_digest(&value.digest()).await?;
+    pub async fn revoke(&self, presented: Presented<'_>) -> Result<()> {
+        if let Some(digest) = self.format.recognise(presented) {
+            let delete = self.store.delete_by_digest(&digest);
+            self.live
+                .take_away(delete, |deleted| deleted.then_some(Change::Token(digest)).into_iter().collect())
+                .await?;
         }
         Ok(())
     }
 }
 
-fn principal(found: Found) -> Principal {
-    Principal::new(Holder {
-        person_id: found.person_id,
-        workspace_id: found.workspace_id,
-        email: found.email,
-        name: found.name,
-        is_admin: found.is_admin,
-        is_platform_admin: found.is_admin && found.is_platform_admin,
-        token: Some(TokenRef {
-            id: found.token_id.to_string(),
-            issued_at: found.created_at.into(),
-            expires_at: found.expires_at.map(Into::into),
-        }),
-    })
+fn principal(facts: &Facts) -> Principal {
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    let id = TokenId::parse(facts.token_id.hyphenated().encode_lower(&mut text));
+    let token =
+        id.map(|id| TokenRef { id, issued_at: facts.created_at.into(), expires_at: facts.expires_at.map(Into::into) });
+    Principal::new(Arc::clone(&facts.person.holder), token)
 }
 
 fn within_reach(caller: &Principal) -> Owner {

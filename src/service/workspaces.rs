@@ -8,6 +8,7 @@ use crate::{
         time::{Clock, Timestamp},
         workspace::{self, Workspace, WorkspaceName},
     },
+    live::{Change, Live},
     service::{People, Refusal, Result, error::email_taken, people::Add},
     store::Store,
 };
@@ -16,6 +17,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Workspaces {
     store: Store,
+    live: Live,
     clock: Clock,
     people: People,
     defaults: Settings,
@@ -31,8 +33,8 @@ pub struct Overview {
 
 impl Workspaces {
     #[must_use]
-    pub fn new(store: Store, clock: Clock, people: People, defaults: Settings) -> Self {
-        Self { store, clock, people, defaults }
+    pub fn new(store: Store, live: Live, clock: Clock, people: People, defaults: Settings) -> Self {
+        Self { store, live, clock, people, defaults }
     }
 
     /// What holds where a workspace has set nothing.
@@ -88,7 +90,9 @@ impl Workspaces {
         if id == workspace::FIRST {
             return Err(Refusal::FirstWorkspace);
         }
-        if self.store.delete_workspace(id).await? { Ok(()) } else { Err(Refusal::WorkspaceNotFound) }
+        let delete = self.store.delete_workspace(id);
+        let done = self.live.take_away(delete, |done| changed(*done, id)).await?;
+        if done { Ok(()) } else { Err(Refusal::WorkspaceNotFound) }
     }
 
     /// What a workspace has set, for one key or for each; `None` is a default in force.
@@ -113,7 +117,8 @@ impl Workspaces {
             return Err(Invalid::SettingTwice { key: key.as_str() }.into());
         }
         let now = self.clock.now();
-        let done = self.store.set_settings(id, settings, now).await?;
+        let set = self.store.set_settings(id, settings, now);
+        let done = self.live.take_away(set, |done| changed(*done, id)).await?;
         if done { Ok(now) } else { Err(Refusal::WorkspaceNotFound) }
     }
 
@@ -123,6 +128,13 @@ impl Workspaces {
     /// [`Invalid::UnknownSetting`], [`Refusal::WorkspaceNotFound`].
     pub async fn reset(&self, id: i64, keys: &[String]) -> Result<u64> {
         let keys = keys.iter().map(|key| Key::parse(key)).collect::<std::result::Result<Vec<_>, _>>()?;
-        self.store.reset_settings(id, &keys, self.clock.now()).await?.ok_or(Refusal::WorkspaceNotFound)
+        let reset = self.store.reset_settings(id, &keys, self.clock.now());
+        let deleted = self.live.take_away(reset, |deleted| changed(deleted.is_some(), id)).await?;
+        deleted.ok_or(Refusal::WorkspaceNotFound)
     }
+}
+
+/// What a change of a workspace, if it was done, makes every node forget.
+fn changed(done: bool, id: i64) -> Vec<Change> {
+    if done { vec![Change::Workspace(id)] } else { Vec::new() }
 }

@@ -5,10 +5,13 @@ use std::{fmt, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr, time
 use sqlx::{
     Connection as _,
     postgres::{PgConnectOptions, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{Error, Pool, Result, Store};
+
+/// A connection that was idle for longer is tried before it is used.
+const PINGED_AFTER: Duration = Duration::from_secs(1);
 
 /// Where the database is. Its `Debug` and `Display` leave the password out.
 #[derive(Clone)]
@@ -101,6 +104,16 @@ async fn open_postgres(options: &PgConnectOptions, limits: Limits) -> Result<sql
     Ok(PgPoolOptions::new()
         .max_connections(limits.max_connections)
         .acquire_timeout(limits.acquire_timeout)
+        // A round trip before each statement would be half of its time; a connection that worked just now works.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > PINGED_AFTER {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options))
 }
 
@@ -112,14 +125,22 @@ async fn open_sqlite(options: &SqliteConnectOptions, limits: Limits) -> Result<s
         .journal_mode(SqliteJournalMode::Wal)
         // In WAL mode anything less acknowledges commits that are not on disk yet.
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(limits.acquire_timeout);
+        // Nobody else may read or write the file while it is open: what is known in memory would not hear of it.
+        .locking_mode(SqliteLockingMode::Exclusive)
+        // Below the pool's own patience, which would hide the reason.
+        .busy_timeout(limits.acquire_timeout / 2);
     // One connection: two writers in one file only wait for each other, or fail.
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(limits.acquire_timeout);
-    Ok(pool.connect_with(options).await?)
+    pool.connect_with(options).await.map_err(|error| if is_locked(&error) { Error::InUse } else { error.into() })
+}
+
+/// SQLITE_BUSY.
+fn is_locked(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "5")
 }
 
 /// Makes the file with mode 0600 where there is none; its journal files take the mode over.

@@ -11,6 +11,9 @@ pub enum Error {
     /// The database cannot be reached, is too slow, too full or not writable. Whether the work was done is unknown.
     #[error("the database is unavailable")]
     Unavailable(#[source] sqlx::Error),
+    /// Another process has the SQLite file open.
+    #[error("another process has the file open: SQLite is for one process at a time, PostgreSQL for any number")]
+    InUse,
     /// A row that our own rules forbid, or a statement the database does not understand: a bug, or foreign hands.
     #[error("the database holds or answered something unexpected")]
     Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -14,6 +14,7 @@ mod connect;
 mod error;
 mod last_use;
 mod migrations;
+mod nodes;
 mod people;
 mod settings;
 mod time;
@@ -24,7 +25,9 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use connect::{Address, BadAddress, Limits};
 pub use error::Error;
+pub use last_use::USES_AT_ONCE;
 pub use migrations::Schema;
+pub use nodes::{Ear, Node, Nodes};
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, Rank};
 pub use tokens::{Found, NewToken, Owner, TokenFilter};
 

@@ -75,6 +75,7 @@ pub struct Found {
 
 #[derive(FromRow)]
 struct FoundRow {
+    digest: Vec<u8>,
     token_id: Uuid,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
@@ -89,16 +90,17 @@ struct FoundRow {
     enabled: Option<String>,
 }
 
-impl TryFrom<FoundRow> for Found {
+impl TryFrom<FoundRow> for (TokenDigest, Found) {
     type Error = Error;
 
     fn try_from(row: FoundRow) -> Result<Self> {
+        let digest = digest(&row.digest)?;
         let enabled = match row.enabled.map(|text| Key::Enabled.parse_value(&text)) {
             None => None,
             Some(Some(Value::Switch(on))) => Some(on),
             Some(_) => return Err(Error::corrupt("setting.value")),
         };
-        Ok(Self {
+        let found = Found {
             token_id: row.token_id,
             created_at: row.created_at,
             expires_at: row.expires_at,
@@ -111,8 +113,13 @@ impl TryFrom<FoundRow> for Found {
             is_disabled: row.is_disabled,
             token_access: access(&row.token_access)?,
             enabled,
-        })
+        };
+        Ok((digest, found))
     }
+}
+
+fn digest(bytes: &[u8]) -> Result<TokenDigest> {
+    bytes.try_into().map(TokenDigest::from_bytes).map_err(|_| Error::corrupt("token.digest"))
 }
 
 fn access(text: &str) -> Result<TokenAccess> {
@@ -193,18 +200,49 @@ impl Store {
         }
     }
 
-    /// The facts of a check, in one indexed read: token, holder and the workspace's switch.
+    /// How many reads of [`Store::find_by_digests`] are worth making at once.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        match self.pool {
+            Pool::Postgres(_) => 2,
+            Pool::Sqlite(_) => 1,
+        }
+    }
+
+    /// The facts of checks, in one indexed read: tokens, holders and the workspaces' switches. Digests that no token has are
+    /// not among the answers.
     ///
     /// # Errors
     /// [`Error::Unavailable`], which is not "no such token".
-    pub async fn find_by_digest(&self, digest: &TokenDigest) -> Result<Option<Found>> {
-        const SELECT: &str = "select t.id as token_id, t.created_at, t.expires_at, p.id as person_id, p.workspace_id, p.email, p.name, \
-             p.is_admin, p.is_platform_admin, p.is_disabled, p.token_access, s.value as enabled \
-             from token t join person p on p.id = t.person_id \
-             left join setting s on s.workspace_id = t.workspace_id and s.key = $2 where t.digest = $1";
-        let row: Option<FoundRow> = on_pool!(self, pool => sqlx::query_as(SELECT)
-            .bind(digest.as_bytes().as_slice()).bind(Key::Enabled.as_str()).fetch_optional(pool).await)?;
-        row.map(Found::try_from).transpose()
+    pub async fn find_by_digests(&self, digests: &[TokenDigest]) -> Result<Vec<(TokenDigest, Found)>> {
+        macro_rules! facts {
+            ($condition:literal) => {
+                concat!(
+                    "select t.digest, t.id as token_id, t.created_at, t.expires_at, p.id as person_id, p.workspace_id, p.email, \
+                     p.name, p.is_admin, p.is_platform_admin, p.is_disabled, p.token_access, s.value as enabled \
+                     from token t join person p on p.id = t.person_id \
+                     left join setting s on s.workspace_id = t.workspace_id and s.key = $2 where t.digest ",
+                    $condition
+                )
+            };
+        }
+        let key = Key::Enabled.as_str();
+        let rows: Vec<FoundRow> = match &self.pool {
+            Pool::Postgres(pool) => {
+                let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
+                sqlx::query_as(facts!("= any($1)")).bind(digests).bind(key).fetch_all(pool).await?
+            }
+            // SQLite has no arrays, and no way to its file that would be worth saving.
+            Pool::Sqlite(pool) => {
+                let mut rows = Vec::new();
+                for digest in digests {
+                    let bytes = digest.as_bytes().as_slice();
+                    rows.extend(sqlx::query_as(facts!("= $1")).bind(bytes).bind(key).fetch_optional(pool).await?);
+                }
+                rows
+            }
+        };
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 
     /// Finds a token within reach of an owner.
@@ -219,16 +257,16 @@ impl Store {
         Ok(row.map(Token::from))
     }
 
-    /// Deletes a token within reach of an owner; answers whether this call did it. Of many at once, one does.
+    /// Deletes a token within reach of an owner; answers its digest if this call did it. Of many at once, one does.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn delete_token(&self, owner: Owner, id: Uuid) -> Result<bool> {
-        const DELETE: &str =
-            "delete from token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id)";
-        let done = on_pool!(self, pool => sqlx::query(DELETE)
-            .bind(id).bind(owner.workspace_id()).bind(owner.person_id()).execute(pool).await.map(|done| done.rows_affected()))?;
-        Ok(done == 1)
+    pub async fn delete_token(&self, owner: Owner, id: Uuid) -> Result<Option<TokenDigest>> {
+        const DELETE: &str = "delete from token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id) \
+             returning digest";
+        let deleted: Option<Vec<u8>> = on_pool!(self, pool => sqlx::query_scalar(DELETE)
+            .bind(id).bind(owner.workspace_id()).bind(owner.person_id()).fetch_optional(pool).await)?;
+        deleted.as_deref().map(digest).transpose()
     }
 
     /// Deletes the token of a digest; answers whether there was one.
@@ -242,14 +280,16 @@ impl Store {
         Ok(done == 1)
     }
 
-    /// Deletes up to `most` tokens that expired before a moment; answers how many.
+    /// Deletes up to `most` tokens that expired before a moment; answers their digests.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn delete_expired(&self, before: Timestamp, most: i64) -> Result<u64> {
-        const DELETE: &str = "delete from token where id in (select id from token where expires_at < $1 limit $2)";
-        Ok(on_pool!(self, pool => sqlx::query(DELETE)
-            .bind(before).bind(most).execute(pool).await.map(|done| done.rows_affected()))?)
+    pub async fn delete_expired(&self, before: Timestamp, most: i64) -> Result<Vec<TokenDigest>> {
+        const DELETE: &str =
+            "delete from token where id in (select id from token where expires_at < $1 limit $2) returning digest";
+        let deleted: Vec<Vec<u8>> =
+            on_pool!(self, pool => sqlx::query_scalar(DELETE).bind(before).bind(most).fetch_all(pool).await)?;
+        deleted.iter().map(|bytes| digest(bytes)).collect()
     }
 }
 

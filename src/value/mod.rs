@@ -7,7 +7,7 @@
 //! Three types keep a value from going where it must not:
 //!
 //! - [`Presented`]: what a stranger sent as a bearer. It may be anything that RFC 6750 allows.
-//! - [`TokenValue`]: a string of our own shape whose checksum holds. It prints as `TokenValue([hidden])`.
+//! - [`TokenValue`]: a value that was just made. It prints as `TokenValue([hidden])`.
 //! - [`TokenDigest`]: SHA-256 of the value, the only form that is stored or used as a key.
 
 #[cfg(feature = "server")]
@@ -34,28 +34,28 @@ const PRESENTED_MAX: usize = 512;
 const SECRET_TOKEN_SCHEME: &str = "secret-token:";
 
 /// A bearer as a caller presented it: 1 to 512 characters of the `b64token` grammar of RFC 6750, section 2.1.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Presented(String);
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Presented<'a>(&'a str);
 
-impl Presented {
+impl<'a> Presented<'a> {
     /// Accepts what follows the `Bearer` scheme; `secret-token:` (RFC 8959) in front is dropped.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &'a str) -> Option<Self> {
         let text = text.strip_prefix(SECRET_TOKEN_SCHEME).unwrap_or(text);
         let unpadded = text.trim_end_matches('=');
         let in_grammar =
             !unpadded.is_empty() && unpadded.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b));
-        (in_grammar && text.len() <= PRESENTED_MAX).then(|| Self(text.to_owned()))
+        (in_grammar && text.len() <= PRESENTED_MAX).then_some(Self(text))
     }
 
     /// The characters themselves. Every use of this is a place where the secret could leak.
     #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
+    pub fn expose(&self) -> &'a str {
+        self.0
     }
 }
 
-impl fmt::Debug for Presented {
+impl fmt::Debug for Presented<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Presented([hidden])")
     }
@@ -108,9 +108,10 @@ impl Format {
         Self { issued, also_accepted }
     }
 
-    /// Recognises one of our values: known prefix, exact length, base62, right checksum.
+    /// Recognises one of our values (known prefix, exact length, base62, right checksum) and reduces it to its digest. That
+    /// says nothing about whether such a token exists.
     #[must_use]
-    pub fn parse(&self, presented: &Presented) -> Option<TokenValue> {
+    pub fn recognise(&self, presented: Presented<'_>) -> Option<TokenDigest> {
         let text = presented.expose();
         let (prefix, rest) = text.split_once('_')?;
         let known = std::iter::once(&self.issued).chain(&self.also_accepted).any(|p| p.as_str() == prefix);
@@ -119,7 +120,7 @@ impl Format {
             return None;
         }
         let (body, sum) = text.split_at(text.len() - CHECKSUM_CHARS);
-        (checksum(body) == *sum.as_bytes()).then(|| TokenValue(text.to_owned()))
+        (checksum(body) == *sum.as_bytes()).then(|| TokenDigest::of(text))
     }
 
     /// Makes a value that nobody can guess.
@@ -144,7 +145,7 @@ fn checksum(body: &str) -> [u8; CHECKSUM_CHARS] {
     digits
 }
 
-/// A value of our own shape. It says nothing about whether such a token exists.
+/// A value that was made here, on its way to the one answer that shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenValue(String);
 
@@ -155,10 +156,10 @@ impl TokenValue {
         &self.0
     }
 
-    /// What is stored instead of the value. The input has 256 bits of entropy, so one fast hash is enough.
+    /// What is stored instead of the value.
     #[must_use]
     pub fn digest(&self) -> TokenDigest {
-        TokenDigest(Sha256::digest(self.0.as_bytes()).into())
+        TokenDigest::of(&self.0)
     }
 
     /// What may be shown for recognition: the prefix and four characters, 24 of 256 random bits.
@@ -180,9 +181,20 @@ impl fmt::Debug for TokenValue {
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
+    /// The input has 256 bits of entropy, so one fast hash is enough.
+    fn of(value: &str) -> Self {
+        Self(Sha256::digest(value.as_bytes()).into())
+    }
+
+    /// A digest as it is stored.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
+    pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
@@ -201,8 +213,8 @@ mod tests {
         Format::default().make(&Random::system())
     }
 
-    fn parse(text: &str) -> Option<TokenValue> {
-        Format::default().parse(&Presented::parse(text)?)
+    fn recognise(text: &str) -> Option<TokenDigest> {
+        Format::default().recognise(Presented::parse(text)?)
     }
 
     #[test]
@@ -211,7 +223,7 @@ mod tests {
         let (prefix, rest) = value.expose().split_once('_').unwrap();
         assert_eq!((prefix, rest.len(), value.expose().len()), ("twd", 49, 53));
         assert!(rest.bytes().all(|b| b.is_ascii_alphanumeric()));
-        assert_eq!(parse(value.expose()), Some(value));
+        assert_eq!(recognise(value.expose()), Some(value.digest()));
     }
 
     #[test]
@@ -229,7 +241,7 @@ mod tests {
                 let mut bytes = value.expose().as_bytes().to_vec();
                 if bytes[at] != *other {
                     bytes[at] = *other;
-                    assert_eq!(parse(std::str::from_utf8(&bytes).unwrap()), None);
+                    assert_eq!(recognise(std::str::from_utf8(&bytes).unwrap()), None);
                 }
             }
         }
@@ -242,22 +254,22 @@ mod tests {
         for wrong in
             [&text[..52], &format!("{text}0"), &text.replacen("twd", "abc", 1), &text.to_uppercase(), "twd_", "_", ""]
         {
-            assert_eq!(parse(wrong), None, "{wrong}");
+            assert_eq!(recognise(wrong), None, "{wrong}");
         }
     }
 
     #[test]
     fn secret_token_in_front_is_accepted_once_and_never_emitted() {
         let value = made();
-        assert_eq!(parse(&format!("secret-token:{}", value.expose())).unwrap().expose(), value.expose());
-        assert_eq!(parse(&format!("secret-token:secret-token:{}", value.expose())), None);
+        assert_eq!(recognise(&format!("secret-token:{}", value.expose())), Some(value.digest()));
+        assert_eq!(recognise(&format!("secret-token:secret-token:{}", value.expose())), None);
     }
 
     #[test]
     fn a_second_prefix_is_accepted_beside_the_issued_one() {
         let old = made();
         let format = Format::new(Prefix::parse("acme").unwrap(), vec![Prefix::default()]);
-        assert!(format.parse(&Presented::parse(old.expose()).unwrap()).is_some());
+        assert!(format.recognise(Presented::parse(old.expose()).unwrap()).is_some());
         assert!(format.make(&Random::system()).expose().starts_with("acme_"));
     }
 

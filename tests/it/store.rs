@@ -1,8 +1,9 @@
 //! The store's contract: every method, on both databases.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use tokenward::{
+    config::CacheMode,
     domain::{
         list::{Page, Sort, SortKey},
         person::{Email, EmailKey, PersonName, TokenAccess},
@@ -11,7 +12,7 @@ use tokenward::{
         token::{Lifetime, NotIssued, Status},
         workspace::WorkspaceName,
     },
-    store::{Error, NewPerson, NewToken, Owner, PersonChange, PersonFilter, Rank, Schema, Store, TokenFilter},
+    store::{Error, NewPerson, NewToken, Node, Owner, PersonChange, PersonFilter, Rank, Schema, Store, TokenFilter},
     value::{Format, Random, TokenValue},
 };
 use uuid::Uuid;
@@ -40,6 +41,7 @@ on_both!(
     tokens_are_found_listed_counted_and_deleted_within_reach,
     uses_are_noted_in_bulk_and_never_backwards,
     what_expired_long_ago_is_deleted_in_batches,
+    many_digests_are_found_at_once,
 );
 
 fn new_person(email: &str) -> NewPerson {
@@ -224,22 +226,27 @@ async fn a_token_is_issued_by_the_rules_in_force(app: TestApp) {
 async fn a_digest_finds_token_holder_and_switch(app: TestApp) {
     let store = &app.store;
     let (value, id) = issue(store, 1, Lifetime::Seconds(60), NOW).await;
-    let found = store.find_by_digest(&value.digest()).await.unwrap().unwrap();
+    let find = |digest| async move {
+        let found = store.find_by_digests(&[digest]).await.unwrap();
+        assert!(found.iter().all(|(of, _)| *of == digest) && found.len() < 2);
+        found.into_iter().next().map(|(_, found)| found)
+    };
+    let found = find(value.digest()).await.unwrap();
     assert_eq!((found.token_id, found.expires_at, found.enabled), (id, Some(NOW.plus_seconds(60)), None));
     assert_eq!((found.person_id, found.workspace_id, found.email.as_str()), (1, 1, "admin@example.com"));
     assert!(found.is_admin && found.is_platform_admin && !found.is_disabled);
     store.set_settings(1, &[(Key::Enabled, Value::Switch(false))], NOW).await.unwrap();
-    assert_eq!(store.find_by_digest(&value.digest()).await.unwrap().unwrap().enabled, Some(false));
+    assert_eq!(find(value.digest()).await.unwrap().enabled, Some(false));
     let unknown = Format::default().make(&Random::system());
-    assert!(store.find_by_digest(&unknown.digest()).await.unwrap().is_none());
+    assert!(find(unknown.digest()).await.is_none());
     assert!(!store.delete_by_digest(&unknown.digest()).await.unwrap());
     assert!(store.delete_by_digest(&value.digest()).await.unwrap());
-    assert!(store.find_by_digest(&value.digest()).await.unwrap().is_none());
+    assert!(find(value.digest()).await.is_none());
 }
 
 async fn tokens_are_found_listed_counted_and_deleted_within_reach(app: TestApp) {
     let store = &app.store;
-    let (_, old) = issue(store, 1, Lifetime::Seconds(10), NOW).await;
+    let (value, old) = issue(store, 1, Lifetime::Seconds(10), NOW).await;
     let (_, young) = issue(store, 1, Lifetime::Forever, NOW.plus_seconds(1)).await;
     let mine = Owner::Person { workspace_id: 1, person_id: 1 };
     let anothers = Owner::Person { workspace_id: 1, person_id: 2 };
@@ -259,10 +266,11 @@ async fn tokens_are_found_listed_counted_and_deleted_within_reach(app: TestApp) 
         assert_eq!(store.count_tokens(&filter).await.unwrap(), 1);
     }
     assert!(
-        !store.delete_token(anothers, old).await.unwrap()
-            && !store.delete_token(Owner::Workspace(2), old).await.unwrap()
+        store.delete_token(anothers, old).await.unwrap().is_none()
+            && store.delete_token(Owner::Workspace(2), old).await.unwrap().is_none()
     );
-    assert!(store.delete_token(mine, old).await.unwrap() && !store.delete_token(mine, old).await.unwrap());
+    assert_eq!(store.delete_token(mine, old).await.unwrap(), Some(value.digest()));
+    assert_eq!(store.delete_token(mine, old).await.unwrap(), None);
 }
 
 async fn uses_are_noted_in_bulk_and_never_backwards(app: TestApp) {
@@ -288,10 +296,61 @@ async fn what_expired_long_ago_is_deleted_in_batches(app: TestApp) {
     let before = NOW.plus_seconds(11);
     let mut counts = Vec::new();
     for _ in 0..3 {
-        counts.push(store.delete_expired(before, 2).await.unwrap());
+        counts.push(store.delete_expired(before, 2).await.unwrap().len());
     }
     assert_eq!(counts, [2, 1, 0]);
     assert!(store.find_token(Owner::Workspace(1), kept).await.unwrap().is_some());
+}
+
+async fn many_digests_are_found_at_once(app: TestApp) {
+    let mut digests = Vec::new();
+    for _ in 0..300 {
+        digests.push(issue(&app.store, 1, Lifetime::Forever, NOW).await.0.digest());
+    }
+    digests.push(Format::default().make(&Random::system()).digest());
+    let found = app.store.find_by_digests(&digests).await.unwrap();
+    let of: HashSet<_> = found.iter().map(|(digest, _)| *digest).collect();
+    assert_eq!((found.len(), of), (300, digests[..300].iter().copied().collect()));
+    assert!(app.store.find_by_digests(&[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nodes_join_renew_call_and_leave() {
+    let lease = Duration::from_millis(1_500);
+    // Without a cache the app itself is no node.
+    let app =
+        TestApp::with(Database::migrated(Engine::Postgres).await, |config| config.cache.mode = CacheMode::Off).await;
+    let nodes = app.store.nodes().unwrap();
+    let mut ear = nodes.listen().await.unwrap();
+    let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    nodes.join(one, lease, "one joined").await.unwrap();
+    nodes.join(two, lease, "two joined").await.unwrap();
+    assert!(ear.renew(two, lease, "two renewed").await.unwrap());
+    ear.tell(&["a".to_owned(), "b".to_owned()]).await.unwrap();
+    let mut listed = nodes.call("called").await.unwrap();
+    listed.sort_by_key(|node| node.id);
+    assert_eq!(listed, [Node { id: one, lease, renewals: 0 }, Node { id: two, lease, renewals: 1 }]);
+    // Two has renewed since, and is not removed.
+    assert!(ear.renew(two, lease, "two renewed again").await.unwrap());
+    assert_eq!(nodes.remove_silent(&listed).await.unwrap(), 1);
+    assert!(!ear.renew(one, lease, "never told").await.unwrap());
+    nodes.leave(two, "two left").await.unwrap();
+    assert!(nodes.call("called again").await.unwrap().is_empty());
+    nodes.join(one, lease, "the end").await.unwrap();
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|last| last != "the end") {
+        let next = ear.buffered();
+        heard.push(if let Some(notice) = next { notice } else { ear.next().await.unwrap() });
+    }
+    let told =
+        ["one joined", "two joined", "two renewed", "a", "b", "called", "two renewed again", "two left", "the end"];
+    assert_eq!(heard, told, "a call that lists nobody is told to nobody");
+}
+
+#[tokio::test]
+async fn sqlite_has_no_nodes() {
+    let app = TestApp::start(Engine::Sqlite).await;
+    assert!(app.store.nodes().is_none());
 }
 
 /// Every method of the store is called above.
@@ -299,7 +358,8 @@ async fn what_expired_long_ago_is_deleted_in_batches(app: TestApp) {
 fn every_method_is_tested() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let mut methods = HashSet::new();
-    for file in ["mod", "migrations", "workspaces", "people", "settings", "tokens", "tokens/list", "last_use"] {
+    for file in ["mod", "migrations", "workspaces", "people", "settings", "tokens", "tokens/list", "last_use", "nodes"]
+    {
         let text = std::fs::read_to_string(folder.join(format!("{file}.rs"))).unwrap();
         methods.extend(
             text.lines()

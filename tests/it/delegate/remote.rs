@@ -65,7 +65,7 @@ impl Asking {
     }
 }
 
-fn presented(token: &Value) -> Presented {
+fn presented(token: &Value) -> Presented<'_> {
     Presented::parse(token["tokenValue"].as_str().unwrap()).unwrap()
 }
 
@@ -76,7 +76,7 @@ async fn the_holder_of_a_token_is_told_and_a_deleted_one_refused(engine: Engine)
     let holder = verifier.verify(presented(&token)).await.unwrap();
     assert_eq!((holder.person_id, holder.workspace_id, holder.email.as_str()), (1, 1, "admin@example.com"));
     assert!(holder.is_admin && !holder.is_platform_admin);
-    let told = holder.token.as_ref().unwrap();
+    let told = holder.token().unwrap();
     assert_eq!((told.id.as_str(), told.expires_at), (token["tokenInfo"]["tokenId"].as_str().unwrap(), None));
     asking.delete(&token).await;
     assert_eq!(verifier.verify(presented(&token)).await, Err(Denied::Invalid(Cause::Inactive)));
@@ -89,8 +89,8 @@ async fn a_hundred_checks_of_a_new_token_ask_once(engine: Engine) {
     let token = asking.running.make_token(&http_client()).await.unwrap();
     let verifier = asking.verifier(Duration::from_secs(600));
     let checks = (0..100).map(|_| {
-        let (verifier, presented) = (verifier.clone(), presented(&token));
-        tokio::spawn(async move { verifier.verify(presented).await.is_ok() })
+        let (verifier, token) = (verifier.clone(), token.clone());
+        tokio::spawn(async move { verifier.verify(presented(&token)).await.is_ok() })
     });
     for check in checks.collect::<Vec<_>>() {
         assert!(check.await.unwrap());

@@ -67,7 +67,7 @@ async fn a_store_of_a_newer_program_is_left_alone(engine: Engine) {
     succeeds(url, &["migrate"], "");
     succeeds(url, &["migrate"], "");
     let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
-                 select 9999, 'from the future', success, checksum, 0 from _sqlx_migrations";
+                 select 9999, 'from the future', success, checksum, 0 from _sqlx_migrations where version = 1";
     match engine {
         Engine::Postgres => {
             let mut connection = PgConnection::connect(url).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_store_of_a_newer_program_is_left_alone(engine: Engine) {
     }
     for arguments in [&["migrate"][..], &["serve"], &["person", "list"]] {
         let said = fails(url, arguments, "", 1);
-        assert!(said.contains("version 9999") && said.contains("version 1"), "{said}");
+        assert!(said.contains("version 9999") && said.contains("version 2"), "{said}");
     }
 }
 

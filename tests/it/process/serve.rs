@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::support::{
     Database, Engine, PASSWORD,
-    binary::{Running, command},
+    binary::{Running, command, run},
 };
 
 on_both_databases!(
@@ -106,11 +106,29 @@ async fn a_sqlite_file_is_its_owners_alone() {
     let database = Database::empty(Engine::Sqlite).await;
     let running = Running::start(&database.url);
     running.make_token(&http_client()).await.unwrap();
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal"] {
         let file = format!("{}{suffix}", database.url.trim_start_matches("sqlite:"));
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
+}
+
+/// What one process knows in memory another must not change behind its back.
+#[tokio::test]
+async fn a_second_process_on_a_sqlite_file_is_refused() {
+    let database = Database::empty(Engine::Sqlite).await;
+    let running = Running::start(&database.url);
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["person", "list"], &["migrate"]] {
+        let mut second = command(&database.url);
+        second.args(arguments).env("TOKENWARD_DATABASE__ACQUIRE_TIMEOUT_MS", "100");
+        let output = run(second, "");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains("another process has the file open"), "{said}");
+    }
+    assert!(running.make_token(&http_client()).await.is_some());
+    running.signal("TERM");
+    assert_eq!(running.wait().0, Some(0));
+    drop(Running::start(&database.url));
 }
 
 #[tokio::test]

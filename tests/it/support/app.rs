@@ -15,6 +15,8 @@ use tokenward::{
     value::Random,
 };
 
+use tokio::sync::watch;
+
 use super::{Client, Database, Engine, PASSWORD, Person};
 
 /// The service on a database of its own, set up as at a first start.
@@ -24,6 +26,8 @@ pub struct TestApp {
     pub service: Service,
     pub database: Database,
     now: Arc<AtomicI64>,
+    /// Dropped, it ends the task that hears the other nodes.
+    _stop: watch::Sender<()>,
 }
 
 /// A configuration for tests: cheap passwords, an own database.
@@ -52,10 +56,13 @@ impl TestApp {
         let clock = Clock::from_fn(move || Timestamp::from_millis(told.load(Ordering::SeqCst)));
         let random = Random::system();
         let app = App::new(store.clone(), clock.clone(), random.clone(), &config).unwrap();
+        let (stop, stopped) = watch::channel(());
+        tokio::spawn(app.live().clone().run(stopped));
+        app.live().is_hearing().await;
         let first =
             FirstAdministrator { email: "admin@example.com".into(), password: Some(PASSWORD.to_owned().into()) };
         set_up(&store, app.people(), &clock, &random, first).await.unwrap();
-        Self { service: server::service(&app, &config), app, store, database, now }
+        Self { service: server::service(&app, &config), app, store, database, now, _stop: stop }
     }
 
     /// Moves the clock.

@@ -1,0 +1,169 @@
+//! The nodes that share a PostgreSQL: their rows, what they tell each other, and what each hears.
+//!
+//! Only PostgreSQL has them: one process has a SQLite file to itself.
+
+use std::time::Duration;
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+use uuid::Uuid;
+
+use super::{Error, Pool, Result, Store};
+
+/// Where changes are announced; the triggers of the migration name it, too.
+const CHANNEL: &str = "tokenward";
+/// By what `pg_stat_activity` shows the connections that listen.
+const EAR: &str = "tokenward-ear";
+
+/// The nodes of a database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Nodes {
+    pool: PgPool,
+    ear: PgConnectOptions,
+}
+
+/// A node as another sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub id: Uuid,
+    /// How long its lease lasts from when it was asked for.
+    pub lease: Duration,
+    /// How often it has renewed it.
+    pub renewals: i64,
+}
+
+/// A connection that hears what is announced, in the order of the commits.
+pub struct Ear {
+    listener: PgListener,
+}
+
+impl Store {
+    /// The nodes that share this store; none on SQLite.
+    #[must_use]
+    pub fn nodes(&self) -> Option<Nodes> {
+        match &self.pool {
+            Pool::Postgres(pool) => {
+                // A renewal need not be on disk: after a crash every node begins anew.
+                let options = PgConnectOptions::clone(&pool.connect_options());
+                let ear = options.application_name(EAR).options([("synchronous_commit", "off")]);
+                Some(Nodes { pool: pool.clone(), ear })
+            }
+            Pool::Sqlite(_) => None,
+        }
+    }
+}
+
+impl Nodes {
+    /// Begins to listen, over a connection of its own.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn listen(&self) -> Result<Ear> {
+        let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let mut listener = PgListener::connect_with(&own.connect_lazy_with(self.ear.clone())).await?;
+        // A connection that is made anew by itself would hide that something was missed.
+        listener.eager_reconnect(false);
+        listener.ignore_pool_close_event(true);
+        listener.listen(CHANNEL).await?;
+        Ok(Ear { listener })
+    }
+
+    /// Writes the row of a node, and announces `notice` with it. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn join(&self, id: Uuid, lease: Duration, notice: &str) -> Result<()> {
+        const JOIN: &str = "with joined as (insert into node (id, lease_ms, renewals, lease_until) \
+             values ($1, $2, 0, clock_timestamp() + make_interval(secs => $2 / 1000.0)) returning id) \
+             select pg_notify($3, $4)::text from joined";
+        sqlx::query(JOIN).bind(id).bind(millis(lease)).bind(CHANNEL).bind(notice).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Removes the row of a node that has given up its lease, and announces `notice`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn leave(&self, id: Uuid, notice: &str) -> Result<()> {
+        const LEAVE: &str =
+            "with gone as (delete from node where id = $1 returning id) select pg_notify($2, $3)::text from gone";
+        sqlx::query(LEAVE).bind(id).bind(CHANNEL).bind(notice).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Announces `notice` to all nodes, and lists them as they are after everything that was committed before.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn call(&self, notice: &str) -> Result<Vec<Node>> {
+        // The same notification of one transaction is sent once.
+        const CALL: &str = "select id, lease_ms, renewals, pg_notify($1, $2)::text from node";
+        let rows: Vec<(Uuid, i32, i64, Option<String>)> =
+            sqlx::query_as(CALL).bind(CHANNEL).bind(notice).fetch_all(&self.pool).await?;
+        let lease = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        Ok(rows.into_iter().map(|(id, ms, renewals, _)| Node { id, lease: lease(ms), renewals }).collect())
+    }
+
+    /// Removes the rows of nodes that have not renewed their lease since they were listed; answers how many.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn remove_silent(&self, nodes: &[Node]) -> Result<u64> {
+        const REMOVE: &str = "delete from node using unnest($1::uuid[], $2::bigint[]) as silent (id, renewals) \
+             where node.id = silent.id and node.renewals = silent.renewals";
+        let (ids, renewals): (Vec<Uuid>, Vec<i64>) = nodes.iter().map(|node| (node.id, node.renewals)).unzip();
+        Ok(sqlx::query(REMOVE).bind(ids).bind(renewals).execute(&self.pool).await?.rows_affected())
+    }
+}
+
+impl Ear {
+    /// The next announcement. Dropping the future loses none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the connection was lost: what is announced until there is another is never heard.
+    pub async fn next(&mut self) -> Result<String> {
+        match self.listener.try_recv().await? {
+            Some(notification) => Ok(notification.payload().to_owned()),
+            None => Err(Error::Unavailable(sqlx::Error::WorkerCrashed)),
+        }
+    }
+
+    /// An announcement that has come already.
+    pub fn buffered(&mut self) -> Option<String> {
+        self.listener.next_buffered().map(|notification| notification.payload().to_owned())
+    }
+
+    /// Renews the lease of a node and announces `notice` with it; answers whether its row was still there.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn renew(&mut self, id: Uuid, lease: Duration, notice: &str) -> Result<bool> {
+        const RENEW: &str = "with renewed as (update node set renewals = renewals + 1, \
+             lease_until = clock_timestamp() + make_interval(secs => $2 / 1000.0) where id = $1 returning id) \
+             select pg_notify($3, $4)::text from renewed";
+        let row = sqlx::query(RENEW).bind(id).bind(millis(lease)).bind(CHANNEL).bind(notice);
+        Ok(row.fetch_optional(&mut self.listener).await?.is_some())
+    }
+
+    /// Announces all of these at once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn tell(&mut self, notices: &[String]) -> Result<()> {
+        const TELL: &str = "select pg_notify($1, notice)::text from unnest($2::text[]) as notice";
+        sqlx::query(TELL).bind(CHANNEL).bind(notices).fetch_all(&mut self.listener).await?;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Ear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ear")
+    }
+}
+
+fn millis(lease: Duration) -> i32 {
+    i32::try_from(lease.as_millis()).unwrap_or(i32::MAX)
+}
