@@ -21,6 +21,7 @@ fn every_key_is_documented() {
     complete.listen.ext_authz = Some("127.0.0.1:3006".parse().unwrap());
     complete.listen.ext_authz_certificate = Some("/etc/tokenward/tls.crt".into());
     complete.listen.ext_authz_key = Some("/etc/tokenward/tls.key".into());
+    complete.listen.metrics = Some("127.0.0.1:9465".parse().unwrap());
     let printed = toml::to_string(&complete).unwrap();
     for line in printed.lines().filter(|line| !line.is_empty()) {
         let documented = DEFAULT_FILE.lines().any(|d| d.trim_start_matches("# ") == line);

@@ -40,25 +40,13 @@ fn other_routes() -> OpenApiRouter<App> {
         .merge(openapi::routes())
 }
 
-/// The API of a running service, and what may not stand behind a limit on bodies. Whatever is in neither is a 404.
-pub struct Routes {
-    pub bounded: Router,
-    pub bodiless: Router,
-}
-
-/// Builds the routes of a running service.
-pub fn routes(app: &App, config: &Delegate) -> Routes {
+/// The routes of a running service. What proxies and services ask all the time is answered before them. Whatever is nowhere is a
+/// 404.
+pub fn routes(app: &App, config: &Delegate) -> Router {
     let tokens = authenticate::guarded(token_routes(), app, SwitchedOff::IsNotThere);
     let others = authenticate::guarded(other_routes(), app, SwitchedOff::IsRefused);
-    let bounded =
-        OpenApiRouter::new().merge(tokens).merge(others).merge(health::routes()).merge(delegate::oauth(app, config));
-    Routes {
-        bounded: finish(bounded, app),
-        bodiless: delegate::forward_auth(app, config).split_for_parts().0.with_state(app.clone()),
-    }
-}
-
-fn finish(routes: OpenApiRouter<App>, app: &App) -> Router {
+    let routes =
+        OpenApiRouter::new().merge(tokens).merge(others).merge(health::routes()).merge(delegate::oauth(config));
     let (router, _) = routes.split_for_parts();
     router
         .fallback(|| async { ApiError::RouteNotFound })

@@ -49,6 +49,9 @@ impl Serve {
         if let Some(ext_authz) = server.ext_authz_address()? {
             eprintln!("answering Envoy's checks on grpc://{ext_authz}");
         }
+        if let Some(metrics) = server.metrics_address()? {
+            eprintln!("telling figures on http://{metrics}/metrics");
+        }
         eprintln!("listening on http://{address}");
         server.run(stop).await
     }

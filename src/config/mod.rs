@@ -55,6 +55,9 @@ pub struct Listen {
     pub ext_authz_certificate: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ext_authz_key: Option<PathBuf>,
+    /// Address and port of the figures for Prometheus. None: they are not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
 }
 
 /// The store.
@@ -194,6 +197,7 @@ impl Default for Listen {
             ext_authz: None,
             ext_authz_certificate: None,
             ext_authz_key: None,
+            metrics: None,
         }
     }
 }

@@ -24,7 +24,10 @@ use super::{
 use crate::{
     app::App,
     config::Delegate,
-    entry::{ApiError, doors::Doors},
+    entry::{
+        ApiError,
+        doors::{Doors, note_in_log},
+    },
     guard::{Principal, Requirements},
     service::Refusal,
 };
@@ -52,10 +55,8 @@ impl ExtAuthz {
     }
 
     async fn decide(&self, request: &CheckRequest) -> Result<Principal, ApiError> {
-        let admitted = self.doors.admit(&authorization(request)).await?;
-        if admitted.must_change_password {
-            return Err(Refusal::PasswordChangeRequired { person_id: admitted.principal.person_id }.into());
-        }
+        let caller = self.doors.admit(&authorization(request)).await?.caller()?;
+        note_in_log(&caller);
         let extensions = request.attributes.as_ref().map(|attributes| &attributes.context_extensions);
         let requirements = match extensions.and_then(|extensions| extensions.get(REQUIRE)) {
             None => Requirements::default(),
@@ -64,7 +65,6 @@ impl ExtAuthz {
                 Refusal::UnknownRequirement
             })?,
         };
-        let caller = admitted.principal;
         if requirements.are_met_by(&caller) { Ok(caller) } else { Err(Refusal::RequirementsNotMet.into()) }
     }
 }

@@ -2,89 +2,129 @@
 //! header and the requirements that the operator's configuration fixed in the path.
 
 use axum::{
-    Json,
-    extract::{Request, State},
-    http::{HeaderName, HeaderValue, Uri},
-    response::{IntoResponse, Response},
-    routing::any,
+    body::Bytes,
+    http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE},
 };
+use http_body_util::Full;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    identity,
+    identity::{self, HEADERS, Values},
+    json,
     requirements::{self, Unknown},
 };
 use crate::{
     app::App,
     config::Delegate,
     domain::time::Timestamp,
-    entry::{ApiError, doors::Doors, schema::moment_or_null},
+    entry::{
+        ApiError,
+        doors::{Admitted, Doors},
+        head::Head,
+        request_id::RequestId,
+        schema::moment_or_null,
+    },
     guard::{Principal, Requirements},
     service::Refusal,
 };
 
+/// Where this is answered, exactly and in any method.
+pub const PATH: &str = "/v4/auth";
 const PREFIX: &str = "/v4/auth/";
+/// The answer's texts, body and headers, are written into one piece of memory; most fit into this.
+const USUAL_BYTES: usize = 640;
 
-pub(super) fn routes(app: &App, config: &Delegate) -> OpenApiRouter<App> {
-    let doors = Doors::new(app).with_passwords(config.basic);
-    // The document names GET; the routes take every method there is, because proxies forward theirs.
-    OpenApiRouter::new()
-        .route("/v4/auth", any(check).with_state(doors.clone()))
-        .route("/v4/auth/{*requirements}", any(check).with_state(doors))
+/// Answers proxies.
+#[derive(Clone)]
+pub struct ForwardAuth {
+    doors: Doors,
+    head: Head<{ HEADERS.len() }>,
 }
 
 /// Who the credential belongs to.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Caller)]
-pub struct CallerView {
+struct CallerView<'a> {
     person_id: i64,
     workspace_id: i64,
-    email: String,
-    name: String,
+    email: &'a str,
+    name: &'a str,
     is_admin: bool,
     /// Null where the caller came by e-mail and password.
-    token_id: Option<String>,
+    token_id: Option<&'a str>,
     /// Null where the token never expires, or there is none.
     #[schema(schema_with = moment_or_null)]
     token_expired_at: Option<Timestamp>,
 }
 
-impl From<&Principal> for CallerView {
-    fn from(principal: &Principal) -> Self {
-        let expires_at = principal.token().and_then(|token| token.expires_at);
+#[cfg(test)]
+impl<'a> From<&'a Principal> for CallerView<'a> {
+    fn from(principal: &'a Principal) -> Self {
+        let token = principal.token();
         Self {
             person_id: principal.person_id,
             workspace_id: principal.workspace_id,
-            email: principal.email.clone(),
-            name: principal.name.clone(),
+            email: &principal.email,
+            name: &principal.name,
             is_admin: principal.is_admin,
-            token_id: principal.token().map(|token| token.id.to_string()),
-            token_expired_at: expires_at.map(Timestamp::from),
+            token_id: token.map(|token| token.id.as_str()),
+            token_expired_at: token.and_then(|token| token.expires_at).map(Timestamp::from),
         }
     }
 }
 
-/// Check a credential
-///
-/// For reverse proxies and other services. Every method is answered alike. The headers tell what the body tells, for proxies that
-/// copy them to the service behind; each is always there and never empty.
-#[utoipa::path(get, path = "/v4/auth", operation_id = "checkAuthentication", tag = "auth",
-    responses((status = 200, description = "Whose it is", body = CallerView,
-        headers(("remote-user" = String), ("remote-name" = String), ("remote-email" = String), ("remote-groups" = String),
-            ("x-tokenward-person-id" = String), ("x-tokenward-workspace-id" = String), ("x-tokenward-token-id" = String),
-            ("x-tokenward-token-expires" = String))),
-        (status = 401), (status = 403)))]
-pub(super) async fn check(State(doors): State<Doors>, request: Request) -> Result<Response, ApiError> {
-    let admitted = doors.admit(request.headers()).await?;
-    if admitted.must_change_password {
-        return Err(Refusal::PasswordChangeRequired { person_id: admitted.principal.person_id }.into());
+impl ForwardAuth {
+    /// The checks of a running service.
+    #[must_use]
+    pub fn new(app: &App, config: &Delegate) -> Self {
+        let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Self { doors: Doors::new(app).with_passwords(config.basic), head: Head::new(&[json], &identity::names()) }
     }
-    let caller = admitted.principal;
-    match asked(request.uri()) {
-        Ok(requirements) if requirements.are_met_by(&caller) => Ok(allow(&caller)),
+
+    /// Whether this is a path that is answered here.
+    #[must_use]
+    pub fn answers(path: &str) -> bool {
+        path == PATH || path.starts_with(PREFIX)
+    }
+
+    /// Whose the credential is, if it meets the requirements in the path.
+    ///
+    /// # Errors
+    /// 401 or 403, or 503 where it could not be found out.
+    pub async fn check(&self, headers: &HeaderMap, path: &str) -> Result<Principal, ApiError> {
+        permit(self.doors.admit(headers).await?, path)
+    }
+
+    /// The same, where it takes no waiting; none where it has to be found out.
+    #[must_use]
+    pub fn check_at_once(&self, headers: &HeaderMap, path: &str) -> Option<Result<Principal, ApiError>> {
+        let admitted = self.doors.admit_at_once(headers)?;
+        Some(admitted.and_then(|admitted| permit(admitted, path)))
+    }
+
+    /// Tells whose it is.
+    pub(crate) fn allow(&self, caller: &Principal, id: &RequestId) -> Response<Full<Bytes>> {
+        // Body and header values are written into one piece of memory, of which each takes its part.
+        let mut text = Vec::with_capacity(USUAL_BYTES);
+        view(caller, &mut text);
+        let body = text.len();
+        text.extend_from_slice(id.as_bytes());
+        let begin = text.len();
+        let values = Values::append(caller, &mut text);
+        let text = Bytes::from(text);
+        let id = identity::value(text.slice(body..begin));
+        let mut response = Response::new(Full::new(text.slice(..body)));
+        *response.headers_mut() = self.head.fill(&id, values.of(&text, begin));
+        response
+    }
+}
+
+fn permit(admitted: Admitted, path: &str) -> Result<Principal, ApiError> {
+    let caller = admitted.caller()?;
+    match asked(path) {
+        Ok(requirements) if requirements.are_met_by(&caller) => Ok(caller),
         Ok(_) => Err(Refusal::RequirementsNotMet.into()),
         Err(text) => {
             tracing::warn!(requirements = ?text, "a delegated check asks for what is no requirement: nobody is let in");
@@ -93,6 +133,52 @@ pub(super) async fn check(State(doors): State<Doors>, request: Request) -> Resul
     }
 }
 
+/// Appends a [`CallerView`] as JSON, quicker than the general serializer.
+fn view(caller: &Principal, text: &mut Vec<u8>) {
+    let token = caller.token();
+    text.extend_from_slice(b"{\"personId\":");
+    json::number(caller.person_id, text);
+    text.extend_from_slice(b",\"workspaceId\":");
+    json::number(caller.workspace_id, text);
+    text.extend_from_slice(b",\"email\":");
+    json::string(&caller.email, text);
+    text.extend_from_slice(b",\"name\":");
+    json::string(&caller.name, text);
+    text.extend_from_slice(if caller.is_admin { b",\"isAdmin\":true" } else { b",\"isAdmin\":false" });
+    text.extend_from_slice(b",\"tokenId\":");
+    json::string_or_null(token.map(|token| token.id.as_str()), text);
+    text.extend_from_slice(b",\"tokenExpiredAt\":");
+    match token.and_then(|token| token.expires_at) {
+        None => text.extend_from_slice(b"null"),
+        Some(end) => {
+            text.push(b'"');
+            Timestamp::from(end).append_to(text);
+            text.push(b'"');
+        }
+    }
+    text.push(b'}');
+}
+
+/// The requirements in the path, or the text that is none. Only the first segment behind the prefix counts.
+fn asked(path: &str) -> Result<Requirements, String> {
+    let Some(below) = path.strip_prefix(PREFIX) else { return Ok(Requirements::default()) };
+    let segment = below.split('/').next().unwrap_or_default();
+    requirements::parse(segment).map_err(|Unknown| segment.chars().take(100).collect())
+}
+
+/// Check a credential
+///
+/// For reverse proxies and other services. Every method is answered alike. The headers tell what the body tells, for proxies that
+/// copy them to the service behind; each is always there and never empty.
+#[utoipa::path(get, path = "/v4/auth", operation_id = "checkAuthentication", tag = "auth",
+    responses((status = 200, description = "Whose it is", body = CallerView<'static>,
+        headers(("remote-user" = String), ("remote-name" = String), ("remote-email" = String), ("remote-groups" = String),
+            ("x-tokenward-person-id" = String), ("x-tokenward-workspace-id" = String), ("x-tokenward-token-id" = String),
+            ("x-tokenward-token-expires" = String))),
+        (status = 401), (status = 403)))]
+#[expect(dead_code, reason = "described here, answered by `ForwardAuth`")]
+pub(super) fn check() {}
+
 /// Check a credential against requirements
 ///
 /// `any`, or `workspace=<id>` and `admin` joined by a comma; taken literally. What follows that segment is the client's path and is
@@ -100,23 +186,35 @@ pub(super) async fn check(State(doors): State<Doors>, request: Request) -> Resul
 #[utoipa::path(get, path = "/v4/auth/{requirements}", operation_id = "checkRequirements", tag = "auth",
     params(("requirements" = String, Path, description = "What the caller must be",
         pattern = "^(any|admin|workspace=[1-9][0-9]{0,17}|workspace=[1-9][0-9]{0,17},admin)$")),
-    responses((status = 200, description = "Whose it is", body = CallerView), (status = 401), (status = 403)))]
-#[expect(dead_code, reason = "only its description is used: the routes share one handler")]
+    responses((status = 200, description = "Whose it is", body = CallerView<'static>), (status = 401), (status = 403)))]
+#[expect(dead_code, reason = "described here, answered by `ForwardAuth`")]
 pub(super) fn check_requirements() {}
 
-/// The requirements in the path, or the text that is none. Only the first segment behind the prefix counts.
-fn asked(uri: &Uri) -> Result<Requirements, String> {
-    let Some(below) = uri.path().strip_prefix(PREFIX) else { return Ok(Requirements::default()) };
-    let segment = below.split('/').next().unwrap_or_default();
-    requirements::parse(segment).map_err(|Unknown| segment.chars().take(100).collect())
-}
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
 
-fn allow(caller: &Principal) -> Response {
-    let mut response = Json(CallerView::from(caller)).into_response();
-    for (name, value) in identity::HEADERS.into_iter().zip(identity::values(caller)) {
-        // `identity` gives visible ASCII only; were it otherwise, a hyphen is still no client's value.
-        let value = HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("-"));
-        response.headers_mut().insert(HeaderName::from_static(name), value);
+    use super::*;
+    use crate::guard::{Holder, TokenRef};
+
+    #[test]
+    fn what_is_written_is_what_the_document_describes() {
+        let token = Principal::for_tests(1, "x").token().copied().unwrap();
+        let expiring = TokenRef { expires_at: Some(SystemTime::UNIX_EPOCH), ..token };
+        for token in [None, Some(token), Some(expiring)] {
+            for text in ["", "Ada", "q\"uote", "back\\slash", "名前", "\u{1}\u{7f}", "</script>"] {
+                let (email, name) = (text.to_owned(), text.to_owned());
+                let is_admin = token.is_some();
+                let holder =
+                    Holder { person_id: i64::MAX, workspace_id: 1, email, name, is_admin, is_platform_admin: true };
+                let caller = Principal::new(holder, token);
+                let mut written = Vec::new();
+                view(&caller, &mut written);
+                assert_eq!(
+                    String::from_utf8(written).unwrap(),
+                    serde_json::to_string(&CallerView::from(&caller)).unwrap()
+                );
+            }
+        }
     }
-    response
 }

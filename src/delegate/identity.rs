@@ -1,9 +1,12 @@
 //! Who a caller is, as headers that a proxy copies to the service behind it.
 
-use std::borrow::Cow;
-
+use axum::{
+    body::Bytes,
+    http::{HeaderName, HeaderValue},
+};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use super::json;
 use crate::{domain::time::Timestamp, guard::Principal};
 
 /// The headers that tell who a caller is. Each is on every 200 and never empty: a proxy that copies them overwrites what the
@@ -22,26 +25,67 @@ pub(super) const HEADERS: [&str; 8] = [
 /// What is not visible ASCII is percent-encoded UTF-8, and so is the percent sign, that it can be read back.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
-/// The values of [`HEADERS`], in that order.
-pub(super) fn values(caller: &Principal) -> [Cow<'_, str>; 8] {
-    let email = escape(&caller.email);
-    let name = if caller.name.is_empty() { email.clone() } else { escape(&caller.name) };
-    let groups = if caller.is_admin { "user,admin" } else { "user" };
-    let expires_at = caller.token().and_then(|token| token.expires_at);
-    [
-        email.clone(),
-        name,
-        email,
-        groups.into(),
-        caller.person_id.to_string().into(),
-        caller.workspace_id.to_string().into(),
-        caller.token().map_or("-", |token| token.id.as_str()).into(),
-        expires_at.map_or("never".into(), |end| Timestamp::from(end).to_string().into()),
-    ]
+/// The names of [`HEADERS`].
+pub(super) fn names() -> [HeaderName; HEADERS.len()] {
+    HEADERS.map(HeaderName::from_static)
 }
 
-fn escape(text: &str) -> Cow<'_, str> {
-    utf8_percent_encode(text, ESCAPED).into()
+/// The values of [`HEADERS`], in that order, one after the other in one text.
+#[derive(Debug)]
+pub(super) struct Values {
+    ends: [usize; HEADERS.len()],
+}
+
+impl Values {
+    /// Appends the values to a text.
+    pub(super) fn append(caller: &Principal, text: &mut Vec<u8>) -> Self {
+        let mut ends = [0; HEADERS.len()];
+        let token = caller.token();
+        for (n, end) in ends.iter_mut().enumerate() {
+            match n {
+                0 | 2 => escape(&caller.email, text),
+                1 => escape(if caller.name.is_empty() { &caller.email } else { &caller.name }, text),
+                3 => text.extend_from_slice(if caller.is_admin { b"user,admin" } else { b"user" }),
+                4 => json::number(caller.person_id, text),
+                5 => json::number(caller.workspace_id, text),
+                6 => text.extend_from_slice(token.map_or("-", |token| token.id.as_str()).as_bytes()),
+                _ => match token.and_then(|token| token.expires_at) {
+                    Some(end) => Timestamp::from(end).append_to(text),
+                    None => text.extend_from_slice(b"never"),
+                },
+            }
+            *end = text.len();
+        }
+        Self { ends }
+    }
+
+    /// The values, of the text to which they were appended at `begin`. They share its memory.
+    pub(super) fn of(&self, text: &Bytes, begin: usize) -> [HeaderValue; HEADERS.len()] {
+        let mut begin = begin;
+        self.ends.map(|end| {
+            let text = text.slice(begin..end);
+            begin = end;
+            value(text)
+        })
+    }
+}
+
+/// A text as a header's value. All of it is visible ASCII; were it otherwise, a hyphen is still no client's value.
+pub(super) fn value(text: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static("-"))
+}
+
+fn escape(value: &str, text: &mut Vec<u8>) {
+    for part in utf8_percent_encode(value, ESCAPED) {
+        text.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// The values of [`HEADERS`] as texts.
+pub(super) fn values(caller: &Principal) -> [String; HEADERS.len()] {
+    let mut text = Vec::new();
+    let values = Values::append(caller, &mut text);
+    values.of(&text.into(), 0).map(|value| value.to_str().unwrap_or("-").to_owned())
 }
 
 /// Whether a header of the client's could be taken for one of ours: the same letters in any case, with `_` or `.` for `-`.
@@ -61,7 +105,23 @@ mod tests {
         for value in values(&ada) {
             assert!(!value.is_empty() && value.bytes().all(|b| (b' '..=b'~').contains(&b)), "{value}");
         }
-        assert_eq!(escape("100% ok"), "100%25 ok");
+        assert_eq!(values(&Principal::for_tests(7, "100% ok"))[0], "100%25 ok");
+    }
+
+    #[test]
+    fn the_values_stand_under_their_names() {
+        let told = values(&Principal::for_tests(7, "ada@example.com"));
+        let expected = [
+            "ada@example.com",
+            "ada@example.com",
+            "ada@example.com",
+            "user",
+            "7",
+            "1",
+            "00000000-0000-7000-8000-000000000000",
+            "never",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod ext_authz;
 mod forward_auth;
 mod identity;
 mod introspect;
+mod json;
 mod metadata;
 mod oauth;
 mod requirements;
@@ -17,6 +18,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{app::App, config::Delegate};
 pub use ext_authz::ExtAuthz;
+pub use forward_auth::ForwardAuth;
+pub use introspect::{Introspection, PATH as INTROSPECT};
 pub(crate) use oauth::OAuthErrorBody;
 
 /// What stands in the document; the routes themselves need a running service.
@@ -38,13 +41,7 @@ pub(crate) fn described() -> utoipa::openapi::OpenApi {
     Described::openapi()
 }
 
-/// `/v4/auth` and what is below it. It reads no body, so no limit on bodies may stand before it: proxies know only 200, 401
-/// and 403.
-pub fn forward_auth(app: &App, config: &Delegate) -> OpenApiRouter<App> {
-    forward_auth::routes(app, config)
-}
-
-/// The endpoints of OAuth 2.0: introspection, revocation and what finds them.
-pub fn oauth(app: &App, config: &Delegate) -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(introspect::routes(app, config)).merge(revoke::routes()).merge(metadata::routes(config))
+/// The endpoints of OAuth 2.0 that the router answers: revocation and what finds them all.
+pub fn oauth(config: &Delegate) -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(revoke::routes()).merge(metadata::routes(config))
 }

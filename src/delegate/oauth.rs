@@ -5,7 +5,7 @@ use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
     http::{
-        StatusCode,
+        HeaderMap, StatusCode,
         header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
@@ -21,7 +21,7 @@ use crate::{
 
 /// An error of these endpoints.
 #[derive(Debug)]
-pub(super) enum OAuthError {
+pub(crate) enum OAuthError {
     /// The request's form is wrong.
     InvalidRequest(&'static str),
     /// Whoever asks is not let in, or may not ask; or it could not be found out.
@@ -102,26 +102,31 @@ impl IntoResponse for OAuthError {
 }
 
 /// The parameter `token` of a form; the other parameters are ignored.
+pub(super) fn token_of_form(headers: &HeaderMap, body: &[u8]) -> Result<Zeroizing<String>, OAuthError> {
+    let is_form = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    });
+    if !is_form {
+        return Err(OAuthError::InvalidRequest("send a form, with Content-Type: application/x-www-form-urlencoded"));
+    }
+    let mut tokens = form_urlencoded::parse(body).filter(|(name, _)| name == "token");
+    match (tokens.next(), tokens.next()) {
+        (Some((_, token)), None) => Ok(Zeroizing::new(token.into_owned())),
+        _ => Err(OAuthError::InvalidRequest("the form must have the parameter token once")),
+    }
+}
+
+/// That parameter, as a parameter of a handler.
 pub(super) struct TokenForm(pub(super) Zeroizing<String>);
 
 impl<S: Send + Sync> FromRequest<S> for TokenForm {
     type Rejection = OAuthError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, OAuthError> {
-        let is_form = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-            value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        });
-        if !is_form {
-            return Err(OAuthError::InvalidRequest(
-                "send a form, with Content-Type: application/x-www-form-urlencoded",
-            ));
-        }
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts.clone(), body);
         let bytes = Bytes::from_request(request, state).await.map_err(|_| ApiError::TooLarge)?;
-        let mut tokens = form_urlencoded::parse(&bytes).filter(|(name, _)| name == "token");
-        match (tokens.next(), tokens.next()) {
-            (Some((_, token)), None) => Ok(Self(Zeroizing::new(token.into_owned()))),
-            _ => Err(OAuthError::InvalidRequest("the form must have the parameter token once")),
-        }
+        token_of_form(&parts.headers, &bytes).map(Self)
     }
 }
 

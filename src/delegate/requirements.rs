@@ -24,8 +24,8 @@ pub(super) fn parse(text: &str) -> Result<Requirements, Unknown> {
 
 /// A number as we write it: digits, no sign, no leading zero.
 fn workspace_id(text: &str) -> Result<i64, Unknown> {
-    let id: i64 = text.parse().map_err(|_| Unknown)?;
-    if id > 0 && id.to_string() == text { Ok(id) } else { Err(Unknown) }
+    let is_plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    if is_plain { text.parse().map_err(|_| Unknown) } else { Err(Unknown) }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::time::{ClockId, clock_gettime};
 
 /// A moment in UTC, exact to the millisecond: what is shown is what is stored and compared.
@@ -58,34 +58,53 @@ impl From<Timestamp> for SystemTime {
 
 impl From<SystemTime> for Timestamp {
     fn from(moment: SystemTime) -> Self {
-        Self::from(DateTime::<Utc>::from(moment))
+        let millis = |since: Duration| i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        match moment.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => Self(millis(since)),
+            // Down to the whole millisecond, as behind 1970.
+            Err(before) => Self(-millis(before.duration() + Duration::from_nanos(999_999))),
+        }
+    }
+}
+
+impl Timestamp {
+    /// Calls `write` with what [`Display`](fmt::Display) shows.
+    fn with_text<R>(self, write: impl FnOnce(&str) -> R) -> R {
+        match written(self) {
+            Some(text) => write(std::str::from_utf8(&text).unwrap_or_default()),
+            None => write(&DateTime::<Utc>::from(self).to_rfc3339_opts(SecondsFormat::Millis, true)),
+        }
+    }
+
+    /// Appends what [`Display`](fmt::Display) shows.
+    pub fn append_to(self, text: &mut Vec<u8>) {
+        self.with_text(|written| text.extend_from_slice(written.as_bytes()));
     }
 }
 
 impl fmt::Display for Timestamp {
     /// ISO 8601 with exactly three decimals and `Z`: `2019-01-16T00:05:01.743Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = DateTime::<Utc>::from(*self);
-        match written(moment) {
-            Some(text) => f.write_str(std::str::from_utf8(&text).unwrap_or_default()),
-            None => f.write_str(&moment.to_rfc3339_opts(SecondsFormat::Millis, true)),
-        }
+        self.with_text(|written| f.write_str(written))
     }
 }
 
-/// The 24 characters of a moment within the years 0 to 9999, digit by digit: it stands in the answer of every check, and
-/// the general formatter costs ten times as much.
-fn written(moment: DateTime<Utc>) -> Option<[u8; 24]> {
+/// The 24 characters of a moment within the years 1970 to 9999. It stands in the answer of every check, and the general
+/// formatter costs many times as much.
+fn written(moment: Timestamp) -> Option<[u8; 24]> {
+    const LAST: i64 = 253_402_300_799_999;
+    let millis = u64::try_from(moment.0).ok().filter(|_| moment.0 <= LAST)?;
+    let (days, of_day) = (millis / 86_400_000, millis % 86_400_000);
+    let (year, month, day) = civil(days);
     let mut text = *b"0000-00-00T00:00:00.000Z";
-    let year = u32::try_from(moment.year()).ok().filter(|year| *year <= 9_999)?;
     let parts = [
         (0, 4, year),
-        (5, 2, moment.month()),
-        (8, 2, moment.day()),
-        (11, 2, moment.hour()),
-        (14, 2, moment.minute()),
-        (17, 2, moment.second()),
-        (20, 3, moment.timestamp_subsec_millis().min(999)),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, of_day / 3_600_000),
+        (14, 2, of_day / 60_000 % 60),
+        (17, 2, of_day / 1_000 % 60),
+        (20, 3, of_day % 1_000),
     ];
     for (at, digits, mut rest) in parts {
         for place in text[at..at + digits].iter_mut().rev() {
@@ -96,6 +115,20 @@ fn written(moment: DateTime<Utc>) -> Option<[u8; 24]> {
     Some(text)
 }
 
+/// Year, month and day of a number of days since 1970-01-01 in the Gregorian calendar. Years are counted from March, so that the
+/// leap day is the last of its year, and months have 153 days in five.
+const fn civil(days: u64) -> (u64, u64, u64) {
+    // 719,468 days lie between 0000-03-01 and 1970-01-01; 400 years have 146,097.
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (400 * era + year_of_era + next, month, day)
+}
+
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -104,7 +137,7 @@ impl fmt::Debug for Timestamp {
 
 impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.with_text(|written| serializer.serialize_str(written))
     }
 }
 
@@ -123,7 +156,7 @@ impl Clock {
         let latest = AtomicI64::new(i64::MIN);
         Self::from_fn(move || {
             #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine's clock")]
-            let now = Timestamp::from(Utc::now()).0;
+            let now = Timestamp::from(SystemTime::now()).0;
             // Written once a millisecond at the most: all threads read it, and a write takes it from them.
             let seen = latest.load(Ordering::Relaxed);
             if now <= seen { Timestamp(seen) } else { Timestamp(latest.fetch_max(now, Ordering::Relaxed).max(now)) }
@@ -179,7 +212,8 @@ mod tests {
 
     #[test]
     fn every_moment_is_written_as_the_general_formatter_writes_it() {
-        for millis in (-70_000_000_000_000..300_000_000_000_000).step_by(999_999_999_937) {
+        let edges = [0, 951_782_399_999, 951_782_400_000, 951_868_800_000, 253_402_300_799_999, 253_402_300_800_000];
+        for millis in (-70_000_000_000_000..300_000_000_000_000).step_by(9_999_999_967).chain(edges) {
             let moment = Timestamp::from_millis(millis);
             let general = DateTime::<Utc>::from(moment).to_rfc3339_opts(SecondsFormat::Millis, true);
             assert_eq!(moment.to_string(), general);

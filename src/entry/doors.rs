@@ -8,7 +8,7 @@ use super::ApiError;
 use crate::{
     app::App,
     guard::{BasicCredential, Cause, Credential, Denied, Malformed, Principal, Verify as _},
-    service::{SignIn, Tokens, sign_in::SignedIn},
+    service::{Refusal, SignIn, Tokens, sign_in::SignedIn},
 };
 
 /// The doors of the service. Cheap to clone.
@@ -25,6 +25,19 @@ pub struct Admitted {
     pub principal: Principal,
     /// Nothing but changing the password is open.
     pub must_change_password: bool,
+}
+
+impl Admitted {
+    /// The caller, unless nothing but changing the password is open.
+    ///
+    /// # Errors
+    /// [`Refusal::PasswordChangeRequired`].
+    pub fn caller(self) -> Result<Principal, Refusal> {
+        if self.must_change_password {
+            return Err(Refusal::PasswordChangeRequired { person_id: self.principal.person_id });
+        }
+        Ok(self.principal)
+    }
 }
 
 impl Doors {
@@ -45,23 +58,40 @@ impl Doors {
     /// # Errors
     /// 401, or 503 where it could not be checked.
     pub async fn admit(&self, headers: &HeaderMap) -> Result<Admitted, ApiError> {
+        if let Some(decided) = self.admit_at_once(headers) {
+            return decided;
+        }
+        match Credential::read(headers) {
+            Ok(Credential::Bearer(presented)) => {
+                self.tokens.verify(presented).await.map(by_token).map_err(ApiError::Unauthenticated)
+            }
+            Ok(Credential::Basic(basic)) => self.admit_by_password(&basic).await,
+            // Decided above.
+            _ => Err(ApiError::Unauthenticated(Denied::Missing)),
+        }
+    }
+
+    /// The same, where it takes no waiting: for a bearer that is known, or that cannot be a token, and where there is nothing to
+    /// check. None where it has to be found out.
+    #[must_use]
+    pub fn admit_at_once(&self, headers: &HeaderMap) -> Option<Result<Admitted, ApiError>> {
         let denied = match Credential::read(headers) {
-            Ok(Credential::Bearer(presented)) => match self.tokens.verify(presented).await {
-                Ok(principal) => {
-                    note_in_log(&principal);
-                    return Ok(Admitted { principal, must_change_password: false });
+            Ok(Credential::Bearer(presented)) => match self.tokens.inspect_at_once(presented)? {
+                Ok(inspected) => {
+                    self.tokens.note_use(&inspected);
+                    return Some(Ok(by_token(inspected.into_principal())));
                 }
                 Err(denied) => denied,
             },
-            Ok(Credential::Basic(basic)) if self.takes_passwords => return self.admit_by_password(&basic).await,
+            Ok(Credential::Basic(_)) if self.takes_passwords => return None,
             Ok(Credential::BadBearer) => Denied::Invalid(Cause::Shape),
             Ok(Credential::Missing | Credential::Basic(_)) if !self.takes_passwords => {
-                return Err(ApiError::TokenMissing);
+                return Some(Err(ApiError::TokenMissing));
             }
             Ok(Credential::Missing | Credential::Basic(_)) => Denied::Missing,
             Err(Malformed) => Denied::Malformed,
         };
-        Err(ApiError::Unauthenticated(denied))
+        Some(Err(ApiError::Unauthenticated(denied)))
     }
 
     /// Lets in whom e-mail and password prove (RFC 7617, section 2): base64 of UTF-8, the name up to the first colon.
@@ -75,13 +105,14 @@ impl Doors {
             return Err(shape);
         };
         match self.sign_in.by_password(email, password).await {
-            Ok(SignedIn { principal, must_change_password }) => {
-                note_in_log(&principal);
-                Ok(Admitted { principal, must_change_password })
-            }
+            Ok(SignedIn { principal, must_change_password }) => Ok(Admitted { principal, must_change_password }),
             Err(denied) => Err(ApiError::WrongPassword(denied)),
         }
     }
+}
+
+fn by_token(principal: Principal) -> Admitted {
+    Admitted { principal, must_change_password: false }
 }
 
 /// Puts the caller's ids on the request's span, and so on its line in the log.

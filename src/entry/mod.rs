@@ -1,7 +1,9 @@
-//! What every way in shares: who is let in ([`doors`]), and what is answered instead ([`error`]).
+//! What every way in shares: who is let in ([`doors`]), what is answered instead ([`error`]), and the headers of all answers.
 
 pub mod doors;
 pub mod error;
+pub(crate) mod head;
+pub(crate) mod request_id;
 pub(crate) mod schema;
 
 pub use error::{ApiError, BODY_LIMIT, Cause};

@@ -3,12 +3,11 @@
 //! Everything that is heard is dealt with in order, by this one task. What makes that enough is said in the
 //! [module](super).
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{mem::Discriminant, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::MissedTickBehavior};
-use uuid::Uuid;
 
-use super::{Memory, agreement::Agreement, change::Change, notice::Notice};
+use super::{Memory, agreement::Agreement, change::Change, hearing::Hearing, notice::Notice};
 use crate::{
     domain::time::Clock,
     store::{self, Nodes},
@@ -17,8 +16,6 @@ use crate::{
 
 /// How often a lease is renewed while it lasts.
 const RENEWALS: u32 = 4;
-/// The part of a lease that its holder gives away, for stopwatches that do not run alike: one twentieth.
-const MARGIN: u32 = 20;
 /// How long to wait before the database is tried again, and before a connection through which nothing is heard is.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 const DEAF_AGAIN_AFTER: Duration = Duration::from_secs(30);
@@ -47,32 +44,27 @@ enum Deaf {
     Pooler,
 }
 
-/// A node as it is known to the others, from one connection to the next.
+/// A connection over which a node hears, and is known to the others, from LISTEN to its loss.
 struct Tenure<'a> {
     ear: &'a Ear,
-    heard: store::Ear,
-    id: Uuid,
-    /// The leases that were asked for and not heard of yet: number, and what the stopwatch said before.
-    asked: VecDeque<(u64, Duration)>,
-    number: u64,
-    /// Answers that are to be given.
-    answers: Vec<String>,
+    connection: store::Ear,
+    hearing: Hearing,
 }
 
 impl Ear {
     /// Hears until `stopped` changes, and begins anew whenever it became deaf.
     pub(super) async fn run(self, mut stopped: watch::Receiver<()>) {
-        let mut complained = false;
+        let mut told = None;
         loop {
             let deaf = tokio::select! {
-                deaf = self.listen(&mut complained) => deaf,
+                deaf = self.listen(&mut told) => deaf,
                 _ = stopped.changed() => break,
             };
-            if !complained {
-                complained = true;
-                complain(&deaf);
-            }
             let pause = if matches!(deaf, Deaf::Pooler) { DEAF_AGAIN_AFTER } else { AGAIN_AFTER };
+            let reason = std::mem::discriminant(&deaf);
+            if told.replace(reason) != Some(reason) {
+                complain(deaf);
+            }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 _ = stopped.changed() => break,
@@ -82,14 +74,14 @@ impl Ear {
     }
 
     /// One connection: from LISTEN to its loss.
-    async fn listen(&self, complained: &mut bool) -> Deaf {
+    async fn listen(&self, told: &mut Option<Discriminant<Deaf>>) -> Deaf {
         match self.begin().await {
             Err(deaf) => deaf,
             Ok(mut tenure) => {
                 let deaf = match tenure.enter().await {
                     Err(deaf) => deaf,
                     Ok(()) => {
-                        if std::mem::take(complained) {
+                        if told.take().is_some() {
                             tracing::info!("changes are heard again: checks are answered from memory");
                         }
                         self.memory.set_hearing(true);
@@ -104,11 +96,14 @@ impl Ear {
     }
 
     async fn begin(&self) -> Result<Tenure<'_>, Deaf> {
-        let heard = self.within_lease(self.nodes.listen()).await?;
+        let trial = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
+        let listening = tokio::time::timeout(2 * self.lease, self.nodes.listen(trial, self.lease)).await;
+        let connection = listening.map_err(|_| Deaf::Silence)??.ok_or(Deaf::Pooler)?;
         // What was read before may have changed unheard. From here on nothing does.
         self.memory.forget(Change::Everything);
         let id = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
-        Ok(Tenure { ear: self, heard, id, asked: VecDeque::new(), number: 0, answers: Vec::new() })
+        let hearing = Hearing::new(id, Arc::clone(&self.memory), self.clock.clone(), self.lease);
+        Ok(Tenure { ear: self, connection, hearing })
     }
 
     async fn within_lease<T>(&self, work: impl Future<Output = store::Result<T>>) -> Result<T, Deaf> {
@@ -129,36 +124,39 @@ impl Ear {
     }
 }
 
-fn complain(deaf: &Deaf) {
+/// Each reason is told once, until changes are heard again.
+fn complain(deaf: Deaf) {
     match deaf {
         Deaf::Pooler => tracing::warn!(
             "LISTEN does not work on this connection to the database (a pooler in transaction mode?): checks read the \
              database each time. Let database.url lead to the database itself"
         ),
         Deaf::Lost(_) | Deaf::Silence | Deaf::Removed => {
-            tracing::warn!(%deaf, "checks read the database until changes are heard again");
+            let reason = anyhow::Error::from(deaf);
+            tracing::warn!(?reason, "checks read the database until changes are heard again");
         }
     }
 }
 
 impl Tenure<'_> {
-    /// Becomes a node, if the others can hear it: its first lease is asked for over another connection, and must be heard on
-    /// this one, which says nothing meanwhile. A pooler that lends its connections out by the transaction fails that.
+    /// Becomes a node. The row is to be on disk before it counts, so another connection writes it: this one does not wait for
+    /// disks.
     async fn enter(&mut self) -> Result<(), Deaf> {
-        if self.ear.memory.known.is_none() {
+        let Ear { memory, nodes, lease, .. } = self.ear;
+        if memory.known.is_none() {
             // Nothing is kept, so nobody need wait for this node; it hears the answers to its own calls.
             return Ok(());
         }
-        let notice = self.ask();
-        self.ear.memory.set_node(self.id);
-        self.ear.within_lease(self.ear.nodes.join(self.id, self.ear.lease, &notice)).await?;
-        tokio::time::timeout(self.ear.lease, self.hear_of_lease()).await.map_err(|_| Deaf::Pooler)??;
+        memory.set_node(self.hearing.id);
+        let notice = self.hearing.ask();
+        self.ear.within_lease(nodes.join(self.hearing.id, *lease, &notice)).await?;
+        tokio::time::timeout(*lease, self.hear_of_lease()).await.map_err(|_| Deaf::Silence)??;
         self.answer().await
     }
 
     async fn hear_of_lease(&mut self) -> Result<(), Deaf> {
-        while !self.asked.is_empty() {
-            let notice = self.heard.next().await?;
+        while self.hearing.unheard() > 0 {
+            let notice = self.connection.next().await?;
             self.hear(&notice);
         }
         Ok(())
@@ -170,15 +168,12 @@ impl Tenure<'_> {
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let heard = tokio::select! {
-                heard = self.heard.next() => Some(heard),
+                heard = self.connection.next() => Some(heard),
                 _ = renew.tick() => None,
             };
             let done = match heard {
                 Some(Ok(notice)) => {
                     self.hear(&notice);
-                    while let Some(notice) = self.heard.buffered() {
-                        self.hear(&notice);
-                    }
                     self.answer().await
                 }
                 Some(Err(error)) => Err(error.into()),
@@ -190,53 +185,38 @@ impl Tenure<'_> {
         }
     }
 
-    /// Deals with what was heard. A lease is lengthened here and nowhere else: whatever was announced before it was asked for
-    /// came through the same queue before it, and is forgotten by now.
-    fn hear(&mut self, line: &str) {
-        let Ear { memory, agreement, lease, .. } = self.ear;
-        match Notice::parse(line) {
-            Notice::Change(change) => memory.forget(change),
-            Notice::Lease { node, number, .. } if node == self.id => {
-                while let Some((asked, before)) = self.asked.pop_front_if(|(asked, _)| *asked <= number) {
-                    if asked == number {
-                        memory.lease.extend(before + *lease - *lease / MARGIN);
-                    }
-                }
+    /// Deals with a notice, and with those that have come in its wake.
+    fn hear(&mut self, notice: &str) {
+        let mut next = Some(notice.to_owned());
+        while let Some(notice) = next {
+            match self.hearing.hear(&notice) {
+                Some(Notice::Lease { length, .. }) => self.ear.agreement.learn_lease(length),
+                Some(Notice::Heard { caller, number, node }) => self.ear.agreement.heard(caller, number, node),
+                Some(Notice::Left { node }) => self.ear.agreement.left(node),
+                Some(Notice::Change(_) | Notice::Call { .. }) | None => {}
             }
-            Notice::Lease { length, .. } => agreement.learn_lease(length),
-            Notice::Call { caller, number } if memory.known.is_some() => {
-                self.answers.push(Notice::Heard { caller, number, node: self.id }.to_string());
-            }
-            Notice::Call { .. } => {}
-            Notice::Heard { caller, number, node } => agreement.heard(caller, number, node),
-            Notice::Left { node } => agreement.left(node),
+            next = self.connection.buffered();
         }
     }
 
     async fn answer(&mut self) -> Result<(), Deaf> {
-        if self.answers.is_empty() {
+        let answers = self.hearing.take_answers();
+        if answers.is_empty() {
             return Ok(());
         }
-        let answers = std::mem::take(&mut self.answers);
-        self.ear.within_lease(self.heard.tell(&answers)).await
+        self.ear.within_lease(self.connection.tell(&answers)).await
     }
 
     async fn renew(&mut self) -> Result<(), Deaf> {
         if self.ear.memory.known.is_none() {
-            return self.ear.within_lease(self.heard.tell(&[])).await;
+            // There is no lease; but whether the connection lives is found out only by using it.
+            return self.ear.within_lease(self.connection.tell(&[])).await;
         }
-        if self.asked.len() > RENEWALS as usize {
+        if self.hearing.unheard() > RENEWALS as usize {
             return Err(Deaf::Silence);
         }
-        let notice = self.ask();
-        let renewed = self.ear.within_lease(self.heard.renew(self.id, self.ear.lease, &notice)).await?;
+        let notice = self.hearing.ask();
+        let renewed = self.ear.within_lease(self.connection.renew(self.hearing.id, self.ear.lease, &notice)).await?;
         if renewed { Ok(()) } else { Err(Deaf::Removed) }
-    }
-
-    /// Notes the stopwatch, and gives the words with which a lease is asked for.
-    fn ask(&mut self) -> String {
-        self.number += 1;
-        self.asked.push_back((self.number, self.ear.clock.elapsed()));
-        Notice::Lease { node: self.id, number: self.number, length: self.ear.lease }.to_string()
     }
 }

@@ -89,6 +89,12 @@ impl LastUse {
         self.0.full.notified().await;
     }
 
+    /// What waits, which nobody will write then.
+    #[cfg(test)]
+    pub(super) fn take(&self) -> Vec<(Uuid, Timestamp)> {
+        std::mem::take(&mut *self.waiting()).into_iter().collect()
+    }
+
     fn waiting(&self) -> MutexGuard<'_, HashMap<Uuid, Timestamp>> {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

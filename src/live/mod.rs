@@ -12,7 +12,7 @@
 //! transactions into one queue, in the order of their commits, and gives them to every listener in that order.
 //!
 //! 1. A node answers from memory only while it holds a [lease], counted on its own stopwatch from *before* it asked.
-//! 2. It asks through the queue: the lease begins when the node [hears](ear) its own request come back. By then it has heard, and
+//! 2. It asks through the queue: the lease begins when the node [hears](hearing) its own request come back. By then it has heard, and
 //!    forgotten, everything that was committed before the request. So a lease that was asked for after a change never covers
 //!    facts from before it.
 //! 3. After its commit the act [calls](agreement) all nodes, and waits until each has answered (it has heard the change) or a whole
@@ -33,13 +33,18 @@ mod agreement;
 mod change;
 mod ear;
 mod facts;
+mod hearing;
 mod known;
 mod last_use;
 mod lease;
 mod misses;
+#[cfg(test)]
+mod model;
 mod notice;
 mod slots;
 mod table;
+#[cfg(test)]
+mod tests;
 mod used;
 mod waits;
 
@@ -128,7 +133,7 @@ impl Live {
         let known = (limits.tokens > 0).then(|| Known::new(limits.tokens, limits.bytes, last_use.clone()));
         let nodes = store.nodes();
         let lease = if nodes.is_some() { Lease::none(clock.clone()) } else { Lease::for_ever(clock.clone()) };
-        let memory = Arc::new(Memory { lease, known, node: Mutex::default(), hearing: watch::Sender::new(false) });
+        let memory = Arc::new(Memory::new(known, lease));
         let caller = uuid::Builder::from_random_bytes(random.bytes()).into_uuid();
         let agreement = nodes.map(|nodes| Agreement::new(nodes, Arc::clone(&memory), caller, limits.lease));
         let misses = Misses::new(store.clone(), Arc::clone(&memory));
@@ -239,6 +244,10 @@ impl Live {
 }
 
 impl Memory {
+    fn new(known: Option<Known>, lease: Lease) -> Self {
+        Self { lease, known, node: Mutex::default(), hearing: watch::Sender::new(false) }
+    }
+
     /// The facts of a token. The lease first: see [`Lease::is_live`].
     fn find(&self, digest: &TokenDigest) -> Option<Facts> {
         let known = self.known.as_ref()?;

@@ -1,16 +1,17 @@
 //! Connections: accepting them, limiting the time they may take, and letting them finish.
 
-use std::time::Duration;
+use std::{convert::Infallible, error::Error, time::Duration};
 
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::service_fn,
 };
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Service;
+use super::patience::Patience;
 use crate::config::Http;
 
 /// The header block of a request, request line included; over it the answer is 431.
@@ -21,11 +22,15 @@ const MAX_HEADER_FIELDS: usize = 100;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves connections until `stop` completes, then accepts no more and waits for the requests under way.
-pub(super) async fn serve(listener: TcpListener, service: Service, limits: &Http, stop: impl Future<Output = ()>) {
+pub(super) async fn serve<A, F, B>(listener: TcpListener, answer: A, limits: &Http, stop: impl Future<Output = ()>)
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
     let mut http = http1::Builder::new();
     // axum's own `serve` sets no limit to how slowly a header may come.
-    http.timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(limits.header_timeout_ms))
+    http.header_read_timeout(Duration::from_millis(limits.header_timeout_ms))
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADER_FIELDS);
     let open = GracefulShutdown::new();
@@ -33,7 +38,7 @@ pub(super) async fn serve(listener: TcpListener, service: Service, limits: &Http
     loop {
         tokio::select! {
             stream = accept(&listener) => {
-                let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
+                let connection = http.clone().timer(Patience::default()).serve_connection(TokioIo::new(stream), service_fn(answer.clone()));
                 let connection = open.watch(connection);
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
@@ -46,7 +51,6 @@ pub(super) async fn serve(listener: TcpListener, service: Service, limits: &Http
         }
     }
     drop(listener);
-    tracing::info!("stopping: finishing the requests under way");
     let patience = Duration::from_millis(limits.shutdown_timeout_ms);
     if tokio::time::timeout(patience, open.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way after {} ms", patience.as_millis());

@@ -1,15 +1,12 @@
 //! The layers around the router, in one place and in order.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, task::Poll, time::Duration};
 
 use axum::{
     Router,
-    body::{Body, Bytes, HttpBody as _},
+    body::{Body, Bytes, HttpBody},
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{
-        HeaderValue, Method, StatusCode,
-        header::{CACHE_CONTROL, VARY, X_CONTENT_TYPE_OPTIONS},
-    },
+    http::{Method, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -19,14 +16,7 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, Span, field::Empty};
 
-use super::{path::Tolerant, request_id::RequestId};
-use crate::{
-    api::Routes,
-    entry::{ApiError, BODY_LIMIT, Cause},
-};
-
-/// The router within its layers.
-pub type Service = Tolerant<Router>;
+use crate::entry::{ApiError, BODY_LIMIT, Cause, head::finish, request_id::RequestId};
 
 /// How long a body may take. One that says it is too large is not waited for as long.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,18 +24,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Puts the layers around the routes. The first is the outermost.
-pub(super) fn around(routes: Routes, request_timeout: Duration) -> Service {
+pub(super) fn around(routes: Router, request_timeout: Duration) -> Router {
     let every = ServiceBuilder::new()
         .layer(middleware::from_fn(identify))
         .layer(middleware::from_fn(log))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(request_timeout, limit_time));
-    let bounded = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(request_timeout, limit_time))
         .layer(middleware::from_fn(take_body))
         .layer(DefaultBodyLimit::disable())
         // Innermost, so that what is given up above still runs to its end.
         .layer(middleware::from_fn(finish_writes));
-    Tolerant::new(routes.bounded.layer(bounded).merge(routes.bodiless).layer(every))
+    routes.layer(every)
 }
 
 /// Gives the request its id, and the answer the headers that every answer has.
@@ -56,11 +45,7 @@ async fn identify(mut request: Request, next: Next) -> Response {
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
         response = ApiError::internal(id.as_str());
     }
-    let headers = response.headers_mut();
-    id.add_to(headers);
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.entry(VARY).or_insert(HeaderValue::from_static("authorization"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    finish(response.headers_mut(), &id);
     response
 }
 
@@ -102,7 +87,7 @@ impl Drop for RequestSpan {
     }
 }
 
-fn answered(response: &Response, took: Duration) {
+pub(super) fn answered<B>(response: &axum::http::Response<B>, took: Duration) {
     let status = response.status();
     let cause = response.extensions().get::<Cause>().map(|cause| cause.0.as_str());
     let duration_ms = took.as_secs_f64() * 1_000.0;
@@ -116,7 +101,7 @@ fn answered(response: &Response, took: Duration) {
 }
 
 /// A method's name for the log: one that a client made up is not repeated.
-fn known_method(method: &Method) -> &'static str {
+pub(super) fn known_method(method: &Method) -> &'static str {
     let known = [
         Method::GET,
         Method::HEAD,
@@ -139,41 +124,63 @@ fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 }
 
 async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => ApiError::Slow.into_response(),
-    }
+    within(limit, next.run(request)).await.unwrap_or_else(|| ApiError::Slow.into_response())
 }
 
 /// Reads the whole body before anything is decided: a credential that is checked while its body is still to come could be
 /// revoked in between, and used all the same.
 async fn take_body(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let is_large = body.size_hint().lower() > BODY_LIMIT as u64;
-    let patience = if is_large { PATIENCE / 5 } else { PATIENCE };
-    match tokio::time::timeout(patience, read(body)).await {
-        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
-        Ok(Err(error)) => error.into_response(),
-        Err(_) if is_large => ApiError::TooLarge.into_response(),
-        Err(_) => ApiError::Form("The body did not arrive in time.".to_owned()).into_response(),
+    match whole(body).await {
+        Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Err(error) => error.into_response(),
     }
 }
 
-async fn read(mut body: Body) -> Result<Bytes, ApiError> {
-    let mut bytes = Vec::new();
+/// A whole body, unless it is too large or takes too long.
+pub(super) async fn whole<B: HttpBody<Data = Bytes> + Unpin>(body: B) -> Result<Bytes, ApiError> {
+    let is_large = body.size_hint().lower() > BODY_LIMIT as u64;
+    let patience = if is_large { PATIENCE / 5 } else { PATIENCE };
+    match within(patience, read(body)).await {
+        Some(bytes) => bytes,
+        None if is_large => Err(ApiError::TooLarge),
+        None => Err(ApiError::Form("The body did not arrive in time.".to_owned())),
+    }
+}
+
+/// Work that is done in time. Most of what is asked for is done at once, and then no timer is set.
+pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    match std::future::poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => tokio::time::timeout(limit, work).await.ok(),
+    }
+}
+
+async fn read<B: HttpBody<Data = Bytes> + Unpin>(mut body: B) -> Result<Bytes, ApiError> {
+    // Most bodies come in one piece, which is not copied.
+    let mut first = Bytes::new();
+    let mut joined = Vec::new();
     let mut seen = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| ApiError::Form("The body broke off.".to_owned()))?;
-        let Some(data) = frame.data_ref() else { continue };
+        let Ok(frame) = frame else { return Err(ApiError::Form("The body broke off.".to_owned())) };
+        let Ok(data) = frame.into_data() else { continue };
         seen += data.len();
         if seen > PATIENCE_BYTES {
             break;
         }
-        if seen <= BODY_LIMIT {
-            bytes.extend_from_slice(data);
+        if seen == data.len() {
+            first = data;
+        } else if seen <= BODY_LIMIT {
+            joined.extend_from_slice(&std::mem::take(&mut first));
+            joined.extend_from_slice(&data);
         }
     }
-    if seen > BODY_LIMIT { Err(ApiError::TooLarge) } else { Ok(bytes.into()) }
+    match seen {
+        _ if seen > BODY_LIMIT => Err(ApiError::TooLarge),
+        _ if joined.is_empty() => Ok(first),
+        _ => Ok(joined.into()),
+    }
 }
 
 /// Lets a request that may write run to its end although the client hangs up or the time limit passes: a future dropped

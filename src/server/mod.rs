@@ -1,11 +1,14 @@
 //! From a configuration to a running service, and to its clean stop.
 
 mod background;
+mod checks;
 mod connections;
 mod grpc;
 mod layers;
+mod metrics;
 mod path;
-mod request_id;
+mod patience;
+mod service;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -19,7 +22,9 @@ use crate::{
     store::{Schema, Store},
 };
 
-pub use layers::Service;
+use checks::Checks;
+use metrics::{MetricsListener, Verdicts};
+pub use service::{Reply, Service};
 
 /// How long closing the store may take.
 const LONGEST_CLOSE: Duration = Duration::from_secs(5);
@@ -31,6 +36,7 @@ pub struct Server {
     config: Config,
     listener: TcpListener,
     grpc: Option<grpc::GrpcListener>,
+    metrics: Option<MetricsListener>,
 }
 
 impl Server {
@@ -42,7 +48,8 @@ impl Server {
         let listen = config.listen.http;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let grpc = grpc::GrpcListener::bind(&config).await?;
-        Ok(Self { app, store, config, listener, grpc })
+        let metrics = MetricsListener::bind(config.listen.metrics).await?;
+        Ok(Self { app, store, config, listener, grpc, metrics })
     }
 
     /// The address that was taken.
@@ -61,17 +68,35 @@ impl Server {
         self.grpc.as_ref().map(grpc::GrpcListener::address).transpose()
     }
 
+    /// The address that was taken for the figures, if they are told.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn metrics_address(&self) -> anyhow::Result<Option<SocketAddr>> {
+        self.metrics.as_ref().map(MetricsListener::address).transpose()
+    }
+
     /// Answers requests until `stop` completes; then finishes those under way, writes what waits and closes the store.
     ///
     /// # Errors
     /// A certificate that cannot be used.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { app, store, config, listener, grpc } = self;
+        let Self { app, store, config, listener, grpc, metrics } = self;
         let (stopping, stopped) = watch::channel(());
-        let grpc = grpc.map(|grpc| grpc.serve(&app, &config, stopped)).transpose()?;
+        let grpc = grpc.map(|grpc| grpc.serve(&app, &config, stopped.clone())).transpose()?;
+        let verdicts = Verdicts::default();
+        if let Some(metrics) = metrics {
+            metrics.serve(app.live().clone(), verdicts.clone(), config.http.clone(), stopped);
+        }
+        let service = counted(&app, &config, verdicts);
+        let answer = move |request| service.answer(request);
         let background =
             background::start(app.live().clone(), app.tokens().clone(), config.retention.expired_tokens_days);
-        connections::serve(listener, service(&app, &config), &config.http, stop).await;
+        let stop = async {
+            stop.await;
+            tracing::info!("stopping: finishing the requests under way");
+        };
+        connections::serve(listener, answer, &config.http, stop).await;
         drop(stopping);
         if let Some(grpc) = grpc
             && tokio::time::timeout(LONGEST_CLOSE, grpc).await.is_err()
@@ -94,7 +119,13 @@ impl Server {
 /// The whole service as it answers requests: the API within its layers. Tests call it without a port.
 #[must_use]
 pub fn service(app: &App, config: &Config) -> Service {
-    layers::around(api::routes(app, &config.delegate), Duration::from_millis(config.http.request_timeout_ms))
+    counted(app, config, Verdicts::default())
+}
+
+fn counted(app: &App, config: &Config, verdicts: Verdicts) -> Service {
+    let limit = Duration::from_millis(config.http.request_timeout_ms);
+    let router = layers::around(api::routes(app, &config.delegate), limit);
+    Service::new(Checks::new(app, config, verdicts), router)
 }
 
 /// Opens the store and makes sure that its schema is this program's, migrating it first where that is asked for and the

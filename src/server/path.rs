@@ -1,10 +1,9 @@
 //! Path tolerance: clients write `/v4/jobGroups/` and `/v4/jobgroups` and mean one route. Segments that we know match in
-//! any case, and one trailing slash is dropped. It is wrapped around the router, which would match exactly.
+//! any case, and one trailing slash is dropped, before the router sees the path, which would match exactly.
 
-use std::task::{Context, Poll};
+use axum::http::{Uri, uri::PathAndQuery};
 
-use axum::http::{Request, Uri, uri::PathAndQuery};
-use tower_service::Service;
+use crate::delegate::{ForwardAuth, INTROSPECT};
 
 /// The segments of our routes that are no parameters.
 const KNOWN: [&str; 18] = [
@@ -30,37 +29,8 @@ const KNOWN: [&str; 18] = [
 /// What stands below it is fixed by operators and taken literally.
 const LITERAL: &str = "/v4/auth/";
 
-/// Rewrites the path of a request to the one route that it means.
-#[derive(Clone, Debug)]
-pub struct Tolerant<S> {
-    inner: S,
-}
-
-impl<S> Tolerant<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner }
-    }
-}
-
-impl<S: Service<Request<B>>, B> Service<Request<B>> for Tolerant<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> S::Future {
-        if let Some(uri) = canonical(request.uri()) {
-            *request.uri_mut() = uri;
-        }
-        self.inner.call(request)
-    }
-}
-
 /// The URI with the path spelled as the route is, or none where it is already.
-fn canonical(uri: &Uri) -> Option<Uri> {
+pub(super) fn canonical(uri: &Uri) -> Option<Uri> {
     let path = canonical_path(uri.path())?;
     let path_and_query = match uri.query() {
         Some(query) => format!("{path}?{query}"),
@@ -72,6 +42,10 @@ fn canonical(uri: &Uri) -> Option<Uri> {
 }
 
 fn canonical_path(path: &str) -> Option<String> {
+    // What is asked all the time is spelled right.
+    if path == INTROSPECT || (ForwardAuth::answers(path) && path != LITERAL) {
+        return None;
+    }
     let is_below = path.get(..LITERAL.len()).is_some_and(|head| head.eq_ignore_ascii_case(LITERAL));
     if is_below && path.len() > LITERAL.len() {
         return None;

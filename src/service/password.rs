@@ -53,7 +53,7 @@ struct Inner {
     permits: Arc<Semaphore>,
     queue: Arc<Semaphore>,
     buffers: Mutex<Vec<Vec<Block>>>,
-    /// Compared with where there is no account, so that a stranger's try costs what a member's does.
+    /// Compared with where there is no account, so that a stranger's try costs what a member's does. It is chance, no password's.
     decoy: String,
 }
 
@@ -75,7 +75,7 @@ impl Hasher {
             decoy: String::new(),
             random,
         };
-        inner.decoy = inner.hash(&inner.random.base62(OUTPUT_LEN), &mut Vec::new());
+        inner.decoy = inner.written(&inner.random.bytes::<16>(), Output::new(&inner.random.bytes::<OUTPUT_LEN>()).ok());
         Ok(Self(Arc::new(inner)))
     }
 
@@ -145,12 +145,18 @@ impl Inner {
     fn hash(&self, password: &str, buffer: &mut Vec<Block>) -> String {
         let salt = self.random.bytes::<16>();
         let output = digest(&self.params, password, &salt, OUTPUT_LEN, buffer).expect("checked parameters");
+        self.written(&salt, Some(output))
+    }
+
+    /// A hash in its PHC form.
+    #[expect(clippy::expect_used, reason = "the parameters were checked in `new`, and salts have a fixed length")]
+    fn written(&self, salt: &[u8; 16], hash: Option<Output>) -> String {
         let hash = PasswordHash {
             algorithm: Ident::new("argon2id").expect("a valid identifier"),
             version: Some(Version::V0x13.into()),
             params: ParamsString::try_from(&self.params).expect("checked parameters"),
-            salt: Some(Salt::new(&salt).expect("sixteen bytes")),
-            hash: Some(output),
+            salt: Some(Salt::new(salt).expect("sixteen bytes")),
+            hash,
         };
         hash.to_string()
     }

@@ -230,6 +230,11 @@ impl Inspected {
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
+
+    #[must_use]
+    pub fn into_principal(self) -> Principal {
+        self.principal
+    }
 }
 
 impl Tokens {
@@ -239,13 +244,23 @@ impl Tokens {
     /// [`Denied::Invalid`], or [`Denied::Unavailable`] where the store could not be asked.
     pub async fn inspect(&self, presented: Presented<'_>) -> std::result::Result<Inspected, Denied> {
         let digest = self.format.recognise(presented).ok_or(Denied::Invalid(Cause::Shape))?;
-        let facts = match self.live.find(&digest) {
-            Some(facts) => facts,
-            None => {
-                let read = self.live.read(&digest).await.map_err(|Unavailable| Denied::Unavailable)?;
-                read.ok_or(Denied::Invalid(Cause::UnknownToken))?
-            }
-        };
+        if let Some(facts) = self.live.find(&digest) {
+            return self.judged(facts);
+        }
+        let read = self.live.read(&digest).await.map_err(|Unavailable| Denied::Unavailable)?;
+        self.judged(read.ok_or(Denied::Invalid(Cause::UnknownToken))?)
+    }
+
+    /// The same, where it takes no waiting; none where the store has to be asked.
+    #[must_use]
+    pub fn inspect_at_once(&self, presented: Presented<'_>) -> Option<std::result::Result<Inspected, Denied>> {
+        match self.format.recognise(presented) {
+            None => Some(Err(Denied::Invalid(Cause::Shape))),
+            Some(digest) => self.live.find(&digest).map(|facts| self.judged(facts)),
+        }
+    }
+
+    fn judged(&self, facts: Facts) -> std::result::Result<Inspected, Denied> {
         let now = self.clock.now();
         self.judge(&facts, now)?;
         Ok(Inspected { principal: principal(&facts), facts, at: now })

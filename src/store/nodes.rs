@@ -56,18 +56,35 @@ impl Store {
 }
 
 impl Nodes {
-    /// Begins to listen, over a connection of its own.
+    /// Begins to listen, over a connection of its own; none where nothing is heard on it within `patience`.
+    ///
+    /// A pooler that lends its connections out by the transaction breaks LISTEN, and worse: it leaves a connection listening that
+    /// others use then. So something is tried first on a channel that nobody else has: it is announced over another connection,
+    /// and must be heard on this one, which says nothing meanwhile.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn listen(&self) -> Result<Ear> {
+    pub async fn listen(&self, trial: Uuid, patience: Duration) -> Result<Option<Ear>> {
         let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         let mut listener = PgListener::connect_with(&own.connect_lazy_with(self.ear.clone())).await?;
         // A connection that is made anew by itself would hide that something was missed.
         listener.eager_reconnect(false);
         listener.ignore_pool_close_event(true);
+        let trial = format!("tokenward-trial-{}", trial.simple());
+        listener.listen(&trial).await?;
+        let told = sqlx::query("select pg_notify($1, '')::text").bind(&trial).execute(&self.pool).await;
+        match told {
+            // The announcement came where nobody listens.
+            Err(sqlx::Error::Protocol(_)) => return Ok(None),
+            told => told?,
+        };
+        match tokio::time::timeout(patience, listener.try_recv()).await {
+            Err(_) => return Ok(None),
+            Ok(heard) => heard?.ok_or(Error::Unavailable(sqlx::Error::WorkerCrashed))?,
+        };
+        listener.unlisten(&trial).await?;
         listener.listen(CHANNEL).await?;
-        Ok(Ear { listener })
+        Ok(Some(Ear { listener }))
     }
 
     /// Writes the row of a node, and announces `notice` with it. It is on disk when this returns.

@@ -33,6 +33,18 @@ const PRESENTED_MAX: usize = 512;
 /// RFC 8959: a URI scheme that marks a string as secret. Accepted on input, never emitted.
 const SECRET_TOKEN_SCHEME: &str = "secret-token:";
 
+/// Which bytes the grammar of `b64token` has, but for the padding.
+const B64TOKEN: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < 128 {
+        allowed[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        byte += 1;
+    }
+    allowed
+};
+
 /// A bearer as a caller presented it: 1 to 512 characters of the `b64token` grammar of RFC 6750, section 2.1.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Presented<'a>(&'a str);
@@ -43,8 +55,7 @@ impl<'a> Presented<'a> {
     pub fn parse(text: &'a str) -> Option<Self> {
         let text = text.strip_prefix(SECRET_TOKEN_SCHEME).unwrap_or(text);
         let unpadded = text.trim_end_matches('=');
-        let in_grammar =
-            !unpadded.is_empty() && unpadded.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b));
+        let in_grammar = !unpadded.is_empty() && unpadded.bytes().all(|b| B64TOKEN[usize::from(b)]);
         (in_grammar && text.len() <= PRESENTED_MAX).then_some(Self(text))
     }
 

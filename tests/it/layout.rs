@@ -10,13 +10,13 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("store", &["domain", "value"]),
     ("live", &["store", "domain", "value", "guard"]),
     ("service", &["domain", "store", "live", "value", "guard"]),
-    ("entry", &["service", "domain", "app", "guard"]),
+    ("entry", &["service", "domain", "app", "guard", "value"]),
     ("delegate", &["entry", "service", "domain", "app", "config", "guard", "value"]),
     ("api", &["delegate", "entry", "service", "domain", "app", "config", "guard"]),
     ("telemetry", &["config"]),
     ("config", &["domain", "live", "service", "store", "value"]),
     ("app", &["config", "domain", "live", "service", "store", "value"]),
-    ("server", &["api", "app", "config", "delegate", "entry", "live", "service", "store"]),
+    ("server", &["api", "app", "config", "delegate", "entry", "guard", "live", "service", "store"]),
     ("cli", &["api", "app", "config", "domain", "server", "service", "store", "telemetry", "value"]),
 ];
 

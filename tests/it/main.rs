@@ -12,6 +12,8 @@ mod support;
 mod api;
 mod delegate;
 mod layout;
+mod memory;
+mod nodes;
 mod outage;
 mod process;
 mod store;

@@ -321,7 +321,7 @@ async fn nodes_join_renew_call_and_leave() {
     let app =
         TestApp::with(Database::migrated(Engine::Postgres).await, |config| config.cache.mode = CacheMode::Off).await;
     let nodes = app.store.nodes().unwrap();
-    let mut ear = nodes.listen().await.unwrap();
+    let mut ear = nodes.listen(Uuid::from_u128(3), lease).await.unwrap().expect("nothing stands between");
     let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
     nodes.join(one, lease, "one joined").await.unwrap();
     nodes.join(two, lease, "two joined").await.unwrap();

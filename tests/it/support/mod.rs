@@ -4,7 +4,7 @@ mod app;
 pub mod binary;
 mod database;
 mod people;
-mod postgres;
+pub mod postgres;
 mod reply;
 
 pub use app::{TestApp, config};

@@ -1,64 +1,149 @@
-//! A PostgreSQL of the tests' own: found on this machine, started once, gone when the tests are.
+//! A PostgreSQL of the tests' own: found on this machine, started once, gone when the tests are. A test that wants to stop or
+//! kill its server starts one for itself.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
     os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::LazyLock,
 };
 
-/// Starts a server in `$1` with the programs of `$2`, says `ready`, and stops it when standard input closes: that happens
-/// however the tests end.
+/// Starts a server in `$1` with the programs of `$2` and the other arguments, says `ready`, and takes orders: `start`, or a
+/// signal for the server. It stops the server when standard input closes: that happens however the tests end.
 const SUPERVISE: &str = r#"
-set -eu
+set -u
 dir=$1 bin=$2
+shift 2
 trap '' INT TERM
-"$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/initdb.log" 2>&1
-"$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=400 -c fsync=off \
-  -c full_page_writes=off -c synchronous_commit=off >"$dir/postgres.log" 2>&1 </dev/null &
-pid=$!
-until "$bin/pg_isready" -q -h "$dir"; do kill -0 $pid; done
+run() {
+  "$bin/postgres" -D "$dir/data" -k "$dir" -c max_connections=400 "$@" >>"$dir/postgres.log" 2>&1 </dev/null &
+  pid=$!
+  until "$bin/pg_isready" -q -h "$dir"; do kill -0 "$pid" 2>/dev/null || return; done
+}
+end() {
+  kill -"$1" "$pid" && wait "$pid" 2>/dev/null
+  pid=
+}
+"$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/initdb.log" 2>&1 || exit
+run "$@" || exit
 echo ready
-cat >/dev/null
-kill -INT $pid
-wait $pid || true
+while read -r order; do
+  tries=0
+  case $order in
+    # What a killed server left behind may hold its locks for a moment.
+    start) until run "$@"; do tries=$((tries + 1)); [ $tries -lt 300 ] || exit; sleep 0.1; done; echo ready ;;
+    *) end "$order"; echo gone ;;
+  esac
+done
+[ -z "$pid" ] || end INT
 rm -rf "$dir"
 "#;
 
-struct Server {
+/// A server, running until this is dropped.
+pub struct Server {
     directory: PathBuf,
-    /// Its standard input is what keeps the server running.
-    _supervisor: Child,
+    supervisor: Child,
+    /// While this is open the server may run.
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    pub port: u16,
 }
 
-static SERVER: LazyLock<Server> = LazyLock::new(start);
+/// How to end a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Connections are ended, what is committed is written down.
+    Fast,
+    /// As at a loss of power, but asked for.
+    Immediate,
+    /// `kill -9`: nobody is told.
+    Killed,
+}
+
+static SERVER: LazyLock<Server> = LazyLock::new(|| {
+    let hurry = ["listen_addresses=", "fsync=off", "full_page_writes=off", "synchronous_commit=off"];
+    Server::start(5432, &hurry)
+});
 
 /// The URL of a database on the tests' server. `TEST_DATABASE_URL` names another server, without the database.
 pub fn url(database: &str) -> String {
     match std::env::var("TEST_DATABASE_URL") {
         Ok(server) => format!("{}/{database}", server.trim_end_matches('/')),
-        Err(_) => format!("postgres://postgres@localhost/{database}?host={}", SERVER.directory.display()),
+        Err(_) => format!("postgres://postgres@localhost:5432/{database}?host={}", SERVER.directory.display()),
     }
 }
 
-fn start() -> Server {
-    let programs = find_programs();
-    let directory = tempfile::Builder::new().prefix("tokenward-pg").tempdir().unwrap().keep();
-    let mut command = Command::new("sh");
-    command.args(["-c", SUPERVISE, "sh"]).arg(&directory).arg(&programs);
-    // PostgreSQL refuses to run as root.
-    if let Some((uid, gid)) = unprivileged(&directory) {
-        chown(&directory, Some(uid), Some(gid)).unwrap();
-        command.uid(uid).gid(gid);
+impl Server {
+    /// A server for one test, on a port of its own, that forgets nothing it has acknowledged.
+    pub fn durable() -> Self {
+        Self::start(free_port(), &["listen_addresses=127.0.0.1", "fsync=on", "synchronous_commit=on"])
     }
-    command.current_dir(&directory).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut supervisor = command.spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let log = |name| std::fs::read_to_string(directory.join(name)).unwrap_or_default();
-    assert_eq!(line, "ready\n", "PostgreSQL did not start: {}{}", log("initdb.log"), log("postgres.log"));
-    Server { directory, _supervisor: supervisor }
+
+    fn start(port: u16, settings: &[&str]) -> Self {
+        let programs = find_programs();
+        let directory = tempfile::Builder::new().prefix("tokenward-pg").tempdir().unwrap().keep();
+        let mut command = Command::new("sh");
+        command.args(["-c", SUPERVISE, "sh"]).arg(&directory).arg(&programs).env("PGPORT", port.to_string());
+        command.args(settings.iter().flat_map(|setting| ["-c", setting]));
+        // PostgreSQL refuses to run as root.
+        if let Some((uid, gid)) = unprivileged(&directory) {
+            chown(&directory, Some(uid), Some(gid)).unwrap();
+            command.uid(uid).gid(gid);
+        }
+        command.current_dir(&directory).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut supervisor = command.spawn().unwrap();
+        let orders = supervisor.stdin.take();
+        let answers = BufReader::new(supervisor.stdout.take().unwrap());
+        let mut server = Self { directory, supervisor, orders, answers, port };
+        server.hear("ready");
+        server
+    }
+
+    /// The URL of a database on this server by way of `port`: its own, or that of something in between.
+    pub fn url_by(port: u16, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{port}/{database}")
+    }
+
+    /// Ends the server and waits until it is gone. Its data stay.
+    pub fn end(&mut self, how: End) {
+        self.order(match how {
+            End::Fast => "INT",
+            End::Immediate => "QUIT",
+            End::Killed => "KILL",
+        });
+        self.hear("gone");
+    }
+
+    /// Starts the server again and waits until it answers.
+    pub fn start_again(&mut self) {
+        self.order("start");
+        self.hear("ready");
+    }
+
+    fn order(&mut self, word: &str) {
+        writeln!(self.orders.as_ref().unwrap(), "{word}").unwrap();
+    }
+
+    fn hear(&mut self, expected: &str) {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        let log = |name| std::fs::read_to_string(self.directory.join(name)).unwrap_or_default();
+        assert_eq!(line.trim_end(), expected, "PostgreSQL: {}{}", log("initdb.log"), log("postgres.log"));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        self.supervisor.wait().ok();
+    }
+}
+
+/// A port of this machine that nobody listens on.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn find_programs() -> PathBuf {
@@ -74,7 +159,7 @@ fn find_programs() -> PathBuf {
 }
 
 /// The user and group to run as where the tests run as root: those of `postgres`.
-fn unprivileged(directory: &Path) -> Option<(u32, u32)> {
+pub fn unprivileged(directory: &Path) -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt as _;
     if std::fs::metadata(directory).unwrap().uid() != 0 {
         return None;

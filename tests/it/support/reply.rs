@@ -1,7 +1,9 @@
 //! What came back.
 
-use axum::response::Response;
-use http::HeaderMap;
+use std::fmt::Debug;
+
+use axum::body::HttpBody as Body;
+use http::{HeaderMap, Response};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 
@@ -16,7 +18,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub async fn read(response: Response) -> Self {
+    pub async fn read(response: Response<impl Body<Error: Debug>>) -> Self {
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         let json = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };

@@ -1,0 +1,210 @@
+"""What every figure needs: programs started and ended, a PostgreSQL of its own, load, and the processor time it cost."""
+
+import os
+import re
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RELEASE = ROOT / "target" / "release"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def descendants(pid):
+    """A process and all that it started."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        try:
+            children = (task / "children").read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            found += descendants(int(child))
+    return found
+
+
+def cpu_seconds(pids):
+    total = 0
+    for root in pids:
+        for pid in descendants(root):
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            # With the children that have ended already.
+            total += sum(int(fields[at]) for at in (11, 12, 13, 14))
+    return total / TICKS
+
+
+def memory_mb(pid, what="Pss"):
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(rf"^{what}:\s+(\d+) kB", text, re.M)[1]) / 1024
+
+
+class Program:
+    """A program that says on one of its outputs that it listens, and is ended by its id."""
+
+    def __init__(self, command, env=None):
+        self.log = tempfile.NamedTemporaryFile("w+", suffix=".log")
+        self.process = subprocess.Popen(
+            command, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
+        )
+        self.pid = self.process.pid
+        self.url = self.wait_for(r"listening on (http://\S+)")
+
+    def wait_for(self, pattern, seconds=60):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.process.poll() is None:
+            found = re.search(pattern, Path(self.log.name).read_text())
+            if found:
+                return found[1]
+            time.sleep(0.02)
+        raise RuntimeError(Path(self.log.name).read_text())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def bare():
+    return Program([RELEASE / "examples" / "bare_axum", "0"])
+
+
+def tokenward(database, **settings):
+    env = {
+        "TOKENWARD_DATABASE__URL": database,
+        "TOKENWARD_LISTEN__HTTP": "127.0.0.1:0",
+        "TOKENWARD_ADMIN_EMAIL": "admin@example.com",
+        "TOKENWARD_ADMIN_PASSWORD": "correct horse battery staple",
+        **{f"TOKENWARD_{key.upper()}": str(value) for key, value in settings.items()},
+    }
+    return Program([RELEASE / "tokenward", "serve"], env)
+
+
+class Postgres:
+    """A PostgreSQL in a temporary folder, on loopback."""
+
+    def __enter__(self):
+        self.programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+        self.folder = tempfile.TemporaryDirectory(prefix="tokenward-bench")
+        os.chmod(self.folder.name, 0o777)
+        self.port = 50_000 + os.getpid() % 10_000
+        data = f"{self.folder.name}/data"
+        self.run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder.name}"
+        options += " -c shared_buffers=4GB -c max_wal_size=8GB -c max_connections=200"
+        self.run("pg_ctl", "-D", data, "-l", f"{self.folder.name}/log", "-o", options, "-w", "start")
+        self.pid = int(Path(f"{data}/postmaster.pid").read_text().split()[0])
+        return self
+
+    def __exit__(self, *_):
+        self.run("pg_ctl", "-D", f"{self.folder.name}/data", "-m", "immediate", "-w", "stop")
+        self.folder.cleanup()
+
+    def run(self, program, *arguments):
+        demote = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+        subprocess.run([*demote, self.programs / program, *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def create(self, name):
+        self.sql("postgres", f"create database {name}")
+        return self.url(name)
+
+    def url(self, name):
+        return f"postgres://postgres@127.0.0.1:{self.port}/{name}"
+
+    def sql(self, database, *statements, copy=None):
+        command = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", self.url(database)]
+        for statement in statements:
+            command += ["-c", statement]
+        stdin = open(copy, "rb") if copy else subprocess.DEVNULL
+        return subprocess.run(command, check=True, stdin=stdin, capture_output=True, text=True).stdout.strip()
+
+    def pgbench(self, database, script, clients, seconds):
+        """Transactions per second, and the processor's microseconds for each, PostgreSQL's and pgbench's own."""
+        file = Path(self.folder.name) / "script.sql"
+        file.write_text(script)
+        before, own = cpu_seconds([self.pid]), os.times()
+        command = ["pgbench", "-n", "-M", "prepared", f"-c{clients}", "-j2", f"-T{seconds}", "-f", file, self.url(database)]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        rate = float(re.search(r"tps = ([\d.]+) \(without", said)[1])
+        count = int(re.search(r"transactions actually processed: (\d+)", said)[1])
+        after = os.times()
+        cost = cpu_seconds([self.pid]) - before + after.children_user - own.children_user
+        cost += after.children_system - own.children_system
+        return Run(rate, cost / count * 1e6)
+
+
+@dataclass
+class Run:
+    """One run: how many a second, microseconds of the processor for each, and milliseconds at the 99th percentile."""
+
+    rate: float
+    cpu: float
+    p99: float = 0.0
+
+
+@dataclass
+class Target:
+    name: str
+    url: str
+    lua: Path
+    pids: list = field(default_factory=list)
+    connections: int = 64
+
+    def run(self, seconds):
+        before = cpu_seconds(self.pids)
+        command = ["wrk", "-t1", f"-c{self.connections}", f"-d{seconds}s", "--latency", "-s", self.lua, self.url]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        cost = cpu_seconds(self.pids) - before
+        if re.search(r"Non-2xx|Socket errors", said):
+            raise RuntimeError(f"{self.name}: {said}")
+        count = int(re.search(r"(\d+) requests in", said)[1])
+        value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()
+        p99 = float(value) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
+        return Run(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]), cost / count * 1e6, p99)
+
+
+class Rounds:
+    """Runs that take turns, so that what disturbs the machine disturbs them all; ratios are taken within a round."""
+
+    def __init__(self, runs, rounds):
+        self.runs = {name: [] for name in runs}
+        for name, run in runs.items():
+            run()
+        for turn in range(rounds):
+            names = list(runs)
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                self.runs[name].append(runs[name]())
+
+    def median(self, name, of="rate"):
+        return statistics.median(getattr(run, of) for run in self.runs[name])
+
+    def ratio(self, name, to, of="rate"):
+        ratios = [getattr(a, of) / getattr(b, of) for a, b in zip(self.runs[name], self.runs[to])]
+        return statistics.median(ratios), min(ratios), max(ratios)
+
+    def tell(self):
+        for name in self.runs:
+            rate, cpu, p99 = (self.median(name, of) for of in ("rate", "cpu", "p99"))
+            print(f"      {name:<28} {rate:>10,.0f}/s   cpu {cpu:7.2f} µs   p99 {p99:6.2f} ms")
+
+
+def show(ratio):
+    value, least, most = ratio
+    return f"{value:.3f} [{least:.3f}-{most:.3f}]"
+
+
+def figure(number, what, value, goal):
+    print(f"  #{number:<3} {what:<58} {value:<24} goal {goal}", flush=True)

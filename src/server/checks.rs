@@ -1,0 +1,153 @@
+//! Delegated checks on their short way: what the layers do for other requests is done here without them, and a check that is
+//! answered from memory waits for nothing, sets no timer, opens no span and takes no lock that all of them share.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use axum::{
+    body::{Bytes, HttpBody},
+    http::{HeaderMap, Method, Request, StatusCode, request::Parts},
+    response::{IntoResponse as _, Response},
+};
+use http_body_util::Either;
+use tokio::time::Instant;
+
+use super::{
+    layers::{self, whole, within},
+    metrics::Verdicts,
+    service::{Reply, unharmed},
+};
+use crate::{
+    app::App,
+    config::{Config, LogChecks},
+    delegate::{ForwardAuth, Introspection},
+    entry::{ApiError, head, request_id::RequestId},
+    guard::Principal,
+};
+
+/// What answers proxies and services that ask.
+pub(super) struct Checks {
+    forward_auth: ForwardAuth,
+    introspection: Introspection,
+    limit: Duration,
+    log: LogChecks,
+    verdicts: Verdicts,
+}
+
+/// What the log says of a check.
+struct Line<'a> {
+    id: &'a RequestId,
+    route: &'static str,
+    method: &'a Method,
+    caller: Option<&'a Principal>,
+    took: Duration,
+}
+
+impl Checks {
+    pub(super) fn new(app: &App, config: &Config, verdicts: Verdicts) -> Self {
+        Self {
+            forward_auth: ForwardAuth::new(app, &config.delegate),
+            introspection: Introspection::new(app, &config.delegate),
+            limit: Duration::from_millis(config.http.request_timeout_ms),
+            log: config.log.checks,
+            verdicts,
+        }
+    }
+
+    /// A proxy asks what can be answered without waiting; none where it cannot.
+    pub(super) fn forward_auth_at_once<B>(&self, request: &Request<B>) -> Option<Reply> {
+        let check = || self.forward_auth.check_at_once(request.headers(), request.uri().path());
+        let checked = catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|_| Some(Err(ApiError::Internal)))?;
+        Some(self.proxys_answer(checked, request.headers(), request.method(), Duration::ZERO))
+    }
+
+    /// A proxy asks. The body, if any, is not read.
+    pub(super) async fn forward_auth(&self, parts: Parts) -> Reply {
+        let begun = Instant::now();
+        let checked = self.in_time(self.forward_auth.check(&parts.headers, parts.uri.path())).await;
+        self.proxys_answer(checked, &parts.headers, &parts.method, begun.elapsed())
+    }
+
+    fn proxys_answer(
+        &self,
+        checked: Result<Principal, ApiError>,
+        headers: &HeaderMap,
+        method: &Method,
+        took: Duration,
+    ) -> Reply {
+        let id = RequestId::of(headers);
+        let (reply, caller) = match checked {
+            Ok(caller) => (self.forward_auth.allow(&caller, &id).map(Either::Left), Some(caller)),
+            Err(error) => (refusal(error.into_response(), &id), None),
+        };
+        self.note(&reply, &Line { id: &id, route: "/v4/auth", method, caller: caller.as_ref(), took });
+        reply
+    }
+
+    /// A service asks by introspection.
+    pub(super) async fn introspect<B>(&self, parts: Parts, body: B) -> Reply
+    where
+        B: HttpBody<Data = Bytes> + Unpin,
+    {
+        let begun = Instant::now();
+        let id = RequestId::of(&parts.headers);
+        let asked = async {
+            let body = whole(body).await?;
+            self.introspection.ask(&parts.headers, &body).await
+        };
+        let (reply, asker) = match self.in_time(asked).await {
+            Ok(asked) => (self.introspection.tell(&asked, &id).map(Either::Left), Some(asked.asker)),
+            Err(error) => (refusal(error.into_response(), &id), None),
+        };
+        let (method, took) = (&parts.method, begun.elapsed());
+        self.note(&reply, &Line { id: &id, route: "/oauth2/introspect", method, caller: asker.as_ref(), took });
+        reply
+    }
+
+    async fn in_time<T, E: From<ApiError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        match unharmed(within(self.limit, work)).await {
+            Some(Some(done)) => done,
+            Some(None) => Err(ApiError::Slow.into()),
+            None => Err(ApiError::Internal.into()),
+        }
+    }
+
+    /// Counts the check, and writes its line where one is asked for.
+    fn note(&self, reply: &Reply, line: &Line<'_>) {
+        let status = reply.status();
+        self.verdicts.count(status);
+        let is_wanted = match self.log {
+            LogChecks::All => true,
+            LogChecks::Refused => status != StatusCode::OK,
+            LogChecks::Off => status.is_server_error(),
+        };
+        if is_wanted {
+            line.write(reply);
+        }
+    }
+}
+
+impl Line<'_> {
+    fn write(&self, reply: &Reply) {
+        let span = tracing::info_span!(
+            "request",
+            request.id = self.id.as_str(),
+            http.method = layers::known_method(self.method),
+            http.route = self.route,
+            person.id = self.caller.map(|caller| caller.person_id),
+            token.id = self.caller.and_then(|caller| caller.token()).map(|token| token.id.as_str()),
+        );
+        span.in_scope(|| layers::answered(reply, self.took));
+    }
+}
+
+/// A refusal with the headers of all answers.
+fn refusal(mut response: Response, id: &RequestId) -> Reply {
+    if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        response = ApiError::internal(id.as_str());
+    }
+    head::finish(response.headers_mut(), id);
+    response.map(Either::Right)
+}

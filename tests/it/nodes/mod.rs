@@ -1,0 +1,13 @@
+//! Several nodes on one database, and what lies between them and it.
+
+mod acts;
+mod chance;
+mod checks;
+mod cluster;
+mod faults;
+mod live;
+mod pooler;
+mod proxy;
+mod record;
+mod right;
+mod writer;
