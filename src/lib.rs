@@ -4,13 +4,15 @@
 //!
 //! ```text
 //! listener      server::connections   accepts, limits how slowly a header may come
-//!  -> layers    server::path          case and one trailing slash do not matter
-//!               server::layers        request id, log line, panic to 500, time limit, body limit, writes run to their end
+//!  -> paths     server::path          case and one trailing slash do not matter
+//!  -> checks    server::checks        /v4/auth and introspection are answered here, by delegate
+//!  -> layers    server::layers        request id, log line, panic to 500, time limit, body limit, writes run to their end
 //!  -> router    api::router           one route per path; whatever is not there is a 404
 //!  -> doors     api::authenticate     a bearer through guard, e-mail and password through entry::doors
 //!  -> signature api::extract          Caller | Admin | PlatformAdmin | TokenCaller: who may call
 //!  -> handler   api::tokens ...       wire type to domain type, one call, and back
 //!  -> service   service::tokens ...   the rule, with the clock
+//!  -> live      live                  what is known of a token, while a lease says that changes are heard of
 //!  -> store     store::tokens ...     one statement or one transaction, on PostgreSQL or SQLite
 //!  <- error     entry::error          one table from refusal to status
 //! ```

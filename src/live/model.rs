@@ -289,8 +289,13 @@ fn play(steps: &[Step], waits: bool) -> Play {
     play
 }
 
+/// How often it is played; `TOKENWARD_MODEL_CASES` makes it more.
+fn cases() -> u32 {
+    std::env::var("TOKENWARD_MODEL_CASES").map_or(150, |text| text.parse().unwrap())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_is_let_in_by_what_was_taken_away(steps in prop::collection::vec(step(), 1_000)) {

@@ -1,22 +1,24 @@
-//! Tokens: issuing, verifying, listing, reading, deleting.
+//! Tokens: issuing, listing, reading, deleting; verifying is in `verify`.
 
-use std::sync::Arc;
+mod verify;
 
 use uuid::Uuid;
 
 use crate::{
     domain::{
-        list::Page,
+        list::{Cursor, Page, SortKey},
         setting::Settings,
         time::{Clock, Timestamp},
-        token::{Description, Lifetime, NotIssued, Refused, Standing, Status, Token},
+        token::{Description, Lifetime, NotIssued, Status, Token},
     },
-    guard::{Cause, Denied, Principal, TokenId, TokenRef, Verify},
-    live::{Change, Facts, Live, Unavailable},
+    guard::Principal,
+    live::{Change, Live},
     service::{Refusal, Result},
     store::{NewToken, Owner, Store, TokenFilter},
     value::{Format, Presented, Random, TokenValue},
 };
+
+pub use verify::Inspected;
 
 /// The tokens of the service.
 #[derive(Clone)]
@@ -119,10 +121,32 @@ impl Tokens {
         let now = self.clock.now();
         let filter = TokenFilter { owner, status, now };
         let count = if count { Some(self.store.count_tokens(&filter).await?) } else { None };
-        let rows = self.store.list_tokens(&filter, page).await?;
+        let rows = self.rows(&filter, page).await?;
         let tokens =
             rows.into_iter().map(|(token, email)| Listed { status: token.status(now), token, email }).collect();
         Ok(List { tokens, count })
+    }
+
+    /// The rows of a list. A whole list in the order of an index is read in parts, so that it never keeps a connection, or
+    /// SQLite's only one, from those who check tokens.
+    async fn rows(&self, filter: &TokenFilter, page: &Page) -> Result<Vec<(Token, String)>> {
+        const AT_ONCE: i64 = 1_000;
+        if page.limit.is_some() || page.sort.key != SortKey::CreatedAt {
+            return Ok(self.store.list_tokens(filter, page).await?);
+        }
+        let mut part = Page { limit: Some(AT_ONCE), ..page.clone() };
+        let mut rows = Vec::new();
+        loop {
+            let read = self.store.list_tokens(filter, &part).await?;
+            let is_last = i64::try_from(read.len()).is_ok_and(|count| count < AT_ONCE);
+            rows.extend(read);
+            match rows.last() {
+                Some((last, _)) if !is_last => {
+                    part = Page { offset: 0, after: Some(Cursor::of(last, page.sort.key)), ..part };
+                }
+                _ => return Ok(rows),
+            }
+        }
     }
 
     /// Reads one token: the caller's own, or for an administrator one of the workspace.
@@ -190,87 +214,6 @@ impl Tokens {
         }
     }
 
-    fn judge(&self, facts: &Facts, now: Timestamp) -> std::result::Result<(), Denied> {
-        let standing = Standing {
-            expires_at: facts.expires_at,
-            is_disabled: facts.person.is_disabled,
-            token_access: facts.person.token_access,
-            feature_enabled: facts.person.workspace.enabled.unwrap_or(self.defaults.enabled),
-        };
-        standing.check(now).map_err(|refused| {
-            Denied::Invalid(match refused {
-                Refused::Expired => Cause::Expired,
-                Refused::PersonDisabled => Cause::PersonDisabled,
-                Refused::AccessDisabled => Cause::AccessDisabled,
-                Refused::FeatureOff => Cause::FeatureOff,
-            })
-        })
-    }
-}
-
-impl Verify for Tokens {
-    async fn verify(&self, presented: Presented<'_>) -> std::result::Result<Principal, Denied> {
-        let inspected = self.inspect(presented).await?;
-        self.note_use(&inspected);
-        Ok(inspected.principal)
-    }
-}
-
-/// A token that was found good, and when.
-#[derive(Clone, Debug)]
-pub struct Inspected {
-    principal: Principal,
-    facts: Facts,
-    at: Timestamp,
-}
-
-impl Inspected {
-    /// Whose token it is.
-    #[must_use]
-    pub fn principal(&self) -> &Principal {
-        &self.principal
-    }
-
-    #[must_use]
-    pub fn into_principal(self) -> Principal {
-        self.principal
-    }
-}
-
-impl Tokens {
-    /// The one place where a bearer becomes somebody: every door asks here. Looking is not using, see [`Tokens::note_use`].
-    ///
-    /// # Errors
-    /// [`Denied::Invalid`], or [`Denied::Unavailable`] where the store could not be asked.
-    pub async fn inspect(&self, presented: Presented<'_>) -> std::result::Result<Inspected, Denied> {
-        let digest = self.format.recognise(presented).ok_or(Denied::Invalid(Cause::Shape))?;
-        if let Some(facts) = self.live.find(&digest) {
-            return self.judged(facts);
-        }
-        let read = self.live.read(&digest).await.map_err(|Unavailable| Denied::Unavailable)?;
-        self.judged(read.ok_or(Denied::Invalid(Cause::UnknownToken))?)
-    }
-
-    /// The same, where it takes no waiting; none where the store has to be asked.
-    #[must_use]
-    pub fn inspect_at_once(&self, presented: Presented<'_>) -> Option<std::result::Result<Inspected, Denied>> {
-        match self.format.recognise(presented) {
-            None => Some(Err(Denied::Invalid(Cause::Shape))),
-            Some(digest) => self.live.find(&digest).map(|facts| self.judged(facts)),
-        }
-    }
-
-    fn judged(&self, facts: Facts) -> std::result::Result<Inspected, Denied> {
-        let now = self.clock.now();
-        self.judge(&facts, now)?;
-        Ok(Inspected { principal: principal(&facts), facts, at: now })
-    }
-
-    /// Notes that a token was used when it was inspected.
-    pub fn note_use(&self, inspected: &Inspected) {
-        self.live.note_use(&inspected.facts, inspected.at);
-    }
-
     /// Deletes the token of this value, whoever sends it: who holds it could use it. One that is not there is no error.
     ///
     /// # Errors
@@ -284,14 +227,6 @@ impl Tokens {
         }
         Ok(())
     }
-}
-
-fn principal(facts: &Facts) -> Principal {
-    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-    let id = TokenId::parse(facts.token_id.hyphenated().encode_lower(&mut text));
-    let token =
-        id.map(|id| TokenRef { id, issued_at: facts.created_at.into(), expires_at: facts.expires_at.map(Into::into) });
-    Principal::new(Arc::clone(&facts.person.holder), token)
 }
 
 fn within_reach(caller: &Principal) -> Owner {

@@ -8,6 +8,7 @@ const PATH: &str = "/v4/apiAccessTokens";
 
 on_both!(
     a_list_has_all_of_ones_own_oldest_first_and_no_value,
+    a_long_list_is_whole,
     listing_with_a_token_shows_that_very_use,
     expired_tokens_stay_listed_with_their_status,
     parts_of_a_list_can_be_asked_for,
@@ -46,6 +47,25 @@ async fn a_list_has_all_of_ones_own_oldest_first_and_no_value(app: TestApp) {
     let list = ada.get(PATH).await.expect(200);
     assert_eq!(list.rows().len(), 1);
     assert!(!list.text.contains(&secret.value) && secret.value.starts_with(list.rows()[0]["hint"].as_str().unwrap()));
+}
+
+/// The whole list is read in parts; all of these were made in the same millisecond.
+async fn a_long_list_is_whole(app: TestApp) {
+    let bearer = app.admin().bearer().await;
+    let mut made: Vec<String> = vec![bearer.token_id.clone()];
+    for _ in 0..2_000 {
+        let token = bearer.post("/v4/apiAccessTokens", &an_hour()).await.expect(201);
+        made.push(token.json["tokenInfo"]["tokenId"].as_str().unwrap().to_owned());
+    }
+    made.sort();
+    let listed = bearer.get("/v4/apiAccessTokens?sort=-createdAt").await.expect(200);
+    let ids: Vec<&str> =
+        listed.json["data"].as_array().unwrap().iter().map(|t| t["tokenId"].as_str().unwrap()).collect();
+    assert!(ids.iter().rev().eq(&made), "{} of {}", ids.len(), made.len());
+    assert_eq!(
+        bearer.get("/v4/apiAccessTokens?offset=1999").await.expect(200).json["data"].as_array().unwrap().len(),
+        2
+    );
 }
 
 async fn listing_with_a_token_shows_that_very_use(app: TestApp) {
