@@ -115,6 +115,22 @@ impl TokenId {
         id.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-').then_some(Self(id))
     }
 
+    /// Writes a UUID's 16 bytes as RFC 9562, section 4, says.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'-'; 36];
+        let mut at = 0;
+        for (n, byte) in bytes.into_iter().enumerate() {
+            // Hyphens stand before the fifth, seventh, ninth and eleventh byte.
+            at += usize::from(matches!(n, 4 | 6 | 8 | 10));
+            text[at] = DIGITS[usize::from(byte >> 4)];
+            text[at + 1] = DIGITS[usize::from(byte & 15)];
+            at += 2;
+        }
+        Self(text)
+    }
+
     /// The id as it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -79,7 +79,12 @@ impl Agreement {
         self.0.waits.observe(begun.elapsed());
     }
 
-    /// A node has answered a call of somebody's.
+    /// By what the answers find this process.
+    pub(super) fn caller(&self) -> Uuid {
+        self.0.caller
+    }
+
+    /// A node has answered a call.
     pub(super) fn heard(&self, caller: Uuid, number: u64, node: Uuid) {
         if caller != self.0.caller {
             return;

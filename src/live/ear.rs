@@ -97,7 +97,8 @@ impl Ear {
 
     async fn begin(&self) -> Result<Tenure<'_>, Deaf> {
         let trial = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
-        let listening = tokio::time::timeout(2 * self.lease, self.nodes.listen(trial, self.lease)).await;
+        let listening =
+            tokio::time::timeout(2 * self.lease, self.nodes.listen(self.agreement.caller(), trial, self.lease)).await;
         let connection = listening.map_err(|_| Deaf::Silence)??.ok_or(Deaf::Pooler)?;
         // What was read before may have changed unheard. From here on nothing does.
         self.memory.forget(Change::Everything);

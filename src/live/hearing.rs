@@ -19,7 +19,8 @@ pub(super) struct Hearing {
     /// The leases that were asked for and not heard of yet: number, and what the stopwatch said before.
     asked: VecDeque<(u64, Duration)>,
     number: u64,
-    answers: Vec<String>,
+    /// To whom, and what.
+    answers: Vec<(Uuid, String)>,
 }
 
 impl Hearing {
@@ -48,7 +49,7 @@ impl Hearing {
             Notice::Call { caller, number } => {
                 // Who keeps nothing has no row, and nobody waits for its answer.
                 if self.memory.known.is_some() {
-                    self.answers.push(Notice::Heard { caller, number, node: self.id }.to_string());
+                    self.answers.push((caller, Notice::Heard { caller, number, node: self.id }.to_string()));
                 }
             }
             notice @ (Notice::Lease { .. } | Notice::Heard { .. } | Notice::Left { .. }) => return Some(notice),
@@ -65,7 +66,7 @@ impl Hearing {
     }
 
     /// The answers that are to be given to what was heard.
-    pub(super) fn take_answers(&mut self) -> Vec<String> {
+    pub(super) fn take_answers(&mut self) -> Vec<(Uuid, String)> {
         std::mem::take(&mut self.answers)
     }
 }

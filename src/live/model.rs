@@ -230,7 +230,7 @@ impl Node {
         let Some(notice) = world.queue.get(self.heard).cloned() else { return };
         self.heard += 1;
         hearing.hear(&notice);
-        for answer in hearing.take_answers() {
+        for (_, answer) in hearing.take_answers() {
             if let Notice::Heard { number, node, .. } = Notice::parse(&answer) {
                 world.heard(number, node);
             }

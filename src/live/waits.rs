@@ -6,8 +6,10 @@ use std::{
 };
 
 /// The upper ends of the buckets, in microseconds; what took longer is in one more.
-pub const BOUNDS: [u64; 12] =
-    [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 50_000, 250_000, 1_000_000, 2_500_000, 10_000_000];
+pub const BOUNDS: [u64; 18] = [
+    100, 150, 200, 300, 400, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000, 50_000, 250_000, 1_000_000,
+    2_500_000, 10_000_000,
+];
 
 /// Counts of waits.
 #[derive(Debug, Default)]

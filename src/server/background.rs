@@ -4,10 +4,16 @@ use std::time::Duration;
 
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
-use crate::{live::Live, service::Tokens};
+use crate::{
+    app::App,
+    service::{SignIn, Tokens},
+};
 
 /// A crash may lose this much of `lastUsed`, and no more.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
+/// The memory of password hashes is given up when none was made for this long.
+const REST_AFTER: Duration = Duration::from_secs(30);
+const LARGE: usize = 32 * 1024 * 1024;
 const REMOVE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The tasks that run beside the requests.
@@ -16,10 +22,14 @@ pub(super) struct Background {
     tasks: Vec<JoinHandle<()>>,
 }
 
-pub(super) fn start(live: Live, tokens: Tokens, expired_tokens_days: Option<u32>) -> Background {
+pub(super) fn start(app: &App, expired_tokens_days: Option<u32>) -> Background {
+    let tokens = app.tokens().clone();
     let (stop, stopped) = watch::channel(());
-    let mut tasks =
-        vec![tokio::spawn(live.run(stopped.clone())), tokio::spawn(until(stopped.clone(), flush_uses(tokens.clone())))];
+    let mut tasks = vec![
+        tokio::spawn(app.live().clone().run(stopped.clone())),
+        tokio::spawn(until(stopped.clone(), flush_uses(tokens.clone()))),
+        tokio::spawn(until(stopped.clone(), rest(app.sign_in().clone()))),
+    ];
     if let Some(days) = expired_tokens_days {
         tasks.push(tokio::spawn(until(stopped, remove_expired(tokens, days))));
     }
@@ -57,6 +67,17 @@ async fn flush_uses(tokens: Tokens) {
             tracing::warn!(error = ?anyhow::Error::from(error), "uses of tokens could not be written; they wait");
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
+    }
+}
+
+async fn rest(sign_in: SignIn) {
+    let mut timer = tokio::time::interval(REST_AFTER);
+    loop {
+        timer.tick().await;
+        sign_in.rest();
+        // The allocator gives back what is free for a while, but only when it is asked for something as large.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE)));
     }
 }
 

@@ -90,8 +90,7 @@ impl Server {
         }
         let service = counted(&app, &config, verdicts);
         let answer = move |request| service.answer(request);
-        let background =
-            background::start(app.live().clone(), app.tokens().clone(), config.retention.expired_tokens_days);
+        let background = background::start(&app, config.retention.expired_tokens_days);
         let stop = async {
             stop.await;
             tracing::info!("stopping: finishing the requests under way");

@@ -6,7 +6,10 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use argon2::{
@@ -53,6 +56,8 @@ struct Inner {
     permits: Arc<Semaphore>,
     queue: Arc<Semaphore>,
     buffers: Mutex<Vec<Vec<Block>>>,
+    /// Whether anything was hashed since somebody asked.
+    has_worked: AtomicBool,
     /// Compared with where there is no account, so that a stranger's try costs what a member's does. It is chance, no password's.
     decoy: String,
 }
@@ -72,6 +77,7 @@ impl Hasher {
             permits: Arc::new(Semaphore::new(cores)),
             queue: Arc::new(Semaphore::new(cores.saturating_add(cost.queue).min(Semaphore::MAX_PERMITS))),
             buffers: Mutex::default(),
+            has_worked: AtomicBool::new(false),
             decoy: String::new(),
             random,
         };
@@ -110,6 +116,18 @@ impl Hasher {
         })
     }
 
+    /// Gives up the memory of hashes that are not being made; the next ones allocate it anew.
+    pub fn release(&self) {
+        self.0.buffers().clear();
+    }
+
+    /// The same, unless something was hashed since this was called last.
+    pub fn release_if_idle(&self) {
+        if !self.0.has_worked.swap(false, Ordering::Relaxed) {
+            self.release();
+        }
+    }
+
     async fn run<T, F>(&self, job: F) -> Result<T, Busy>
     where
         T: Send + 'static,
@@ -120,6 +138,7 @@ impl Hasher {
         let inner = Arc::clone(&self.0);
         let task = tokio::task::spawn_blocking(move || {
             let _held = (place, permit);
+            inner.has_worked.store(true, Ordering::Relaxed);
             let mut buffer = inner.buffers().pop().unwrap_or_default();
             let result = job(&inner, &mut buffer);
             inner.buffers().push(buffer);
@@ -259,6 +278,18 @@ mod tests {
             busy += usize::from(outcome.await.unwrap() == Err(Busy));
         }
         assert!(busy > 0);
+        assert_eq!(hasher.verify(&password("x"), None).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn memory_is_kept_while_it_is_used_and_given_up_then() {
+        let hasher = hasher(CHEAP);
+        let kept = || hasher.0.buffers().len();
+        hasher.verify(&password("x"), None).await.unwrap();
+        hasher.release_if_idle();
+        assert_eq!(kept(), 1, "used since");
+        hasher.release_if_idle();
+        assert_eq!(kept(), 0);
         assert_eq!(hasher.verify(&password("x"), None).await, Ok(false));
     }
 

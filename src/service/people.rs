@@ -112,6 +112,11 @@ impl People {
         self.hasher.hash(password).await.map_err(|Busy| Refusal::Busy)
     }
 
+    /// Gives up the memory that hashing passwords takes.
+    pub(super) fn release_memory(&self) {
+        self.hasher.release();
+    }
+
     /// Lists the people of a workspace by id, and counts all that the filter lets through.
     ///
     /// # Errors

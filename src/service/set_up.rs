@@ -53,6 +53,8 @@ pub async fn set_up(
         is_platform_admin: true,
     };
     let admin = people.prepare(add, WORKSPACE).await?;
+    // It may be long until the first sign-in.
+    people.release_memory();
     let done = store.set_up(&WorkspaceName::parse(WORKSPACE)?, &admin, clock.now()).await?;
     Ok(done.then(|| SetUp { email: admin.email.as_str().to_owned(), password: made_up.then_some(password) }))
 }

@@ -14,6 +14,8 @@ use super::{Error, Pool, Result, Store};
 
 /// Where changes are announced; the triggers of the migration name it, too.
 const CHANNEL: &str = "tokenward";
+/// Before the id of a process: where it alone is told something.
+const OWN_CHANNEL: &str = "tokenward-";
 /// By what `pg_stat_activity` shows the connections that listen.
 const EAR: &str = "tokenward-ear";
 
@@ -56,7 +58,7 @@ impl Store {
 }
 
 impl Nodes {
-    /// Begins to listen, over a connection of its own; none where nothing is heard on it within `patience`.
+    /// Begins to listen to what all are told and to what only this process is, over a connection of its own; none where nothing is heard on it within `patience`.
     ///
     /// A pooler that lends its connections out by the transaction breaks LISTEN, and worse: it leaves a connection listening that
     /// others use then. So something is tried first on a channel that nobody else has: it is announced over another connection,
@@ -64,7 +66,7 @@ impl Nodes {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn listen(&self, trial: Uuid, patience: Duration) -> Result<Option<Ear>> {
+    pub async fn listen(&self, process: Uuid, trial: Uuid, patience: Duration) -> Result<Option<Ear>> {
         let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         let mut listener = PgListener::connect_with(&own.connect_lazy_with(self.ear.clone())).await?;
         // A connection that is made anew by itself would hide that something was missed.
@@ -83,7 +85,7 @@ impl Nodes {
             Ok(heard) => heard?.ok_or(Error::Unavailable(sqlx::Error::WorkerCrashed))?,
         };
         listener.unlisten(&trial).await?;
-        listener.listen(CHANNEL).await?;
+        listener.listen_all([CHANNEL, &own_channel(process)]).await?;
         Ok(Some(Ear { listener }))
     }
 
@@ -164,13 +166,16 @@ impl Ear {
         Ok(row.fetch_optional(&mut self.listener).await?.is_some())
     }
 
-    /// Announces all of these at once.
+    /// Tells processes something, each alone.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn tell(&mut self, notices: &[String]) -> Result<()> {
-        const TELL: &str = "select pg_notify($1, notice)::text from unnest($2::text[]) as notice";
-        sqlx::query(TELL).bind(CHANNEL).bind(notices).fetch_all(&mut self.listener).await?;
+    pub async fn tell(&mut self, notices: &[(Uuid, String)]) -> Result<()> {
+        const TELL: &str =
+            "select pg_notify(channel, notice)::text from unnest($1::text[], $2::text[]) as told (channel, notice)";
+        let (channels, notices): (Vec<String>, Vec<&str>) =
+            notices.iter().map(|(process, notice)| (own_channel(*process), notice.as_str())).unzip();
+        sqlx::query(TELL).bind(channels).bind(notices).fetch_all(&mut self.listener).await?;
         Ok(())
     }
 }
@@ -179,6 +184,10 @@ impl std::fmt::Debug for Ear {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Ear")
     }
+}
+
+fn own_channel(process: Uuid) -> String {
+    format!("{OWN_CHANNEL}{}", process.simple())
 }
 
 fn millis(lease: Duration) -> i32 {

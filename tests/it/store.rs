@@ -321,12 +321,15 @@ async fn nodes_join_renew_call_and_leave() {
     let app =
         TestApp::with(Database::migrated(Engine::Postgres).await, |config| config.cache.mode = CacheMode::Off).await;
     let nodes = app.store.nodes().unwrap();
-    let mut ear = nodes.listen(Uuid::from_u128(3), lease).await.unwrap().expect("nothing stands between");
+    let mut ear =
+        nodes.listen(Uuid::from_u128(9), Uuid::from_u128(3), lease).await.unwrap().expect("nothing stands between");
     let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
     nodes.join(one, lease, "one joined").await.unwrap();
     nodes.join(two, lease, "two joined").await.unwrap();
     assert!(ear.renew(two, lease, "two renewed").await.unwrap());
-    ear.tell(&["a".to_owned(), "b".to_owned()]).await.unwrap();
+    let to = |process, notice: &str| (Uuid::from_u128(process), notice.to_owned());
+    ear.tell(&[to(9, "a"), to(8, "for somebody else"), to(9, "b")]).await.unwrap();
+    ear.tell(&[]).await.unwrap();
     let mut listed = nodes.call("called").await.unwrap();
     listed.sort_by_key(|node| node.id);
     assert_eq!(listed, [Node { id: one, lease, renewals: 0 }, Node { id: two, lease, renewals: 1 }]);

@@ -95,9 +95,26 @@ impl Tokens {
 }
 
 fn principal(facts: &Facts) -> Principal {
-    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-    let id = TokenId::parse(facts.token_id.hyphenated().encode_lower(&mut text));
-    let token =
-        id.map(|id| TokenRef { id, issued_at: facts.created_at.into(), expires_at: facts.expires_at.map(Into::into) });
-    Principal::new(Arc::clone(&facts.person.holder), token)
+    let token = TokenRef {
+        id: TokenId::from_bytes(facts.token_id.into_bytes()),
+        issued_at: facts.created_at.into(),
+        expires_at: facts.expires_at.map(Into::into),
+    };
+    Principal::new(Arc::clone(&facts.person.holder), Some(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn an_id_is_written_as_the_library_writes_it() {
+        for id in [Uuid::nil(), Uuid::max(), Uuid::from_u128(0x0123_4567_89ab_cdef_1032_5476_98ba_dcfe)] {
+            let ours = TokenId::from_bytes(id.into_bytes());
+            assert_eq!(ours.as_str(), id.to_string());
+            assert_eq!(TokenId::parse(ours.as_str()), Some(ours));
+        }
+    }
 }
