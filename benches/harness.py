@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -100,7 +101,9 @@ class Postgres:
         self.programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
         self.folder = tempfile.TemporaryDirectory(prefix="tokenward-bench")
         os.chmod(self.folder.name, 0o777)
-        self.port = 50_000 + os.getpid() % 10_000
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
         data = f"{self.folder.name}/data"
         self.run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder.name}"
@@ -144,6 +147,19 @@ class Postgres:
         cost = cpu_seconds([self.pid]) - before + after.children_user - own.children_user
         cost += after.children_system - own.children_system
         return Run(rate, cost / count * 1e6)
+
+
+    def round_trip(self, database):
+        """The median and the 99th percentile of `select 1`, in seconds, asked now and then as deletions are."""
+        file = Path(self.folder.name) / "script.sql"
+        file.write_text("select 1;")
+        with tempfile.TemporaryDirectory() as folder:
+            command = ["pgbench", "-n", "-M", "prepared", "-c1", "-T3", "-R200", "-l", "-f", file, self.url(database)]
+            subprocess.run(command, check=True, capture_output=True, cwd=folder)
+            lines = [line.split() for log in Path(folder).glob("pgbench_log*") for line in log.read_text().splitlines()]
+        # Without the time by which a transaction began late.
+        took = sorted(int(line[2]) - int(line[6]) for line in lines)
+        return took[len(took) // 2] / 1e6, took[len(took) * 99 // 100] / 1e6
 
 
 @dataclass

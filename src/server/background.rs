@@ -13,7 +13,6 @@ use crate::{
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 /// The memory of password hashes is given up when none was made for this long.
 const REST_AFTER: Duration = Duration::from_secs(30);
-const LARGE: usize = 32 * 1024 * 1024;
 const REMOVE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The tasks that run beside the requests.
@@ -75,9 +74,6 @@ async fn rest(sign_in: SignIn) {
     loop {
         timer.tick().await;
         sign_in.rest();
-        // The allocator gives back what is free for a while, but only when it is asked for something as large.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE)));
     }
 }
 

@@ -58,9 +58,13 @@ impl Checks {
 
     /// A proxy asks what can be answered without waiting; none where it cannot.
     pub(super) fn forward_auth_at_once<B>(&self, request: &Request<B>) -> Option<Reply> {
-        let check = || self.forward_auth.check_at_once(request.headers(), request.uri().path());
-        let checked = catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|_| Some(Err(ApiError::Internal)))?;
-        Some(self.proxys_answer(checked, request.headers(), request.method(), Duration::ZERO))
+        let (headers, method) = (request.headers(), request.method());
+        let answer = || {
+            let checked = self.forward_auth.check_at_once(headers, request.uri().path())?;
+            Some(self.proxys_answer(checked, headers, method, Duration::ZERO))
+        };
+        catch_unwind(AssertUnwindSafe(answer))
+            .unwrap_or_else(|_| Some(self.proxys_answer(Err(ApiError::Internal), headers, method, Duration::ZERO)))
     }
 
     /// A proxy asks. The body, if any, is not read.
