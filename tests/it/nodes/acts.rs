@@ -1,6 +1,6 @@
 //! The acts that take a right away, and what must be there before.
 
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::right::Right;
@@ -30,7 +30,7 @@ pub enum Outcome {
     Gone,
     /// 503 or no answer: nothing is promised.
     Failed,
-    /// The administrator's token was refused.
+    /// Whoever sent it was refused.
     Disowned,
 }
 
@@ -73,31 +73,31 @@ impl Admin<'_> {
         assert_eq!(sent.status(), 200);
     }
 
-    /// Makes a token and, where the act is done to more than that, a person or a workspace of its own. None if that failed.
-    pub async fn prepare(&self, act: Option<Act>, name: &str) -> Option<Right> {
+    /// Makes a token and, where the act is done to more than that, a person or a workspace of its own.
+    pub async fn prepare(&self, act: Option<Act>, name: &str) -> Result<Right, Outcome> {
         let email = format!("{name}@example.com");
         let person = json!({"email": email, "name": name, "password": PASSWORD, "isAdmin": act == Some(Act::Demote)});
         match act {
             None | Some(Act::DeleteToken | Act::RevokeToken) => {
                 let issue = self.request("POST", "/v4/apiAccessTokens");
                 let (token, token_id) = issue_token(issue).await?;
-                Some(Right::new(token, act, format!("/v4/apiAccessTokens/{token_id}"), email))
+                Ok(Right::new(token, act, format!("/v4/apiAccessTokens/{token_id}"), email))
             }
             Some(Act::SwitchOff | Act::DeleteWorkspace) => {
                 let workspace = json!({"name": name, "admin": person});
                 let made = created(self.request("POST", "/v4/workspaces").json(&workspace)).await?;
                 let (token, _) = self.sign_in_for_token(&email).await?;
-                Some(Right::new(token, act, format!("/v4/workspaces/{}", made["id"]), email))
+                Ok(Right::new(token, act, format!("/v4/workspaces/{}", made["id"]), email))
             }
             Some(Act::DisablePerson | Act::DisableAccess | Act::Demote | Act::DeletePerson) => {
                 let made = created(self.request("POST", "/v4/people").json(&person)).await?;
                 let (token, _) = self.sign_in_for_token(&email).await?;
-                Some(Right::new(token, act, format!("/v4/people/{}", made["id"]), email))
+                Ok(Right::new(token, act, format!("/v4/people/{}", made["id"]), email))
             }
         }
     }
 
-    async fn sign_in_for_token(&self, email: &str) -> Option<(String, String)> {
+    async fn sign_in_for_token(&self, email: &str) -> Result<(String, String), Outcome> {
         let issue = self.http.post(format!("{}/v4/apiAccessTokens", self.url));
         issue_token(issue.basic_auth(email, Some(PASSWORD))).await
     }
@@ -137,18 +137,19 @@ fn setting(key: &str, value: bool) -> Value {
 }
 
 /// The value and the id of a new token.
-async fn issue_token(request: RequestBuilder) -> Option<(String, String)> {
+async fn issue_token(request: RequestBuilder) -> Result<(String, String), Outcome> {
     let made = created(request.json(&json!({"lifetimeSeconds": -1}))).await?;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    Some((text(&made["tokenValue"]), text(&made["tokenInfo"]["tokenId"])))
+    Ok((text(&made["tokenValue"]), text(&made["tokenInfo"]["tokenId"])))
 }
 
-/// What was made; None if that failed as an outage makes it fail.
-async fn created(request: RequestBuilder) -> Option<Value> {
-    let reply: Response = request.send().await.ok()?;
+/// What was made.
+async fn created(request: RequestBuilder) -> Result<Value, Outcome> {
+    let reply = request.send().await.map_err(|_| Outcome::Failed)?;
     match reply.status().as_u16() {
-        201 => reply.json().await.ok(),
-        503 => None,
+        201 => reply.json().await.map_err(|_| Outcome::Failed),
+        401 => Err(Outcome::Disowned),
+        503 => Err(Outcome::Failed),
         status => panic!("{status} instead of 201: {}", reply.text().await.unwrap_or_default()),
     }
 }

@@ -65,7 +65,7 @@ struct History {
 
 impl Right {
     /// How often a node must have accepted a right until it surely knows it by heart.
-    const RIPE: u32 = 3;
+    const RIPE: u32 = 2;
 
     pub fn new(token: String, act: Option<Act>, path: String, email: String) -> Self {
         Self { token, act, path, email, history: Mutex::default(), accepted: watch::Sender::new([0; NODES]) }

@@ -21,7 +21,7 @@ const STOCK: usize = 30;
 /// Between two acts, in which the machine belongs to the checks.
 const BREATH: Duration = Duration::from_millis(80);
 /// How long an act waits for its token to be known everywhere. Where a node is away it never will be.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 struct Writer {
     scene: Arc<Scene>,
@@ -57,7 +57,13 @@ impl Writer {
         self.turn += 1;
         let act = Act::of_turn(self.turn);
         let made = self.admin_at(self.home).prepare(Some(act), &format!("n{}t{}", self.home, self.turn)).await;
-        let Some(right) = made.map(Arc::new) else { return false };
+        let right = match made {
+            Ok(right) => Arc::new(right),
+            Err(why) => {
+                self.count_failed(act, why);
+                return false;
+            }
+        };
         self.scene.board.watch(&right);
         self.stock.push_back(right);
         true
@@ -69,6 +75,8 @@ impl Writer {
         timeout(PATIENCE, right.ripens()).await.ok();
         let (was_ripe, during) = (right.is_ripe(), self.scene.record.is_faulty());
         let Some(act) = right.act else { return };
+        // Checks that are under way while the act is, and then ones that begin after it.
+        volley(&self.scene, &right, &mut self.volleys);
         let attempts = right.ask();
         let start = Instant::now();
         match self.admin_at((self.home + attempts) % NODES).act(act, &right).await {
@@ -85,16 +93,20 @@ impl Writer {
                 self.scene.record.count(|tally| tally.gone += 1);
             }
             failed => {
-                self.scene.record.count(|tally| {
-                    tally.failed += 1;
-                    if failed == Outcome::Disowned {
-                        tally.false_refusals += 1;
-                        tally.tell(format!("{act:?}: the administrator was refused"));
-                    }
-                });
+                self.count_failed(act, failed);
                 self.stock.push_back(right);
             }
         }
         while self.volleys.try_join_next().is_some() {}
+    }
+
+    fn count_failed(&self, act: Act, why: Outcome) {
+        self.scene.record.count(|tally| {
+            tally.failed += 1;
+            if why == Outcome::Disowned {
+                tally.false_refusals += 1;
+                tally.tell(format!("{act:?}: whoever asked for it was refused"));
+            }
+        });
     }
 }
