@@ -1,6 +1,7 @@
 """What every figure needs: programs started and ended, a PostgreSQL of its own, load, and the processor time it cost."""
 
 import os
+import random
 import re
 import signal
 import socket
@@ -47,6 +48,11 @@ def memory_mb(pid, what="Pss"):
     return int(re.search(rf"^{what}:\s+(\d+) kB", text, re.M)[1]) / 1024
 
 
+def peak_mb(pid):
+    """The most resident memory since the start."""
+    return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+
+
 class Program:
     """A program that says on one of its outputs that it listens, and is ended by its id."""
 
@@ -56,7 +62,11 @@ class Program:
             command, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
         )
         self.pid = self.process.pid
-        self.url = self.wait_for(r"listening on (http://\S+)")
+        try:
+            self.url = self.wait_for(r"listening on (http://\S+)")
+        except BaseException:
+            self.__exit__()
+            raise
 
     def wait_for(self, pattern, seconds=60):
         end = time.monotonic() + seconds
@@ -181,12 +191,14 @@ class Target:
 
     def run(self, seconds):
         before = cpu_seconds(self.pids)
-        command = ["wrk", "-t1", f"-c{self.connections}", f"-d{seconds}s", "--latency", "-s", self.lua, self.url]
+        command = ["wrk", "-t1", f"-c{self.connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", self.lua, self.url]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         cost = cpu_seconds(self.pids) - before
         if re.search(r"Non-2xx|Socket errors", said):
             raise RuntimeError(f"{self.name}: {said}")
         count = int(re.search(r"(\d+) requests in", said)[1])
+        if count == 0:
+            raise RuntimeError(f"{self.name}: nothing was answered in {seconds} s")
         value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()
         p99 = float(value) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
         return Run(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]), cost / count * 1e6, p99)
@@ -199,9 +211,9 @@ class Rounds:
         self.runs = {name: [] for name in runs}
         for name, run in runs.items():
             run()
-        for turn in range(rounds):
-            names = list(runs)
-            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+        chance = random.Random(42)
+        for _ in range(rounds):
+            for name in chance.sample(list(runs), len(runs)):
                 self.runs[name].append(runs[name]())
 
     def median(self, name, of="rate"):

@@ -4,7 +4,9 @@
 import argparse
 import os
 import re
+import signal
 import subprocess
+import sys
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -36,7 +38,8 @@ def main():
     arguments.add_argument("--tokens", type=int, default=1_000_000, help="in the large store of figures 3 and 4")
     given = arguments.parse_args()
     wanted = dict.fromkeys(FIGURES[number] for number in given.figure or FIGURES)
-    print(machine())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
+    print(machine(), flush=True)
     with Postgres() as postgres, tempfile.TemporaryDirectory(prefix="tokenward-bench") as folder:
         bench = Bench(postgres, Path(folder), given.rounds, given.seconds, given.tokens)
         for measure in wanted:

@@ -6,16 +6,17 @@
 //!
 //! **One process.** The act's change is committed, then [forgotten](Live::take_away) here, and only then answered. A later check
 //! does not find the old facts, and reads the new. A read that was under way meanwhile may have seen the old ones; it is not
-//! kept, because the [changes](change) since it began are remembered.
+//! kept, because the changes since it began are remembered (`change`).
 //!
 //! **Many nodes, over PostgreSQL.** Triggers announce every change as it is committed. PostgreSQL puts the notifications of all
 //! transactions into one queue, in the order of their commits, and gives them to every listener in that order.
 //!
-//! 1. A node answers from memory only while it holds a [lease], counted on its own stopwatch from *before* it asked.
-//! 2. It asks through the queue: the lease begins when the node [hears](hearing) its own request come back. By then it has heard, and
+//! 1. A node answers from memory only while it holds a lease (`lease`), counted on its own stopwatch from *before* it
+//!    asked.
+//! 2. It asks through the queue: the lease begins when the node hears its own request come back (`hearing`). By then it has heard, and
 //!    forgotten, everything that was committed before the request. So a lease that was asked for after a change never covers
 //!    facts from before it.
-//! 3. After its commit the act [calls](agreement) all nodes, and waits until each has answered (it has heard the change) or a whole
+//! 3. After its commit the act calls all nodes (`agreement`), and waits until each has answered (it has heard the change) or a whole
 //!    lease has passed on the act's own stopwatch (what the node held was asked for before the change, and is over).
 //! 4. A check looks at the lease first and at memory second.
 //!
@@ -155,7 +156,8 @@ impl Live {
     }
 
     /// Does what takes something away, or changes it, and returns when no node lets in by what was before. `what` names the
-    /// changes that came of it.
+    /// changes that came of it. Also where there are none it waits: an act that is sent again, because its answer was lost, may
+    /// find nothing left to do before the other nodes have heard of it.
     ///
     /// # Errors
     /// The act's own. Whether it was done is unknown then, and nothing is promised.
@@ -167,9 +169,8 @@ impl Live {
         let done = act.await;
         match (&done, &self.0.agreement) {
             (Ok(done), agreement) => {
-                let changes = what(done);
-                changes.iter().for_each(|change| self.0.memory.forget(*change));
-                if let Some(agreement) = agreement.as_ref().filter(|_| !changes.is_empty()) {
+                what(done).iter().for_each(|change| self.0.memory.forget(*change));
+                if let Some(agreement) = agreement {
                     agreement.reached().await;
                 }
             }

@@ -1,6 +1,7 @@
 //! Several nodes on one database, and what lies between them and it.
 
 mod acts;
+mod again;
 mod chance;
 mod checks;
 mod cluster;
