@@ -2,7 +2,8 @@
 //!
 //! Each statement exists once and runs on both databases. What makes one text enough:
 //!
-//! - time, ids and limits come in as bound values; nothing asks the database for them;
+//! - time, ids and limits come in as bound values; nothing asks the database for them, but for the rows of nodes, whose time
+//!   is for people to look at;
 //! - columns are listed, never `*`;
 //! - one method is one statement or one transaction, and a transaction begins with its write;
 //! - uniqueness and limits are decided by the database in the write;
