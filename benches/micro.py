@@ -24,7 +24,7 @@ def main():
 
 
 def instructions(program, name, count):
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "--bench", "--exact", name]
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "--bench", name]
     command += ["--sample-count", "1", "--sample-size", str(count)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
     return int(re.search(r"Collected : (\d+)", said)[1])
