@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     domain::time::Clock,
     live::Live,
-    service::{People, SignIn, Tokens, Workspaces, health::Health, password::Hasher},
+    service::{People, Sessions, SignIn, Tokens, Workspaces, health::Health, password::Hasher},
     store::Store,
     value::Random,
 };
@@ -18,6 +18,7 @@ pub struct App {
     people: People,
     workspaces: Workspaces,
     sign_in: SignIn,
+    sessions: Sessions,
     health: Health,
     live: Live,
 }
@@ -33,11 +34,13 @@ impl App {
         let live = Live::new(store.clone(), clock.clone(), random.clone(), config.memory_limits());
         let people = People::new(store.clone(), live.clone(), clock.clone(), hasher.clone(), config.password_policy());
         let format = config.token_format()?;
+        let sessions = Sessions::new(store.clone(), clock.clone(), random.clone(), config.session_lifetime());
         Ok(Self {
             tokens: Tokens::new(store.clone(), live.clone(), clock.clone(), random, format, defaults),
             workspaces: Workspaces::new(store.clone(), live.clone(), clock.clone(), people.clone(), defaults),
             live,
             people,
+            sessions,
             sign_in: SignIn::new(store.clone(), clock, hasher),
             health: Health::new(store),
         })
@@ -65,6 +68,12 @@ impl App {
     #[must_use]
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// The sessions of the pages.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// The door that takes passwords.

@@ -6,7 +6,6 @@
 
 mod authenticate;
 mod body;
-mod cursor;
 mod extract;
 mod health;
 pub mod openapi;

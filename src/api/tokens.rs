@@ -15,7 +15,6 @@ use uuid::Uuid;
 use super::{
     ApiError,
     body::JsonBody,
-    cursor,
     error::ApiResult,
     extract::{TokenCaller, TokenId},
     query::{QueryOf, check_limit, check_offset},
@@ -24,10 +23,11 @@ use super::{
 use crate::{
     app::App,
     domain::{
-        list::{Cursor, Page, Sort, SortKey},
+        list::{Cursor, Page, Sort, SortKey, Which},
         time::Timestamp,
         token::{Description, Lifetime, Status, Token},
     },
+    entry::cursor,
     guard::Principal,
     service::{
         Tokens,
@@ -291,7 +291,8 @@ async fn list(
     let reach = query.reach(&caller);
     let page = query.page(reach)?;
     let count = query.include_count.unwrap_or(false);
-    let list = tokens.list(&caller, reach, query.status.map(Status::from), &page, count).await?;
+    let which = Which { status: query.status.map(Status::from), ..Which::default() };
+    let list = tokens.list(&caller, reach, which, &page, count).await?;
     let is_full = i64::try_from(list.tokens.len()).ok() == page.limit;
     let last = list.tokens.last().filter(|_| is_full && matches!(reach, Reach::Workspace { .. }));
     let next_cursor = last.map(|last| cursor::write(&Cursor::of(&last.token, page.sort.key), page.sort));

@@ -11,7 +11,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{password::Policy, setting::Settings},
+    domain::{password::Policy, session::Lifetime, setting::Settings},
     live,
     service::password::Cost,
     store::Limits,
@@ -35,6 +35,7 @@ pub struct Config {
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub http: Http,
+    pub pages: Pages,
     pub delegate: Delegate,
     pub cache: Cache,
     pub retention: Retention,
@@ -98,6 +99,20 @@ pub struct Http {
     pub request_timeout_ms: u64,
     pub header_timeout_ms: u64,
     pub shutdown_timeout_ms: u64,
+}
+
+/// The pages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pages {
+    pub idle_minutes: u32,
+    pub absolute_hours: u32,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self { idle_minutes: 30, absolute_hours: 12 }
+    }
 }
 
 /// Checks that others delegate to us.
@@ -254,6 +269,13 @@ impl Config {
     #[must_use]
     pub fn password_policy(&self) -> Policy {
         Policy { min_chars: self.passwords.min_length }
+    }
+
+    /// How long somebody stays signed in to the pages.
+    #[must_use]
+    pub fn session_lifetime(&self) -> Lifetime {
+        let Pages { idle_minutes, absolute_hours } = self.pages;
+        Lifetime { idle_seconds: 60 * i64::from(idle_minutes), absolute_seconds: 3_600 * i64::from(absolute_hours) }
     }
 
     /// What hashing a password costs.

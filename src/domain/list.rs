@@ -2,7 +2,22 @@
 
 use uuid::Uuid;
 
-use super::{time::Timestamp, token::Token};
+use super::{
+    time::Timestamp,
+    token::{Status, Token},
+};
+
+/// Which tokens a list shows; what is not set lets all through.
+#[derive(Clone, Debug, Default)]
+pub struct Which {
+    pub status: Option<Status>,
+    /// Only those that expire by this moment.
+    pub expires_by: Option<Timestamp>,
+    /// Only those that were not used since this moment.
+    pub unused_since: Option<Timestamp>,
+    /// Only those with this in the description, the hint or the owner's e-mail, or with this id.
+    pub search: Option<String>,
+}
 
 /// What a list is ordered by; ties by token id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ pub mod invalid;
 pub mod list;
 pub mod password;
 pub mod person;
+pub mod session;
 pub mod setting;
 mod text;
 pub mod time;

@@ -123,6 +123,8 @@ pub enum NotIssued {
     /// The workspace lets only administrators generate.
     AdministratorsOnly,
     Lifetime(Invalid),
+    /// The form has made its token already, or its session is over.
+    FormSpent,
 }
 
 impl Grounds {

@@ -105,7 +105,7 @@ impl Doors {
             return Err(shape);
         };
         match self.sign_in.by_password(email, password).await {
-            Ok(SignedIn { principal, must_change_password }) => Ok(Admitted { principal, must_change_password }),
+            Ok(SignedIn { principal, must_change_password, .. }) => Ok(Admitted { principal, must_change_password }),
             Err(denied) => Err(ApiError::WrongPassword(denied)),
         }
     }

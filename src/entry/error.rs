@@ -112,6 +112,7 @@ impl ApiError {
                 | Refusal::UnknownRequirement => ACCESS,
                 Refusal::TokenNotFound | Refusal::PersonNotFound | Refusal::WorkspaceNotFound => DATA,
                 Refusal::EmailTaken
+                | Refusal::FormSpent
                 | Refusal::LastAdministrator
                 | Refusal::LastPlatformAdministrator
                 | Refusal::FirstWorkspace => CONFLICT,
@@ -308,6 +309,7 @@ mod tests {
             (Refusal::TokenNotFound.into(), 404, "DataNotFoundException"),
             (Refusal::PersonNotFound.into(), 404, "DataNotFoundException"),
             (Refusal::WorkspaceNotFound.into(), 404, "DataNotFoundException"),
+            (Refusal::FormSpent.into(), 409, "ConflictException"),
             (Refusal::EmailTaken.into(), 409, "ConflictException"),
             (Refusal::LastAdministrator.into(), 409, "ConflictException"),
             (Refusal::LastPlatformAdministrator.into(), 409, "ConflictException"),

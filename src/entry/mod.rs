@@ -1,5 +1,7 @@
-//! What every way in shares: who is let in ([`doors`]), what is answered instead ([`error`]), and the headers of all answers.
+//! What every way in shares: who is let in ([`doors`]), what is answered instead ([`error`]), where a list goes on ([`cursor`]),
+//! and the headers of all answers.
 
+pub mod cursor;
 pub mod doors;
 pub mod error;
 pub(crate) mod head;

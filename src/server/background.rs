@@ -1,4 +1,4 @@
-//! What the service does by itself: hearing the other nodes, writing uses of tokens, and removing tokens that expired long ago.
+//! What the service does by itself: hearing the other nodes, writing uses of tokens, and removing what is long over.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
 use crate::{
     app::App,
-    service::{SignIn, Tokens},
+    service::{Sessions, SignIn, Tokens},
 };
 
 /// A crash may lose this much of `lastUsed`, and no more.
@@ -28,6 +28,7 @@ pub(super) fn start(app: &App, expired_tokens_days: Option<u32>) -> Background {
         tokio::spawn(app.live().clone().run(stopped.clone())),
         tokio::spawn(until(stopped.clone(), flush_uses(tokens.clone()))),
         tokio::spawn(until(stopped.clone(), rest(app.sign_in().clone()))),
+        tokio::spawn(until(stopped.clone(), remove_sessions(app.sessions().clone()))),
     ];
     if let Some(days) = expired_tokens_days {
         tasks.push(tokio::spawn(until(stopped, remove_expired(tokens, days))));
@@ -74,6 +75,16 @@ async fn rest(sign_in: SignIn) {
     loop {
         timer.tick().await;
         sign_in.rest();
+    }
+}
+
+async fn remove_sessions(sessions: Sessions) {
+    let mut timer = tokio::time::interval(REMOVE_EVERY);
+    loop {
+        timer.tick().await;
+        if let Err(error) = sessions.remove_over().await {
+            tracing::warn!(error = ?anyhow::Error::from(error), "web sessions that are over could not be removed");
+        }
     }
 }
 

@@ -64,6 +64,8 @@ pub enum Refusal {
     #[error("there is no such workspace, or it is not yours")]
     WorkspaceNotFound,
 
+    #[error("this form has made its token already, or its session is over; open the form again to make another")]
+    FormSpent,
     #[error("somebody has this e-mail already")]
     EmailTaken,
     #[error("this is the last enabled administrator of the workspace; make somebody else administrator first")]

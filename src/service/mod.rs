@@ -7,6 +7,7 @@ mod error;
 pub mod health;
 pub mod password;
 pub mod people;
+pub mod sessions;
 pub mod set_up;
 pub mod sign_in;
 pub mod tokens;
@@ -14,6 +15,7 @@ pub mod workspaces;
 
 pub use error::{Refusal, Result};
 pub use people::People;
+pub use sessions::Sessions;
 pub use sign_in::SignIn;
 pub use tokens::Tokens;
 pub use workspaces::Workspaces;

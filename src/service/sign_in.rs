@@ -28,6 +28,18 @@ pub struct SignedIn {
     pub principal: Principal,
     /// Nothing but changing the password is open.
     pub must_change_password: bool,
+    /// Argon2id of the password that was proven: while it is the person's, the proof holds.
+    pub(super) password_hash: PasswordHash,
+}
+
+/// A stored hash, which is not printed.
+#[derive(Clone)]
+pub(super) struct PasswordHash(pub(super) String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash([hidden])")
+    }
 }
 
 impl SignIn {
@@ -62,29 +74,36 @@ impl SignIn {
         if found.person.is_disabled {
             return Err(Denied::Invalid(Cause::PersonDisabled));
         }
-        self.note(&found, &password).await;
+        let rehashed = self.note(&found, &password).await;
         let must_change_password = found.person.force_password_change;
-        Ok(SignedIn { principal: principal(found.person), must_change_password })
+        let password_hash = PasswordHash(rehashed.unwrap_or(found.password_hash));
+        Ok(SignedIn { principal: principal(found.person), must_change_password, password_hash })
     }
 
-    /// Writes down the sign-in, and hashes the password anew where the cost has changed. Neither is worth failing for.
-    async fn note(&self, found: &PersonWithHash, password: &Password) {
+    /// Writes down the sign-in, and hashes the password anew where the cost has changed; gives the new hash. Neither is worth
+    /// failing for.
+    async fn note(&self, found: &PersonWithHash, password: &Password) -> Option<String> {
         let id = found.person.id;
         let now = self.clock.now();
         if let Err(error) = self.store.note_sign_in(id, now, now.plus_seconds(-NOTED_EVERY_SECONDS)).await {
             tracing::warn!(person.id = id, error = ?anyhow::Error::from(error), "the sign-in could not be noted");
         }
         if !self.hasher.is_outdated(&found.password_hash) {
-            return;
+            return None;
         }
-        let Ok(new) = self.hasher.hash(password).await else { return };
-        if let Err(error) = self.store.replace_password_hash(id, &found.password_hash, &new).await {
-            tracing::warn!(person.id = id, error = ?anyhow::Error::from(error), "the password could not be hashed anew");
+        let new = self.hasher.hash(password).await.ok()?;
+        match self.store.replace_password_hash(id, &found.password_hash, &new).await {
+            Ok(is_replaced) => is_replaced.then_some(new),
+            Err(error) => {
+                tracing::warn!(person.id = id, error = ?anyhow::Error::from(error), "the password could not be hashed anew");
+                None
+            }
         }
     }
 }
 
-fn principal(person: Person) -> Principal {
+/// The caller whom a password, or a session that one began, proves.
+pub(super) fn principal(person: Person) -> Principal {
     let holder = Holder {
         person_id: person.id,
         workspace_id: person.workspace_id,

@@ -6,16 +6,17 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        list::{Cursor, Page, SortKey},
+        list::{Cursor, Page, SortKey, Which},
+        person::Person,
         setting::Settings,
         time::{Clock, Timestamp},
-        token::{Description, Lifetime, NotIssued, Status, Token},
+        token::{Description, Grounds, Lifetime, NotIssued, Status, Token},
     },
     guard::Principal,
     live::{Change, Live},
     service::{Refusal, Result},
-    store::{NewToken, Owner, Store, TokenFilter},
-    value::{Format, Presented, Random, TokenValue},
+    store::{Form, NewToken, Owner, Store, TokenFilter},
+    value::{Format, Presented, Random, TokenDigest, TokenValue},
 };
 
 pub use verify::Inspected;
@@ -72,6 +73,30 @@ impl Tokens {
         lifetime: Lifetime,
         description: Description,
     ) -> Result<(TokenValue, Token)> {
+        self.issue_by(caller, lifetime, description, None).await
+    }
+
+    /// The same for a form on a page, which makes one token however often it is sent.
+    ///
+    /// # Errors
+    /// Those of [`Tokens::issue`], and [`Refusal::FormSpent`].
+    pub async fn issue_once(
+        &self,
+        caller: &Principal,
+        lifetime: Lifetime,
+        description: Description,
+        form: Form,
+    ) -> Result<(TokenValue, Token)> {
+        self.issue_by(caller, lifetime, description, Some(form)).await
+    }
+
+    async fn issue_by(
+        &self,
+        caller: &Principal,
+        lifetime: Lifetime,
+        description: Description,
+        form: Option<Form>,
+    ) -> Result<(TokenValue, Token)> {
         let now = self.clock.now();
         let value = self.format.make(&self.random);
         let new = NewToken {
@@ -83,6 +108,7 @@ impl Tokens {
             description: description.into_string(),
             created_at: now,
             lifetime,
+            form,
         };
         self.store.issue_token(&new, self.defaults).await?.map_err(not_issued)?;
         let token = Token {
@@ -102,14 +128,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Refusal::NotAdministrator`] where the reach is an administrator's and the caller is none.
-    pub async fn list(
-        &self,
-        caller: &Principal,
-        reach: Reach,
-        status: Option<Status>,
-        page: &Page,
-        count: bool,
-    ) -> Result<List> {
+    pub async fn list(&self, caller: &Principal, reach: Reach, which: Which, page: &Page, count: bool) -> Result<List> {
         let workspace_id = caller.workspace_id;
         let owner = match reach {
             Reach::Own => Owner::Person { workspace_id, person_id: caller.person_id },
@@ -119,7 +138,7 @@ impl Tokens {
         };
         self.flush_uses().await?;
         let now = self.clock.now();
-        let filter = TokenFilter { owner, status, now };
+        let filter = TokenFilter { owner, which, now };
         let count = if count { Some(self.store.count_tokens(&filter).await?) } else { None };
         let rows = self.rows(&filter, page).await?;
         let tokens =
@@ -172,6 +191,48 @@ impl Tokens {
         if deleted.is_some() { Ok(()) } else { Err(Refusal::TokenNotFound) }
     }
 
+    /// Deletes all tokens within reach, of one person or of the caller; answers how many. When it answers, no check accepts one
+    /// that was there when it was asked.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAdministrator`] for somebody else's.
+    pub async fn delete_all(&self, caller: &Principal, person_id: i64) -> Result<u64> {
+        if !(caller.is_admin || caller.person_id == person_id) {
+            return Err(Refusal::NotAdministrator);
+        }
+        let owner = Owner::Person { workspace_id: caller.workspace_id, person_id };
+        self.delete_in_parts(|most| self.store.delete_tokens(owner, most)).await
+    }
+
+    /// Deletes a thousand at a time, so that nobody waits long for the rows, until there are no more.
+    async fn delete_in_parts<F>(&self, delete: impl Fn(i64) -> F) -> Result<u64>
+    where
+        F: Future<Output = crate::store::Result<Vec<TokenDigest>>>,
+    {
+        const AT_ONCE: u16 = 1_000;
+        let mut deleted = 0;
+        loop {
+            let changes = |deleted: &Vec<_>| deleted.iter().copied().map(Change::Token).collect();
+            let now = self.live.take_away(delete(AT_ONCE.into()), changes).await?.len();
+            deleted += now as u64;
+            if now < AT_ONCE.into() {
+                return Ok(deleted);
+            }
+        }
+    }
+
+    /// Whether the caller could make a token now, and for how many days at the most.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn may_issue(&self, caller: &Person) -> Result<Option<i64>> {
+        let settings = self.defaults.overlaid(self.store.find_settings(caller.workspace_id).await?);
+        let Person { is_admin, is_disabled, token_access, .. } = *caller;
+        let grounds = Grounds { is_admin, is_disabled, token_access, settings };
+        grounds.permit(Lifetime::Seconds(1)).map_err(not_issued)?;
+        Ok(settings.max_lifetime_days)
+    }
+
     /// Refuses where the caller's workspace has the feature off.
     ///
     /// # Errors
@@ -200,18 +261,8 @@ impl Tokens {
     /// # Errors
     /// [`Refusal::Unavailable`].
     pub async fn remove_expired(&self, days: u32) -> Result<u64> {
-        const AT_ONCE: u16 = 1_000;
         let before = self.clock.now().plus_seconds(-86_400 * i64::from(days));
-        let mut removed = 0;
-        loop {
-            let delete = self.store.delete_expired(before, AT_ONCE.into());
-            let changes = |deleted: &Vec<_>| deleted.iter().copied().map(Change::Token).collect();
-            let now = self.live.take_away(delete, changes).await?.len();
-            removed += now as u64;
-            if now < AT_ONCE.into() {
-                return Ok(removed);
-            }
-        }
+        self.delete_in_parts(|most| self.store.delete_expired(before, most)).await
     }
 
     /// Deletes the token of this value, whoever sends it: who holds it could use it. One that is not there is no error.
@@ -239,7 +290,7 @@ fn within_reach(caller: &Principal) -> Owner {
 }
 
 /// A UUID of version 7 (RFC 9562, section 5.7): begins with the time, so that new rows stand side by side in the index.
-fn new_id(now: Timestamp, random: &Random) -> Uuid {
+pub(super) fn new_id(now: Timestamp, random: &Random) -> Uuid {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random.bytes::<10>()).into_uuid()
 }
@@ -251,5 +302,6 @@ fn not_issued(reason: NotIssued) -> Refusal {
         NotIssued::AccessDisabled => Refusal::TokenAccessDisabled,
         NotIssued::AdministratorsOnly => Refusal::GeneratingIsForAdministrators,
         NotIssued::Lifetime(invalid) => Refusal::Invalid(invalid),
+        NotIssued::FormSpent => Refusal::FormSpent,
     }
 }

@@ -14,10 +14,13 @@
 mod connect;
 mod error;
 mod last_use;
+mod members;
 mod migrations;
 mod nodes;
 mod people;
+mod sessions;
 mod settings;
+mod text;
 mod time;
 mod tokens;
 mod workspaces;
@@ -27,10 +30,12 @@ use sqlx::{PgPool, SqlitePool};
 pub use connect::{Address, BadAddress, Limits};
 pub use error::Error;
 pub use last_use::USES_AT_ONCE;
+pub use members::{Holders, Member, MemberFilter, Start};
 pub use migrations::Schema;
 pub use nodes::{Ear, Node, Nodes};
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, Rank};
-pub use tokens::{Found, NewToken, Owner, TokenFilter};
+pub use sessions::{FoundSession, NewSession};
+pub use tokens::{Form, Found, NewToken, Owner, TokenFilter};
 
 /// The result of a store method. An absent row is an `Option`, not an error.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::{Error, Result, Store, on_pool, workspaces};
+use super::{Error, Result, Store, on_pool, sessions, workspaces};
 use crate::domain::{
     person::{Email, EmailKey, Person, PersonName, TokenAccess},
     time::Timestamp,
@@ -108,6 +108,7 @@ macro_rules! columns {
          last_login_at, created_at, updated_at"
     };
 }
+pub(super) use columns;
 
 /// The people of workspace `$1` whose e-mail is `$2` and who are disabled or not by `$3`; null lets all through.
 macro_rules! matching {
@@ -202,7 +203,8 @@ impl Store {
         })
     }
 
-    /// Changes a person of a workspace, unless that would leave nobody in charge.
+    /// Changes a person of a workspace, unless that would leave nobody in charge. A new password, and being disabled, end the
+    /// person's web sessions.
     ///
     /// # Errors
     /// [`Error::Conflict`] where the e-mail is taken.
@@ -237,6 +239,9 @@ impl Store {
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some(is_platform_admin) = changed else { return Ok(Rank::Absent) };
+            if change.password_hash.is_some() || change.is_disabled == Some(true) {
+                sqlx::query(sessions::END_ALL).bind(workspace_id).bind(id).execute(&mut *tx).await?;
+            }
             let left = sqlx::query_as(IN_CHARGE).bind(workspace_id).fetch_one(&mut *tx).await?;
             let rank = rank(left, is_platform_admin);
             if rank == Rank::Changed {
@@ -286,14 +291,16 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces a password hash by one of the same password, unless the password was changed in the meantime.
+    /// Replaces a password hash by one of the same password, unless the password was changed in the meantime; answers whether it
+    /// did.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn replace_password_hash(&self, id: i64, old: &str, new: &str) -> Result<()> {
+    pub async fn replace_password_hash(&self, id: i64, old: &str, new: &str) -> Result<bool> {
         const UPDATE: &str = "update person set password_hash = $3 where id = $1 and password_hash = $2";
-        on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(old).bind(new).execute(pool).await.map(|_| ()))?;
-        Ok(())
+        let done = on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(old).bind(new)
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(done == 1)
     }
 }
 

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Error, Pool, Result, Store, on_pool, settings};
+use super::{Error, Pool, Result, Store, on_pool, sessions, settings};
 use crate::{
     domain::{
         person::TokenAccess,
@@ -29,6 +29,15 @@ pub struct NewToken {
     pub description: String,
     pub created_at: Timestamp,
     pub lifetime: Lifetime,
+    /// The form on a page that asks for it, which makes one token and no more.
+    pub form: Option<Form>,
+}
+
+/// A form on a page, as it was given to one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    pub session_id: Uuid,
+    pub id: Uuid,
 }
 
 /// Whose tokens a method may touch.
@@ -153,6 +162,12 @@ impl Store {
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
             sqlx::query(hold).bind(new.workspace_id).execute(&mut *tx).await?;
+            if let Some(form) = new.form {
+                let spent = sqlx::query(sessions::SPEND).bind(form.session_id).bind(form.id).execute(&mut *tx).await?;
+                if spent.rows_affected() == 0 {
+                    return Ok(Err(NotIssued::FormSpent));
+                }
+            }
             let person: Option<(bool, bool, String)> =
                 sqlx::query_as(GROUNDS).bind(new.workspace_id).bind(new.person_id).fetch_optional(&mut *tx).await?;
             let set = sqlx::query_as(settings::SELECT).bind(new.workspace_id).fetch_all(&mut *tx).await?;
@@ -177,7 +192,7 @@ impl Store {
 
     /// Keeps the workspace's row from changing. Holders queue, so that a change of settings comes to its turn however many
     /// tokens are being made; a shared lock would let them pass it. SQLite knows only writers, one at a time.
-    fn hold_statement(&self) -> &'static str {
+    pub(super) fn hold_statement(&self) -> &'static str {
         match self.pool {
             Pool::Postgres(_) => "select id from workspace where id = $1 for no key update",
             Pool::Sqlite(_) => "update workspace set id = id where id = $1",
@@ -260,6 +275,18 @@ impl Store {
         let deleted: Option<Vec<u8>> = on_pool!(self, pool => sqlx::query_scalar(DELETE)
             .bind(id).bind(owner.workspace_id()).bind(owner.person_id()).fetch_optional(pool).await)?;
         deleted.as_deref().map(digest).transpose()
+    }
+
+    /// Deletes up to `most` tokens within reach of an owner; answers their digests.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn delete_tokens(&self, owner: Owner, most: i64) -> Result<Vec<TokenDigest>> {
+        const DELETE: &str = "delete from token where id in (select id from token where workspace_id = $1 \
+             and person_id = coalesce($2, person_id) limit $3) returning digest";
+        let deleted: Vec<Vec<u8>> = on_pool!(self, pool => sqlx::query_scalar(DELETE)
+            .bind(owner.workspace_id()).bind(owner.person_id()).bind(most).fetch_all(pool).await)?;
+        deleted.iter().map(|bytes| digest(bytes)).collect()
     }
 
     /// Deletes the token of a digest; answers whether there was one.

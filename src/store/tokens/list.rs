@@ -6,19 +6,19 @@ use uuid::Uuid;
 use super::{Owner, TokenRow};
 use crate::{
     domain::{
-        list::{CursorKey, NEVER, NOT_YET, Page, SortKey},
+        list::{CursorKey, NEVER, NOT_YET, Page, SortKey, Which},
         time::Timestamp,
         token::{Status, Token},
     },
-    store::{Result, Store, on_pool},
+    store::{Result, Store, on_pool, text::containing},
 };
 
 /// Which tokens a list shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct TokenFilter {
     pub owner: Owner,
-    pub status: Option<Status>,
-    /// The moment by which `status` is judged.
+    pub which: Which,
+    /// The moment by which a status is judged.
     pub now: Timestamp,
 }
 
@@ -57,14 +57,17 @@ fn matching<DB>(select: &str, filter: &TokenFilter) -> QueryBuilder<DB>
 where
     DB: Database<Arguments: Default>,
     i64: for<'q> Encode<'q, DB> + Type<DB>,
+    String: for<'q> Encode<'q, DB> + Type<DB>,
     Timestamp: for<'q> Encode<'q, DB> + Type<DB>,
+    Uuid: for<'q> Encode<'q, DB> + Type<DB>,
 {
     let mut statement = QueryBuilder::new(select);
     statement.push(" where t.workspace_id = ").push_bind(filter.owner.workspace_id());
     if let Some(person_id) = filter.owner.person_id() {
         statement.push(" and t.person_id = ").push_bind(person_id);
     }
-    match filter.status {
+    let Which { status, expires_by, unused_since, search } = &filter.which;
+    match status {
         None => {}
         Some(Status::Expired) => {
             statement.push(" and t.expires_at <= ").push_bind(filter.now);
@@ -73,7 +76,35 @@ where
             statement.push(" and (t.expires_at is null or t.expires_at > ").push_bind(filter.now).push(")");
         }
     }
+    if let Some(moment) = expires_by {
+        statement.push(" and t.expires_at <= ").push_bind(*moment);
+    }
+    if let Some(moment) = unused_since {
+        statement.push(" and (t.last_used_at is null or t.last_used_at < ").push_bind(*moment).push(")");
+    }
+    if let Some(text) = search {
+        push_search(&mut statement, filter.owner.workspace_id(), text);
+    }
     statement
+}
+
+fn push_search<DB>(statement: &mut QueryBuilder<DB>, workspace_id: i64, text: &str)
+where
+    DB: Database,
+    i64: for<'q> Encode<'q, DB> + Type<DB>,
+    String: for<'q> Encode<'q, DB> + Type<DB>,
+    Uuid: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    const ESCAPE: &str = " escape '\\'";
+    let pattern = containing(text);
+    statement.push(" and (lower(t.description) like ").push_bind(pattern.clone()).push(ESCAPE);
+    statement.push(" or lower(t.hint) like ").push_bind(pattern.clone()).push(ESCAPE);
+    statement.push(" or t.person_id in (select id from person where workspace_id = ").push_bind(workspace_id);
+    statement.push(" and email_key like ").push_bind(pattern).push(ESCAPE).push(")");
+    if let Ok(id) = Uuid::try_parse(text) {
+        statement.push(" or t.id = ").push_bind(id);
+    }
+    statement.push(")");
 }
 
 fn page_of<DB>(mut statement: QueryBuilder<DB>, page: &Page) -> QueryBuilder<DB>

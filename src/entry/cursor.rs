@@ -10,7 +10,7 @@ use crate::domain::{
 };
 
 /// Writes a place in an order. It holds nothing that the row before it did not show.
-pub(super) fn write(cursor: &Cursor, sort: Sort) -> String {
+pub fn write(cursor: &Cursor, sort: Sort) -> String {
     let value = match &cursor.key {
         CursorKey::Time(moment) => moment.as_millis().to_string(),
         CursorKey::Text(text) => text.clone(),
@@ -23,7 +23,7 @@ pub(super) fn write(cursor: &Cursor, sort: Sort) -> String {
 ///
 /// # Errors
 /// 400 for anything else.
-pub(super) fn read(text: &str, sort: Sort) -> Result<Cursor, ApiError> {
+pub fn read(text: &str, sort: Sort) -> Result<Cursor, ApiError> {
     parse(text, sort)
         .ok_or_else(|| ApiError::Form("cursor must be a nextCursor of the same list with the same sort.".to_owned()))
 }

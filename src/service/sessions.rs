@@ -1,0 +1,166 @@
+//! Web sessions: who is signed in to the pages.
+
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        person::Person,
+        session::{Lifetime, Session, SessionValue, UserAgent},
+        time::Clock,
+    },
+    guard::Principal,
+    service::{
+        Result,
+        sign_in::{SignedIn, principal},
+        tokens::new_id,
+    },
+    store::{NewSession, Store},
+    value::Random,
+};
+
+/// How exact `seen_at` is: a session that is used all the time is written once in this time.
+const SEEN_EVERY_SECONDS: i64 = 60;
+
+/// The sessions of the pages.
+#[derive(Clone)]
+pub struct Sessions {
+    store: Store,
+    clock: Clock,
+    random: Random,
+    lifetime: Lifetime,
+}
+
+/// Somebody who looks at a page.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    pub session: Session,
+    pub person: Person,
+    pub workspace_name: String,
+    /// An act of weight must ask for the password again.
+    pub needs_proof: bool,
+}
+
+impl Visit {
+    /// The person as services know callers.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        principal(self.person.clone())
+    }
+}
+
+impl Sessions {
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, random: Random, lifetime: Lifetime) -> Self {
+        Self { store, clock, random, lifetime }
+    }
+
+    /// Begins a session for somebody who has just proven the password; the value is for the cookie alone. None where the
+    /// password was changed or the account disabled in the meantime.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    pub async fn begin(&self, who: &SignedIn, user_agent: UserAgent) -> Result<Option<SessionValue>> {
+        let value = SessionValue::make(&self.random);
+        let at = self.clock.now();
+        let new = NewSession {
+            id: new_id(at, &self.random),
+            digest: value.digest(),
+            workspace_id: who.principal.workspace_id,
+            person_id: who.principal.person_id,
+            at,
+            user_agent,
+        };
+        let is_begun = self.store.begin_session(&new, &who.password_hash.0).await?;
+        Ok(is_begun.then_some(value))
+    }
+
+    /// Finds whoever holds a session's value, and notes that the session is used. None for a value that no session has, for a
+    /// session that is over, and for a disabled person.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable), which is not "signed out".
+    pub async fn find(&self, value: &SessionValue) -> Result<Option<Visit>> {
+        let Some(found) = self.store.find_session(&value.digest()).await? else { return Ok(None) };
+        let now = self.clock.now();
+        if found.person.is_disabled || found.session.is_over(now, self.lifetime) {
+            return Ok(None);
+        }
+        if now >= found.session.seen_at.plus_seconds(SEEN_EVERY_SECONDS) {
+            self.store.note_session(found.session.id, now).await?;
+        }
+        Ok(Some(Visit {
+            needs_proof: found.session.needs_proof(now),
+            session: found.session,
+            person: found.person,
+            workspace_name: found.workspace_name,
+        }))
+    }
+
+    /// Gives a session another value, because the password was typed again. None where it has ended in the meantime.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    pub async fn renew(&self, session: &Session) -> Result<Option<SessionValue>> {
+        let value = SessionValue::make(&self.random);
+        let is_renewed = self.store.renew_session(session.id, &value.digest(), self.clock.now()).await?;
+        Ok(is_renewed.then_some(value))
+    }
+
+    /// A name for a form on a page, which says when it was made.
+    #[must_use]
+    pub fn new_form(&self) -> Uuid {
+        new_id(self.clock.now(), &self.random)
+    }
+
+    /// Whether a form was made for this session: not before it began.
+    #[must_use]
+    pub fn is_form_of(&self, session: &Session, form: Uuid) -> bool {
+        let made = form.get_timestamp().map(|at| {
+            let (seconds, nanos) = at.to_unix();
+            i64::try_from(seconds * 1_000 + u64::from(nanos / 1_000_000)).unwrap_or(0)
+        });
+        // Another node, whose clock is a little ahead, may have made it.
+        let latest = self.clock.now().plus_seconds(60);
+        made.is_some_and(|made| (session.begun_at.as_millis()..=latest.as_millis()).contains(&made))
+    }
+
+    /// The sessions of a person that are not over, the latest used first.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    pub async fn list(&self, person: &Person) -> Result<Vec<Session>> {
+        let now = self.clock.now();
+        let mut sessions = self.store.list_sessions(person.workspace_id, person.id).await?;
+        sessions.retain(|session| !session.is_over(now, self.lifetime));
+        Ok(sessions)
+    }
+
+    /// Ends one session of a person; answers whether there was one.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    pub async fn end(&self, person: &Person, id: Uuid) -> Result<bool> {
+        Ok(self.store.end_session(person.workspace_id, person.id, id).await?)
+    }
+
+    /// Ends all sessions of a person but one, if it is named; answers how many.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    pub async fn end_all(&self, person: &Person, spared: Option<Uuid>) -> Result<u64> {
+        Ok(self.store.end_sessions(person.workspace_id, person.id, spared).await?)
+    }
+
+    /// Removes sessions that are over; answers how many.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    pub async fn remove_over(&self) -> Result<u64> {
+        let now = self.clock.now();
+        let Lifetime { idle_seconds, absolute_seconds } = self.lifetime;
+        Ok(self
+            .store
+            .delete_sessions_over(now.plus_seconds(-absolute_seconds), now.plus_seconds(-idle_seconds))
+            .await?)
+    }
+}
