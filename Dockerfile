@@ -11,6 +11,8 @@ RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
  && rm -r src
 COPY migrations migrations
 COPY config config
+COPY templates templates
+COPY static static
 COPY src src
 # Older than the files they replace, cargo would take the empty ones for built.
 RUN touch src/main.rs src/lib.rs && cargo build --release --locked

@@ -1,5 +1,6 @@
-//! Migrations are part of the program: one that is added must make it anew.
+//! Migrations and templates are part of the program: one that is added must make it anew.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");
+    println!("cargo:rerun-if-changed=templates");
 }

@@ -1,4 +1,4 @@
-"""The ten figures. Each prints its lines; what they mean stands in docs/performance.md."""
+"""The figures; the eleventh is in `pages`. Each prints its lines; what they mean stands in docs/performance.md."""
 
 import base64
 import contextlib
@@ -16,6 +16,7 @@ from urllib.parse import urlparse
 
 from data import BY_BEARER, IN_TURN, Tokens
 from harness import RELEASE, Rounds, Run, Target, bare, figure, memory_mb, peak_mb, show, tokenward
+from pages import pages
 
 LOOK_UP = """\\set n random(1, {count})
 select t.digest, t.id, t.created_at, t.expires_at, p.id, p.workspace_id, p.email, p.name, p.is_admin, p.is_platform_admin,
@@ -321,4 +322,5 @@ FIGURES = {
     8: sign_in,
     9: peers,
     10: idle,
+    11: pages,
 }

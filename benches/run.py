@@ -32,7 +32,7 @@ def machine():
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("figure", nargs="*", type=int, choices=[*FIGURES, []], help="1 to 10; all where none is named")
+    arguments.add_argument("figure", nargs="*", type=int, choices=[*FIGURES, []], help="1 to 11; all where none is named")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=int, default=5, help="of one run")
     arguments.add_argument("--tokens", type=int, default=1_000_000, help="in the large store of figures 3 and 4")

@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     domain::time::Clock,
     live::Live,
-    service::{People, Sessions, SignIn, Tokens, Workspaces, health::Health, password::Hasher},
+    service::{Events, People, Sessions, SignIn, Tokens, Workspaces, health::Health, password::Hasher},
     store::Store,
     value::Random,
 };
@@ -19,6 +19,7 @@ pub struct App {
     workspaces: Workspaces,
     sign_in: SignIn,
     sessions: Sessions,
+    events: Events,
     health: Health,
     live: Live,
 }
@@ -41,6 +42,7 @@ impl App {
             live,
             people,
             sessions,
+            events: Events::new(store.clone()),
             sign_in: SignIn::new(store.clone(), clock, hasher),
             health: Health::new(store),
         })
@@ -68,6 +70,12 @@ impl App {
     #[must_use]
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// The sessions of the pages.

@@ -7,10 +7,12 @@
 //!  -> paths     server::path          case and one trailing slash do not matter
 //!  -> checks    server::checks        /v4/auth and introspection are answered here, by delegate
 //!  -> layers    server::layers        request id, log line, panic to 500, time limit, body limit, writes run to their end
-//!  -> router    api::router           one route per path; whatever is not there is a 404
+//!  -> router    api, web              one route per path; whatever is not there is a 404
 //!  -> doors     api::authenticate     a bearer through guard, e-mail and password through entry::doors
+//!               web::origin, cookie   pages: where a form comes from, and whose session it is
 //!  -> signature api::extract          Caller | Admin | PlatformAdmin | TokenCaller: who may call
-//!  -> handler   api::tokens ...       wire type to domain type, one call, and back
+//!               web::visitor          Visitor | AdminVisitor | PlatformVisitor: who may look
+//!  -> handler   api::tokens ...       wire type to domain type, one call, and back; a page is a struct for its template
 //!  -> service   service::tokens ...   the rule, with the clock
 //!  -> live      live                  what is known of a token, while a lease says that changes are heard of
 //!  -> store     store::tokens ...     one statement or one transaction, on PostgreSQL or SQLite
@@ -19,11 +21,11 @@
 //!
 //! # The modules
 //!
-//! Arrows point down: what stands lower knows nothing of what stands higher, and nothing below [`api`] knows HTTP.
+//! Arrows point down: what stands lower knows nothing of what stands higher, and nothing below [`entry`] knows HTTP.
 //!
 //! - [`cli`], [`server`], [`app`], [`config`], [`telemetry`]: putting the rest together;
-//! - [`api`]: the API, and the document of everything; [`delegate`]: others ask us;
-//! - [`entry`]: what both share: who is let in, and what is answered instead;
+//! - [`api`]: the API, and the document of everything; [`delegate`]: others ask us; [`web`]: the pages;
+//! - [`entry`]: what they share: who is let in, and what is answered instead;
 //! - [`service`]: what the product does;
 //! - [`live`]: what this process knows and the store does not yet;
 //! - [`store`]: what is remembered;
@@ -65,3 +67,5 @@ pub mod store;
 pub mod telemetry;
 #[cfg(feature = "guard")]
 pub mod value;
+#[cfg(feature = "server")]
+pub mod web;

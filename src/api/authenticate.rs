@@ -15,7 +15,7 @@ use crate::{
     app::App,
     entry::doors::{Admitted, Doors},
     guard::{Cause, Credential, Denied, GuardLayer, Principal},
-    service::Tokens,
+    service::{Tokens, sign_in::SignedIn},
 };
 
 /// What a token answers that would be good but for its workspace's switch.
@@ -30,6 +30,10 @@ pub enum SwitchedOff {
 /// Marks a caller who may do nothing but change the password.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MustChangePassword;
+
+/// What a password has proven, for those who change it.
+#[derive(Clone)]
+pub(super) struct Proof(pub(super) Option<SignedIn>);
 
 #[derive(Clone)]
 struct Gate {
@@ -63,8 +67,9 @@ async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next
     };
     request.extensions_mut().remove::<Principal>();
     match admitted {
-        Ok(Admitted { principal, must_change_password }) => {
+        Ok(Admitted { principal, must_change_password, proof }) => {
             request.extensions_mut().insert(principal);
+            request.extensions_mut().insert(Proof(proof));
             if must_change_password {
                 request.extensions_mut().insert(MustChangePassword);
             }

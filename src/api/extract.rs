@@ -6,12 +6,15 @@ use axum::{
 };
 use uuid::Uuid;
 
-use super::{ApiError, authenticate::MustChangePassword};
+use super::{
+    ApiError,
+    authenticate::{MustChangePassword, Proof},
+};
 use crate::{
     app::App,
     entry::doors::note_in_log,
     guard::{Denied, Principal},
-    service::{Refusal, Tokens},
+    service::{Refusal, Tokens, sign_in::SignedIn},
 };
 
 /// Anybody authenticated.
@@ -21,7 +24,7 @@ pub struct Caller(pub Principal);
 pub struct Admin(pub Principal);
 
 /// Whoever manages the service's workspaces.
-pub struct PlatformAdmin;
+pub struct PlatformAdmin(pub Principal);
 
 /// Anybody authenticated whose workspace has tokens; for the others the route does not exist.
 pub struct TokenCaller(pub Principal);
@@ -30,6 +33,8 @@ pub struct TokenCaller(pub Principal);
 pub struct PasswordChanger {
     pub principal: Principal,
     pub must_change_password: bool,
+    /// What the password has proven, if it was by one.
+    pub proof: Option<SignedIn>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for PasswordChanger {
@@ -40,7 +45,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PasswordChanger {
         let principal = parts.extensions.get::<Principal>().cloned();
         let principal = principal.ok_or(ApiError::Unauthenticated(Denied::Missing))?;
         note_in_log(&principal);
-        Ok(Self { principal, must_change_password: parts.extensions.get::<MustChangePassword>().is_some() })
+        let proof = parts.extensions.get::<Proof>().and_then(|Proof(proof)| proof.clone());
+        Ok(Self { principal, must_change_password: parts.extensions.get::<MustChangePassword>().is_some(), proof })
     }
 }
 
@@ -48,7 +54,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let PasswordChanger { principal, must_change_password } =
+        let PasswordChanger { principal, must_change_password, .. } =
             PasswordChanger::from_request_parts(parts, state).await?;
         if must_change_password {
             return Err(Refusal::PasswordChangeRequired { person_id: principal.person_id }.into());
@@ -71,7 +77,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PlatformAdmin {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Caller(principal) = Caller::from_request_parts(parts, state).await?;
-        if principal.is_platform_admin { Ok(Self) } else { Err(Refusal::NotPlatformAdministrator.into()) }
+        if principal.is_platform_admin { Ok(Self(principal)) } else { Err(Refusal::NotPlatformAdministrator.into()) }
     }
 }
 
@@ -131,6 +137,7 @@ impl FromRequestParts<App> for WorkspaceId {
 /// The administrator's own workspace, named in the path by its id or as `current`; any other does not exist.
 pub struct OwnWorkspace {
     pub id: i64,
+    pub administrator: Principal,
 }
 
 impl FromRequestParts<App> for OwnWorkspace {
@@ -146,7 +153,7 @@ impl FromRequestParts<App> for OwnWorkspace {
         if !principal.is_admin {
             return Err(Refusal::NotAdministrator.into());
         }
-        Ok(Self { id: principal.workspace_id })
+        Ok(Self { id: principal.workspace_id, administrator: principal })
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     domain::{Invalid, person::EmailKey, person::Person, time::Timestamp},
     service::{
         People, Refusal,
-        people::{Add, By, PersonFilter},
+        people::{Add, By, Change, PersonFilter},
     },
 };
 
@@ -175,8 +175,9 @@ async fn create(
         password: &body.password,
         is_admin: body.is_admin.unwrap_or(false),
         is_platform_admin: false,
+        force_password_change: false,
     };
-    let person = people.add(admin.workspace_id, add).await?;
+    let person = people.add(By::Person(&admin), admin.workspace_id, add).await?;
     Ok((StatusCode::CREATED, Json(person.into())))
 }
 
@@ -198,7 +199,8 @@ async fn change(
     if caller.must_change_password && !(id == person_id && body.changes_only_the_password()) {
         return Err(Refusal::PasswordChangeRequired { person_id }.into());
     }
-    let change = body.as_change()?;
+    let is_own = id == person_id;
+    let change = Change { proof: caller.proof.as_ref().filter(|_| is_own), ..body.as_change()? };
     let updated_at = people.change(By::Person(&caller.principal), caller.principal.workspace_id, id, &change).await?;
     Ok(Json(Updated { id, updated_at }))
 }

@@ -105,6 +105,7 @@ impl PatchPerson {
             is_disabled: self.is_disabled,
             token_access: self.token_access.as_deref(),
             force_password_change: self.force_password_change,
+            proof: None,
         })
     }
 }

@@ -153,7 +153,7 @@ async fn change(
     JsonBody(body): JsonBody<PatchSettings>,
 ) -> ApiResult<Json<Updated>> {
     let settings = body.configuration.iter().map(|Object(setting)| setting.checked()).collect::<Result<Vec<_>, _>>()?;
-    let updated_at = workspaces.set(workspace.id, &settings).await?;
+    let updated_at = workspaces.set(&workspace.administrator, workspace.id, &settings).await?;
     Ok(Json(Updated { id: workspace.id, updated_at }))
 }
 
@@ -169,7 +169,7 @@ async fn reset(
     State(workspaces): State<Workspaces>,
     JsonBody(body): JsonBody<ResetSettings>,
 ) -> ApiResult<Json<Reset>> {
-    let number_of_rows_deleted = workspaces.reset(workspace.id, &body.settings).await?;
+    let number_of_rows_deleted = workspaces.reset(&workspace.administrator, workspace.id, &body.settings).await?;
     Ok(Json(Reset { number_of_rows_deleted }))
 }
 

@@ -16,7 +16,10 @@ use super::{
 use crate::{
     app::App,
     domain::{time::Timestamp, workspace::Workspace},
-    service::{Workspaces, people::Add},
+    service::{
+        Workspaces,
+        people::{Add, By},
+    },
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -141,13 +144,13 @@ async fn list(
     responses((status = 201, description = "The workspace", body = CreatedWorkspace), (status = 400), (status = 401), (status = 403),
         (status = 409), (status = 413), (status = 415)))]
 async fn create(
-    _: PlatformAdmin,
+    PlatformAdmin(admin): PlatformAdmin,
     State(workspaces): State<Workspaces>,
     JsonBody(body): JsonBody<CreateWorkspace>,
 ) -> ApiResult<(StatusCode, Json<CreatedWorkspace>)> {
     let FirstAdmin { email, name, password } = &body.admin.0;
-    let add = Add { email, name, password, is_admin: true, is_platform_admin: false };
-    let (workspace, admin) = workspaces.create(&body.name, add).await?;
+    let add = Add { email, name, password, is_admin: true, is_platform_admin: false, force_password_change: false };
+    let (workspace, admin) = workspaces.create(By::Person(&admin), &body.name, add).await?;
     let admin = CreatedAdmin { id: admin.id, email: admin.email };
     Ok((StatusCode::CREATED, Json(CreatedWorkspace { workspace: workspace.into(), admin })))
 }
@@ -160,12 +163,12 @@ async fn create(
     responses((status = 200, description = "Renamed", body = Updated), (status = 400), (status = 401), (status = 403), (status = 404),
         (status = 413), (status = 415)))]
 async fn rename(
-    _: PlatformAdmin,
+    PlatformAdmin(admin): PlatformAdmin,
     WorkspaceId(id): WorkspaceId,
     State(workspaces): State<Workspaces>,
     JsonBody(body): JsonBody<PatchWorkspace>,
 ) -> ApiResult<Json<Updated>> {
-    let updated_at = workspaces.rename(id, &body.name).await?;
+    let updated_at = workspaces.rename(By::Person(&admin), id, &body.name).await?;
     Ok(Json(Updated { id, updated_at }))
 }
 

@@ -100,8 +100,9 @@ impl AddPerson {
             password: &password,
             is_admin: self.admin || self.platform_admin,
             is_platform_admin: self.platform_admin,
+            force_password_change: false,
         };
-        let person = app.people().add(self.workspace, add).await.context("nobody was added")?;
+        let person = app.people().add(By::Operator, self.workspace, add).await.context("nobody was added")?;
         println!("{}\t{}", person.id, person.email);
         store.close().await;
         Ok(())

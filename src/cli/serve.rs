@@ -82,7 +82,7 @@ fn introduce(made: &SetUp, address: SocketAddr) {
         }
     };
     eprintln!(
-        "The first token:\n\n  curl -u '{credentials}' -H 'Content-Type: application/json' \
+        "In a browser:\n\n  http://{address}/\n\nThe first token by hand:\n\n  curl -u '{credentials}' -H 'Content-Type: application/json' \
          -d '{{\"lifetimeSeconds\": 2592000}}' http://{address}/v4/apiAccessTokens\n"
     );
 }

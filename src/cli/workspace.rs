@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use super::{Source, prompt};
-use crate::service::people::Add;
+use crate::service::people::{Add, By};
 
 /// What can be done with workspaces.
 #[derive(Debug, Subcommand)]
@@ -51,8 +51,10 @@ impl AddWorkspace {
             password: &password,
             is_admin: true,
             is_platform_admin: false,
+            force_password_change: false,
         };
-        let (workspace, admin) = app.workspaces().create(&self.name, add).await.context("no workspace was made")?;
+        let (workspace, admin) =
+            app.workspaces().create(By::Operator, &self.name, add).await.context("no workspace was made")?;
         println!("{}\t{}\t{}", workspace.id, workspace.name, admin.email);
         store.close().await;
         Ok(())

@@ -3,6 +3,7 @@
 //! A value of these types has been checked: an [`Email`](person::Email) is one, a [`Lifetime`](token::Lifetime) is in
 //! range. What a rule refuses it says as [`Invalid`], a sentence that tells the caller what to do.
 
+pub mod event;
 pub mod invalid;
 pub mod list;
 pub mod password;

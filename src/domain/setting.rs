@@ -62,8 +62,8 @@ impl Key {
     pub const fn help(self) -> &'static str {
         match self {
             Self::Enabled => {
-                "Off: nobody can make, list or delete tokens, and every token of the workspace stops working at once. \
-                 Nothing is deleted: on again revives the tokens that have not expired."
+                "Off: nobody can make tokens, their owners can neither list nor delete them, and every token of the workspace stops \
+                 working at once. Nothing is deleted: on again revives the tokens that have not expired."
             }
             Self::AllowUsers => {
                 "Off: only administrators, and people enabled individually, may generate tokens. Tokens that exist go on working."

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use rustix::time::{ClockId, clock_gettime};
 
 /// A moment in UTC, exact to the millisecond: what is shown is what is stored and compared.
@@ -33,6 +33,16 @@ impl Timestamp {
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000)))
+    }
+}
+
+impl Timestamp {
+    /// Where a day in UTC begins that is written as `2026-11-24`, of the years 1970 to 9999.
+    #[must_use]
+    pub fn of_day(text: &str) -> Option<Self> {
+        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| day.to_string() == text)?;
+        let begin = Self::from(day.and_time(NaiveTime::MIN).and_utc());
+        (begin >= Self(0)).then_some(begin)
     }
 }
 
@@ -208,6 +218,14 @@ mod tests {
     fn a_moment_is_written_with_three_decimals_and_z() {
         assert_eq!(Timestamp::from_millis(1_547_597_101_743).to_string(), "2019-01-16T00:05:01.743Z");
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_day_is_read() {
+        assert_eq!(Timestamp::of_day("2019-01-16").unwrap().to_string(), "2019-01-16T00:00:00.000Z");
+        for wrong in ["", "2019-02-30", "1969-12-31", "+2019-01-1", "2019-1-016", "x", "20190116"] {
+            assert_eq!(Timestamp::of_day(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

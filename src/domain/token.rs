@@ -85,7 +85,7 @@ impl Lifetime {
 pub struct Description(String);
 
 impl Description {
-    /// The most characters (Unicode scalar values) a description has.
+    /// The most characters (Unicode scalar values) a description has; pages count UTF-16, of which that is up to twice as many.
     pub const MAX_CHARS: usize = 255;
 
     /// Takes a description.
@@ -123,6 +123,8 @@ pub enum NotIssued {
     /// The workspace lets only administrators generate.
     AdministratorsOnly,
     Lifetime(Invalid),
+    /// The token that asked for it was deleted while the request was under way.
+    TokenGone,
     /// The form has made its token already, or its session is over.
     FormSpent,
 }

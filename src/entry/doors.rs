@@ -23,6 +23,8 @@ pub struct Doors {
 #[derive(Clone, Debug)]
 pub struct Admitted {
     pub principal: Principal,
+    /// What a password has proven.
+    pub proof: Option<SignedIn>,
     /// Nothing but changing the password is open.
     pub must_change_password: bool,
 }
@@ -105,14 +107,17 @@ impl Doors {
             return Err(shape);
         };
         match self.sign_in.by_password(email, password).await {
-            Ok(SignedIn { principal, must_change_password, .. }) => Ok(Admitted { principal, must_change_password }),
+            Ok(who) => {
+                let (principal, must_change_password) = (who.principal.clone(), who.must_change_password);
+                Ok(Admitted { principal, must_change_password, proof: Some(who) })
+            }
             Err(denied) => Err(ApiError::WrongPassword(denied)),
         }
     }
 }
 
 fn by_token(principal: Principal) -> Admitted {
-    Admitted { principal, must_change_password: false }
+    Admitted { principal, must_change_password: false, proof: None }
 }
 
 /// Puts the caller's ids on the request's span, and so on its line in the log.

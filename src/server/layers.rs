@@ -16,7 +16,10 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, Span, field::Empty};
 
-use crate::entry::{ApiError, BODY_LIMIT, Cause, head::finish, request_id::RequestId};
+use crate::{
+    entry::{ApiError, BODY_LIMIT, Cause, head::finish, request_id::RequestId},
+    web,
+};
 
 /// How long a body may take. One that says it is too large is not waited for as long.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,9 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Puts the layers around the routes. The first is the outermost.
-pub(super) fn around(routes: Router, request_timeout: Duration) -> Router {
+pub(super) fn around(routes: Router, request_timeout: Duration, is_known_by_https: bool) -> Router {
     let every = ServiceBuilder::new()
-        .layer(middleware::from_fn(identify))
+        .layer(middleware::from_fn_with_state(is_known_by_https, identify))
         .layer(middleware::from_fn(log))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(request_timeout, limit_time))
@@ -37,13 +40,17 @@ pub(super) fn around(routes: Router, request_timeout: Duration) -> Router {
     routes.layer(every)
 }
 
-/// Gives the request its id, and the answer the headers that every answer has.
-async fn identify(mut request: Request, next: Next) -> Response {
+/// Gives the request its id, and the answer the headers that every answer has; what a browser is told instead of a page is made one.
+async fn identify(State(is_known_by_https): State<bool>, mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
+    let is_page = web::is_page(request.uri().path(), request.headers());
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).await;
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
         response = ApiError::internal(id.as_str());
+    }
+    if is_page {
+        response = web::dress(response, id.as_str(), is_known_by_https);
     }
     finish(response.headers_mut(), &id);
     response

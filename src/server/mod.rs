@@ -20,6 +20,7 @@ use crate::{
     app::App,
     config::Config,
     store::{Schema, Store},
+    web,
 };
 
 use checks::Checks;
@@ -115,7 +116,7 @@ impl Server {
     }
 }
 
-/// The whole service as it answers requests: the API within its layers. Tests call it without a port.
+/// The whole service as it answers requests: API and pages within their layers. Tests call it without a port.
 #[must_use]
 pub fn service(app: &App, config: &Config) -> Service {
     counted(app, config, Verdicts::default())
@@ -123,7 +124,8 @@ pub fn service(app: &App, config: &Config) -> Service {
 
 fn counted(app: &App, config: &Config, verdicts: Verdicts) -> Service {
     let limit = Duration::from_millis(config.http.request_timeout_ms);
-    let router = layers::around(api::routes(app, &config.delegate), limit);
+    let routes = api::routes(app, &config.delegate).merge(web::routes(app, config));
+    let router = layers::around(routes, limit, config.delegate.issuer().starts_with("https://"));
     Service::new(Checks::new(app, config, verdicts), router)
 }
 

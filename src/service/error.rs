@@ -55,7 +55,7 @@ pub enum Refusal {
         "the check is misconfigured: what stands behind /v4/auth/ must be any, or workspace=<id> and admin with a comma"
     )]
     UnknownRequirement,
-    #[error("the caller's account was disabled or removed in the meantime")]
+    #[error("the caller's account or credential was disabled, changed or removed in the meantime")]
     CallerGone,
     #[error("there is no such token among those you may see")]
     TokenNotFound,

@@ -3,7 +3,9 @@
 //! A service decides; it knows the rules, the clock and the store, and nothing of HTTP. What it refuses it says as
 //! [`Refusal`], or, where somebody's identity is in question, as [`Denied`](crate::guard::Denied).
 
+mod act;
 mod error;
+pub mod events;
 pub mod health;
 pub mod password;
 pub mod people;
@@ -14,6 +16,7 @@ pub mod tokens;
 pub mod workspaces;
 
 pub use error::{Refusal, Result};
+pub use events::Events;
 pub use people::People;
 pub use sessions::Sessions;
 pub use sign_in::SignIn;

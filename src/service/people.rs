@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         Invalid,
+        event::Act,
         password::{Password, Policy},
         person::{Email, Person, PersonName, TokenAccess},
         time::{Clock, Timestamp},
@@ -12,13 +13,15 @@ use crate::{
     live::{Change as Changed, Live},
     service::{
         Refusal, Result,
+        act::act_of,
         error::email_taken,
         password::{Busy, Hasher},
+        sign_in::SignedIn,
     },
     store::{NewPerson, PersonChange, Rank, Store},
 };
 
-pub use crate::store::PersonFilter;
+pub use crate::store::{Member, MemberFilter, PersonFilter, Start};
 
 /// The people of the service.
 #[derive(Clone)]
@@ -45,6 +48,8 @@ pub struct Add<'a> {
     pub password: &'a str,
     pub is_admin: bool,
     pub is_platform_admin: bool,
+    /// The password must be changed before anything else.
+    pub force_password_change: bool,
 }
 
 /// What is to change, as asked for; `None` leaves it.
@@ -57,6 +62,18 @@ pub struct Change<'a> {
     pub is_disabled: Option<bool>,
     pub token_access: Option<&'a str>,
     pub force_password_change: Option<bool>,
+    /// The proof of the present password, where the own one is changed: a change that somebody else has made since is not
+    /// overwritten.
+    pub proof: Option<&'a SignedIn>,
+}
+
+impl By<'_> {
+    pub(super) fn act(self, at: Timestamp) -> Act {
+        match self {
+            Self::Operator => Act::of_operator(at),
+            Self::Person(caller) => act_of(caller, at),
+        }
+    }
 }
 
 impl Change<'_> {
@@ -84,13 +101,14 @@ impl People {
     ///
     /// # Errors
     /// [`Refusal::Invalid`], [`Refusal::EmailTaken`], [`Refusal::WorkspaceNotFound`].
-    pub async fn add(&self, workspace_id: i64, add: Add<'_>) -> Result<Person> {
+    pub async fn add(&self, by: By<'_>, workspace_id: i64, add: Add<'_>) -> Result<Person> {
         if add.is_platform_admin && workspace_id != workspace::FIRST {
             return Err(Refusal::PlatformAdministratorElsewhere);
         }
         let workspace = self.store.find_workspace(workspace_id).await?.ok_or(Refusal::WorkspaceNotFound)?;
         let new = self.prepare(add, &workspace.name).await?;
-        let person = self.store.insert_person(workspace_id, &new, self.clock.now()).await.map_err(email_taken)?;
+        let person =
+            self.store.insert_person(workspace_id, &new, &by.act(self.clock.now())).await.map_err(email_taken)?;
         person.ok_or(Refusal::WorkspaceNotFound)
     }
 
@@ -105,6 +123,7 @@ impl People {
             password_hash: self.hash(&password).await?,
             is_admin: add.is_admin,
             is_platform_admin: add.is_platform_admin,
+            force_password_change: add.force_password_change,
         })
     }
 
@@ -129,6 +148,32 @@ impl People {
         offset: i64,
     ) -> Result<(Vec<Person>, i64)> {
         Ok(self.store.list_people(workspace_id, filter, limit, offset).await?)
+    }
+
+    /// Lists people of the administrator's workspace by e-mail, each with the number of active tokens.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAdministrator`].
+    pub async fn members(
+        &self,
+        administrator: &Principal,
+        filter: &MemberFilter,
+        start: &Start,
+        limit: i64,
+    ) -> Result<Vec<Member>> {
+        if !administrator.is_admin {
+            return Err(Refusal::NotAdministrator);
+        }
+        Ok(self.store.list_members(administrator.workspace_id, filter, start, self.clock.now(), limit).await?)
+    }
+
+    /// Some administrators' addresses, for whoever needs one.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn whom_to_ask(&self, workspace_id: i64) -> Result<Vec<String>> {
+        const A_FEW: i64 = 3;
+        Ok(self.store.find_administrators(workspace_id, A_FEW).await?)
     }
 
     /// Finds somebody by e-mail in any workspace; for the operator.
@@ -158,7 +203,8 @@ impl People {
         permit(by, &person, change)?;
         let checked = self.check(by, &person, change).await?;
         let now = self.clock.now();
-        let update = self.store.update_person(workspace_id, id, &checked, now);
+        let act = by.act(now);
+        let update = self.store.update_person(workspace_id, id, &checked, &act);
         rank(self.live.take_away(update, |rank| changed(*rank, id)).await.map_err(email_taken)?)?;
         Ok(now)
     }
@@ -172,6 +218,7 @@ impl People {
             is_disabled: change.is_disabled,
             token_access: change.token_access.map(TokenAccess::parse).transpose()?,
             force_password_change: change.force_password_change,
+            proven_hash: change.proof.map(|who| who.password_hash.0.clone()),
         };
         if let Some(text) = change.password {
             let email = checked.email.as_ref().map_or(person.email.as_str(), Email::as_str);
@@ -209,7 +256,8 @@ impl People {
             let (administrators, _) = self.store.count_in_charge(workspace_id).await?;
             return Err(if administrators <= 1 { Refusal::LastAdministrator } else { Refusal::OwnAccount });
         }
-        let delete = self.store.delete_person(workspace_id, id, self.clock.now());
+        let act = act_of(administrator, self.clock.now());
+        let delete = self.store.delete_person(workspace_id, id, &act);
         rank(self.live.take_away(delete, |rank| changed(*rank, id)).await?)
     }
 }
@@ -236,7 +284,7 @@ fn permit(by: By<'_>, person: &Person, change: &Change<'_>) -> Result<()> {
 }
 
 /// An administrator of workspace 1 must not become a platform administrator by way of a platform administrator's account.
-fn protect(caller: &Principal, person: &Person) -> Result<()> {
+pub(super) fn protect(caller: &Principal, person: &Person) -> Result<()> {
     let own = caller.person_id == person.id;
     if person.is_platform_admin && !own && !caller.is_platform_admin { Err(Refusal::ProtectedPerson) } else { Ok(()) }
 }
@@ -250,6 +298,7 @@ fn rank(rank: Rank) -> Result<()> {
     match rank {
         Rank::Changed => Ok(()),
         Rank::Absent => Err(Refusal::PersonNotFound),
+        Rank::ProofOver => Err(Refusal::CallerGone),
         Rank::LastAdministrator => Err(Refusal::LastAdministrator),
         Rank::LastPlatformAdministrator => Err(Refusal::LastPlatformAdministrator),
     }

@@ -10,7 +10,8 @@ use crate::{
     },
     guard::Principal,
     service::{
-        Result,
+        Refusal, Result,
+        people::protect,
         sign_in::{SignedIn, principal},
         tokens::new_id,
     },
@@ -18,7 +19,8 @@ use crate::{
     value::Random,
 };
 
-/// How exact `seen_at` is: a session that is used all the time is written once in this time.
+/// How exact `seen_at` is: a session that is used all the time is written once in this time, or in a quarter of the time for which
+/// it may idle.
 const SEEN_EVERY_SECONDS: i64 = 60;
 
 /// The sessions of the pages.
@@ -58,7 +60,7 @@ impl Sessions {
     /// password was changed or the account disabled in the meantime.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    /// [`Refusal::Unavailable`].
     pub async fn begin(&self, who: &SignedIn, user_agent: UserAgent) -> Result<Option<SessionValue>> {
         let value = SessionValue::make(&self.random);
         let at = self.clock.now();
@@ -67,6 +69,7 @@ impl Sessions {
             digest: value.digest(),
             workspace_id: who.principal.workspace_id,
             person_id: who.principal.person_id,
+            email: who.principal.email.clone(),
             at,
             user_agent,
         };
@@ -78,14 +81,15 @@ impl Sessions {
     /// session that is over, and for a disabled person.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable), which is not "signed out".
+    /// [`Refusal::Unavailable`], which is not "signed out".
     pub async fn find(&self, value: &SessionValue) -> Result<Option<Visit>> {
         let Some(found) = self.store.find_session(&value.digest()).await? else { return Ok(None) };
         let now = self.clock.now();
         if found.person.is_disabled || found.session.is_over(now, self.lifetime) {
             return Ok(None);
         }
-        if now >= found.session.seen_at.plus_seconds(SEEN_EVERY_SECONDS) {
+        let seen_every = SEEN_EVERY_SECONDS.min(self.lifetime.idle_seconds / 4);
+        if now >= found.session.seen_at.plus_seconds(seen_every) {
             self.store.note_session(found.session.id, now).await?;
         }
         Ok(Some(Visit {
@@ -99,7 +103,7 @@ impl Sessions {
     /// Gives a session another value, because the password was typed again. None where it has ended in the meantime.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    /// [`Refusal::Unavailable`].
     pub async fn renew(&self, session: &Session) -> Result<Option<SessionValue>> {
         let value = SessionValue::make(&self.random);
         let is_renewed = self.store.renew_session(session.id, &value.digest(), self.clock.now()).await?;
@@ -127,7 +131,7 @@ impl Sessions {
     /// The sessions of a person that are not over, the latest used first.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    /// [`Refusal::Unavailable`].
     pub async fn list(&self, person: &Person) -> Result<Vec<Session>> {
         let now = self.clock.now();
         let mut sessions = self.store.list_sessions(person.workspace_id, person.id).await?;
@@ -138,7 +142,7 @@ impl Sessions {
     /// Ends one session of a person; answers whether there was one.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    /// [`Refusal::Unavailable`].
     pub async fn end(&self, person: &Person, id: Uuid) -> Result<bool> {
         Ok(self.store.end_session(person.workspace_id, person.id, id).await?)
     }
@@ -146,15 +150,27 @@ impl Sessions {
     /// Ends all sessions of a person but one, if it is named; answers how many.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    /// [`Refusal::Unavailable`].
     pub async fn end_all(&self, person: &Person, spared: Option<Uuid>) -> Result<u64> {
         Ok(self.store.end_sessions(person.workspace_id, person.id, spared).await?)
+    }
+
+    /// The same to somebody else, by an administrator of the workspace.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAdministrator`], [`Refusal::ProtectedPerson`].
+    pub async fn end_all_of(&self, administrator: &Principal, person: &Person) -> Result<u64> {
+        if !administrator.is_admin || administrator.workspace_id != person.workspace_id {
+            return Err(Refusal::NotAdministrator);
+        }
+        protect(administrator, person)?;
+        self.end_all(person, None).await
     }
 
     /// Removes sessions that are over; answers how many.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    /// [`Refusal::Unavailable`].
     pub async fn remove_over(&self) -> Result<u64> {
         let now = self.clock.now();
         let Lifetime { idle_seconds, absolute_seconds } = self.lifetime;

@@ -51,6 +51,7 @@ pub async fn set_up(
         password: &password,
         is_admin: true,
         is_platform_admin: true,
+        force_password_change: false,
     };
     let admin = people.prepare(add, WORKSPACE).await?;
     // It may be long until the first sign-in.

@@ -1,5 +1,6 @@
-//! Tokens: issuing, listing, reading, deleting; verifying is in `verify`.
+//! Tokens: issuing, listing, reading; deleting is in `delete`, verifying in `verify`.
 
+mod delete;
 mod verify;
 
 use uuid::Uuid;
@@ -7,18 +8,19 @@ use uuid::Uuid;
 use crate::{
     domain::{
         list::{Cursor, Page, SortKey, Which},
-        person::Person,
+        person::{Person, TokenAccess},
         setting::Settings,
         time::{Clock, Timestamp},
         token::{Description, Grounds, Lifetime, NotIssued, Status, Token},
     },
     guard::Principal,
-    live::{Change, Live},
-    service::{Refusal, Result},
-    store::{Form, NewToken, Owner, Store, TokenFilter},
-    value::{Format, Presented, Random, TokenDigest, TokenValue},
+    live::Live,
+    service::{Refusal, Result, act::act_of},
+    store::{Holders, NewToken, Owner, Store, TokenFilter, TokenOwner},
+    value::{Format, Random, TokenValue},
 };
 
+pub use crate::store::Form;
 pub use verify::Inspected;
 
 /// The tokens of the service.
@@ -47,6 +49,8 @@ pub struct Listed {
     pub token: Token,
     pub email: String,
     pub status: Status,
+    /// The owner may not use tokens at present, however long this one lives.
+    pub is_blocked: bool,
 }
 
 /// A part of a list.
@@ -108,6 +112,7 @@ impl Tokens {
             description: description.into_string(),
             created_at: now,
             lifetime,
+            act: act_of(caller, now),
             form,
         };
         self.store.issue_token(&new, self.defaults).await?.map_err(not_issued)?;
@@ -141,14 +146,19 @@ impl Tokens {
         let filter = TokenFilter { owner, which, now };
         let count = if count { Some(self.store.count_tokens(&filter).await?) } else { None };
         let rows = self.rows(&filter, page).await?;
-        let tokens =
-            rows.into_iter().map(|(token, email)| Listed { status: token.status(now), token, email }).collect();
+        let listed = |(token, owner): (Token, TokenOwner)| Listed {
+            status: token.status(now),
+            token,
+            is_blocked: owner.is_disabled || owner.token_access == TokenAccess::Disabled,
+            email: owner.email,
+        };
+        let tokens = rows.into_iter().map(listed).collect();
         Ok(List { tokens, count })
     }
 
     /// The rows of a list. A whole list in the order of an index is read in parts, so that it never keeps a connection, or
     /// SQLite's only one, from those who check tokens.
-    async fn rows(&self, filter: &TokenFilter, page: &Page) -> Result<Vec<(Token, String)>> {
+    async fn rows(&self, filter: &TokenFilter, page: &Page) -> Result<Vec<(Token, TokenOwner)>> {
         const AT_ONCE: i64 = 1_000;
         if page.limit.is_some() || page.sort.key != SortKey::CreatedAt {
             return Ok(self.store.list_tokens(filter, page).await?);
@@ -179,48 +189,6 @@ impl Tokens {
         Ok((token, status))
     }
 
-    /// Deletes a token for good: the caller's own, or for an administrator one of the workspace. Once this has answered no
-    /// check accepts the token.
-    ///
-    /// # Errors
-    /// [`Refusal::TokenNotFound`], also the second time.
-    pub async fn delete(&self, caller: &Principal, id: Uuid) -> Result<()> {
-        let delete = self.store.delete_token(within_reach(caller), id);
-        let deleted =
-            self.live.take_away(delete, |deleted| deleted.iter().copied().map(Change::Token).collect()).await?;
-        if deleted.is_some() { Ok(()) } else { Err(Refusal::TokenNotFound) }
-    }
-
-    /// Deletes all tokens within reach, of one person or of the caller; answers how many. When it answers, no check accepts one
-    /// that was there when it was asked.
-    ///
-    /// # Errors
-    /// [`Refusal::NotAdministrator`] for somebody else's.
-    pub async fn delete_all(&self, caller: &Principal, person_id: i64) -> Result<u64> {
-        if !(caller.is_admin || caller.person_id == person_id) {
-            return Err(Refusal::NotAdministrator);
-        }
-        let owner = Owner::Person { workspace_id: caller.workspace_id, person_id };
-        self.delete_in_parts(|most| self.store.delete_tokens(owner, most)).await
-    }
-
-    /// Deletes a thousand at a time, so that nobody waits long for the rows, until there are no more.
-    async fn delete_in_parts<F>(&self, delete: impl Fn(i64) -> F) -> Result<u64>
-    where
-        F: Future<Output = crate::store::Result<Vec<TokenDigest>>>,
-    {
-        const AT_ONCE: u16 = 1_000;
-        let mut deleted = 0;
-        loop {
-            let changes = |deleted: &Vec<_>| deleted.iter().copied().map(Change::Token).collect();
-            let now = self.live.take_away(delete(AT_ONCE.into()), changes).await?.len();
-            deleted += now as u64;
-            if now < AT_ONCE.into() {
-                return Ok(deleted);
-            }
-        }
-    }
-
     /// Whether the caller could make a token now, and for how many days at the most.
     ///
     /// # Errors
@@ -231,6 +199,23 @@ impl Tokens {
         let grounds = Grounds { is_admin, is_disabled, token_access, settings };
         grounds.permit(Lifetime::Seconds(1)).map_err(not_issued)?;
         Ok(settings.max_lifetime_days)
+    }
+
+    /// How many people of the caller's workspace hold how many active tokens; or one person there.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAdministrator`] for anybody but oneself.
+    pub async fn holders(&self, caller: &Principal, person_id: Option<i64>) -> Result<Holders> {
+        if !(caller.is_admin || person_id == Some(caller.person_id)) {
+            return Err(Refusal::NotAdministrator);
+        }
+        Ok(self.store.count_holders(caller.workspace_id, person_id, self.clock.now()).await?)
+    }
+
+    /// This moment, by which tokens are judged.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Refuses where the caller's workspace has the feature off.
@@ -255,29 +240,6 @@ impl Tokens {
     pub async fn uses_are_many(&self) {
         self.live.uses_are_many().await;
     }
-
-    /// Removes tokens that expired more than `days` ago; answers how many.
-    ///
-    /// # Errors
-    /// [`Refusal::Unavailable`].
-    pub async fn remove_expired(&self, days: u32) -> Result<u64> {
-        let before = self.clock.now().plus_seconds(-86_400 * i64::from(days));
-        self.delete_in_parts(|most| self.store.delete_expired(before, most)).await
-    }
-
-    /// Deletes the token of this value, whoever sends it: who holds it could use it. One that is not there is no error.
-    ///
-    /// # Errors
-    /// [`Refusal::Unavailable`]: then the token may still be good.
-    pub async fn revoke(&self, presented: Presented<'_>) -> Result<()> {
-        if let Some(digest) = self.format.recognise(presented) {
-            let delete = self.store.delete_by_digest(&digest);
-            self.live
-                .take_away(delete, |deleted| deleted.then_some(Change::Token(digest)).into_iter().collect())
-                .await?;
-        }
-        Ok(())
-    }
 }
 
 fn within_reach(caller: &Principal) -> Owner {
@@ -297,7 +259,7 @@ pub(super) fn new_id(now: Timestamp, random: &Random) -> Uuid {
 
 fn not_issued(reason: NotIssued) -> Refusal {
     match reason {
-        NotIssued::PersonGone => Refusal::CallerGone,
+        NotIssued::PersonGone | NotIssued::TokenGone => Refusal::CallerGone,
         NotIssued::FeatureOff => Refusal::FeatureOff,
         NotIssued::AccessDisabled => Refusal::TokenAccessDisabled,
         NotIssued::AdministratorsOnly => Refusal::GeneratingIsForAdministrators,

@@ -8,8 +8,14 @@ use crate::{
         time::{Clock, Timestamp},
         workspace::{self, Workspace, WorkspaceName},
     },
+    guard::Principal,
     live::{Change, Live},
-    service::{People, Refusal, Result, error::email_taken, people::Add},
+    service::{
+        People, Refusal, Result,
+        act::act_of,
+        error::email_taken,
+        people::{Add, By},
+    },
     store::Store,
 };
 
@@ -61,24 +67,38 @@ impl Workspaces {
         Ok(self.store.list_workspaces(limit, offset).await?)
     }
 
+    /// Lists the workspaces by id with how much is in them, and counts all of them.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn overviews(&self, limit: i64, offset: i64) -> Result<(Vec<Overview>, i64)> {
+        let (workspaces, count) = self.store.list_workspaces(limit, offset).await?;
+        let mut overviews = Vec::with_capacity(workspaces.len());
+        for workspace in workspaces {
+            let (person_count, token_count) = self.store.count_members(workspace.id).await?;
+            overviews.push(Overview { workspace, person_count, token_count });
+        }
+        Ok((overviews, count))
+    }
+
     /// Makes a workspace together with its first administrator.
     ///
     /// # Errors
     /// [`Refusal::Invalid`], [`Refusal::EmailTaken`].
-    pub async fn create(&self, name: &str, admin: Add<'_>) -> Result<(Workspace, Person)> {
+    pub async fn create(&self, by: By<'_>, name: &str, admin: Add<'_>) -> Result<(Workspace, Person)> {
         let name = WorkspaceName::parse(name)?;
         let admin =
             self.people.prepare(Add { is_admin: true, is_platform_admin: false, ..admin }, name.as_str()).await?;
-        self.store.insert_workspace(&name, &admin, self.clock.now()).await.map_err(email_taken)
+        self.store.insert_workspace(&name, &admin, &by.act(self.clock.now())).await.map_err(email_taken)
     }
 
     /// Renames a workspace; answers when.
     ///
     /// # Errors
     /// [`Refusal::Invalid`], [`Refusal::WorkspaceNotFound`].
-    pub async fn rename(&self, id: i64, name: &str) -> Result<Timestamp> {
+    pub async fn rename(&self, by: By<'_>, id: i64, name: &str) -> Result<Timestamp> {
         let now = self.clock.now();
-        let done = self.store.rename_workspace(id, &WorkspaceName::parse(name)?, now).await?;
+        let done = self.store.rename_workspace(id, &WorkspaceName::parse(name)?, &by.act(now)).await?;
         if done { Ok(now) } else { Err(Refusal::WorkspaceNotFound) }
     }
 
@@ -111,13 +131,14 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`Invalid::SettingTwice`], [`Refusal::WorkspaceNotFound`].
-    pub async fn set(&self, id: i64, settings: &[(Key, Value)]) -> Result<Timestamp> {
+    pub async fn set(&self, by: &Principal, id: i64, settings: &[(Key, Value)]) -> Result<Timestamp> {
         let twice = settings.iter().enumerate().find(|(n, (key, _))| settings[..*n].iter().any(|(k, _)| k == key));
         if let Some((_, (key, _))) = twice {
             return Err(Invalid::SettingTwice { key: key.as_str() }.into());
         }
         let now = self.clock.now();
-        let set = self.store.set_settings(id, settings, now);
+        let act = act_of(by, now);
+        let set = self.store.set_settings(id, settings, &act);
         let done = self.live.take_away(set, |done| changed(*done, id)).await?;
         if done { Ok(now) } else { Err(Refusal::WorkspaceNotFound) }
     }
@@ -126,9 +147,10 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`Invalid::UnknownSetting`], [`Refusal::WorkspaceNotFound`].
-    pub async fn reset(&self, id: i64, keys: &[String]) -> Result<u64> {
+    pub async fn reset(&self, by: &Principal, id: i64, keys: &[String]) -> Result<u64> {
         let keys = keys.iter().map(|key| Key::parse(key)).collect::<std::result::Result<Vec<_>, _>>()?;
-        let reset = self.store.reset_settings(id, &keys, self.clock.now());
+        let act = act_of(by, self.clock.now());
+        let reset = self.store.reset_settings(id, &keys, &act);
         let deleted = self.live.take_away(reset, |deleted| changed(deleted.is_some(), id)).await?;
         deleted.ok_or(Refusal::WorkspaceNotFound)
     }

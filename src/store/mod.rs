@@ -6,6 +6,7 @@
 //!   is for people to look at;
 //! - columns are listed, never `*`;
 //! - one method is one statement or one transaction, and a transaction begins with its write;
+//! - a change that people ask about later is written down in its own transaction (`events`);
 //! - uniqueness and limits are decided by the database in the write;
 //! - a value that only moves forward says so in its `where`.
 //!
@@ -13,6 +14,7 @@
 
 mod connect;
 mod error;
+mod events;
 mod last_use;
 mod members;
 mod migrations;
@@ -29,13 +31,14 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use connect::{Address, BadAddress, Limits};
 pub use error::Error;
+pub use events::{EventFilter, EventStart};
 pub use last_use::USES_AT_ONCE;
 pub use members::{Holders, Member, MemberFilter, Start};
 pub use migrations::Schema;
 pub use nodes::{Ear, Node, Nodes};
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, Rank};
 pub use sessions::{FoundSession, NewSession};
-pub use tokens::{Form, Found, NewToken, Owner, TokenFilter};
+pub use tokens::{Form, Found, NewToken, Owner, TokenFilter, TokenOwner};
 
 /// The result of a store method. An absent row is an `Option`, not an error.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,12 +1,20 @@
-//! People.
+//! People: adding, finding, listing; changing and removing is in `change`.
+
+mod change;
 
 use sqlx::FromRow;
 
-use super::{Error, Result, Store, on_pool, sessions, workspaces};
+use super::{
+    Error, Result, Store,
+    events::{Done, record},
+    on_pool, workspaces,
+};
 use crate::domain::{
+    event::{Act, Action},
     person::{Email, EmailKey, Person, PersonName, TokenAccess},
     time::Timestamp,
 };
+pub use change::{PersonChange, Rank};
 
 /// A person to be added.
 #[derive(Clone)]
@@ -17,6 +25,7 @@ pub struct NewPerson {
     pub password_hash: String,
     pub is_admin: bool,
     pub is_platform_admin: bool,
+    pub force_password_change: bool,
 }
 
 /// A person together with what a password is compared with.
@@ -26,18 +35,6 @@ pub struct PersonWithHash {
     pub password_hash: String,
 }
 
-/// What is to change about a person; `None` leaves it.
-#[derive(Clone, Default)]
-pub struct PersonChange {
-    pub email: Option<Email>,
-    pub name: Option<PersonName>,
-    pub password_hash: Option<String>,
-    pub is_admin: Option<bool>,
-    pub is_disabled: Option<bool>,
-    pub token_access: Option<TokenAccess>,
-    pub force_password_change: Option<bool>,
-}
-
 /// Which people a list shows.
 #[derive(Clone, Debug, Default)]
 pub struct PersonFilter {
@@ -45,21 +42,9 @@ pub struct PersonFilter {
     pub is_disabled: Option<bool>,
 }
 
-/// What came of a change that may not take away the last administrator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rank {
-    Changed,
-    /// There is no such person in the workspace.
-    Absent,
-    /// Nothing was done: the workspace would have no enabled administrator.
-    LastAdministrator,
-    /// Nothing was done: the service would have no enabled platform administrator.
-    LastPlatformAdministrator,
-}
-
 #[derive(FromRow)]
 pub(super) struct Row {
-    id: i64,
+    pub(super) id: i64,
     workspace_id: i64,
     email: String,
     name: String,
@@ -71,6 +56,19 @@ pub(super) struct Row {
     last_login_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
+}
+
+impl Row {
+    /// What was done to the person.
+    pub(super) fn told<'a>(&'a self, action: Action, target: &'a str, details: &'a str) -> Done<'a> {
+        Done { action, person_id: Some(self.id), target, label: &self.email, details }
+    }
+}
+
+impl NewPerson {
+    fn role(&self) -> &'static str {
+        if self.is_admin { "as administrator" } else { "" }
+    }
 }
 
 impl TryFrom<Row> for Person {
@@ -121,7 +119,7 @@ macro_rules! matching {
 pub(super) const INSERT: &str = concat!(
     "insert into person (workspace_id, email, email_key, name, password_hash, is_admin, is_platform_admin, is_disabled, \
      token_access, force_password_change, created_at, updated_at) \
-     select id, $2, $3, $4, $5, $6, $7, false, 'default', false, $8, $8 from workspace where id = $1 returning ",
+     select id, $2, $3, $4, $5, $6, $7, false, 'default', $9, $8, $8 from workspace where id = $1 returning ",
     columns!()
 );
 
@@ -137,6 +135,7 @@ macro_rules! insert {
             .bind($new.is_admin)
             .bind($new.is_platform_admin)
             .bind($now)
+            .bind($new.force_password_change)
             .fetch_optional($executor)
             .await
     };
@@ -148,13 +147,14 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`] where the e-mail is taken, in whatever workspace.
-    pub async fn insert_person(&self, workspace_id: i64, new: &NewPerson, now: Timestamp) -> Result<Option<Person>> {
+    pub async fn insert_person(&self, workspace_id: i64, new: &NewPerson, act: &Act) -> Result<Option<Person>> {
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
-            sqlx::query(workspaces::LOCK).bind(workspace_id).bind(now).execute(&mut *tx).await?;
-            let row = insert!(&mut *tx, workspace_id, new, now)?;
+            sqlx::query(workspaces::LOCK).bind(workspace_id).bind(act.at).execute(&mut *tx).await?;
+            let Some(row) = insert!(&mut *tx, workspace_id, new, act.at)? else { return Ok(None) };
+            record!(tx, workspace_id, act, row.told(Action::PersonAdded, &row.id.to_string(), new.role()));
             tx.commit().await?;
-            row.map(Person::try_from).transpose()
+            Ok(Some(row.try_into()?))
         })
     }
 
@@ -203,75 +203,6 @@ impl Store {
         })
     }
 
-    /// Changes a person of a workspace, unless that would leave nobody in charge. A new password, and being disabled, end the
-    /// person's web sessions.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] where the e-mail is taken.
-    pub async fn update_person(
-        &self,
-        workspace_id: i64,
-        id: i64,
-        change: &PersonChange,
-        now: Timestamp,
-    ) -> Result<Rank> {
-        const UPDATE: &str = "update person set email = coalesce($3, email), email_key = coalesce($4, email_key), \
-             name = coalesce($5, name), password_hash = coalesce($6, password_hash), is_admin = coalesce($7, is_admin), \
-             is_disabled = coalesce($8, is_disabled), token_access = coalesce($9, token_access), \
-             force_password_change = coalesce($10, force_password_change), updated_at = $11 \
-             where workspace_id = $1 and id = $2 returning is_platform_admin";
-        let email_key = change.email.as_ref().map(Email::key);
-        on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            sqlx::query(workspaces::LOCK).bind(workspace_id).bind(now).execute(&mut *tx).await?;
-            let changed: Option<bool> = sqlx::query_scalar(UPDATE)
-                .bind(workspace_id)
-                .bind(id)
-                .bind(change.email.as_ref().map(Email::as_str))
-                .bind(email_key.as_ref().map(EmailKey::as_str))
-                .bind(change.name.as_ref().map(PersonName::as_str))
-                .bind(&change.password_hash)
-                .bind(change.is_admin)
-                .bind(change.is_disabled)
-                .bind(change.token_access.map(TokenAccess::as_str))
-                .bind(change.force_password_change)
-                .bind(now)
-                .fetch_optional(&mut *tx)
-                .await?;
-            let Some(is_platform_admin) = changed else { return Ok(Rank::Absent) };
-            if change.password_hash.is_some() || change.is_disabled == Some(true) {
-                sqlx::query(sessions::END_ALL).bind(workspace_id).bind(id).execute(&mut *tx).await?;
-            }
-            let left = sqlx::query_as(IN_CHARGE).bind(workspace_id).fetch_one(&mut *tx).await?;
-            let rank = rank(left, is_platform_admin);
-            if rank == Rank::Changed {
-                tx.commit().await?;
-            }
-            Ok(rank)
-        })
-    }
-
-    /// Removes a person of a workspace with the person's tokens, unless that would leave nobody in charge.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn delete_person(&self, workspace_id: i64, id: i64, now: Timestamp) -> Result<Rank> {
-        const DELETE: &str = "delete from person where workspace_id = $1 and id = $2 returning is_platform_admin";
-        on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            sqlx::query(workspaces::LOCK).bind(workspace_id).bind(now).execute(&mut *tx).await?;
-            let deleted: Option<bool> =
-                sqlx::query_scalar(DELETE).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
-            let Some(is_platform_admin) = deleted else { return Ok(Rank::Absent) };
-            let left = sqlx::query_as(IN_CHARGE).bind(workspace_id).fetch_one(&mut *tx).await?;
-            let rank = rank(left, is_platform_admin);
-            if rank == Rank::Changed {
-                tx.commit().await?;
-            }
-            Ok(rank)
-        })
-    }
-
     /// How many enabled administrators a workspace has, and how many of them are platform administrators.
     ///
     /// # Errors
@@ -307,14 +238,3 @@ impl Store {
 /// Enabled administrators, and those of them who are platform administrators.
 const IN_CHARGE: &str = "select count(*), count(case when is_platform_admin then 1 end) \
                          from person where workspace_id = $1 and is_admin and not is_disabled";
-
-/// Judges what a change left behind. It runs under the workspace's lock, so two changes cannot each spare the other.
-fn rank((administrators, platform): (i64, i64), was_platform_admin: bool) -> Rank {
-    if administrators == 0 {
-        Rank::LastAdministrator
-    } else if was_platform_admin && platform == 0 {
-        Rank::LastPlatformAdministrator
-    } else {
-        Rank::Changed
-    }
-}

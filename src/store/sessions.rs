@@ -3,8 +3,13 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Result, Store, on_pool, people};
+use super::{
+    Result, Store,
+    events::{Done, record},
+    on_pool, people,
+};
 use crate::domain::{
+    event::{Act, Action},
     person::Person,
     session::{Session, SessionDigest, UserAgent},
     time::Timestamp,
@@ -17,6 +22,8 @@ pub struct NewSession {
     pub digest: SessionDigest,
     pub workspace_id: i64,
     pub person_id: i64,
+    /// The person's e-mail, for those who read of it.
+    pub email: String,
     pub at: Timestamp,
     pub user_agent: UserAgent,
 }
@@ -95,8 +102,16 @@ impl Store {
                 .bind(password_hash)
                 .execute(&mut *tx)
                 .await?;
+            if done.rows_affected() == 0 {
+                return Ok(false);
+            }
+            let NewSession { at, person_id, ref email, .. } = *new;
+            let act = Act { at, person_id: Some(person_id), name: email.clone(), token_id: None };
+            let (person_id, target) = (Some(person_id), person_id.to_string());
+            let details = new.user_agent.as_str();
+            record!(tx, new.workspace_id, &act, Done { action: Action::SignedIn, person_id, target: &target, label: email, details });
             tx.commit().await?;
-            Ok(done.rows_affected() == 1)
+            Ok(true)
         })
     }
 
@@ -182,13 +197,13 @@ impl Store {
             .execute(pool).await.map(|done| done.rows_affected()))?)
     }
 
-    /// Removes sessions that began before one moment or were not used since another; answers how many.
+    /// Removes sessions that began by one moment or were not used since another; answers how many.
     ///
     /// # Errors
     /// [`Error::Unavailable`](super::Error::Unavailable).
-    pub async fn delete_sessions_over(&self, begun_before: Timestamp, seen_before: Timestamp) -> Result<u64> {
-        const DELETE: &str = "delete from web_session where begun_at < $1 or seen_at < $2";
-        Ok(on_pool!(self, pool => sqlx::query(DELETE).bind(begun_before).bind(seen_before)
+    pub async fn delete_sessions_over(&self, begun_by: Timestamp, seen_by: Timestamp) -> Result<u64> {
+        const DELETE: &str = "delete from web_session where begun_at <= $1 or seen_at <= $2";
+        Ok(on_pool!(self, pool => sqlx::query(DELETE).bind(begun_by).bind(seen_by)
             .execute(pool).await.map(|done| done.rows_affected()))?)
     }
 }

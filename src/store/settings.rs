@@ -1,9 +1,13 @@
 //! The settings of a workspace.
 
-use super::{Error, Result, Store, on_pool, workspaces};
+use super::{
+    Error, Result, Store,
+    events::{Done, record},
+    on_pool, workspaces,
+};
 use crate::domain::{
+    event::{Act, Action},
     setting::{Key, Value},
-    time::Timestamp,
 };
 
 impl Store {
@@ -21,19 +25,22 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn set_settings(&self, workspace_id: i64, settings: &[(Key, Value)], now: Timestamp) -> Result<bool> {
+    pub async fn set_settings(&self, workspace_id: i64, settings: &[(Key, Value)], act: &Act) -> Result<bool> {
         const UPSERT: &str = "insert into setting (workspace_id, key, value, updated_at) values ($1, $2, $3, $4) \
              on conflict (workspace_id, key) do update set value = excluded.value, updated_at = excluded.updated_at";
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
             let held: Option<i64> =
-                sqlx::query_scalar(workspaces::LOCK).bind(workspace_id).bind(now).fetch_optional(&mut *tx).await?;
+                sqlx::query_scalar(workspaces::LOCK).bind(workspace_id).bind(act.at).fetch_optional(&mut *tx).await?;
             if held.is_none() {
                 return Ok(false);
             }
+            let before: Vec<(String, String)> = sqlx::query_as(SELECT).bind(workspace_id).fetch_all(&mut *tx).await?;
             for (key, value) in settings {
-                sqlx::query(UPSERT).bind(workspace_id).bind(key.as_str()).bind(value.to_text()).bind(now)
-                    .execute(&mut *tx).await?;
+                let new = value.to_text();
+                sqlx::query(UPSERT).bind(workspace_id).bind(key.as_str()).bind(&new).bind(act.at).execute(&mut *tx).await?;
+                let details = format!("{} → {new}", former(&before, *key));
+                record!(tx, workspace_id, act, changed(*key, &details));
             }
             tx.commit().await?;
         });
@@ -44,24 +51,41 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn reset_settings(&self, workspace_id: i64, keys: &[Key], now: Timestamp) -> Result<Option<u64>> {
+    pub async fn reset_settings(&self, workspace_id: i64, keys: &[Key], act: &Act) -> Result<Option<u64>> {
         const DELETE: &str = "delete from setting where workspace_id = $1 and key = $2";
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
             let held: Option<i64> =
-                sqlx::query_scalar(workspaces::LOCK).bind(workspace_id).bind(now).fetch_optional(&mut *tx).await?;
+                sqlx::query_scalar(workspaces::LOCK).bind(workspace_id).bind(act.at).fetch_optional(&mut *tx).await?;
             if held.is_none() {
                 return Ok(None);
             }
+            let before: Vec<(String, String)> = sqlx::query_as(SELECT).bind(workspace_id).fetch_all(&mut *tx).await?;
             let mut deleted = 0;
             for key in keys {
                 let done = sqlx::query(DELETE).bind(workspace_id).bind(key.as_str()).execute(&mut *tx).await?;
-                deleted += done.rows_affected();
+                if done.rows_affected() == 1 {
+                    deleted += 1;
+                    let details = format!("{} → {DEFAULT}", former(&before, *key));
+                    record!(tx, workspace_id, act, changed(*key, &details));
+                }
             }
             tx.commit().await?;
             Ok(Some(deleted))
         })
     }
+}
+
+/// What is said where a setting has not been set.
+const DEFAULT: &str = "default";
+
+/// The value that a setting had.
+fn former(before: &[(String, String)], key: Key) -> &str {
+    before.iter().find(|(name, _)| name == key.as_str()).map_or(DEFAULT, |(_, value)| value)
+}
+
+fn changed(key: Key, details: &str) -> Done<'_> {
+    Done { action: Action::SettingChanged, person_id: None, target: key.as_str(), label: key.label(), details }
 }
 
 pub(super) const SELECT: &str = "select key, value from setting where workspace_id = $1";

@@ -1,11 +1,12 @@
-//! Tokens: issuing, looking up by digest, reading, deleting.
+//! Tokens: issuing, looking up by digest, reading; lists are in `list`, deleting in `delete`.
 
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Error, Pool, Result, Store, on_pool, sessions, settings};
+use super::{Error, Pool, Result, Store, events::record, on_pool, sessions, settings};
 use crate::{
     domain::{
+        event::{Act, Action},
         person::TokenAccess,
         setting::{Key, Settings, Value},
         time::Timestamp,
@@ -14,9 +15,11 @@ use crate::{
     value::TokenDigest,
 };
 
+mod delete;
 mod list;
 
-pub use list::TokenFilter;
+use delete::Gone;
+pub use list::{TokenFilter, TokenOwner};
 
 /// A token to be kept.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub struct NewToken {
     pub description: String,
     pub created_at: Timestamp,
     pub lifetime: Lifetime,
+    /// Who makes it; at `created_at`.
+    pub act: Act,
     /// The form on a page that asks for it, which makes one token and no more.
     pub form: Option<Form>,
 }
@@ -155,6 +160,8 @@ impl Store {
     pub async fn issue_token(&self, new: &NewToken, defaults: Settings) -> Result<std::result::Result<(), NotIssued>> {
         const GROUNDS: &str =
             "select is_admin, is_disabled, token_access from person where workspace_id = $1 and id = $2";
+        // A token that was deleted while it asked makes no other.
+        const PRESENTED: &str = "select workspace_id from token where id = $1";
         const INSERT: &str = "insert into token \
              (id, workspace_id, person_id, digest, hint, description, created_at, expires_at, last_used_at) \
              values ($1, $2, $3, $4, $5, $6, $7, $8, null)";
@@ -170,6 +177,12 @@ impl Store {
             }
             let person: Option<(bool, bool, String)> =
                 sqlx::query_as(GROUNDS).bind(new.workspace_id).bind(new.person_id).fetch_optional(&mut *tx).await?;
+            if let Some(parent) = new.act.token_id {
+                let is_there: Option<i64> = sqlx::query_scalar(PRESENTED).bind(parent).fetch_optional(&mut *tx).await?;
+                if is_there.is_none() {
+                    return Ok(Err(NotIssued::TokenGone));
+                }
+            }
             let set = sqlx::query_as(settings::SELECT).bind(new.workspace_id).fetch_all(&mut *tx).await?;
             if let Err(refused) = permit(person, set, defaults, new.lifetime)? {
                 return Ok(Err(refused));
@@ -185,6 +198,8 @@ impl Store {
                 .bind(new.lifetime.end(new.created_at))
                 .execute(&mut *tx)
                 .await?;
+            let row = Gone { id: new.id, person_id: new.person_id, hint: new.hint.clone(), description: new.description.clone() };
+            record!(tx, new.workspace_id, &new.act, row.told(Action::TokenCreated, &row.id.to_string()));
             tx.commit().await?;
         });
         Ok(Ok(()))
@@ -263,53 +278,6 @@ impl Store {
         let row: Option<TokenRow> = on_pool!(self, pool => sqlx::query_as(SELECT)
             .bind(id).bind(owner.workspace_id()).bind(owner.person_id()).fetch_optional(pool).await)?;
         Ok(row.map(Token::from))
-    }
-
-    /// Deletes a token within reach of an owner; answers its digest if this call did it. Of many at once, one does.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn delete_token(&self, owner: Owner, id: Uuid) -> Result<Option<TokenDigest>> {
-        const DELETE: &str = "delete from token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id) \
-             returning digest";
-        let deleted: Option<Vec<u8>> = on_pool!(self, pool => sqlx::query_scalar(DELETE)
-            .bind(id).bind(owner.workspace_id()).bind(owner.person_id()).fetch_optional(pool).await)?;
-        deleted.as_deref().map(digest).transpose()
-    }
-
-    /// Deletes up to `most` tokens within reach of an owner; answers their digests.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn delete_tokens(&self, owner: Owner, most: i64) -> Result<Vec<TokenDigest>> {
-        const DELETE: &str = "delete from token where id in (select id from token where workspace_id = $1 \
-             and person_id = coalesce($2, person_id) limit $3) returning digest";
-        let deleted: Vec<Vec<u8>> = on_pool!(self, pool => sqlx::query_scalar(DELETE)
-            .bind(owner.workspace_id()).bind(owner.person_id()).bind(most).fetch_all(pool).await)?;
-        deleted.iter().map(|bytes| digest(bytes)).collect()
-    }
-
-    /// Deletes the token of a digest; answers whether there was one.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn delete_by_digest(&self, digest: &TokenDigest) -> Result<bool> {
-        const DELETE: &str = "delete from token where digest = $1";
-        let done = on_pool!(self, pool => sqlx::query(DELETE)
-            .bind(digest.as_bytes().as_slice()).execute(pool).await.map(|done| done.rows_affected()))?;
-        Ok(done == 1)
-    }
-
-    /// Deletes up to `most` tokens that expired before a moment; answers their digests.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn delete_expired(&self, before: Timestamp, most: i64) -> Result<Vec<TokenDigest>> {
-        const DELETE: &str =
-            "delete from token where id in (select id from token where expires_at < $1 limit $2) returning digest";
-        let deleted: Vec<Vec<u8>> =
-            on_pool!(self, pool => sqlx::query_scalar(DELETE).bind(before).bind(most).fetch_all(pool).await)?;
-        deleted.iter().map(|bytes| digest(bytes)).collect()
     }
 }
 

@@ -2,8 +2,13 @@
 
 use sqlx::FromRow;
 
-use super::{Error, NewPerson, Result, Store, on_pool, people};
+use super::{
+    Error, NewPerson, Result, Store,
+    events::{Done, record},
+    on_pool, people,
+};
 use crate::domain::{
+    event::{Act, Action},
     person::Person,
     time::Timestamp,
     workspace::{self, Workspace, WorkspaceName},
@@ -63,16 +68,17 @@ impl Store {
         &self,
         name: &WorkspaceName,
         admin: &NewPerson,
-        now: Timestamp,
+        act: &Act,
     ) -> Result<(Workspace, Person)> {
         const INSERT: &str =
             "insert into workspace (name, created_at, updated_at) values ($1, $2, $2) returning id, name, created_at";
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
-            let row: Row = sqlx::query_as(INSERT).bind(name.as_str()).bind(now).fetch_one(&mut *tx).await?;
-            let admin = people::insert!(&mut *tx, row.id, admin, now)?;
-            tx.commit().await?;
+            let row: Row = sqlx::query_as(INSERT).bind(name.as_str()).bind(act.at).fetch_one(&mut *tx).await?;
+            let admin = people::insert!(&mut *tx, row.id, admin, act.at)?;
             let admin = admin.ok_or(Error::corrupt("a workspace vanished in its own transaction"))?;
+            record!(tx, row.id, act, admin.told(Action::PersonAdded, &admin.id.to_string(), "with the workspace"));
+            tx.commit().await?;
             Ok((row.into(), admin.try_into()?))
         })
     }
@@ -115,11 +121,20 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn rename_workspace(&self, id: i64, name: &WorkspaceName, now: Timestamp) -> Result<bool> {
+    pub async fn rename_workspace(&self, id: i64, name: &WorkspaceName, act: &Act) -> Result<bool> {
         const UPDATE: &str = "update workspace set name = $2, updated_at = $3 where id = $1";
-        let done = on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(name.as_str()).bind(now)
-            .execute(pool).await.map(|done| done.rows_affected()))?;
-        Ok(done == 1)
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let done = sqlx::query(UPDATE).bind(id).bind(name.as_str()).bind(act.at).execute(&mut *tx).await?;
+            if done.rows_affected() == 0 {
+                return Ok(false);
+            }
+            let (action, target) = (Action::WorkspaceRenamed, id.to_string());
+            let done = Done { action, person_id: None, target: &target, label: name.as_str(), details: "" };
+            record!(tx, id, act, done);
+            tx.commit().await?;
+        });
+        Ok(true)
     }
 
     /// Removes a workspace with its people, tokens and settings; answers whether there was one.

@@ -17,3 +17,4 @@ mod nodes;
 mod outage;
 mod process;
 mod store;
+mod web;

@@ -3,10 +3,11 @@
 use sqlx::{Database, Encode, FromRow, QueryBuilder, Type};
 use uuid::Uuid;
 
-use super::{Owner, TokenRow};
+use super::{Owner, TokenRow, access};
 use crate::{
     domain::{
         list::{CursorKey, NEVER, NOT_YET, Page, SortKey, Which},
+        person::TokenAccess,
         time::Timestamp,
         token::{Status, Token},
     },
@@ -22,26 +23,43 @@ pub struct TokenFilter {
     pub now: Timestamp,
 }
 
+/// Whose token it is, and whether that person may use any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenOwner {
+    pub email: String,
+    pub is_disabled: bool,
+    pub token_access: TokenAccess,
+}
+
 #[derive(FromRow)]
 struct ListRow {
     #[sqlx(flatten)]
     token: TokenRow,
     email: String,
+    is_disabled: bool,
+    token_access: String,
+}
+
+impl ListRow {
+    fn read(self) -> Result<(Token, TokenOwner)> {
+        let Self { token, email, is_disabled, token_access } = self;
+        Ok((token.into(), TokenOwner { email, is_disabled, token_access: access(&token_access)? }))
+    }
 }
 
 const COLUMNS: &str = "select t.id, t.workspace_id, t.person_id, t.hint, t.description, t.created_at, t.expires_at, \
-                       t.last_used_at, p.email from token t join person p on p.id = t.person_id";
+                       t.last_used_at, p.email, p.is_disabled, p.token_access from token t join person p on p.id = t.person_id";
 const COUNT: &str = "select count(*) from token t";
 
 impl Store {
-    /// Lists tokens, each with its owner's e-mail.
+    /// Lists tokens, each with its owner.
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn list_tokens(&self, filter: &TokenFilter, page: &Page) -> Result<Vec<(Token, String)>> {
+    pub async fn list_tokens(&self, filter: &TokenFilter, page: &Page) -> Result<Vec<(Token, TokenOwner)>> {
         let rows: Vec<ListRow> =
             on_pool!(self, pool => page_of(matching(COLUMNS, filter), page).build_query_as().fetch_all(pool).await)?;
-        Ok(rows.into_iter().map(|row| (row.token.into(), row.email)).collect())
+        rows.into_iter().map(ListRow::read).collect()
     }
 
     /// Counts the tokens that a list of any length would show.
@@ -96,8 +114,9 @@ where
     Uuid: for<'q> Encode<'q, DB> + Type<DB>,
 {
     const ESCAPE: &str = " escape '\\'";
-    let pattern = containing(text);
+    let pattern = containing(&text.to_lowercase());
     statement.push(" and (lower(t.description) like ").push_bind(pattern.clone()).push(ESCAPE);
+    statement.push(" or t.description like ").push_bind(containing(text)).push(ESCAPE);
     statement.push(" or lower(t.hint) like ").push_bind(pattern.clone()).push(ESCAPE);
     statement.push(" or t.person_id in (select id from person where workspace_id = ").push_bind(workspace_id);
     statement.push(" and email_key like ").push_bind(pattern).push(ESCAPE).push(")");

@@ -58,7 +58,7 @@ async fn unknown_paths_and_methods_are_routes_that_do_not_exist(app: TestApp) {
     let admin = app.admin();
     let bearer = admin.bearer().await;
     for (method, path) in [
-        ("GET", "/"),
+        ("GET", "/nothing"),
         ("GET", "/v4"),
         ("GET", "/v4/nothing"),
         ("PUT", "/v4/apiAccessTokens"),

@@ -75,7 +75,38 @@ async fn whole_flow(url: &str) -> Vec<String> {
     let id = second["tokenInfo"]["tokenId"].as_str().unwrap();
     assert_eq!(http.delete(format!("{tokens}/{id}")).bearer_auth(&value).send().await.unwrap().status(), 204);
     http.get(&tokens).bearer_auth(&other).send().await.unwrap();
-    vec![value, other]
+    let mut secrets = vec![value, other];
+    secrets.extend(pages(url).await);
+    secrets
+}
+
+/// The same on the pages; gives the session's value and the token's.
+async fn pages(url: &str) -> [String; 2] {
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let post = async |path: &str, cookie: &str, body: String| {
+        let form = http.post(format!("{url}{path}")).header("origin", url).header("cookie", cookie);
+        form.header("content-type", "application/x-www-form-urlencoded").body(body).send().await.unwrap()
+    };
+    let sign_in = async |password: &str| {
+        post("/sign-in", "", format!("email=admin%40example.com&password={}", password.replace(' ', "%20"))).await
+    };
+    assert_eq!(sign_in(SECRET).await.status(), 403);
+    let signed_in = sign_in(NEW_SECRET).await;
+    let cookies = signed_in.headers().get_all("set-cookie").iter();
+    let cookie = cookies
+        .map(|field| field.to_str().unwrap())
+        .find(|field| field.starts_with("tokenward=") && !field.contains("Max-Age"));
+    let cookie = cookie.unwrap().split(';').next().unwrap().to_owned();
+    let generate = "/preferences/access-tokens/generate";
+    let page =
+        http.get(format!("{url}{generate}")).header("cookie", &cookie).send().await.unwrap().text().await.unwrap();
+    let form = &page.split(r#"name="form" value=""#).nth(1).unwrap()[..36];
+    let made = post(generate, &cookie, format!("form={form}&lifetime=30")).await.text().await.unwrap();
+    let value = made.split(r#"id="token-value" translate="no">"#).nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let passwords = format!("old_password={}&new_password=x&repeated_password=x", NEW_SECRET.replace(' ', "%20"));
+    assert_eq!(post("/preferences/profile/password", &cookie, passwords).await.status(), 400);
+    post("/sign-out", &cookie, String::new()).await;
+    [cookie.split_once('=').unwrap().1.to_owned(), value]
 }
 
 #[tokio::test]

@@ -3,16 +3,16 @@
 use tokenward::{
     domain::{
         list::Which,
-        person::EmailKey,
+        person::{EmailKey, PersonName},
         setting::{Key, Value},
-        token::Lifetime,
+        token::{Lifetime, NotIssued},
         workspace::WorkspaceName,
     },
-    store::{Holders, MemberFilter, Owner, Start, TokenFilter},
+    store::{Holders, MemberFilter, NewPerson, Owner, Start, TokenFilter},
 };
 use uuid::Uuid;
 
-use super::{ALL, DEFAULTS, NOW, issue, new_person, new_token};
+use super::{ALL, DEFAULTS, NOW, by, issue, new_person, new_token};
 use crate::support::TestApp;
 
 on_both!(
@@ -20,6 +20,9 @@ on_both!(
     all_tokens_of_one_person_are_deleted_in_batches,
     members_are_searched_and_listed_both_ways,
     those_who_hold_tokens_are_counted,
+    some_administrators_are_found,
+    what_is_not_ascii_is_found_as_it_is_written,
+    a_token_that_is_gone_makes_no_other,
 );
 
 fn by_search(text: &str) -> Which {
@@ -28,8 +31,8 @@ fn by_search(text: &str) -> Which {
 
 async fn lists_of_tokens_are_searched_and_narrowed(app: TestApp) {
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), NOW).await.unwrap().unwrap();
-    store.set_settings(1, &[(Key::AllowUsers, Value::Switch(true))], NOW).await.unwrap();
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
+    store.set_settings(1, &[(Key::AllowUsers, Value::Switch(true))], &by()).await.unwrap();
     let mut ids = Vec::new();
     for (person_id, description) in [(1, "Nightly 50%_\\ off"), (ada.id, "laptop"), (1, "x")] {
         let lifetime = if description == "x" { Lifetime::Forever } else { Lifetime::Seconds(100) };
@@ -64,22 +67,20 @@ async fn all_tokens_of_one_person_are_deleted_in_batches(app: TestApp) {
     let store = &app.store;
     let (first, _) = issue(store, 1, Lifetime::Forever, NOW).await;
     issue(store, 1, Lifetime::Seconds(1), NOW).await;
-    let nobody = Owner::Person { workspace_id: 1, person_id: 2 };
-    let admin = Owner::Person { workspace_id: 1, person_id: 1 };
-    assert_eq!(store.delete_tokens(nobody, 10).await.unwrap(), []);
-    let mut deleted = store.delete_tokens(admin, 1).await.unwrap();
-    deleted.extend(store.delete_tokens(admin, 10).await.unwrap());
+    assert_eq!(store.delete_tokens(1, 2, 10, &by()).await.unwrap(), []);
+    let mut deleted = store.delete_tokens(1, 1, 1, &by()).await.unwrap();
+    deleted.extend(store.delete_tokens(1, 1, 10, &by()).await.unwrap());
     assert_eq!(deleted.len(), 2);
     assert!(deleted.contains(&first.digest()));
-    assert_eq!(store.delete_tokens(admin, 10).await.unwrap(), []);
+    assert_eq!(store.delete_tokens(1, 1, 10, &by()).await.unwrap(), []);
 }
 
 async fn members_are_searched_and_listed_both_ways(app: TestApp) {
     let store = &app.store;
     for email in ["zoe@example.com", "Ben@example.com", "cem@example.org"] {
-        store.insert_person(1, &new_person(email), NOW).await.unwrap().unwrap();
+        store.insert_person(1, &new_person(email), &by()).await.unwrap().unwrap();
     }
-    store.insert_workspace(&WorkspaceName::parse("Lab").unwrap(), &new_person("eve@example.com"), NOW).await.unwrap();
+    store.insert_workspace(&WorkspaceName::parse("Lab").unwrap(), &new_person("eve@example.com"), &by()).await.unwrap();
     issue(store, 1, Lifetime::Seconds(10), NOW).await;
     issue(store, 1, Lifetime::Forever, NOW).await;
     let list = |filter: MemberFilter, start: Start, limit: i64| async move {
@@ -107,4 +108,40 @@ async fn those_who_hold_tokens_are_counted(app: TestApp) {
     assert_eq!(store.count_holders(1, None, NOW).await.unwrap(), Holders { people: 1, tokens: 2 });
     assert_eq!(store.count_holders(1, Some(1), NOW.plus_seconds(10)).await.unwrap(), Holders { people: 1, tokens: 1 });
     assert_eq!(store.count_holders(1, Some(2), NOW).await.unwrap(), Holders { people: 0, tokens: 0 });
+}
+
+async fn some_administrators_are_found(app: TestApp) {
+    let store = &app.store;
+    for (email, is_admin) in [("ben@example.com", true), ("cem@example.com", false), ("aya@example.com", true)] {
+        let person = NewPerson { is_admin, ..new_person(email) };
+        store.insert_person(1, &person, &by()).await.unwrap().unwrap();
+    }
+    assert_eq!(store.find_administrators(1, 2).await.unwrap(), ["admin@example.com", "aya@example.com"]);
+    assert!(store.find_administrators(2, 9).await.unwrap().is_empty());
+}
+
+async fn what_is_not_ascii_is_found_as_it_is_written(app: TestApp) {
+    let store = &app.store;
+    let mut new = new_token(1, Lifetime::Forever, NOW).1;
+    new.description = "Übersicht".to_owned();
+    store.issue_token(&new, DEFAULTS).await.unwrap().unwrap();
+    let person = NewPerson { name: PersonName::parse("Émilie").unwrap(), ..new_person("emilie@example.com") };
+    store.insert_person(1, &person, &by()).await.unwrap().unwrap();
+    let filter = TokenFilter { owner: Owner::Workspace(1), which: by_search("Übers"), now: NOW };
+    assert_eq!(store.count_tokens(&filter).await.unwrap(), 1);
+    let filter = MemberFilter { search: Some("Émi".into()), ..MemberFilter::default() };
+    assert_eq!(store.list_members(1, &filter, &Start::default(), NOW, 9).await.unwrap().len(), 1);
+}
+
+async fn a_token_that_is_gone_makes_no_other(app: TestApp) {
+    let store = &app.store;
+    let (_, parent) = issue(store, 1, Lifetime::Forever, NOW).await;
+    let child = || {
+        let mut new = new_token(1, Lifetime::Forever, NOW).1;
+        new.act.token_id = Some(parent);
+        new
+    };
+    assert_eq!(store.issue_token(&child(), DEFAULTS).await.unwrap(), Ok(()));
+    store.delete_token(Owner::Workspace(1), parent, &by()).await.unwrap();
+    assert_eq!(store.issue_token(&child(), DEFAULTS).await.unwrap(), Err(NotIssued::TokenGone));
 }

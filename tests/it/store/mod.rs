@@ -1,5 +1,6 @@
 //! The store's contract: every method, on both databases.
 
+mod events;
 mod lists;
 mod sessions;
 
@@ -8,6 +9,7 @@ use std::{collections::HashSet, time::Duration};
 use tokenward::{
     config::CacheMode,
     domain::{
+        event::Act,
         list::{Page, Sort, SortKey, Which},
         person::{Email, EmailKey, PersonName, TokenAccess},
         setting::{Key, Settings, Value},
@@ -47,6 +49,16 @@ on_both!(
     many_digests_are_found_at_once,
 );
 
+/// Who does everything here.
+fn by() -> Act {
+    Act { at: NOW, person_id: Some(1), name: "admin@example.com".to_owned(), token_id: None }
+}
+
+/// The same at another moment.
+fn at(moment: Timestamp) -> Act {
+    Act { at: moment, ..by() }
+}
+
 fn new_person(email: &str) -> NewPerson {
     NewPerson {
         email: Email::parse(email).unwrap(),
@@ -54,6 +66,7 @@ fn new_person(email: &str) -> NewPerson {
         password_hash: "hash".to_owned(),
         is_admin: false,
         is_platform_admin: false,
+        force_password_change: false,
     }
 }
 
@@ -69,6 +82,7 @@ fn new_token(person_id: i64, lifetime: Lifetime, created_at: Timestamp) -> (Toke
         description: String::new(),
         created_at,
         lifetime,
+        act: by(),
         form: None,
     };
     (value, token)
@@ -101,35 +115,35 @@ async fn only_one_first_start_makes_workspace_one(app: TestApp) {
 
 async fn workspaces_are_inserted_found_listed_renamed_and_deleted(app: TestApp) {
     let name = WorkspaceName::parse("Lab").unwrap();
-    let (lab, admin) = app.store.insert_workspace(&name, &new_person("eve@example.com"), NOW).await.unwrap();
+    let (lab, admin) = app.store.insert_workspace(&name, &new_person("eve@example.com"), &by()).await.unwrap();
     assert_eq!((lab.id, admin.workspace_id, lab.created_at), (2, 2, NOW));
     assert_eq!(app.store.find_workspace(2).await.unwrap(), Some(lab.clone()));
     assert_eq!(app.store.list_workspaces(1, 1).await.unwrap(), (vec![lab], 2));
     let renamed = WorkspaceName::parse("Laboratory").unwrap();
-    assert!(app.store.rename_workspace(2, &renamed, NOW).await.unwrap());
-    assert!(!app.store.rename_workspace(3, &renamed, NOW).await.unwrap());
+    assert!(app.store.rename_workspace(2, &renamed, &by()).await.unwrap());
+    assert!(!app.store.rename_workspace(3, &renamed, &by()).await.unwrap());
     assert_eq!(app.store.find_workspace(2).await.unwrap().unwrap().name, "Laboratory");
-    app.store.set_settings(2, &[(Key::AllowUsers, Value::Switch(true))], NOW).await.unwrap();
+    app.store.set_settings(2, &[(Key::AllowUsers, Value::Switch(true))], &by()).await.unwrap();
     assert!(app.store.delete_workspace(2).await.unwrap() && !app.store.delete_workspace(2).await.unwrap());
     assert_eq!(app.store.find_person(2, admin.id).await.unwrap(), None);
     assert_eq!(app.store.find_settings(2).await.unwrap(), []);
-    let (next, _) = app.store.insert_workspace(&name, &new_person("eve@example.com"), NOW).await.unwrap();
+    let (next, _) = app.store.insert_workspace(&name, &new_person("eve@example.com"), &by()).await.unwrap();
     assert_eq!(next.id, 3);
 }
 
 async fn a_workspace_whose_administrator_cannot_be_made_is_not_made(app: TestApp) {
     let name = WorkspaceName::parse("Lab").unwrap();
-    let taken = app.store.insert_workspace(&name, &new_person("ADMIN@example.com"), NOW).await;
+    let taken = app.store.insert_workspace(&name, &new_person("ADMIN@example.com"), &by()).await;
     assert!(matches!(taken, Err(Error::Conflict)));
     assert_eq!(app.store.list_workspaces(10, 0).await.unwrap().1, 1);
 }
 
 async fn people_are_inserted_found_listed_changed_and_deleted(app: TestApp) {
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("Ada@example.com"), NOW).await.unwrap().unwrap();
+    let ada = store.insert_person(1, &new_person("Ada@example.com"), &by()).await.unwrap().unwrap();
     assert_eq!(store.find_person(1, ada.id).await.unwrap(), Some(ada.clone()));
     assert_eq!(store.find_person(2, ada.id).await.unwrap(), None);
-    assert!(store.insert_person(99, &new_person("x@example.com"), NOW).await.unwrap().is_none());
+    assert!(store.insert_person(99, &new_person("x@example.com"), &by()).await.unwrap().is_none());
     let found = store.find_person_by_email(&EmailKey::of("ADA@example.com")).await.unwrap().unwrap();
     assert_eq!((found.person, found.password_hash.as_str()), (ada.clone(), "hash"));
     assert!(store.find_person_by_email(&EmailKey::of("a\0b")).await.unwrap().is_none());
@@ -139,36 +153,36 @@ async fn people_are_inserted_found_listed_changed_and_deleted(app: TestApp) {
     let change =
         PersonChange { token_access: Some(TokenAccess::Disabled), is_admin: Some(true), ..PersonChange::default() };
     let later = NOW.plus_seconds(1);
-    assert_eq!(store.update_person(1, ada.id, &change, later).await.unwrap(), Rank::Changed);
+    assert_eq!(store.update_person(1, ada.id, &change, &at(later)).await.unwrap(), Rank::Changed);
     let changed = store.find_person(1, ada.id).await.unwrap().unwrap();
     assert_eq!((changed.token_access, changed.is_admin, changed.updated_at), (TokenAccess::Disabled, true, later));
     assert_eq!((changed.name, changed.email), (ada.name, ada.email));
-    assert_eq!(store.update_person(2, ada.id, &change, later).await.unwrap(), Rank::Absent);
-    assert_eq!(store.delete_person(2, ada.id, later).await.unwrap(), Rank::Absent);
-    assert_eq!(store.delete_person(1, ada.id, later).await.unwrap(), Rank::Changed);
+    assert_eq!(store.update_person(2, ada.id, &change, &at(later)).await.unwrap(), Rank::Absent);
+    assert_eq!(store.delete_person(2, ada.id, &at(later)).await.unwrap(), Rank::Absent);
+    assert_eq!(store.delete_person(1, ada.id, &at(later)).await.unwrap(), Rank::Changed);
     assert_eq!(store.find_person(1, ada.id).await.unwrap(), None);
 }
 
 async fn e_mails_are_unique_in_the_whole_store(app: TestApp) {
-    let again = app.store.insert_person(1, &new_person("Admin@Example.COM"), NOW).await;
+    let again = app.store.insert_person(1, &new_person("Admin@Example.COM"), &by()).await;
     assert!(matches!(again, Err(Error::Conflict)));
-    let ada = app.store.insert_person(1, &new_person("ada@example.com"), NOW).await.unwrap().unwrap();
+    let ada = app.store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
     let change = PersonChange { email: Some(Email::parse("ADMIN@example.com").unwrap()), ..PersonChange::default() };
-    assert!(matches!(app.store.update_person(1, ada.id, &change, NOW).await, Err(Error::Conflict)));
+    assert!(matches!(app.store.update_person(1, ada.id, &change, &by()).await, Err(Error::Conflict)));
 }
 
 async fn the_last_in_charge_is_kept(app: TestApp) {
     let store = &app.store;
     let disable = PersonChange { is_disabled: Some(true), ..PersonChange::default() };
     assert_eq!(store.count_in_charge(1).await.unwrap(), (1, 1));
-    assert_eq!(store.update_person(1, 1, &disable, NOW).await.unwrap(), Rank::LastAdministrator);
-    assert_eq!(store.delete_person(1, 1, NOW).await.unwrap(), Rank::LastAdministrator);
+    assert_eq!(store.update_person(1, 1, &disable, &by()).await.unwrap(), Rank::LastAdministrator);
+    assert_eq!(store.delete_person(1, 1, &by()).await.unwrap(), Rank::LastAdministrator);
     let mut second = new_person("bob@example.com");
     second.is_admin = true;
-    let bob = store.insert_person(1, &second, NOW).await.unwrap().unwrap();
-    assert_eq!(store.delete_person(1, 1, NOW).await.unwrap(), Rank::LastPlatformAdministrator);
+    let bob = store.insert_person(1, &second, &by()).await.unwrap().unwrap();
+    assert_eq!(store.delete_person(1, 1, &by()).await.unwrap(), Rank::LastPlatformAdministrator);
     assert_eq!(store.count_in_charge(1).await.unwrap(), (2, 1));
-    assert_eq!(store.update_person(1, bob.id, &disable, NOW).await.unwrap(), Rank::Changed);
+    assert_eq!(store.update_person(1, bob.id, &disable, &by()).await.unwrap(), Rank::Changed);
     assert!(!store.find_person(1, 1).await.unwrap().unwrap().is_disabled, "what was refused was not done");
 }
 
@@ -182,7 +196,7 @@ async fn sign_ins_are_noted_forwards_only(app: TestApp) {
 }
 
 async fn a_password_hash_is_replaced_only_if_nobody_changed_it(app: TestApp) {
-    let ada = app.store.insert_person(1, &new_person("ada@example.com"), NOW).await.unwrap().unwrap();
+    let ada = app.store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
     let seen = || async {
         app.store.find_person_by_email(&EmailKey::of("ada@example.com")).await.unwrap().unwrap().password_hash
     };
@@ -195,33 +209,33 @@ async fn a_password_hash_is_replaced_only_if_nobody_changed_it(app: TestApp) {
 async fn settings_are_set_read_and_reset(app: TestApp) {
     let store = &app.store;
     let both = [(Key::Enabled, Value::Switch(false)), (Key::MaxLifetimeDays, Value::Days(7))];
-    assert!(store.set_settings(1, &both, NOW).await.unwrap());
-    assert!(store.set_settings(1, &[(Key::Enabled, Value::Switch(true))], NOW).await.unwrap());
+    assert!(store.set_settings(1, &both, &by()).await.unwrap());
+    assert!(store.set_settings(1, &[(Key::Enabled, Value::Switch(true))], &by()).await.unwrap());
     let mut set = store.find_settings(1).await.unwrap();
     set.sort_by_key(|(key, _)| key.as_str());
     assert_eq!(set, [(Key::Enabled, Value::Switch(true)), (Key::MaxLifetimeDays, Value::Days(7))]);
-    assert_eq!(store.reset_settings(1, &[Key::Enabled, Key::AllowUsers], NOW).await.unwrap(), Some(1));
+    assert_eq!(store.reset_settings(1, &[Key::Enabled, Key::AllowUsers], &by()).await.unwrap(), Some(1));
     assert_eq!(store.find_settings(1).await.unwrap(), [(Key::MaxLifetimeDays, Value::Days(7))]);
-    assert!(!store.set_settings(99, &both, NOW).await.unwrap());
-    assert_eq!(store.reset_settings(99, &[Key::Enabled], NOW).await.unwrap(), None);
+    assert!(!store.set_settings(99, &both, &by()).await.unwrap());
+    assert_eq!(store.reset_settings(99, &[Key::Enabled], &by()).await.unwrap(), None);
 }
 
 async fn a_token_is_issued_by_the_rules_in_force(app: TestApp) {
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), NOW).await.unwrap().unwrap();
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
     let attempt = |person_id: i64, lifetime: Lifetime| async move {
         store.issue_token(&new_token(person_id, lifetime, NOW).1, DEFAULTS).await.unwrap()
     };
     assert_eq!(attempt(1, Lifetime::Forever).await, Ok(()));
     assert_eq!(attempt(ada.id, Lifetime::Forever).await, Err(NotIssued::AdministratorsOnly));
     assert_eq!(attempt(99, Lifetime::Forever).await, Err(NotIssued::PersonGone));
-    store.set_settings(1, &[(Key::MaxLifetimeDays, Value::Days(1))], NOW).await.unwrap();
+    store.set_settings(1, &[(Key::MaxLifetimeDays, Value::Days(1))], &by()).await.unwrap();
     assert!(matches!(attempt(1, Lifetime::Forever).await, Err(NotIssued::Lifetime(_))));
     assert_eq!(attempt(1, Lifetime::Seconds(86_400)).await, Ok(()));
-    store.set_settings(1, &[(Key::Enabled, Value::Switch(false))], NOW).await.unwrap();
+    store.set_settings(1, &[(Key::Enabled, Value::Switch(false))], &by()).await.unwrap();
     assert_eq!(attempt(1, Lifetime::Seconds(1)).await, Err(NotIssued::FeatureOff));
     assert_eq!(store.count_members(1).await.unwrap().1, 2);
-    store.reset_settings(1, &[Key::Enabled], NOW).await.unwrap();
+    store.reset_settings(1, &[Key::Enabled], &by()).await.unwrap();
     let off_by_default = Settings::defaults(false);
     let refused = store.issue_token(&new_token(1, Lifetime::Seconds(1), NOW).1, off_by_default).await.unwrap();
     assert_eq!(refused, Err(NotIssued::FeatureOff));
@@ -239,12 +253,12 @@ async fn a_digest_finds_token_holder_and_switch(app: TestApp) {
     assert_eq!((found.token_id, found.expires_at, found.enabled), (id, Some(NOW.plus_seconds(60)), None));
     assert_eq!((found.person_id, found.workspace_id, found.email.as_str()), (1, 1, "admin@example.com"));
     assert!(found.is_admin && found.is_platform_admin && !found.is_disabled);
-    store.set_settings(1, &[(Key::Enabled, Value::Switch(false))], NOW).await.unwrap();
+    store.set_settings(1, &[(Key::Enabled, Value::Switch(false))], &by()).await.unwrap();
     assert_eq!(find(value.digest()).await.unwrap().enabled, Some(false));
     let unknown = Format::default().make(&Random::system());
     assert!(find(unknown.digest()).await.is_none());
-    assert!(!store.delete_by_digest(&unknown.digest()).await.unwrap());
-    assert!(store.delete_by_digest(&value.digest()).await.unwrap());
+    assert!(!store.delete_by_digest(&unknown.digest(), &by()).await.unwrap());
+    assert!(store.delete_by_digest(&value.digest(), &by()).await.unwrap());
     assert!(find(value.digest()).await.is_none());
 }
 
@@ -271,11 +285,11 @@ async fn tokens_are_found_listed_counted_and_deleted_within_reach(app: TestApp) 
         assert_eq!(store.count_tokens(&filter).await.unwrap(), 1);
     }
     assert!(
-        store.delete_token(anothers, old).await.unwrap().is_none()
-            && store.delete_token(Owner::Workspace(2), old).await.unwrap().is_none()
+        store.delete_token(anothers, old, &by()).await.unwrap().is_none()
+            && store.delete_token(Owner::Workspace(2), old, &by()).await.unwrap().is_none()
     );
-    assert_eq!(store.delete_token(mine, old).await.unwrap(), Some(value.digest()));
-    assert_eq!(store.delete_token(mine, old).await.unwrap(), None);
+    assert_eq!(store.delete_token(mine, old, &by()).await.unwrap(), Some(value.digest()));
+    assert_eq!(store.delete_token(mine, old, &by()).await.unwrap(), None);
 }
 
 async fn uses_are_noted_in_bulk_and_never_backwards(app: TestApp) {

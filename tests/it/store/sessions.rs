@@ -2,24 +2,26 @@
 
 use tokenward::{
     domain::{
-        person::PersonName,
+        person::{EmailKey, PersonName},
         session::{SessionValue, UserAgent},
         setting::{Key, Value},
         time::Timestamp,
         token::{Lifetime, NotIssued},
     },
-    store::{Form, NewSession, NewToken, PersonChange, Store},
+    store::{Form, NewSession, NewToken, PersonChange, Rank, Store},
     value::Random,
 };
 use uuid::Uuid;
 
-use super::{DEFAULTS, NOW, new_person, new_token};
+use super::{DEFAULTS, NOW, by, new_person, new_token};
 use crate::support::TestApp;
 
 on_both!(
     a_session_begins_only_while_its_proof_holds,
     sessions_are_found_noted_renewed_listed_and_ended,
     a_new_password_and_being_disabled_end_sessions,
+    another_role_ends_sessions_and_the_same_does_not,
+    a_proof_that_is_over_changes_nothing,
     a_form_makes_one_token,
     sessions_that_are_over_are_removed,
 );
@@ -30,27 +32,35 @@ async fn begin(store: &Store, person_id: i64, at: Timestamp) -> Option<(SessionV
     let value = SessionValue::make(&random);
     let id = Uuid::from_bytes(random.bytes());
     let user_agent = UserAgent::of("a browser");
-    let new = NewSession { id, digest: value.digest(), workspace_id: 1, person_id, at, user_agent };
+    let new = NewSession {
+        id,
+        digest: value.digest(),
+        workspace_id: 1,
+        person_id,
+        email: "ada@example.com".into(),
+        at,
+        user_agent,
+    };
     store.begin_session(&new, "hash").await.unwrap().then_some((value, id))
 }
 
 async fn a_session_begins_only_while_its_proof_holds(app: TestApp) {
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), NOW).await.unwrap().unwrap();
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
     assert!(begin(store, ada.id, NOW).await.is_some());
     assert!(begin(store, 99, NOW).await.is_none());
     let disable = |is_disabled| PersonChange { is_disabled: Some(is_disabled), ..PersonChange::default() };
-    store.update_person(1, ada.id, &disable(true), NOW).await.unwrap();
+    store.update_person(1, ada.id, &disable(true), &by()).await.unwrap();
     assert!(begin(store, ada.id, NOW).await.is_none());
-    store.update_person(1, ada.id, &disable(false), NOW).await.unwrap();
+    store.update_person(1, ada.id, &disable(false), &by()).await.unwrap();
     let change = PersonChange { password_hash: Some("another".into()), ..PersonChange::default() };
-    store.update_person(1, ada.id, &change, NOW).await.unwrap();
+    store.update_person(1, ada.id, &change, &by()).await.unwrap();
     assert!(begin(store, ada.id, NOW).await.is_none());
 }
 
 async fn sessions_are_found_noted_renewed_listed_and_ended(app: TestApp) {
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), NOW).await.unwrap().unwrap();
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
     let (value, id) = begin(store, ada.id, NOW).await.unwrap();
     let (other, other_id) = begin(store, ada.id, NOW).await.unwrap();
     let found = store.find_session(&value.digest()).await.unwrap().unwrap();
@@ -75,7 +85,7 @@ async fn sessions_are_found_noted_renewed_listed_and_ended(app: TestApp) {
 
 async fn a_new_password_and_being_disabled_end_sessions(app: TestApp) {
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), NOW).await.unwrap().unwrap();
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
     let ends = [
         PersonChange { is_disabled: Some(true), ..PersonChange::default() },
         PersonChange { password_hash: Some("another".into()), ..PersonChange::default() },
@@ -83,29 +93,54 @@ async fn a_new_password_and_being_disabled_end_sessions(app: TestApp) {
     let (value, _) = begin(store, ada.id, NOW).await.unwrap();
     let name =
         PersonChange { name: PersonName::parse("Ada L.").ok(), is_disabled: Some(false), ..PersonChange::default() };
-    store.update_person(1, ada.id, &name, NOW).await.unwrap();
+    store.update_person(1, ada.id, &name, &by()).await.unwrap();
     assert!(store.find_session(&value.digest()).await.unwrap().is_some());
     for change in ends {
         let back =
             PersonChange { is_disabled: Some(false), password_hash: Some("hash".into()), ..PersonChange::default() };
-        store.update_person(1, ada.id, &back, NOW).await.unwrap();
+        store.update_person(1, ada.id, &back, &by()).await.unwrap();
         let (value, _) = begin(store, ada.id, NOW).await.unwrap();
-        store.update_person(1, ada.id, &change, NOW).await.unwrap();
+        store.update_person(1, ada.id, &change, &by()).await.unwrap();
         assert!(store.find_session(&value.digest()).await.unwrap().is_none());
     }
+}
+
+async fn another_role_ends_sessions_and_the_same_does_not(app: TestApp) {
+    let store = &app.store;
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
+    let (value, _) = begin(store, ada.id, NOW).await.unwrap();
+    let role = |is_admin| PersonChange { is_admin: Some(is_admin), ..PersonChange::default() };
+    store.update_person(1, ada.id, &role(false), &by()).await.unwrap();
+    assert!(store.find_session(&value.digest()).await.unwrap().is_some());
+    store.update_person(1, ada.id, &role(true), &by()).await.unwrap();
+    assert!(store.find_session(&value.digest()).await.unwrap().is_none());
+}
+
+async fn a_proof_that_is_over_changes_nothing(app: TestApp) {
+    let store = &app.store;
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
+    let set = |proven: &str, new: &str| PersonChange {
+        password_hash: Some(new.into()),
+        proven_hash: Some(proven.into()),
+        ..PersonChange::default()
+    };
+    assert_eq!(store.update_person(1, ada.id, &set("hash", "reset"), &by()).await.unwrap(), Rank::Changed);
+    assert_eq!(store.update_person(1, ada.id, &set("hash", "thief"), &by()).await.unwrap(), Rank::ProofOver);
+    let found = store.find_person_by_email(&EmailKey::of("ada@example.com")).await.unwrap().unwrap();
+    assert_eq!(found.password_hash, "reset");
 }
 
 async fn a_form_makes_one_token(app: TestApp) {
     let store = &app.store;
     let change = PersonChange { password_hash: Some("hash".into()), ..PersonChange::default() };
-    store.update_person(1, 1, &change, NOW).await.unwrap();
+    store.update_person(1, 1, &change, &by()).await.unwrap();
     let (_, session_id) = begin(store, 1, NOW).await.unwrap();
     let form = Form { session_id, id: Uuid::from_u128(7) };
     let send = |form: Form, lifetime: Lifetime| async move {
         let new = NewToken { form: Some(form), ..new_token(1, lifetime, NOW).1 };
         store.issue_token(&new, DEFAULTS).await.unwrap()
     };
-    store.set_settings(1, &[(Key::MaxLifetimeDays, Value::Days(1))], NOW).await.unwrap();
+    store.set_settings(1, &[(Key::MaxLifetimeDays, Value::Days(1))], &by()).await.unwrap();
     assert!(matches!(send(form, Lifetime::Forever).await, Err(NotIssued::Lifetime(_))));
     assert_eq!(send(form, Lifetime::Seconds(9)).await, Ok(()));
     assert_eq!(send(form, Lifetime::Seconds(9)).await, Err(NotIssued::FormSpent));
@@ -116,12 +151,12 @@ async fn a_form_makes_one_token(app: TestApp) {
 
 async fn sessions_that_are_over_are_removed(app: TestApp) {
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), NOW).await.unwrap().unwrap();
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
     let (old, _) = begin(store, ada.id, NOW).await.unwrap();
     let (new, _) = begin(store, ada.id, NOW.plus_seconds(10)).await.unwrap();
-    assert_eq!(store.delete_sessions_over(NOW, NOW).await.unwrap(), 0);
-    assert_eq!(store.delete_sessions_over(NOW.plus_seconds(1), NOW).await.unwrap(), 1);
+    assert_eq!(store.delete_sessions_over(NOW.plus_seconds(-1), NOW.plus_seconds(-1)).await.unwrap(), 0);
+    assert_eq!(store.delete_sessions_over(NOW, NOW.plus_seconds(-1)).await.unwrap(), 1);
     assert!(store.find_session(&old.digest()).await.unwrap().is_none());
-    assert_eq!(store.delete_sessions_over(NOW, NOW.plus_seconds(11)).await.unwrap(), 1);
+    assert_eq!(store.delete_sessions_over(NOW, NOW.plus_seconds(10)).await.unwrap(), 1);
     assert!(store.find_session(&new.digest()).await.unwrap().is_none());
 }

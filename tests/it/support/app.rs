@@ -17,7 +17,7 @@ use tokenward::{
 
 use tokio::sync::watch;
 
-use super::{Client, Database, Engine, PASSWORD, Person};
+use super::{Client, Database, Engine, PASSWORD, Person, Visitor};
 
 /// The service on a database of its own, set up as at a first start.
 pub struct TestApp {
@@ -77,6 +77,18 @@ impl TestApp {
     /// Somebody without a credential.
     pub fn anonymous(&self) -> Client {
         Client::new(self.service.clone(), Vec::new())
+    }
+
+    /// Somebody with a browser, not signed in.
+    pub fn visitor(&self) -> Visitor {
+        Visitor::new(self.service.clone())
+    }
+
+    /// Somebody signed in to the pages.
+    pub async fn signed_in(&self, email: &str) -> Visitor {
+        let visitor = self.visitor();
+        visitor.sign_in(email, PASSWORD).await.expect(303);
+        visitor
     }
 
     /// Somebody with these `Authorization` fields.

@@ -6,11 +6,13 @@ mod database;
 mod people;
 pub mod postgres;
 mod reply;
+mod visitor;
 
 pub use app::{TestApp, config};
 pub use database::{Database, Engine};
 pub use people::{Bearer, Client, Person, basic};
 pub use reply::Reply;
+pub use visitor::Visitor;
 
 /// The password of everybody in tests.
 pub const PASSWORD: &str = "correct horse battery staple";

@@ -13,7 +13,7 @@ pub struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
-    /// The body as JSON; null where it is empty.
+    /// The body as JSON; null where it is none.
     pub json: Value,
 }
 
@@ -21,7 +21,8 @@ impl Reply {
     pub async fn read(response: Response<impl Body<Error: Debug>>) -> Self {
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        let json = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
+        let is_json = parts.headers.get("content-type").is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
+        let json = if is_json && !text.is_empty() { serde_json::from_str(&text).unwrap() } else { Value::Null };
         Self { status: parts.status.as_u16(), headers: parts.headers, text, json }
     }
 

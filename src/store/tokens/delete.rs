@@ -1,0 +1,129 @@
+//! Deleting tokens, for good.
+
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{Owner, digest};
+use crate::{
+    domain::{
+        event::{Act, Action},
+        time::Timestamp,
+    },
+    store::{
+        Result, Store,
+        events::{Done, record},
+        on_pool,
+    },
+    value::TokenDigest,
+};
+
+/// What is told of a token that was made or deleted.
+#[derive(FromRow)]
+pub(super) struct Gone {
+    pub(super) id: Uuid,
+    pub(super) person_id: i64,
+    pub(super) hint: String,
+    pub(super) description: String,
+}
+
+#[derive(FromRow)]
+struct GoneWithDigest {
+    #[sqlx(flatten)]
+    token: Gone,
+    digest: Vec<u8>,
+}
+
+#[derive(FromRow)]
+struct GoneWithWorkspace {
+    #[sqlx(flatten)]
+    token: Gone,
+    workspace_id: i64,
+}
+
+impl Gone {
+    pub(super) fn told<'a>(&'a self, action: Action, target: &'a str) -> Done<'a> {
+        Done { action, person_id: Some(self.person_id), target, label: &self.hint, details: &self.description }
+    }
+}
+
+impl Store {
+    /// Deletes a token within reach of an owner; answers its digest if this call did it. Of many at once, one does.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn delete_token(&self, owner: Owner, id: Uuid, act: &Act) -> Result<Option<TokenDigest>> {
+        const DELETE: &str = "delete from token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id) \
+             returning id, person_id, hint, description, digest";
+        let workspace_id = owner.workspace_id();
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let deleted: Option<GoneWithDigest> = sqlx::query_as(DELETE)
+                .bind(id).bind(workspace_id).bind(owner.person_id()).fetch_optional(&mut *tx).await?;
+            let Some(deleted) = deleted else { return Ok(None) };
+            record!(tx, workspace_id, act, deleted.token.told(Action::TokenDeleted, &id.to_string()));
+            tx.commit().await?;
+            Ok(Some(digest(&deleted.digest)?))
+        })
+    }
+
+    /// Deletes up to `most` tokens of a person; answers their digests, none where there are no more. Until it has answered, no token
+    /// is made in the workspace.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn delete_tokens(
+        &self,
+        workspace_id: i64,
+        person_id: i64,
+        most: i64,
+        act: &Act,
+    ) -> Result<Vec<TokenDigest>> {
+        const DELETE: &str = "delete from token where id in (select id from token where workspace_id = $1 \
+             and person_id = $2 limit $3) returning digest";
+        let hold = self.hold_statement();
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            sqlx::query(hold).bind(workspace_id).execute(&mut *tx).await?;
+            let deleted: Vec<Vec<u8>> =
+                sqlx::query_scalar(DELETE).bind(workspace_id).bind(person_id).bind(most).fetch_all(&mut *tx).await?;
+            if !deleted.is_empty() {
+                let (target, label) = (person_id.to_string(), if deleted.len() == 1 { "1 token".to_owned() } else { format!("{} tokens", deleted.len()) });
+                let action = Action::TokensDeleted;
+                let done = Done { action, person_id: Some(person_id), target: &target, label: &label, details: "" };
+                record!(tx, workspace_id, act, done);
+            }
+            tx.commit().await?;
+            deleted.iter().map(|bytes| digest(bytes)).collect()
+        })
+    }
+
+    /// Deletes the token of a digest; answers whether there was one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn delete_by_digest(&self, digest: &TokenDigest, act: &Act) -> Result<bool> {
+        const DELETE: &str =
+            "delete from token where digest = $1 returning id, person_id, hint, description, workspace_id";
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let deleted: Option<GoneWithWorkspace> =
+                sqlx::query_as(DELETE).bind(digest.as_bytes().as_slice()).fetch_optional(&mut *tx).await?;
+            let Some(GoneWithWorkspace { token, workspace_id }) = deleted else { return Ok(false) };
+            record!(tx, workspace_id, act, token.told(Action::TokenDeleted, &token.id.to_string()));
+            tx.commit().await?;
+        });
+        Ok(true)
+    }
+
+    /// Deletes up to `most` tokens that expired before a moment; answers their digests.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn delete_expired(&self, before: Timestamp, most: i64) -> Result<Vec<TokenDigest>> {
+        const DELETE: &str =
+            "delete from token where id in (select id from token where expires_at < $1 limit $2) returning digest";
+        let deleted: Vec<Vec<u8>> =
+            on_pool!(self, pool => sqlx::query_scalar(DELETE).bind(before).bind(most).fetch_all(pool).await)?;
+        deleted.iter().map(|bytes| digest(bytes)).collect()
+    }
+}

@@ -1,0 +1,23 @@
+//! The admin console: the people, settings and tokens of a workspace, and the workspaces of the service.
+
+mod settings;
+mod tokens;
+mod user;
+mod user_acts;
+mod users;
+mod workspaces;
+
+use axum::{Router, routing::get};
+
+use super::{error::see_other, site::Site};
+
+pub(super) fn routes() -> Router<Site> {
+    Router::new()
+        .route("/admin", get(async || see_other("/admin/users")))
+        .merge(users::routes())
+        .merge(user::routes())
+        .merge(user_acts::routes())
+        .merge(settings::routes())
+        .merge(tokens::routes())
+        .merge(workspaces::routes())
+}

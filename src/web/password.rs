@@ -1,0 +1,95 @@
+//! Changing one's own password: on the profile, and where it must be done before anything else.
+
+use askama::Template;
+use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::{
+    error::{PageError, PageResult, see_other},
+    form::Posted,
+    frame::{show, show_as},
+    proof::password_of,
+    sign_in::begin_again,
+    site::Site,
+    visitor::{AnyVisitor, Visitor},
+    words::Problem,
+};
+use crate::{
+    domain::Invalid,
+    service::people::{By, Change},
+};
+
+#[derive(Template)]
+#[template(path = "change_password.html")]
+struct ChangePage<'a> {
+    problem: Option<&'a str>,
+    email: &'a str,
+    min_chars: usize,
+}
+
+/// The three fields of a change.
+#[derive(Deserialize)]
+pub(super) struct PasswordForm {
+    #[serde(default)]
+    old_password: Zeroizing<String>,
+    #[serde(default)]
+    new_password: Zeroizing<String>,
+    #[serde(default)]
+    repeated_password: Zeroizing<String>,
+}
+
+pub(super) fn routes() -> Router<Site> {
+    Router::new().route("/change-password", get(ask).post(change_first))
+}
+
+async fn ask(AnyVisitor(visit): AnyVisitor, State(site): State<Site>) -> PageResult<Response> {
+    if !visit.person.force_password_change {
+        return Ok(see_other("/preferences/profile"));
+    }
+    show(&page(&visit, &site, None))
+}
+
+async fn change_first(
+    AnyVisitor(visit): AnyVisitor,
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Posted(form): Posted<PasswordForm>,
+) -> PageResult<Response> {
+    match change(&site, &visit, &headers, &form).await? {
+        Ok(()) => Ok(see_other("/preferences/access-tokens")),
+        Err(problem) => show_as(problem.status, &page(&visit, &site, Some(&problem.text))),
+    }
+}
+
+fn page<'a>(visit: &'a Visitor, site: &Site, problem: Option<&'a str>) -> ChangePage<'a> {
+    ChangePage { problem, email: &visit.person.email, min_chars: site.passwords.0 }
+}
+
+/// Changes the visitor's password. All sessions end with the old one; the one that did it begins anew, if it can.
+///
+/// # Errors
+/// The inner result: the form is to be shown again.
+pub(super) async fn change(
+    site: &Site,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    form: &PasswordForm,
+) -> PageResult<Result<(), Problem>> {
+    if form.new_password != form.repeated_password {
+        return Ok(Err(Problem::of(Invalid::PasswordRepeat.into())?));
+    }
+    let Some(proof) = password_of(site, visitor, &form.old_password).await? else {
+        return Ok(Err(Problem::new("The present password is not right.")));
+    };
+    let change = Change { password: Some(&form.new_password), proof: Some(&proof), ..Change::default() };
+    let by = visitor.principal();
+    if let Err(refusal) = site.people.change(By::Person(&by), by.workspace_id, by.person_id, &change).await {
+        return Ok(Err(Problem::of(refusal)?));
+    }
+    // The password is changed, whatever happens now: who cannot go on signs in.
+    let who = site.sign_in.by_password(&visitor.person.email, &form.new_password).await;
+    let who = who.map_err(|_| PageError::signed_out())?;
+    begin_again(site, headers, &who, &visitor.outbox).await?;
+    Ok(Ok(()))
+}

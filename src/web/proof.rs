@@ -1,0 +1,50 @@
+//! Asking for the password again before an act of weight, where it was typed some time ago.
+
+use axum::http::HeaderMap;
+
+use super::{
+    cookie::Cookies,
+    error::{PageError, PageResult},
+    site::Site,
+    visitor::Visitor,
+    words::Problem,
+};
+use crate::{entry::ApiError, guard::Denied, service::sign_in::SignedIn};
+
+/// Proves who acts by the password in the form, unless it was typed a short while ago. The session has a new value then: one
+/// that somebody took before cannot do what was just proven.
+///
+/// # Errors
+/// The inner result: the form is to be shown again.
+pub(super) async fn prove(
+    site: &Site,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    password: Option<&str>,
+) -> PageResult<Result<(), Problem>> {
+    if !visitor.needs_proof() {
+        return Ok(Ok(()));
+    }
+    let Some(password) = password.filter(|text| !text.is_empty()) else {
+        return Ok(Err(Problem::new("Write your password to confirm that it is you.")));
+    };
+    if password_of(site, visitor, password).await?.is_none() {
+        return Ok(Err(Problem::new("That is not your password.")));
+    }
+    let value = site.sessions.renew(&visitor.session).await?.ok_or(PageError::signed_out())?;
+    visitor.outbox.put(Cookies::set(&value, site.cookies.way(headers)));
+    Ok(Ok(()))
+}
+
+/// What the visitor's own password proves; none if it is another.
+///
+/// # Errors
+/// Where that could not be found out.
+pub(super) async fn password_of(site: &Site, visitor: &Visitor, password: &str) -> PageResult<Option<SignedIn>> {
+    match site.sign_in.by_password(&visitor.person.email, password).await {
+        // An address can change hands.
+        Ok(who) => Ok(Some(who).filter(|who| who.principal.person_id == visitor.person.id)),
+        Err(Denied::Unavailable) => Err(ApiError::WrongPassword(Denied::Unavailable).into()),
+        Err(_) => Ok(None),
+    }
+}

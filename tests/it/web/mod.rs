@@ -1,0 +1,8 @@
+//! The pages: by what a browser sends, and in a real one.
+
+mod browser;
+mod doors;
+mod forms;
+mod headers;
+mod sessions;
+mod size;

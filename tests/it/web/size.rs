@@ -1,0 +1,69 @@
+//! How much a page weighs, where there is much to show.
+
+use tokenward::domain::{
+    event::Act,
+    person::{Email, PersonName},
+    time::Timestamp,
+    token::Lifetime,
+};
+use tokenward::store::{NewPerson, NewToken};
+use tokenward::value::{Format, Random};
+use uuid::Uuid;
+
+use super::doors::PAGES;
+use crate::support::TestApp;
+
+on_both!(no_page_weighs_more_than_fifty_kilobytes);
+
+/// The most that a page may weigh, style and script included, in bytes.
+const MOST: usize = 50_000;
+
+async fn fill(app: &TestApp) {
+    let act = Act::of_operator(Timestamp::from_millis(1_767_225_600_000));
+    for n in 0..60 {
+        let person = NewPerson {
+            email: Email::parse(&format!("somebody.with-a-long-name-{n}@department.example.com")).unwrap(),
+            name: PersonName::parse(&format!("Somebody With A Rather Long Name {n}")).unwrap(),
+            password_hash: "hash".to_owned(),
+            is_admin: false,
+            is_platform_admin: false,
+            force_password_change: false,
+        };
+        app.store.insert_person(1, &person, &act).await.unwrap();
+        issue(app).await;
+    }
+}
+
+/// Makes a token for the first administrator, past the API.
+pub async fn issue(app: &TestApp) {
+    let act = Act::of_operator(Timestamp::from_millis(1_767_225_600_000));
+    let random = Random::system();
+    let value = Format::default().make(&random);
+    let token = NewToken {
+        id: Uuid::from_bytes(random.bytes()),
+        workspace_id: 1,
+        person_id: 1,
+        digest: value.digest(),
+        hint: value.hint().to_owned(),
+        description: "a description of some length, as people write them".to_owned(),
+        created_at: act.at,
+        lifetime: Lifetime::Forever,
+        act,
+        form: None,
+    };
+    app.store.issue_token(&token, app.app.workspaces().defaults()).await.unwrap().unwrap();
+}
+
+async fn no_page_weighs_more_than_fifty_kilobytes(app: TestApp) {
+    fill(&app).await;
+    let admin = app.signed_in("admin@example.com").await;
+    let sign_in = app.visitor().get("/sign-in").await.text;
+    let mut shared = 0;
+    for file in sign_in.split('"').filter(|text| text.starts_with("/assets/")) {
+        shared += admin.get(file).await.expect(200).text.len();
+    }
+    for (path, _) in PAGES.iter().filter(|(path, _)| !path.contains('{') && *path != "/sign-in") {
+        let page = admin.get(path).await.expect(200).text.len();
+        assert!(page + shared < MOST, "{path}: {page} and {shared} bytes");
+    }
+}
