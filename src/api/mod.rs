@@ -6,6 +6,7 @@
 
 mod authenticate;
 mod body;
+mod events;
 mod extract;
 mod health;
 pub mod openapi;
@@ -36,6 +37,7 @@ fn other_routes() -> OpenApiRouter<App> {
         .merge(people::routes())
         .merge(workspaces::routes())
         .merge(settings::routes())
+        .merge(events::routes())
         .merge(openapi::routes())
 }
 

@@ -63,12 +63,20 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
     }
 }
 
+/// The operations by which proxies ask, who know 401 and 403 alone.
+const PROXIES: [&str; 2] = ["checkAuthentication", "checkRequirements"];
+
 fn describe_errors(operation: &mut Operation) {
     // Anything may fail; only the process itself is always there.
     if operation.operation_id.as_deref() != Some("getLiveness") {
         for status in ["500", "503"] {
             operation.responses.responses.insert(status.to_owned(), RefOr::T(Response::default()));
         }
+    }
+    // Wherever a password may be presented; a proxy that asks is told 401 instead.
+    let is_for_proxies = operation.operation_id.as_deref().is_some_and(|id| PROXIES.contains(&id));
+    if operation.responses.responses.contains_key("401") && !is_for_proxies {
+        operation.responses.responses.insert("429".to_owned(), RefOr::T(Response::default()));
     }
     if operation.tags.as_ref().is_some_and(|tags| tags.iter().any(|tag| tag == "oauth2")) {
         describe_oauth_errors(operation);

@@ -55,7 +55,7 @@ impl ExtAuthz {
     }
 
     async fn decide(&self, request: &CheckRequest) -> Result<Principal, ApiError> {
-        let caller = self.doors.admit(&authorization(request)).await?.caller()?;
+        let caller = self.doors.admit_for_proxy(&authorization(request)).await?.caller()?;
         note_in_log(&caller);
         let extensions = request.attributes.as_ref().map(|attributes| &attributes.context_extensions);
         let requirements = match extensions.and_then(|extensions| extensions.get(REQUIRE)) {

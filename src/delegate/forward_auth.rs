@@ -94,7 +94,7 @@ impl ForwardAuth {
     /// # Errors
     /// 401 or 403, or 503 where it could not be found out.
     pub async fn check(&self, headers: &HeaderMap, path: &str) -> Result<Principal, ApiError> {
-        permit(self.doors.admit(headers).await?, path)
+        permit(self.doors.admit_for_proxy(headers).await?, path)
     }
 
     /// The same, where it takes no waiting; none where it has to be found out.

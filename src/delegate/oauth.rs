@@ -60,6 +60,7 @@ impl OAuthErrorBody {
             ),
             "403" => ("access_denied", "the password must be changed before anything else"),
             "413" => ("invalid_request", "A body has at most 65536 bytes."),
+            "429" => ("slow_down", "Too many wrong passwords were tried for this e-mail."),
             "500" => ("server_error", "01a20a6a-c1b5-7dc2-aeac-0281c48408b8"),
             "503" => ("temporarily_unavailable", "the store cannot be reached or is too slow; try again"),
             _ => return None,
@@ -81,6 +82,7 @@ impl IntoResponse for OAuthError {
         let word = match status {
             StatusCode::UNAUTHORIZED => "invalid_client",
             StatusCode::FORBIDDEN => "access_denied",
+            StatusCode::TOO_MANY_REQUESTS => "slow_down",
             StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
             StatusCode::INTERNAL_SERVER_ERROR => "server_error",
             _ => "invalid_request",

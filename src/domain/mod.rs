@@ -13,6 +13,7 @@ pub mod setting;
 mod text;
 pub mod time;
 pub mod token;
+pub mod tries;
 pub mod workspace;
 
 pub use invalid::Invalid;

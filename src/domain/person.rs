@@ -1,5 +1,6 @@
 //! People: who may sign in, and what they may do with tokens.
 
+use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::{Invalid, text, time::Timestamp};
@@ -125,6 +126,25 @@ impl EmailKey {
 
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl EmailKey {
+    /// What is kept of an e-mail that a stranger typed.
+    #[must_use]
+    pub fn digest(&self) -> EmailDigest {
+        EmailDigest(Sha256::digest(self.0.as_bytes()).into())
+    }
+}
+
+/// SHA-256 of an [`EmailKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EmailDigest([u8; 32]);
+
+impl EmailDigest {
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }

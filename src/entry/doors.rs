@@ -73,6 +73,18 @@ impl Doors {
         }
     }
 
+    /// The same for a proxy that asks about somebody else's request: it knows 401 and 403, and takes everything else for a failure
+    /// of ours, so whoever guesses is told no.
+    ///
+    /// # Errors
+    /// 401, or 503 where it could not be checked.
+    pub async fn admit_for_proxy(&self, headers: &HeaderMap) -> Result<Admitted, ApiError> {
+        self.admit(headers).await.map_err(|error| match error {
+            ApiError::Throttled { .. } => ApiError::WrongPassword(Denied::Invalid(Cause::Throttled)),
+            error => error,
+        })
+    }
+
     /// The same, where it takes no waiting: for a bearer that is known, or that cannot be a token, and where there is nothing to
     /// check. None where it has to be found out.
     #[must_use]
@@ -111,7 +123,7 @@ impl Doors {
                 let (principal, must_change_password) = (who.principal.clone(), who.must_change_password);
                 Ok(Admitted { principal, must_change_password, proof: Some(who) })
             }
-            Err(denied) => Err(ApiError::WrongPassword(denied)),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     http::{
-        HeaderValue, StatusCode,
+        HeaderName, HeaderValue, StatusCode,
         header::{RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::{
     domain::Invalid,
     guard::{self, Denied, challenge},
-    service::{Refusal, health::NotReady},
+    service::{Refusal, health::NotReady, sign_in::NotSignedIn},
 };
 
 /// Everything that the API answers instead of what was asked for.
@@ -31,6 +31,10 @@ pub enum ApiError {
     TokenMissing,
     /// Nobody is let in by this e-mail and password.
     WrongPassword(Denied),
+    /// Too many wrong passwords came before; how many seconds to wait.
+    Throttled {
+        seconds: u64,
+    },
     RouteNotFound,
     Refused(Refusal),
     NotReady(NotReady),
@@ -40,12 +44,24 @@ pub enum ApiError {
     Internal,
 }
 
+/// The same as `retry-after`, for old clients.
+const X_RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
+
 /// The largest body that is taken, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// What went wrong behind an answer, for the log; rides in the response's extensions.
 #[derive(Clone, Debug)]
 pub struct Cause(pub String);
+
+impl From<NotSignedIn> for ApiError {
+    fn from(error: NotSignedIn) -> Self {
+        match error {
+            NotSignedIn::Denied(denied) => Self::WrongPassword(denied),
+            NotSignedIn::Throttled { seconds } => Self::Throttled { seconds },
+        }
+    }
+}
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
@@ -77,6 +93,7 @@ const CONFLICT: Kind = (StatusCode::CONFLICT, "ConflictException", "Conflict");
 const TOO_LARGE: Kind = (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException", "The body is too large");
 const MEDIA_TYPE: Kind =
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", "Unsupported media type");
+const TOO_MANY: Kind = (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too many requests");
 const UNAVAILABLE: Kind = (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", "Service unavailable");
 const INTERNAL: Kind = (StatusCode::INTERNAL_SERVER_ERROR, "InternalException", "Something went wrong");
 
@@ -90,6 +107,7 @@ impl ApiError {
             Self::Unauthenticated(Denied::Unavailable) | Self::WrongPassword(Denied::Unavailable) => UNAVAILABLE,
             Self::Unauthenticated(Denied::Forbidden) | Self::WrongPassword(Denied::Forbidden) => ACCESS,
             Self::TokenMissing | Self::Unauthenticated(_) | Self::WrongPassword(_) => MISSING_PERSON,
+            Self::Throttled { .. } => TOO_MANY,
             Self::RouteNotFound => ROUTE,
             Self::NotReady(_) | Self::Slow => UNAVAILABLE,
             Self::Internal => INTERNAL,
@@ -146,6 +164,9 @@ impl ApiError {
                 "The credential was not accepted. Check that it is complete; a token may have expired or been deleted."
                     .to_owned()
             }
+            Self::Throttled { seconds } => format!(
+                "Too many wrong passwords were tried for this e-mail. Wait {seconds} seconds, then try again; tokens go on working."
+            ),
             Self::RouteNotFound => {
                 "There is nothing at this path for this method, or the workspace has it switched off. \
                  GET /v4/open-api-spec lists what there is."
@@ -167,6 +188,7 @@ impl ApiError {
             Self::Refused(Refusal::Unavailable(source) | Refusal::Bug(source)) => Some(chain(source)),
             Self::NotReady(reason) => Some(chain(reason)),
             Self::Slow => Some("time limit".to_owned()),
+            Self::Throttled { .. } => Some("too many wrong passwords".to_owned()),
             Self::Refused(Refusal::Busy) => Some("password queue full".to_owned()),
             _ => None,
         }
@@ -182,6 +204,7 @@ impl ApiError {
             Self::Refused(Refusal::EmailTaken),
             Self::TooLarge,
             Self::NotJson,
+            Self::Throttled { seconds: 8 },
             Self::Internal,
             Self::Refused(Refusal::Busy),
         ]
@@ -220,6 +243,10 @@ impl ApiError {
         }
         for challenge in challenges {
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Self::Throttled { seconds } = self {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
+            headers.insert(X_RETRY_AFTER, HeaderValue::from(*seconds));
         }
         if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -316,6 +343,7 @@ mod tests {
             (Refusal::FirstWorkspace.into(), 409, "ConflictException"),
             (ApiError::TooLarge, 413, "PayloadTooLargeException"),
             (ApiError::NotJson, 415, "UnsupportedMediaTypeException"),
+            (ApiError::Throttled { seconds: 8 }, 429, "TooManyRequestsException"),
             (ApiError::Internal, 500, "InternalException"),
             (Refusal::Bug(store::Error::Conflict).into(), 500, "InternalException"),
             (ApiError::Unauthenticated(Denied::Unavailable), 503, "ServiceUnavailableException"),
@@ -331,7 +359,7 @@ mod tests {
             assert!(!body.details.is_empty() || status == 500, "{error:?}");
             let response = error.into_response();
             assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), status == 401, "{name}");
-            assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503, "{name}");
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503 || status == 429, "{name}");
         }
     }
 

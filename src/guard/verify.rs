@@ -66,6 +66,9 @@ pub enum Cause {
     /// The password is another.
     #[error("wrong password")]
     WrongPassword,
+    /// Too many wrong passwords came before, so this one was not looked at.
+    #[error("too many wrong passwords")]
+    Throttled,
 }
 
 /// Who is calling: somebody, and the token that proved it. Cheap to clone. Made by a [`Verify`], and by nobody else.

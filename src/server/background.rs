@@ -28,7 +28,7 @@ pub(super) fn start(app: &App, expired_tokens_days: Option<u32>) -> Background {
         tokio::spawn(app.live().clone().run(stopped.clone())),
         tokio::spawn(until(stopped.clone(), flush_uses(tokens.clone()))),
         tokio::spawn(until(stopped.clone(), rest(app.sign_in().clone()))),
-        tokio::spawn(until(stopped.clone(), remove_sessions(app.sessions().clone()))),
+        tokio::spawn(until(stopped.clone(), remove_what_is_over(app.sessions().clone(), app.sign_in().clone()))),
     ];
     if let Some(days) = expired_tokens_days {
         tasks.push(tokio::spawn(until(stopped, remove_expired(tokens, days))));
@@ -78,12 +78,15 @@ async fn rest(sign_in: SignIn) {
     }
 }
 
-async fn remove_sessions(sessions: Sessions) {
+async fn remove_what_is_over(sessions: Sessions, sign_in: SignIn) {
     let mut timer = tokio::time::interval(REMOVE_EVERY);
     loop {
         timer.tick().await;
         if let Err(error) = sessions.remove_over().await {
             tracing::warn!(error = ?anyhow::Error::from(error), "web sessions that are over could not be removed");
+        }
+        if let Err(error) = sign_in.forget_tries().await {
+            tracing::warn!(error = ?anyhow::Error::from(error), "old wrong passwords could not be forgotten");
         }
     }
 }

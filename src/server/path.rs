@@ -6,7 +6,7 @@ use axum::http::{Uri, uri::PathAndQuery};
 use crate::delegate::{ForwardAuth, INTROSPECT};
 
 /// The segments of our routes that are no parameters.
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 19] = [
     ".well-known",
     "introspect",
     "oauth-authorization-server",
@@ -19,6 +19,7 @@ const KNOWN: [&str; 18] = [
     "configuration-schema",
     "current",
     "delete-configuration",
+    "events",
     "health",
     "live",
     "open-api-spec",

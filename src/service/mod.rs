@@ -12,6 +12,7 @@ pub mod people;
 pub mod sessions;
 pub mod set_up;
 pub mod sign_in;
+mod throttle;
 pub mod tokens;
 pub mod workspaces;
 

@@ -7,8 +7,11 @@ use crate::{
         time::Clock,
     },
     guard::{Cause, Denied, Holder, Principal},
-    service::password::{Busy, Hasher},
-    store::{PersonWithHash, Store},
+    service::{
+        password::{Busy, Hasher},
+        throttle::{Closed, Throttle},
+    },
+    store::{self, PersonWithHash, Store},
 };
 
 /// How exact `lastLoginTime` is: a script that sends its password with each request writes once in this time.
@@ -20,6 +23,17 @@ pub struct SignIn {
     store: Store,
     clock: Clock,
     hasher: Hasher,
+    throttle: Throttle,
+}
+
+/// Nobody is signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSignedIn {
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Too many wrong passwords came before, for an account or for none; how many seconds to wait. The password was not looked at.
+    #[error("too many wrong passwords; the next one in {seconds} s")]
+    Throttled { seconds: u64 },
 }
 
 /// Somebody who proved the password.
@@ -45,7 +59,8 @@ impl std::fmt::Debug for PasswordHash {
 impl SignIn {
     #[must_use]
     pub fn new(store: Store, clock: Clock, hasher: Hasher) -> Self {
-        Self { store, clock, hasher }
+        let throttle = Throttle::new(store.clone(), clock.clone());
+        Self { store, clock, hasher, throttle }
     }
 
     /// Gives up the memory that signing in takes, unless somebody did since this was called last.
@@ -57,27 +72,52 @@ impl SignIn {
     /// in the cause, for the log.
     ///
     /// # Errors
-    /// [`Denied::Invalid`], or [`Denied::Unavailable`] where store or hasher could not answer.
-    pub async fn by_password(&self, email: &str, password: &str) -> Result<SignedIn, Denied> {
+    /// [`Denied::Invalid`], [`Denied::Unavailable`] where store or hasher could not answer, [`NotSignedIn::Throttled`].
+    pub async fn by_password(&self, email: &str, password: &str) -> Result<SignedIn, NotSignedIn> {
         // What no account can have is refused before it costs anything; that tells nothing about any account.
         let password = Password::presented(password).ok_or(Denied::Invalid(Cause::Shape))?;
-        let found = self.store.find_person_by_email(&EmailKey::of(email)).await.map_err(|error| {
-            tracing::warn!(error = ?anyhow::Error::from(error), "sign-in could not be checked");
-            Denied::Unavailable
-        })?;
+        let key = EmailKey::of(email);
+        // Each account's e-mail has one, however it is spelled: without it there is nothing to guess, and nothing to write down.
+        let attempt = if key.as_str().contains('@') { Some(self.throttle.begin(key.digest()).await?) } else { None };
+        let found = self.store.find_person_by_email(&key).await.map_err(unavailable)?;
         let stored = found.as_ref().map(|found| found.password_hash.as_str());
         let right = self.hasher.verify(&password, stored).await.map_err(|Busy| Denied::Unavailable)?;
-        let Some(found) = found else { return Err(Denied::Invalid(Cause::UnknownEmail)) };
-        if !right {
-            return Err(Denied::Invalid(Cause::WrongPassword));
-        }
-        if found.person.is_disabled {
-            return Err(Denied::Invalid(Cause::PersonDisabled));
+        let refused = match &found {
+            None => Some(Cause::UnknownEmail),
+            Some(_) if !right => Some(Cause::WrongPassword),
+            Some(found) if found.person.is_disabled => Some(Cause::PersonDisabled),
+            Some(_) => None,
+        };
+        let (None, Some(found)) = (refused, found) else {
+            // Counted for all three: whether tries are counted must not tell them apart.
+            if let Some(attempt) = attempt {
+                attempt.was_wrong().await.map_err(unavailable)?;
+            }
+            return Err(Denied::Invalid(refused.unwrap_or(Cause::UnknownEmail)).into());
+        };
+        if let Some(attempt) = attempt {
+            attempt.was_right().await;
         }
         let rehashed = self.note(&found, &password).await;
         let must_change_password = found.person.force_password_change;
         let password_hash = PasswordHash(rehashed.unwrap_or(found.password_hash));
         Ok(SignedIn { principal: principal(found.person), must_change_password, password_hash })
+    }
+
+    /// How many seconds somebody must wait because of wrong passwords, if at all.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    pub async fn wait(&self, email: &str) -> crate::service::Result<Option<u64>> {
+        Ok(self.throttle.wait(&EmailKey::of(email).digest()).await?)
+    }
+
+    /// Forgets wrong passwords that are a day old; answers for how many e-mails.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
+    pub async fn forget_tries(&self) -> crate::service::Result<u64> {
+        Ok(self.throttle.forget().await?)
     }
 
     /// Writes down the sign-in, and hashes the password anew where the cost has changed; gives the new hash. Neither is worth
@@ -100,6 +140,20 @@ impl SignIn {
             }
         }
     }
+}
+
+impl From<Closed> for NotSignedIn {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Wait(seconds) => Self::Throttled { seconds },
+            Closed::Unavailable(error) => unavailable(error).into(),
+        }
+    }
+}
+
+fn unavailable(error: store::Error) -> Denied {
+    tracing::warn!(error = ?anyhow::Error::from(error), "a sign-in could not be checked");
+    Denied::Unavailable
 }
 
 /// The caller whom a password, or a session that one began, proves.

@@ -25,6 +25,7 @@ mod settings;
 mod text;
 mod time;
 mod tokens;
+mod tries;
 mod workspaces;
 
 use sqlx::{PgPool, SqlitePool};

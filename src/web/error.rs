@@ -113,8 +113,13 @@ pub(crate) fn dress(response: Response, request_id: &str, is_known_by_https: boo
     let is_plain = (status.is_client_error() || status.is_server_error()) && !is_html(response.headers());
     let mut response = if is_plain && response.extensions().get::<IsDressed>().is_none() {
         let (title, advice) = words::of_status(status);
+        let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let advice = match wait {
+            Some(seconds) if status == StatusCode::TOO_MANY_REQUESTS => format!("{} {advice}", words::of_wait(seconds)),
+            _ => advice.to_owned(),
+        };
         let is_ours = status.is_server_error();
-        let mut dressed = page(status, title, advice, is_ours.then_some(request_id));
+        let mut dressed = page(status, title, &advice, is_ours.then_some(request_id));
         for name in [RETRY_AFTER, SET_COOKIE] {
             for value in response.headers().get_all(&name) {
                 dressed.headers_mut().append(&name, value.clone());

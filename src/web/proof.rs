@@ -9,7 +9,11 @@ use super::{
     visitor::Visitor,
     words::Problem,
 };
-use crate::{entry::ApiError, guard::Denied, service::sign_in::SignedIn};
+use crate::{
+    entry::ApiError,
+    guard::Denied,
+    service::sign_in::{NotSignedIn, SignedIn},
+};
 
 /// Proves who acts by the password in the form, unless it was typed a short while ago. The session has a new value then: one
 /// that somebody took before cannot do what was just proven.
@@ -44,7 +48,8 @@ pub(super) async fn password_of(site: &Site, visitor: &Visitor, password: &str) 
     match site.sign_in.by_password(&visitor.person.email, password).await {
         // An address can change hands.
         Ok(who) => Ok(Some(who).filter(|who| who.principal.person_id == visitor.person.id)),
-        Err(Denied::Unavailable) => Err(ApiError::WrongPassword(Denied::Unavailable).into()),
-        Err(_) => Ok(None),
+        Err(NotSignedIn::Denied(Denied::Invalid(_))) => Ok(None),
+        // An outage, or too many tries: not this form's fault.
+        Err(error) => Err(ApiError::from(error).into()),
     }
 }

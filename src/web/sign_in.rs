@@ -19,7 +19,12 @@ use super::{
     outbox::Outbox,
     site::Site,
 };
-use crate::{domain::session::UserAgent, entry::ApiError, guard::Denied, service::sign_in::SignedIn};
+use crate::{
+    domain::session::UserAgent,
+    entry::ApiError,
+    guard::Denied,
+    service::sign_in::{NotSignedIn, SignedIn},
+};
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 /// The same for every failure: a stranger learns nothing of any account.
@@ -83,11 +88,12 @@ async fn sign_in(
     let next = own_path(Some(&form.next));
     let who = match site.sign_in.by_password(&form.email, &form.password).await {
         Ok(who) => Some(who),
-        Err(Denied::Unavailable) => return Err(ApiError::WrongPassword(Denied::Unavailable).into()),
-        Err(denied) => {
+        Err(NotSignedIn::Denied(denied @ Denied::Invalid(_))) => {
             tracing::info!(cause = %denied, "a sign-in was refused");
             None
         }
+        // An outage, or too many tries.
+        Err(error) => return Err(ApiError::from(error).into()),
     };
     let begun = match &who {
         Some(who) => site.sessions.begin(who, browser_of(&headers)).await?,

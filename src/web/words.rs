@@ -86,6 +86,13 @@ fn sentence(message: &str) -> String {
     format!("{first}{rest}{end}")
 }
 
+/// How long to wait, in words.
+pub(super) fn of_wait(seconds: u64) -> String {
+    let (count, unit) = if seconds < 120 { (seconds, "second") } else { (seconds.div_ceil(60), "minute") };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("The next try is possible in {count} {unit}{plural}.")
+}
+
 /// Title and advice of an error page.
 pub(super) fn of_status(status: StatusCode) -> (&'static str, &'static str) {
     match status {
@@ -103,7 +110,9 @@ pub(super) fn of_status(status: StatusCode) -> (&'static str, &'static str) {
         StatusCode::PAYLOAD_TOO_LARGE => {
             ("That is too much", "What you sent is larger than anything a form here needs.")
         }
-        StatusCode::TOO_MANY_REQUESTS => ("Too many tries", "Wait a little, then try again."),
+        StatusCode::TOO_MANY_REQUESTS => {
+            ("Too many wrong passwords", "Whoever is signed in stays so, and tokens go on working.")
+        }
         StatusCode::SERVICE_UNAVAILABLE => (
             "Not available at the moment",
             "The service cannot reach its database, or is too busy. You have not been signed out. Try again in a moment.",

@@ -9,7 +9,7 @@ use crate::{
     store::{
         Result, Store,
         events::{Done, record},
-        on_pool, sessions, workspaces,
+        on_pool, sessions, tries, workspaces,
     },
 };
 
@@ -76,7 +76,8 @@ impl PersonChange {
 
 impl Store {
     /// Changes a person of a workspace, unless that would leave nobody in charge. A new password, another role and being
-    /// disabled end the person's web sessions.
+    /// disabled end the person's web sessions; a new password and being enabled forget the wrong
+    /// ones that were tried.
     ///
     /// # Errors
     /// [`Error::Conflict`](crate::store::Error::Conflict) where the e-mail is taken.
@@ -85,7 +86,7 @@ impl Store {
              name = coalesce($5, name), password_hash = coalesce($6, password_hash), is_admin = coalesce($7, is_admin), \
              is_disabled = coalesce($8, is_disabled), token_access = coalesce($9, token_access), \
              force_password_change = coalesce($10, force_password_change), updated_at = $11 \
-             where workspace_id = $1 and id = $2 returning email, is_platform_admin";
+             where workspace_id = $1 and id = $2 returning email, email_key, is_platform_admin";
         const BEFORE: &str = "select is_admin, password_hash from person where workspace_id = $1 and id = $2";
         let email_key = change.email.as_ref().map(Email::key);
         on_pool!(self, pool => {
@@ -97,7 +98,7 @@ impl Store {
             if change.proven_hash.as_ref().is_some_and(|proven| *proven != password_hash) {
                 return Ok(Rank::ProofOver);
             }
-            let changed: Option<(String, bool)> = sqlx::query_as(UPDATE)
+            let changed: Option<(String, String, bool)> = sqlx::query_as(UPDATE)
                 .bind(workspace_id)
                 .bind(id)
                 .bind(change.email.as_ref().map(Email::as_str))
@@ -111,7 +112,11 @@ impl Store {
                 .bind(act.at)
                 .fetch_optional(&mut *tx)
                 .await?;
-            let Some((email, is_platform_admin)) = changed else { return Ok(Rank::Absent) };
+            let Some((email, email_key, is_platform_admin)) = changed else { return Ok(Rank::Absent) };
+            if change.password_hash.is_some() || change.is_disabled == Some(false) {
+                let digest = EmailKey::of(&email_key).digest();
+                sqlx::query(tries::CLEAR).bind(digest.as_bytes().as_slice()).execute(&mut *tx).await?;
+            }
             if change.ends_sessions(was_admin) {
                 sqlx::query(sessions::END_ALL).bind(workspace_id).bind(id).execute(&mut *tx).await?;
             }

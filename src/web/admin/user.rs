@@ -45,6 +45,8 @@ struct UserPage<'a> {
     active_tokens: i64,
     session_count: usize,
     last_login: Option<When>,
+    /// Seconds that the next sign-in must wait.
+    wait: Option<u64>,
     needs_proof: bool,
 }
 
@@ -104,6 +106,7 @@ async fn page<'a>(visitor: &AdminVisitor, site: &Site, person: &'a Person) -> Pa
         active_tokens: holders.tokens,
         session_count: site.sessions.list(person).await?.len(),
         last_login: person.last_login_at.map(When),
+        wait: site.sign_in.wait(&person.email).await?,
         needs_proof: visitor.needs_proof(),
     })
 }

@@ -134,6 +134,18 @@ module.exports = async (browser) => {
   await admin.judge();
   await admin.picture("tokens-off-light-wide");
 
+  const guesser = await browser.somebody();
+  for (let n = 0; n < 10; n += 1) {
+    await browser.api("GET", "/v4/people/current", undefined, "edsger.dijkstra@example.com", "wrong").catch(() => {});
+  }
+  await guesser.go("/sign-in");
+  await guesser.page.getByLabel("E-mail").fill("edsger.dijkstra@example.com");
+  await guesser.page.getByLabel("Password").fill(PASSWORD);
+  await guesser.page.getByRole("button", { name: "Sign in" }).click();
+  await guesser.sees("Too many wrong passwords");
+  await guesser.judge();
+  await guesser.picture("too-many-light-wide");
+
   await browser.ask("close the store");
   const reply = await admin.go("/preferences/access-tokens");
   assert.equal(reply.status(), 503);

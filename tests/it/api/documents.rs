@@ -46,5 +46,5 @@ fn every_operation_is_described_and_every_error_has_an_example() {
             }
         }
     }
-    assert_eq!(operations, 27);
+    assert_eq!(operations, 28);
 }

@@ -3,8 +3,10 @@
 mod bodies;
 mod credentials;
 mod documents;
+mod events;
 mod people;
 mod settings;
+mod throttle;
 mod tokens;
 mod wire;
 mod workspaces;

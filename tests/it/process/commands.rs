@@ -80,7 +80,8 @@ async fn a_store_of_a_newer_program_is_left_alone(engine: Engine) {
     }
     for arguments in [&["migrate"][..], &["serve"], &["person", "list"]] {
         let said = fails(url, arguments, "", 1);
-        assert!(said.contains("version 9999") && said.contains("version 4"), "{said}");
+        let known = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap().count();
+        assert!(said.contains("version 9999") && said.contains(&format!("version {known}")), "{said}");
     }
 }
 

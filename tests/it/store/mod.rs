@@ -3,6 +3,7 @@
 mod events;
 mod lists;
 mod sessions;
+mod tries;
 
 use std::{collections::HashSet, time::Duration};
 

@@ -51,6 +51,12 @@ impl Database {
         Self::postgres(TEMPLATE_NAME).await
     }
 
+    /// The same database, for a second node.
+    pub fn for_another_node(&self) -> Self {
+        assert_eq!(self.engine, Engine::Postgres, "SQLite has one node");
+        Self { url: self.url.clone(), engine: self.engine, _folder: None }
+    }
+
     async fn postgres(template: &str) -> Self {
         let name = format!("t{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         administer(&format!("create database {name} template {template}")).await;

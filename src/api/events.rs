@@ -1,0 +1,122 @@
+//! `/v4/events`: what happened.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    ApiError,
+    error::ApiResult,
+    extract::Caller,
+    query::{QueryOf, check_limit},
+    wire::moment,
+};
+use crate::{
+    app::App,
+    domain::{event::Event, time::Timestamp},
+    service::{
+        Events,
+        events::{EventStart, Scope},
+    },
+};
+
+/// How many rows are listed where no limit is given.
+const DEFAULT_LIMIT: i64 = 100;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// Something that happened.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Event)]
+struct EventView {
+    /// Later events have greater numbers.
+    id: i64,
+    #[schema(schema_with = moment)]
+    time: Timestamp,
+    /// What was done.
+    #[schema(examples("token.created", "token.deleted", "setting.changed"))]
+    action: &'static str,
+    /// Who did it; null: whoever runs the service, or somebody unknown.
+    actor_id: Option<i64>,
+    /// The actor's e-mail at the time, or another word.
+    actor: String,
+    /// The token by which the actor was known; null: a password, a page or the command line.
+    actor_token_id: Option<Uuid>,
+    /// Whom it is about; null: the whole workspace.
+    person_id: Option<i64>,
+    /// The id of what was changed: of a token or a person, or the key of a setting.
+    target: String,
+    /// What that was called at the time.
+    label: String,
+    /// More, for people to read.
+    details: String,
+}
+
+impl From<Event> for EventView {
+    fn from(event: Event) -> Self {
+        Self {
+            id: event.id,
+            time: event.act.at,
+            action: event.action.as_str(),
+            actor_id: event.act.person_id,
+            actor: event.act.name,
+            actor_token_id: event.act.token_id,
+            person_id: event.person_id,
+            target: event.target,
+            label: event.label,
+            details: event.details,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct EventQuery {
+    /// How many rows at most; 100 where it is not given.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<i64>,
+    /// For administrators: what happened in the whole workspace.
+    all_users: Option<bool>,
+    /// The `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct EventList {
+    data: Vec<EventView>,
+    /// Where the next page begins, if there may be one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// List what happened
+///
+/// To the caller and the caller's tokens, newest first; for administrators with `allUsers` in the workspace.
+#[utoipa::path(get, path = "/v4/events", operation_id = "listEvents", tag = "events", params(EventQuery),
+    responses((status = 200, description = "The events", body = EventList), (status = 400), (status = 401), (status = 403)))]
+async fn list(
+    Caller(caller): Caller,
+    State(events): State<Events>,
+    QueryOf(query): QueryOf<EventQuery>,
+) -> ApiResult<Json<EventList>> {
+    let scope = if query.all_users.unwrap_or(false) { Scope::Workspace } else { Scope::Own };
+    let limit = check_limit(query.limit)?.unwrap_or(DEFAULT_LIMIT);
+    let start = query.cursor.as_deref().map(start_of).transpose()?.unwrap_or_default();
+    let listed = events.list(&caller, scope, start, limit).await?;
+    let is_full = i64::try_from(listed.len()).is_ok_and(|count| count == limit);
+    let next_cursor = listed.last().filter(|_| is_full).map(|last| last.id.to_string());
+    Ok(Json(EventList { data: listed.into_iter().map(EventView::from).collect(), next_cursor }))
+}
+
+/// Where a page begins that a mark of ours names.
+fn start_of(cursor: &str) -> Result<EventStart, ApiError> {
+    let id = cursor.parse().ok().filter(|id: &i64| *id > 0 && id.to_string() == cursor);
+    id.map(EventStart::After).ok_or_else(|| ApiError::Form("cursor must be a nextCursor of the same list.".to_owned()))
+}
