@@ -24,6 +24,12 @@ pub struct Person {
 }
 
 impl Person {
+    /// Whether tokens of the person let anybody in, as far as that hangs on the person.
+    #[must_use]
+    pub fn may_use_tokens(&self) -> bool {
+        !self.is_disabled && self.token_access.lets_use()
+    }
+
     /// Whether the person manages the service's workspaces: a demoted administrator keeps the mark, but not the right.
     #[must_use]
     pub fn manages_workspaces(&self) -> bool {
@@ -51,6 +57,12 @@ impl TokenAccess {
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
         }
+    }
+
+    /// Whether tokens may be used; who may generate hangs on more.
+    #[must_use]
+    pub const fn lets_use(self) -> bool {
+        !matches!(self, Self::Disabled)
     }
 
     /// Reads `default`, `enabled` or `disabled`.

@@ -183,7 +183,7 @@ impl Standing {
         if self.is_disabled {
             return Err(Refused::PersonDisabled);
         }
-        if self.token_access == TokenAccess::Disabled {
+        if !self.token_access.lets_use() {
             return Err(Refused::AccessDisabled);
         }
         if !self.feature_enabled {

@@ -119,10 +119,9 @@ impl Sessions {
     /// Whether a form was made for this session: not before it began.
     #[must_use]
     pub fn is_form_of(&self, session: &Session, form: Uuid) -> bool {
-        let made = form.get_timestamp().map(|at| {
-            let (seconds, nanos) = at.to_unix();
-            i64::try_from(seconds * 1_000 + u64::from(nanos / 1_000_000)).unwrap_or(0)
-        });
+        // A UUID of version 7 begins with 48 bits of milliseconds (RFC 9562, section 5.7); other kinds are none of ours.
+        let made =
+            (form.get_version_num() == 7).then(|| form.as_u128() >> 80).and_then(|made| i64::try_from(made).ok());
         // Another node, whose clock is a little ahead, may have made it.
         let latest = self.clock.now().plus_seconds(60);
         made.is_some_and(|made| (session.begun_at.as_millis()..=latest.as_millis()).contains(&made))

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         list::{Cursor, Page, SortKey, Which},
-        person::{Person, TokenAccess},
+        person::Person,
         setting::Settings,
         time::{Clock, Timestamp},
         token::{Description, Grounds, Lifetime, NotIssued, Status, Token},
@@ -149,7 +149,7 @@ impl Tokens {
         let listed = |(token, owner): (Token, TokenOwner)| Listed {
             status: token.status(now),
             token,
-            is_blocked: owner.is_disabled || owner.token_access == TokenAccess::Disabled,
+            is_blocked: owner.is_disabled || !owner.token_access.lets_use(),
             email: owner.email,
         };
         let tokens = rows.into_iter().map(listed).collect();

@@ -43,27 +43,27 @@ pub(super) fn routes() -> Router<Site> {
     Router::new().route("/change-password", get(ask).post(change_first))
 }
 
-async fn ask(AnyVisitor(visit): AnyVisitor, State(site): State<Site>) -> PageResult<Response> {
-    if !visit.person.force_password_change {
+async fn ask(AnyVisitor(visitor): AnyVisitor, State(site): State<Site>) -> PageResult<Response> {
+    if !visitor.person.force_password_change {
         return Ok(see_other("/preferences/profile"));
     }
-    show(&page(&visit, &site, None))
+    show(&page(&visitor, &site, None))
 }
 
 async fn change_first(
-    AnyVisitor(visit): AnyVisitor,
+    AnyVisitor(visitor): AnyVisitor,
     State(site): State<Site>,
     headers: HeaderMap,
     Posted(form): Posted<PasswordForm>,
 ) -> PageResult<Response> {
-    match change(&site, &visit, &headers, &form).await? {
+    match change(&site, &visitor, &headers, &form).await? {
         Ok(()) => Ok(see_other("/preferences/access-tokens")),
-        Err(problem) => show_as(problem.status, &page(&visit, &site, Some(&problem.text))),
+        Err(problem) => show_as(problem.status, &page(&visitor, &site, Some(&problem.text))),
     }
 }
 
-fn page<'a>(visit: &'a Visitor, site: &Site, problem: Option<&'a str>) -> ChangePage<'a> {
-    ChangePage { problem, email: &visit.person.email, min_chars: site.passwords.0 }
+fn page<'a>(visitor: &'a Visitor, site: &Site, problem: Option<&'a str>) -> ChangePage<'a> {
+    ChangePage { problem, email: &visitor.person.email, min_chars: site.passwords.0 }
 }
 
 /// Changes the visitor's password. All sessions end with the old one; the one that did it begins anew, if it can.

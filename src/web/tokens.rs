@@ -19,7 +19,6 @@ use super::{
 use crate::{
     domain::{
         list::{Cursor, Page, Sort, SortKey, Which},
-        person::TokenAccess,
         time::Timestamp,
         token::{Status, Token},
     },
@@ -117,7 +116,7 @@ pub(super) async fn page_of(
     reach: Reach,
     query: &TokenQuery,
     place: &str,
-) -> PageResult<Result<(Vec<TokenRow>, Pager), Refusal>> {
+) -> PageResult<(Vec<TokenRow>, Pager)> {
     let part = query.part()?;
     let (sort, after) = match &part {
         Part::First => (NEWEST_FIRST, None),
@@ -127,10 +126,7 @@ pub(super) async fn page_of(
     let page = Page { sort, limit: i64::try_from(ROWS + 1).ok(), offset: 0, after };
     let now = site.tokens.now();
     let is_off = is_off(site, caller).await?;
-    let mut rows = match site.tokens.list(caller, reach, query.which(now), &page, false).await {
-        Ok(list) => list.tokens,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
+    let mut rows = site.tokens.list(caller, reach, query.which(now), &page, false).await?.tokens;
     if !page.sort.descending {
         rows.reverse();
     }
@@ -141,7 +137,7 @@ pub(super) async fn page_of(
         let owner = Owner { id: listed.token.person_id, email: listed.email };
         TokenRow::new(listed.token, state, matches!(reach, Reach::Workspace { .. }).then_some(owner), place)
     };
-    Ok(Ok((rows.into_iter().map(row).collect(), pager)))
+    Ok((rows.into_iter().map(row).collect(), pager))
 }
 
 #[derive(Template)]
@@ -171,7 +167,7 @@ async fn list(visitor: Visitor, State(site): State<Site>, Asked(query): Asked<To
     let (rows, pager) = if is_off {
         Default::default()
     } else {
-        page_of(&site, &visitor.principal(), Reach::Own, &query, PLACE).await??
+        page_of(&site, &visitor.principal(), Reach::Own, &query, PLACE).await?
     };
     let ask = match may_generate {
         None => String::new(),
@@ -202,7 +198,7 @@ pub(super) struct DeletePage {
 
 async fn ask_delete(visitor: Visitor, State(site): State<Site>, Named(id): Named) -> PageResult<Response> {
     let (token, status) = own(site.tokens.find(&visitor.principal(), id).await?, &visitor)?;
-    let is_blocked = is_off(&site, &visitor.principal()).await? || visitor.person.token_access == TokenAccess::Disabled;
+    let is_blocked = is_off(&site, &visitor.principal()).await? || !visitor.person.may_use_tokens();
     let state = TokenState::of(&token, status, is_blocked, site.tokens.now());
     let row = TokenRow::new(token, state, None, PLACE);
     let frame = visitor.frame(Place::Tokens);

@@ -87,7 +87,8 @@ impl Store {
             let deleted: Vec<Vec<u8>> =
                 sqlx::query_scalar(DELETE).bind(workspace_id).bind(person_id).bind(most).fetch_all(&mut *tx).await?;
             if !deleted.is_empty() {
-                let (target, label) = (person_id.to_string(), if deleted.len() == 1 { "1 token".to_owned() } else { format!("{} tokens", deleted.len()) });
+                let plural = if deleted.len() == 1 { "" } else { "s" };
+                let (target, label) = (person_id.to_string(), format!("{} token{plural}", deleted.len()));
                 let action = Action::TokensDeleted;
                 let done = Done { action, person_id: Some(person_id), target: &target, label: &label, details: "" };
                 record!(tx, workspace_id, act, done);

@@ -4,7 +4,6 @@ use askama::Template;
 use axum::{Router, extract::State, response::Response, routing::get};
 
 use crate::{
-    domain::person::TokenAccess,
     service::tokens::Reach,
     web::{
         error::{PageResult, see_other},
@@ -50,7 +49,7 @@ async fn list(
         None => None,
     };
     let reach = Reach::Workspace { person_id: person.as_ref().map(|person| person.id) };
-    let (rows, pager) = page_of(&site, &administrator, reach, &query, PLACE).await??;
+    let (rows, pager) = page_of(&site, &administrator, reach, &query, PLACE).await?;
     show(&AllTokensPage {
         frame: visitor.frame(Place::AllTokens).after(query.done.as_deref()),
         workspace: &visitor.workspace_name,
@@ -69,8 +68,7 @@ async fn ask_delete(visitor: AdminVisitor, State(site): State<Site>, Named(id): 
     let administrator = visitor.principal();
     let (token, status) = site.tokens.find(&administrator, id).await?;
     let owner = site.people.find(&administrator, token.person_id).await?;
-    let may_use = !owner.is_disabled && owner.token_access != TokenAccess::Disabled;
-    let is_blocked = !may_use || is_off(&site, &administrator).await?;
+    let is_blocked = !owner.may_use_tokens() || is_off(&site, &administrator).await?;
     let state = TokenState::of(&token, status, is_blocked, site.tokens.now());
     let row = TokenRow::new(token, state, Some(Owner { id: owner.id, email: owner.email }), PLACE);
     let frame = visitor.frame(Place::AllTokens);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::person::{Person, TokenAccess},
+    domain::person::Person,
     service::people::{By, Change},
     web::{
         error::{PageResult, see_other},
@@ -102,7 +102,7 @@ async fn page<'a>(visitor: &AdminVisitor, site: &Site, person: &'a Person) -> Pa
         is_self: person.id == visitor.person.id,
         as_shown: Shown::of(person),
         token_access: person.token_access.as_str(),
-        may_use: !person.is_disabled && person.token_access != TokenAccess::Disabled,
+        may_use: person.may_use_tokens(),
         active_tokens: holders.tokens,
         session_count: site.sessions.list(person).await?.len(),
         last_login: person.last_login_at.map(When),

@@ -4,5 +4,6 @@ mod browser;
 mod doors;
 mod forms;
 mod headers;
+mod lists;
 mod sessions;
 mod size;
