@@ -82,6 +82,19 @@ impl Running {
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
         assert!(sent.success());
+        // The threads stop one after another, and one that has not yet may still answer.
+        while name == "STOP" && !self.is_stopped() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether every thread stands still (`T` behind the name in its `stat`, proc(5)).
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        threads.flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        })
     }
 
     /// Waits until it is gone; gives its exit code and everything it wrote to standard error.
