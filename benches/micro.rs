@@ -13,7 +13,11 @@ use tokenward::{
     domain::{time::Clock, token::Description, token::Lifetime},
     guard::{Credential, Principal},
     server::{self, Service},
-    service::set_up::{FirstAdministrator, set_up},
+    service::{
+        set_up::{FirstAdministrator, set_up},
+        sign_in::Via,
+        tokens::Once,
+    },
     value::{Format, Presented, Random},
 };
 
@@ -42,8 +46,9 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
         let made =
             set_up(&store, app.people(), &clock, &random, first).await.expect("a first start").expect("a password");
         let password = made.password.expect("a password");
-        let admin = app.sign_in().by_password(&made.email, &password).await.expect("a sign-in").principal;
-        let (value, _) = app.tokens().issue(&admin, Lifetime::Forever, Description::default()).await.expect("a token");
+        let admin = app.sign_in().by_password(&made.email, &password, Via::Request).await.expect("a sign-in").principal;
+        let (value, _) =
+            app.tokens().issue(&admin, Lifetime::Forever, Description::default(), Once::Never).await.expect("a token");
         let presented = Presented::parse(value.expose()).expect("a bearer");
         app.tokens().inspect(presented).await.expect("a good token");
         (app, value.expose().to_owned())
@@ -91,5 +96,5 @@ fn whose_it_is(bencher: Bencher) {
 
 #[divan::bench]
 fn whole_answer(bencher: Bencher) {
-    bencher.with_inputs(request).bench_local_values(|request| SCENE.service.answer(request));
+    bencher.with_inputs(request).bench_local_values(|request| SCENE.service.answer(request, None));
 }

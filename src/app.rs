@@ -6,7 +6,9 @@ use crate::{
     config::Config,
     domain::time::Clock,
     live::Live,
-    service::{Events, People, Sessions, SignIn, Tokens, Workspaces, health::Health, password::Hasher},
+    service::{
+        Events, Leaks, People, Refusals, Sessions, SignIn, Tokens, Workspaces, health::Health, password::Hasher,
+    },
     store::Store,
     value::Random,
 };
@@ -20,6 +22,8 @@ pub struct App {
     sign_in: SignIn,
     sessions: Sessions,
     events: Events,
+    refusals: Refusals,
+    leaks: Leaks,
     health: Health,
     live: Live,
 }
@@ -36,14 +40,25 @@ impl App {
         let people = People::new(store.clone(), live.clone(), clock.clone(), hasher.clone(), config.password_policy());
         let format = config.token_format()?;
         let sessions = Sessions::new(store.clone(), clock.clone(), random.clone(), config.session_lifetime());
+        let refusals = Refusals::new(store.clone(), clock.clone());
+        let tokens = Tokens::new(
+            (store.clone(), live.clone(), refusals.clone()),
+            (clock.clone(), random),
+            format.clone(),
+            defaults,
+            config.token_limits(),
+        );
+        let wrong_per_address = config.limits.wrong_passwords_per_address;
         Ok(Self {
-            tokens: Tokens::new(store.clone(), live.clone(), clock.clone(), random, format, defaults),
+            leaks: Leaks::new(tokens.clone(), clock.clone(), format, config.limits.leak_reports_per_minute),
+            tokens,
             workspaces: Workspaces::new(store.clone(), live.clone(), clock.clone(), people.clone(), defaults),
             live,
             people,
             sessions,
-            events: Events::new(store.clone()),
-            sign_in: SignIn::new(store.clone(), clock, hasher),
+            events: Events::new(store.clone(), clock.clone()),
+            sign_in: SignIn::new(store.clone(), refusals.clone(), clock, hasher, wrong_per_address),
+            refusals,
             health: Health::new(store),
         })
     }
@@ -76,6 +91,12 @@ impl App {
     #[must_use]
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// Who was not let in.
+    #[must_use]
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// The sessions of the pages.

@@ -15,10 +15,13 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{event::Event, time::Timestamp},
+    domain::{
+        event::{Action, Event},
+        time::Timestamp,
+    },
     service::{
         Events,
-        events::{EventStart, Scope},
+        events::{EventStart, Scope, Which},
     },
 };
 
@@ -36,11 +39,16 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 struct EventView {
     /// Later events have greater numbers.
     id: i64,
+    /// Its place in the workspace's chain; null: from before there was one.
+    seq: Option<i64>,
     #[schema(schema_with = moment)]
     time: Timestamp,
     /// What was done.
     #[schema(examples("token.created", "token.deleted", "setting.changed"))]
     action: &'static str,
+    /// `done`, or `refused`: somebody was not let in.
+    #[schema(pattern = "^(done|refused)$")]
+    outcome: &'static str,
     /// Who did it; null: whoever runs the service, or somebody unknown.
     actor_id: Option<i64>,
     /// The actor's e-mail at the time, or another word.
@@ -53,14 +61,20 @@ struct EventView {
     target: String,
     /// What that was called at the time.
     label: String,
-    /// More, for people to read.
-    details: String,
+    /// More about it.
+    details: serde_json::Map<String, serde_json::Value>,
+    /// The client's address; null: not by a request, or not known.
+    address: Option<String>,
+    user_agent: String,
+    request_id: String,
 }
 
 impl From<Event> for EventView {
     fn from(event: Event) -> Self {
         Self {
             id: event.id,
+            seq: event.seq,
+            outcome: event.action.outcome().as_str(),
             time: event.act.at,
             action: event.action.as_str(),
             actor_id: event.act.person_id,
@@ -69,7 +83,10 @@ impl From<Event> for EventView {
             person_id: event.person_id,
             target: event.target,
             label: event.label,
-            details: event.details,
+            details: event.details.0,
+            address: event.act.origin.address.map(|address| address.to_string()),
+            user_agent: event.act.origin.user_agent.as_str().to_owned(),
+            request_id: event.act.origin.request_id,
         }
     }
 }
@@ -83,6 +100,18 @@ struct EventQuery {
     limit: Option<i64>,
     /// For administrators: what happened in the whole workspace.
     all_users: Option<bool>,
+    /// For administrators: what happened to one person.
+    person_id: Option<i64>,
+    /// Only what this person did.
+    actor_id: Option<i64>,
+    /// Only this action, for instance `token.created`.
+    action: Option<String>,
+    /// Only from this moment on.
+    #[param(format = DateTime)]
+    since: Option<String>,
+    /// Only before this moment.
+    #[param(format = DateTime)]
+    until: Option<String>,
     /// The `nextCursor` of the page before.
     cursor: Option<String>,
 }
@@ -106,13 +135,38 @@ async fn list(
     State(events): State<Events>,
     QueryOf(query): QueryOf<EventQuery>,
 ) -> ApiResult<Json<EventList>> {
-    let scope = if query.all_users.unwrap_or(false) { Scope::Workspace } else { Scope::Own };
+    let scope = match (query.all_users.unwrap_or(false), query.person_id) {
+        (false, None) => Scope::Own,
+        (false, Some(person_id)) if person_id == caller.person_id => Scope::Own,
+        (_, person_id) => Scope::Workspace { person_id },
+    };
     let limit = check_limit(query.limit)?.unwrap_or(DEFAULT_LIMIT);
     let start = query.cursor.as_deref().map(start_of).transpose()?.unwrap_or_default();
-    let listed = events.list(&caller, scope, start, limit).await?;
+    let listed = events.list(&caller, scope, query.which()?, start, limit).await?;
     let is_full = i64::try_from(listed.len()).is_ok_and(|count| count == limit);
     let next_cursor = listed.last().filter(|_| is_full).map(|last| last.id.to_string());
     Ok(Json(EventList { data: listed.into_iter().map(EventView::from).collect(), next_cursor }))
+}
+
+impl EventQuery {
+    fn which(&self) -> Result<Which, ApiError> {
+        let action = self.action.as_deref().map(|name| {
+            Action::parse(name).ok_or_else(|| {
+                ApiError::Form("action must be one that events have, for instance token.created.".to_owned())
+            })
+        });
+        Ok(Which {
+            action: action.transpose()?,
+            actor_id: self.actor_id,
+            since: self.since.as_deref().map(|text| moment_of("since", text)).transpose()?,
+            until: self.until.as_deref().map(|text| moment_of("until", text)).transpose()?,
+        })
+    }
+}
+
+fn moment_of(name: &str, text: &str) -> Result<Timestamp, ApiError> {
+    let moment = Timestamp::parse(text);
+    moment.ok_or_else(|| ApiError::Form(format!("{name} must be an instant such as 2026-11-24T08:00:00Z.")))
 }
 
 /// Where a page begins that a mark of ours names.

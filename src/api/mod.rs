@@ -9,6 +9,7 @@ mod body;
 mod events;
 mod extract;
 mod health;
+mod leaks;
 pub mod openapi;
 mod people;
 mod person_patch;
@@ -41,13 +42,18 @@ fn other_routes() -> OpenApiRouter<App> {
         .merge(openapi::routes())
 }
 
+/// The routes for which nobody has to be known.
+fn open_routes(config: &Delegate) -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(health::routes()).merge(leaks::routes()).merge(leaks::format_routes(config))
+}
+
 /// The routes of a running service. What proxies and services ask all the time is answered before them. Whatever is nowhere is a
 /// 404.
 pub fn routes(app: &App, config: &Delegate) -> Router {
     let tokens = authenticate::guarded(token_routes(), app, SwitchedOff::IsNotThere);
     let others = authenticate::guarded(other_routes(), app, SwitchedOff::IsRefused);
     let routes =
-        OpenApiRouter::new().merge(tokens).merge(others).merge(health::routes()).merge(delegate::oauth(config));
+        OpenApiRouter::new().merge(tokens).merge(others).merge(open_routes(config)).merge(delegate::oauth(config));
     let (router, _) = routes.split_for_parts();
     router
         .fallback(|| async { ApiError::RouteNotFound })

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::setting::{Key, Value},
+    domain::setting::{Key, Kind, TokenMinted, Value},
     service::Workspaces,
 };
 
@@ -23,12 +23,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(read, change)).routes(routes!(reset)).routes(routes!(schema))
 }
 
-/// What a setting is set to: true or false, or a number of days.
+/// What a setting is set to: true or false, a number of days, or a word.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum ValueView {
     Switch(bool),
     Days(i64),
+    Word(&'static str),
 }
 
 impl From<Value> for ValueView {
@@ -36,6 +37,7 @@ impl From<Value> for ValueView {
         match value {
             Value::Switch(on) => Self::Switch(on),
             Value::Days(days) => Self::Days(days),
+            Value::Minted(minted) => Self::Word(minted.as_str()),
         }
     }
 }
@@ -53,7 +55,7 @@ struct SettingView {
 #[derive(Debug, Serialize, ToSchema)]
 struct SettingSchema {
     key: &'static str,
-    /// `boolean` or `integer`.
+    /// `boolean`, `integer` or `string`.
     r#type: &'static str,
     default: ValueView,
     label: &'static str,
@@ -66,13 +68,18 @@ struct SettingSchema {
     /// A number outside the bounds that means unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     unlimited: Option<i64>,
+    /// The words that it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#enum: Option<[&'static str; 3]>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct KeyQuery {
     /// Only this setting.
-    #[param(pattern = r"^feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)$")]
+    #[param(
+        pattern = r"^(feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)|tokenward\.tokenMintedTokens)$"
+    )]
     key: Option<String>,
 }
 
@@ -85,27 +92,31 @@ struct PatchSettings {
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct SetSetting {
-    #[schema(pattern = r"^feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)$")]
+    #[schema(
+        pattern = r"^(feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)|tokenward\.tokenMintedTokens)$"
+    )]
     key: String,
     #[schema(value_type = ValueView)]
     value: GivenValue,
 }
 
 /// A value as it is sent.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(untagged, expecting = "expected true, false or a whole number")]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected true, false, a whole number or a word")]
 enum GivenValue {
     Switch(bool),
     Days(WholeNumber),
+    Word(String),
 }
 
 impl SetSetting {
     fn checked(&self) -> Result<(Key, Value), ApiError> {
         let key = Key::parse(&self.key)?;
-        match self.value {
-            GivenValue::Switch(on) if key.is_switch() => Ok((key, key.switch(on)?)),
-            GivenValue::Days(WholeNumber(days)) if !key.is_switch() => Ok((key, key.days(days)?)),
-            GivenValue::Switch(_) | GivenValue::Days(_) => Err(ApiError::Form(format!("{}.", key.refused()))),
+        match (&self.value, key.kind()) {
+            (GivenValue::Switch(on), Kind::Switch) => Ok((key, key.switch(*on)?)),
+            (GivenValue::Days(WholeNumber(days)), Kind::Days) => Ok((key, key.days(*days)?)),
+            (GivenValue::Word(word), Kind::Minted) => Ok((key, key.word(word)?)),
+            _ => Err(ApiError::Form(format!("{}.", key.refused()))),
         }
     }
 }
@@ -183,16 +194,21 @@ async fn reset(
 async fn schema(_: OwnWorkspace, State(workspaces): State<Workspaces>) -> Json<Vec<SettingSchema>> {
     let defaults = workspaces.defaults();
     let describe = |key: Key| {
-        let is_days = !key.is_switch();
+        let is_days = key.kind() == Kind::Days;
         SettingSchema {
             key: key.as_str(),
-            r#type: if is_days { "integer" } else { "boolean" },
+            r#type: match key.kind() {
+                Kind::Switch => "boolean",
+                Kind::Days => "integer",
+                Kind::Minted => "string",
+            },
             default: defaults.get(key).into(),
             label: key.label(),
             help: key.help(),
             minimum: is_days.then_some(1),
             maximum: is_days.then_some(Key::MAX_DAYS),
             unlimited: is_days.then_some(-1),
+            r#enum: (key.kind() == Kind::Minted).then_some(TokenMinted::ALL.map(TokenMinted::as_str)),
         }
     };
     Json(Key::ALL.map(describe).into())

@@ -1,6 +1,10 @@
 //! `/v4/apiAccessTokens`: a person's tokens.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{
     IntoParams, ToSchema,
@@ -31,7 +35,7 @@ use crate::{
     guard::Principal,
     service::{
         Tokens,
-        tokens::{Listed, Reach},
+        tokens::{IdempotencyKey, Listed, Once, Reach},
     },
 };
 
@@ -39,7 +43,7 @@ use crate::{
 const ADMIN_LIMIT: i64 = 100;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(find, delete))
+    OpenApiRouter::new().routes(routes!(list, create, delete_all)).routes(routes!(find, delete))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -108,6 +112,9 @@ struct TokenView {
     status: StatusName,
     /// The prefix and the first four characters of the value.
     hint: String,
+    /// The token that made it; where it was none, its owner did, by password or on a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_token_id: Option<Uuid>,
     /// The owner; in an administrator's list.
     #[serde(skip_serializing_if = "Option::is_none")]
     person_id: Option<i64>,
@@ -143,7 +150,14 @@ impl From<StatusName> for Status {
 
 impl TokenView {
     fn new(token: Token, status: Status) -> Self {
-        Self { status: status.into(), hint: token.hint.clone(), info: token.into(), person_id: None, email: None }
+        Self {
+            status: status.into(),
+            hint: token.hint.clone(),
+            parent_token_id: token.parent_id,
+            info: token.into(),
+            person_id: None,
+            email: None,
+        }
     }
 
     fn with_owner(listed: Listed) -> Self {
@@ -259,21 +273,37 @@ struct TokenList {
 
 /// Make a token
 ///
-/// The caller will own it. Its value is in this answer and in no other.
+/// The caller will own it. Its value is in this answer and in no other; with an `Idempotency-Key` the same request is answered the same
+/// for ten minutes.
 #[utoipa::path(post, path = "/v4/apiAccessTokens", operation_id = "createApiAccessToken", tag = "apiAccessTokens",
     request_body = CreateToken,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again: 16 to 255 visible characters, for instance a UUID",
+        min_length = 16, max_length = 255, pattern = r"^[!-~]+$")),
     responses((status = 201, description = "The token, with its value", body = CreatedToken),
-        (status = 400), (status = 401), (status = 403), (status = 404), (status = 413), (status = 415)))]
+        (status = 400), (status = 401), (status = 403), (status = 404), (status = 409), (status = 413), (status = 415)))]
 async fn create(
     TokenCaller(caller): TokenCaller,
     State(tokens): State<Tokens>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<CreateToken>,
 ) -> ApiResult<(StatusCode, Json<CreatedToken>)> {
     let lifetime = Lifetime::from_seconds(body.lifetime_seconds.0)?;
     let description = Description::parse(body.description.unwrap_or_default())?;
-    let (value, token) = tokens.issue(&caller, lifetime, description).await?;
+    let key = idempotency_key(&headers)?;
+    let once = key.as_ref().map_or(Once::Never, Once::Key);
+    let (value, token) = tokens.issue(&caller, lifetime, description, once).await?;
     let created = CreatedToken { token_value: value.expose().to_owned(), token_info: token.into() };
     Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// By what the client says that the request may be the same as one before.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
+    let mut keys = headers.get_all("idempotency-key").iter();
+    match (keys.next(), keys.next()) {
+        (None, _) => Ok(None),
+        (Some(key), None) => Ok(Some(IdempotencyKey::parse(key.to_str().unwrap_or_default())?)),
+        (Some(_), Some(_)) => Err(ApiError::Form("Send one Idempotency-Key at the most.".to_owned())),
+    }
 }
 
 /// List tokens
@@ -318,17 +348,53 @@ async fn find(
     Ok(Json(TokenView::new(token, status)))
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct DeleteAllQuery {
+    /// For administrators: whose tokens. Without it the caller's own.
+    person_id: Option<i64>,
+}
+
+/// Delete all tokens of a person
+///
+/// The caller's own, or for administrators those of one person of the workspace, however many. After the 204 no check accepts any of
+/// them. Not with a slash at the end of the path: a deletion that has lost its `tokenId` is none.
+#[utoipa::path(delete, path = "/v4/apiAccessTokens", operation_id = "deleteApiAccessTokens", tag = "apiAccessTokens",
+    params(DeleteAllQuery),
+    responses((status = 204, description = "Deleted"), (status = 400), (status = 401), (status = 403), (status = 404)))]
+async fn delete_all(
+    TokenCaller(caller): TokenCaller,
+    State(tokens): State<Tokens>,
+    QueryOf(query): QueryOf<DeleteAllQuery>,
+) -> ApiResult<StatusCode> {
+    tokens.delete_all(&caller, query.person_id.unwrap_or(caller.person_id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct DeleteQuery {
+    /// Also what it has made, and what those have made; also where the token itself is gone already.
+    descendants: Option<bool>,
+}
+
 /// Delete a token
 ///
 /// One's own, or for administrators one of the workspace. After the 204 no check accepts it.
 #[utoipa::path(delete, path = "/v4/apiAccessTokens/{tokenId}", operation_id = "deleteApiAccessToken", tag = "apiAccessTokens",
-    params(("tokenId" = Uuid, Path, description = "The token's id")),
-    responses((status = 204, description = "Deleted"), (status = 401), (status = 403), (status = 404)))]
+    params(("tokenId" = Uuid, Path, description = "The token's id"), DeleteQuery),
+    responses((status = 204, description = "Deleted"), (status = 400), (status = 401), (status = 403), (status = 404)))]
 async fn delete(
     TokenCaller(caller): TokenCaller,
     TokenId(id): TokenId,
     State(tokens): State<Tokens>,
+    QueryOf(query): QueryOf<DeleteQuery>,
 ) -> ApiResult<StatusCode> {
-    tokens.delete(&caller, id).await?;
+    if query.descendants.unwrap_or(false) {
+        tokens.delete_family(&caller, id).await?;
+    } else {
+        tokens.delete(&caller, id).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -179,10 +179,10 @@ async fn rename(
     params(("id" = i64, Path, description = "The workspace's id")),
     responses((status = 204, description = "Removed"), (status = 401), (status = 403), (status = 404), (status = 409)))]
 async fn delete(
-    _: PlatformAdmin,
+    PlatformAdmin(caller): PlatformAdmin,
     WorkspaceId(id): WorkspaceId,
     State(workspaces): State<Workspaces>,
 ) -> ApiResult<StatusCode> {
-    workspaces.remove(id).await?;
+    workspaces.remove(By::Person(&caller), id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,8 +1,10 @@
 //! The command line: one file per command.
 
+mod audit;
 mod config;
 mod person;
 mod prompt;
+mod scanner_rules;
 mod serve;
 mod workspace;
 
@@ -45,6 +47,11 @@ enum Command {
     /// Add and list workspaces, straight in the store
     #[command(subcommand)]
     Workspace(workspace::Workspace),
+    /// Verify and export the events, straight from the store
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Print rules by which a secret scanner finds token values
+    ScannerRules(scanner_rules::ScannerRules),
     /// Print the configuration
     #[command(subcommand)]
     Config(config::Config),
@@ -103,6 +110,8 @@ impl Cli {
             Command::Migrate(source) => wait_for(migrate(source)),
             Command::Person(person) => wait_for(person.run()),
             Command::Workspace(workspace) => wait_for(workspace.run()),
+            Command::Audit(audit) => wait_for(audit.run()),
+            Command::ScannerRules(rules) => rules.run(),
             Command::Config(config) => config.run(),
             Command::Openapi => {
                 println!("{}", openapi::text());

@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use zeroize::Zeroizing;
 
 use super::Source;
 use crate::{
     app::App,
-    config::FIRST_START_VARIABLES,
+    config::{FIRST_START_VARIABLES, secret_file},
     domain::time::Clock,
     server::{self, Server},
     service::set_up::{FirstAdministrator, SetUp, set_up},
@@ -38,7 +37,7 @@ impl Serve {
         // The port first: a password that is made up and then not shown would be lost.
         let server = Server::bind(app.clone(), store.clone(), config).await?;
         let address = server.address()?;
-        let made = set_up(&store, app.people(), &clock, &random, first_administrator()).await?;
+        let made = set_up(&store, app.people(), &clock, &random, first_administrator()?).await?;
         if let Some(made) = made {
             introduce(&made, address);
         }
@@ -57,12 +56,10 @@ impl Serve {
     }
 }
 
-fn first_administrator() -> FirstAdministrator {
-    let [email, password] = FIRST_START_VARIABLES.map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));
-    FirstAdministrator {
-        email: email.unwrap_or_else(|| "admin@localhost".to_owned()),
-        password: password.map(Zeroizing::new),
-    }
+fn first_administrator() -> anyhow::Result<FirstAdministrator> {
+    let [email, password] = FIRST_START_VARIABLES;
+    let email = secret_file::variable(email)?.map_or_else(|| "admin@localhost".to_owned(), |email| email.to_string());
+    Ok(FirstAdministrator { email, password: secret_file::variable(password)? })
 }
 
 /// Tells whoever started the service how to get in. This is not a log line: it may hold a password, and is shown once.

@@ -8,7 +8,7 @@ use figment::{
     providers::{Env, Format as _, Serialized, Toml},
 };
 
-use super::{Config, DatabaseUrl, FIRST_START_VARIABLES};
+use super::{Config, DatabaseUrl, FIRST_START_VARIABLES, secret_file};
 use crate::domain::password::{LEAST_MIN_CHARS, MAX_CHARS};
 
 /// What the command line says; it wins over everything.
@@ -21,8 +21,10 @@ pub struct Overrides {
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read the configuration file {path}")]
+    #[error("cannot read {path}")]
     File { path: String, source: std::io::Error },
+    #[error("{path} holds a secret and may be read by everybody (mode {mode:03o}): run chmod 600 {path}")]
+    Public { path: String, mode: u32 },
     #[error("{0}")]
     Key(String),
     #[error("{key}: {reason}")]
@@ -40,14 +42,24 @@ impl Config {
             let unreadable = |source| Error::File { path: path.display().to_string(), source };
             let text = std::fs::read_to_string(path).map_err(unreadable)?;
             check_syntax(path, &text)?;
+            if holds_a_password(&text) {
+                secret_file::refuse_public(path)?;
+            }
             figment = figment.merge(Toml::string(&text));
         }
-        if let Ok(url) = std::env::var("DATABASE_URL") {
-            figment = figment.merge(Serialized::default("database.url", url));
+        if let Some(url) = secret_file::variable("DATABASE_URL")? {
+            figment = figment.merge(Serialized::default("database.url", url.as_str()));
         }
         let ours = FIRST_START_VARIABLES.map(|name| name.trim_start_matches("TOKENWARD_"));
-        let environment = Env::prefixed("TOKENWARD_").ignore(&ours).filter(|key| !is_service_link(key.as_str()));
+        let environment = Env::prefixed("TOKENWARD_")
+            .ignore(&ours)
+            .filter(|key| !is_service_link(key.as_str()) && !secret_file::names_a_file(key.as_str()));
         figment = figment.merge(environment.split("__"));
+        for name in secret_file::variables() {
+            let Some(value) = secret_file::variable(&name)? else { continue };
+            let key = name.trim_start_matches("TOKENWARD_").to_ascii_lowercase().replace("__", ".");
+            figment = figment.merge(Serialized::default(&key, value.as_str()));
+        }
         if let Some(listen) = overrides.listen {
             figment = figment.merge(Serialized::default("listen.http", listen));
         }
@@ -72,11 +84,20 @@ impl Config {
                 "needs listen.ext_authz_key beside it, and the other way round",
             );
         }
+        if let Some(key) = &self.listen.ext_authz_key {
+            secret_file::refuse_public(key)?;
+        }
         if self.database.max_connections == 0 {
             return refuse("database.max_connections", "must be at least 1");
         }
         if self.retention.expired_tokens_days.is_some_and(|days| !(1..=36_500).contains(&days)) {
             return refuse("retention.expired_tokens_days", "must be from 1 to 36500 days; leave it out to keep them");
+        }
+        if self.retention.events_days.is_some_and(|days| !(1..=36_500).contains(&days)) {
+            return refuse("retention.events_days", "must be from 1 to 36500 days; leave it out to keep them");
+        }
+        if !(1..=36_500).contains(&self.retention.deleted_tokens_days) {
+            return refuse("retention.deleted_tokens_days", "must be from 1 to 36500 days");
         }
         if self.cache.max_tokens == 0 {
             return refuse("cache.max_tokens", "must be at least 1; cache.mode = \"off\" keeps none");
@@ -95,12 +116,20 @@ impl Config {
             ("database.statement_timeout_ms", self.database.statement_timeout_ms),
             ("http.request_timeout_ms", self.http.request_timeout_ms),
             ("http.header_timeout_ms", self.http.header_timeout_ms),
+            ("http.body_timeout_ms", self.http.body_timeout_ms),
+            ("http.idle_timeout_ms", self.http.idle_timeout_ms),
         ];
         match times.iter().find(|(_, millis)| !(1..=86_400_000).contains(millis)) {
             Some((key, _)) => refuse(key, "must be from 1 to 86400000 milliseconds"),
             None => Ok(()),
         }
     }
+}
+
+/// Whether a configuration file names a database with its password.
+fn holds_a_password(text: &str) -> bool {
+    let url = Figment::from(Toml::string(text)).extract_inner::<DatabaseUrl>("database.url").ok();
+    url.is_some_and(|url| url.holds_a_password())
 }
 
 /// Whether a variable is one that Kubernetes sets for a service of the name `tokenward`: `TOKENWARD_PORT`,

@@ -4,6 +4,7 @@
 //! the nearest known one. `config/default.toml` documents each key; a test proves that it equals [`Config::default`].
 
 mod load;
+pub mod secret_file;
 mod url;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -11,10 +12,15 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{password::Policy, session::Lifetime, setting::Settings},
+    domain::{
+        network::{ForwardedHeader, Network},
+        password::Policy,
+        session::Lifetime,
+        setting::Settings,
+    },
     live,
-    service::password::Cost,
-    store::Limits,
+    service::{password::Cost, tokens},
+    store,
     value::{Format, Prefix},
 };
 pub use load::{Error, Overrides};
@@ -34,6 +40,7 @@ pub struct Config {
     pub database: Database,
     pub tokens: Tokens,
     pub passwords: Passwords,
+    pub limits: Limits,
     pub http: Http,
     pub pages: Pages,
     pub delegate: Delegate,
@@ -59,6 +66,10 @@ pub struct Listen {
     /// Address and port of the figures for Prometheus. None: they are not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<SocketAddr>,
+    /// The proxies whose word is taken for their clients' addresses.
+    pub trusted_proxies: Vec<Network>,
+    /// By which header they name them.
+    pub forwarded_header: ForwardedHeader,
 }
 
 /// The store.
@@ -92,12 +103,41 @@ pub struct Passwords {
     pub queue: usize,
 }
 
-/// Time limits of the HTTP server.
+/// How much anybody may do before it is slowed down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    pub created_tokens_per_minute: u32,
+    /// None: any number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_tokens_per_person: Option<u32>,
+    pub wrong_passwords_per_address: u32,
+    pub refused_bearers_per_minute: u32,
+    pub leak_reports_per_minute: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            created_tokens_per_minute: 60,
+            live_tokens_per_person: None,
+            wrong_passwords_per_address: 100,
+            refused_bearers_per_minute: 600,
+            leak_reports_per_minute: 60,
+        }
+    }
+}
+
+/// Limits of the HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
     pub request_timeout_ms: u64,
     pub header_timeout_ms: u64,
+    pub body_timeout_ms: u64,
+    pub idle_timeout_ms: u64,
+    pub connections: usize,
+    pub connections_per_address: usize,
     pub shutdown_timeout_ms: u64,
 }
 
@@ -167,12 +207,22 @@ impl Default for Cache {
 }
 
 /// What is removed by itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
     /// None: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expired_tokens_days: Option<u32>,
+    pub deleted_tokens_days: u32,
+    /// None: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_days: Option<u32>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { expired_tokens_days: None, deleted_tokens_days: 90, events_days: None }
+    }
 }
 
 /// The log.
@@ -213,6 +263,8 @@ impl Default for Listen {
             ext_authz_certificate: None,
             ext_authz_key: None,
             metrics: None,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
         }
     }
 }
@@ -243,7 +295,15 @@ impl Default for Passwords {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { request_timeout_ms: 10_000, header_timeout_ms: 30_000, shutdown_timeout_ms: 30_000 }
+        Self {
+            request_timeout_ms: 10_000,
+            header_timeout_ms: 5_000,
+            body_timeout_ms: 10_000,
+            idle_timeout_ms: 60_000,
+            connections: 8_192,
+            connections_per_address: 2_048,
+            shutdown_timeout_ms: 30_000,
+        }
     }
 }
 
@@ -285,6 +345,13 @@ impl Config {
         Cost { memory_kib, iterations, parallelism, queue }
     }
 
+    /// How many tokens may be made, and how many bearers may be wrong.
+    #[must_use]
+    pub fn token_limits(&self) -> tokens::Limits {
+        let Limits { created_tokens_per_minute, live_tokens_per_person, refused_bearers_per_minute, .. } = self.limits;
+        tokens::Limits::new(created_tokens_per_minute, live_tokens_per_person, refused_bearers_per_minute)
+    }
+
     /// How much may be known in memory, and for how long without hearing from other nodes.
     #[must_use]
     pub fn memory_limits(&self) -> live::Limits {
@@ -298,8 +365,8 @@ impl Config {
 
     /// How much of the database may be used.
     #[must_use]
-    pub fn store_limits(&self) -> Limits {
-        Limits {
+    pub fn store_limits(&self) -> store::Limits {
+        store::Limits {
             max_connections: self.database.max_connections,
             acquire_timeout: Duration::from_millis(self.database.acquire_timeout_ms),
             statement_timeout: Duration::from_millis(self.database.statement_timeout_ms),

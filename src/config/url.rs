@@ -22,6 +22,15 @@ impl DatabaseUrl {
         &self.0
     }
 
+    /// Whether a password stands in it.
+    #[must_use]
+    pub fn holds_a_password(&self) -> bool {
+        let authority =
+            self.0.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or_default());
+        let user_info = authority.rsplit_once('@').map_or("", |(user_info, _)| user_info);
+        user_info.contains(':') || self.0.contains("password=")
+    }
+
     /// Reads the URL.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use envoy_types::{
         Authorization, AuthorizationServer, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderAppendAction,
         HeaderValue as EnvoyHeader, HeaderValueOption, HttpResponse, HttpStatus, OkHttpResponse,
     },
-    pb::google::rpc,
+    pb::{envoy::config::core::v3::address::Address as EnvoyAddress, google::rpc},
 };
 use tonic::{Code, Request, Response, Status, async_trait};
 
@@ -24,12 +24,13 @@ use super::{
 use crate::{
     app::App,
     config::Delegate,
+    domain::event::Origin,
     entry::{
         ApiError,
         doors::{Doors, note_in_log},
     },
     guard::{Principal, Requirements},
-    service::Refusal,
+    service::{Refusal, Refusals, act},
 };
 
 /// The context extension that holds the requirements.
@@ -39,13 +40,14 @@ const REQUIRE: &str = "require";
 #[derive(Clone)]
 pub struct ExtAuthz {
     doors: Doors,
+    refusals: Refusals,
 }
 
 impl ExtAuthz {
     /// The checks of a running service.
     #[must_use]
     pub fn new(app: &App, config: &Delegate) -> Self {
-        Self { doors: Doors::new(app).with_passwords(config.basic) }
+        Self { doors: Doors::new(app).with_passwords(config.basic), refusals: app.refusals().clone() }
     }
 
     /// The same, to be added to a gRPC server.
@@ -75,7 +77,13 @@ impl Authorization for ExtAuthz {
         let request = request.into_inner();
         let span =
             tracing::info_span!("ext_authz", person.id = tracing::field::Empty, token.id = tracing::field::Empty);
-        let outcome = tracing::Instrument::instrument(self.decide(&request), span.clone()).await;
+        let decided = act::from(origin(&request), self.decide(&request));
+        let outcome = tracing::Instrument::instrument(decided, span.clone()).await;
+        if let Err(error) = &outcome
+            && !error.status().is_server_error()
+        {
+            self.refusals.note_check("ext_authz", error.cause().as_deref().unwrap_or("not permitted"));
+        }
         let _inside = span.enter();
         match outcome {
             Ok(caller) => {
@@ -92,6 +100,16 @@ impl Authorization for ExtAuthz {
             }
         }
     }
+}
+
+/// The client, as Envoy knows it: Envoy alone reaches this port, and it decides whom it takes for the client.
+fn origin(request: &CheckRequest) -> Origin {
+    let peer = request.attributes.as_ref().and_then(|attributes| attributes.source.as_ref()?.address.as_ref());
+    let address = match peer.and_then(|address| address.address.as_ref()) {
+        Some(EnvoyAddress::SocketAddress(socket)) => socket.address.parse().ok(),
+        _ => None,
+    };
+    Origin { address, ..Origin::default() }
 }
 
 /// The client's `Authorization`. Envoy joins two fields with a comma, which no credential has.

@@ -1,6 +1,6 @@
 //! What a value was refused for.
 
-use crate::domain::{password, token};
+use crate::domain::{password, time::Timestamp, token};
 
 /// Why a value of the right type is refused. Each message is a sentence that says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +13,15 @@ pub enum Invalid {
         max_days * 86_400
     )]
     LifetimeTooLong { max_days: i64 },
+    #[error(
+        "the token would outlive the one that makes it, which ends at {end}; the workspace's setting tokenward.tokenMintedTokens \
+         allows that only by password or on a page"
+    )]
+    OutlivesMaker { end: Timestamp },
+    #[error("this Idempotency-Key came with another body within the last ten minutes; use a new key for a new request")]
+    OtherBody,
+    #[error("Idempotency-Key must have from 16 to 255 visible ASCII characters, for instance a UUID")]
+    IdempotencyKey,
     #[error("{field} must have at most {max} characters")]
     TooLong { field: &'static str, max: usize },
     #[error("{field} must not be empty")]

@@ -3,9 +3,12 @@
 //! A value of these types has been checked: an [`Email`](person::Email) is one, a [`Lifetime`](token::Lifetime) is in
 //! range. What a rule refuses it says as [`Invalid`], a sentence that tells the caller what to do.
 
+pub mod budget;
+pub mod chain;
 pub mod event;
 pub mod invalid;
 pub mod list;
+pub mod network;
 pub mod password;
 pub mod person;
 pub mod session;

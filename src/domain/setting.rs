@@ -1,4 +1,4 @@
-//! The settings of a workspace: the three keys, what they take, and what is in force.
+//! The settings of a workspace: the keys, what they take, and what is in force.
 
 use super::Invalid;
 
@@ -8,6 +8,7 @@ pub enum Key {
     Enabled,
     AllowUsers,
     MaxLifetimeDays,
+    TokenMinted,
 }
 
 /// What a setting is set to.
@@ -15,13 +16,53 @@ pub enum Key {
 pub enum Value {
     Switch(bool),
     Days(i64),
+    Minted(TokenMinted),
+}
+
+/// What tokens may make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenMinted {
+    /// Tokens of any lifetime: this is how people renew.
+    #[default]
+    Allowed,
+    /// Tokens that end no later than they do.
+    Bounded,
+    /// None: it takes the password, or a page.
+    Forbidden,
+}
+
+impl TokenMinted {
+    pub const ALL: [Self; 3] = [Self::Allowed, Self::Bounded, Self::Forbidden];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Bounded => "bounded",
+            Self::Forbidden => "forbidden",
+        }
+    }
+
+    /// Reads one of the three words.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|minted| minted.as_str() == text)
+    }
+}
+
+/// What kind of value a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Switch,
+    Days,
+    Minted,
 }
 
 /// `maxLifetimeDays` of this value is no maximum.
 const UNLIMITED: i64 = -1;
 
 impl Key {
-    pub const ALL: [Self; 3] = [Self::Enabled, Self::AllowUsers, Self::MaxLifetimeDays];
+    pub const ALL: [Self; 4] = [Self::Enabled, Self::AllowUsers, Self::MaxLifetimeDays, Self::TokenMinted];
     /// The greatest `maxLifetimeDays`.
     pub const MAX_DAYS: i64 = 36_500;
 
@@ -31,6 +72,7 @@ impl Key {
             Self::Enabled => "feature.apiAccessTokens.enabled",
             Self::AllowUsers => "feature.apiAccessTokens.allowUsers",
             Self::MaxLifetimeDays => "feature.apiAccessTokens.maxLifetimeDays",
+            Self::TokenMinted => "tokenward.tokenMintedTokens",
         }
     }
 
@@ -55,6 +97,7 @@ impl Key {
             Self::Enabled => "API Access Token",
             Self::AllowUsers => "Allow users to generate access tokens",
             Self::MaxLifetimeDays => "Maximum lifetime for user generated access tokens (days)",
+            Self::TokenMinted => "Tokens made by tokens",
         }
     }
 
@@ -71,43 +114,58 @@ impl Key {
             Self::MaxLifetimeDays => {
                 "Bounds every new token, administrators' too; -1 is unlimited. Tokens that exist are left alone."
             }
+            Self::TokenMinted => {
+                "Whether a token may make another for its owner: allowed; bounded, no later than its own end; or forbidden, so that it \
+                 takes the password or a page. Tokens that exist are left alone."
+            }
         }
     }
 
-    /// Whether the key takes true and false; else it takes days.
+    /// What kind of value the key takes.
     #[must_use]
-    pub const fn is_switch(self) -> bool {
-        matches!(self, Self::Enabled | Self::AllowUsers)
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Enabled | Self::AllowUsers => Kind::Switch,
+            Self::MaxLifetimeDays => Kind::Days,
+            Self::TokenMinted => Kind::Minted,
+        }
     }
 
     const fn expected(self) -> &'static str {
-        match self {
-            Self::Enabled | Self::AllowUsers => "true or false",
-            Self::MaxLifetimeDays => "-1 (unlimited) or a whole number of days from 1 to 36500",
+        match self.kind() {
+            Kind::Switch => "true or false",
+            Kind::Days => "-1 (unlimited) or a whole number of days from 1 to 36500",
+            Kind::Minted => "allowed, bounded or forbidden",
         }
     }
 
     /// Checks a boolean for this key.
     ///
     /// # Errors
-    /// [`Invalid::SettingValue`] where the key takes days.
+    /// [`Invalid::SettingValue`] where the key is no switch.
     pub fn switch(self, on: bool) -> Result<Value, Invalid> {
-        match self {
-            Self::Enabled | Self::AllowUsers => Ok(Value::Switch(on)),
-            Self::MaxLifetimeDays => Err(self.refused()),
-        }
+        if self.kind() == Kind::Switch { Ok(Value::Switch(on)) } else { Err(self.refused()) }
+    }
+
+    /// Checks a word for this key.
+    ///
+    /// # Errors
+    /// [`Invalid::SettingValue`] where the key takes no word, or not this one.
+    pub fn word(self, text: &str) -> Result<Value, Invalid> {
+        let minted = TokenMinted::parse(text).filter(|_| self.kind() == Kind::Minted);
+        minted.map(Value::Minted).ok_or(self.refused())
     }
 
     /// Checks a number for this key.
     ///
     /// # Errors
-    /// [`Invalid::SettingValue`] where the key is a switch, or the days out of range.
+    /// [`Invalid::SettingValue`] where the key takes no days, or not so many.
     pub fn days(self, days: i64) -> Result<Value, Invalid> {
         let in_range = days == UNLIMITED || (1..=Self::MAX_DAYS).contains(&days);
         if self == Self::MaxLifetimeDays && in_range { Ok(Value::Days(days)) } else { Err(self.refused()) }
     }
 
-    /// The refusal of a value that is neither a boolean nor a whole number.
+    /// The refusal of a value of another kind.
     #[must_use]
     pub const fn refused(self) -> Invalid {
         Invalid::SettingValue { key: self.as_str(), expected: self.expected() }
@@ -116,20 +174,22 @@ impl Key {
     /// Reads a value as [`Value::to_text`] writes it.
     #[must_use]
     pub fn parse_value(self, text: &str) -> Option<Value> {
-        match self {
-            Self::Enabled | Self::AllowUsers => self.switch(text.parse().ok()?).ok(),
-            Self::MaxLifetimeDays => self.days(text.parse().ok()?).ok(),
+        match self.kind() {
+            Kind::Switch => self.switch(text.parse().ok()?).ok(),
+            Kind::Days => self.days(text.parse().ok()?).ok(),
+            Kind::Minted => self.word(text).ok(),
         }
     }
 }
 
 impl Value {
-    /// The form that is stored: `true`, `false` or a decimal number.
+    /// The form that is stored: `true`, `false`, a decimal number or a word.
     #[must_use]
     pub fn to_text(self) -> String {
         match self {
             Self::Switch(on) => on.to_string(),
             Self::Days(days) => days.to_string(),
+            Self::Minted(minted) => minted.as_str().to_owned(),
         }
     }
 }
@@ -141,13 +201,14 @@ pub struct Settings {
     pub allow_users: bool,
     /// None: unlimited.
     pub max_lifetime_days: Option<i64>,
+    pub token_minted: TokenMinted,
 }
 
 impl Settings {
     /// What holds where a workspace has set nothing, but for `enabled`, which the operator decides.
     #[must_use]
     pub const fn defaults(enabled: bool) -> Self {
-        Self { enabled, allow_users: false, max_lifetime_days: None }
+        Self { enabled, allow_users: false, max_lifetime_days: None, token_minted: TokenMinted::Allowed }
     }
 
     /// What is in force where these are the defaults and some have been set.
@@ -165,8 +226,9 @@ impl Settings {
             (Key::MaxLifetimeDays, Value::Days(days)) => {
                 self.max_lifetime_days = if days == UNLIMITED { None } else { Some(days) };
             }
+            (Key::TokenMinted, Value::Minted(minted)) => self.token_minted = minted,
             // Unreachable by the constructors of `Value`, and harmless.
-            (Key::Enabled | Key::AllowUsers, Value::Days(_)) | (Key::MaxLifetimeDays, Value::Switch(_)) => {}
+            (Key::Enabled | Key::AllowUsers | Key::MaxLifetimeDays | Key::TokenMinted, _) => {}
         }
         self
     }
@@ -178,6 +240,7 @@ impl Settings {
             Key::Enabled => Value::Switch(self.enabled),
             Key::AllowUsers => Value::Switch(self.allow_users),
             Key::MaxLifetimeDays => Value::Days(self.max_lifetime_days.unwrap_or(UNLIMITED)),
+            Key::TokenMinted => Value::Minted(self.token_minted),
         }
     }
 }
@@ -201,6 +264,7 @@ mod tests {
             (Key::Enabled, Value::Switch(false)),
             (Key::AllowUsers, Value::Switch(true)),
             (Key::MaxLifetimeDays, Value::Days(365)),
+            (Key::TokenMinted, Value::Minted(TokenMinted::Bounded)),
         ] {
             assert_eq!(key.parse_value(&value.to_text()), Some(value));
             assert_eq!(Settings::defaults(true).with(key, value).get(key), value);

@@ -17,6 +17,11 @@ use rustix::time::{ClockId, clock_gettime};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00.000Z.
+    pub const FIRST: Self = Self(0);
+    /// The last moment of the year 9999.
+    pub const LAST: Self = Self(253_402_300_799_999);
+
     /// From milliseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
@@ -43,6 +48,15 @@ impl Timestamp {
         let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| day.to_string() == text)?;
         let begin = Self::from(day.and_time(NaiveTime::MIN).and_utc());
         (begin >= Self(0)).then_some(begin)
+    }
+}
+
+impl Timestamp {
+    /// Reads an instant as RFC 3339 writes it, of the years 1970 to 9999.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let moment = Self::from(DateTime::parse_from_rfc3339(text).ok()?.to_utc());
+        (Self::FIRST..=Self::LAST).contains(&moment).then_some(moment)
     }
 }
 
@@ -102,8 +116,7 @@ impl fmt::Display for Timestamp {
 /// The 24 characters of a moment within the years 1970 to 9999. It stands in the answer of every check, and the general
 /// formatter costs many times as much.
 fn written(moment: Timestamp) -> Option<[u8; 24]> {
-    const LAST: i64 = 253_402_300_799_999;
-    let millis = u64::try_from(moment.0).ok().filter(|_| moment.0 <= LAST)?;
+    let millis = u64::try_from(moment.0).ok().filter(|_| moment <= Timestamp::LAST)?;
     let (days, of_day) = (millis / 86_400_000, millis % 86_400_000);
     let (year, month, day) = civil(days);
     let mut text = *b"0000-00-00T00:00:00.000Z";

@@ -2,7 +2,13 @@
 
 use uuid::Uuid;
 
-use super::{Invalid, person::TokenAccess, setting::Settings, text, time::Timestamp};
+use super::{
+    Invalid,
+    person::TokenAccess,
+    setting::{Settings, TokenMinted},
+    text,
+    time::Timestamp,
+};
 
 /// A token as it is kept: everything but its value, which is gone once it was shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +23,8 @@ pub struct Token {
     /// None: never expires.
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
+    /// The token that made it; none: its owner did, by password or on a page.
+    pub parent_id: Option<Uuid>,
 }
 
 impl Token {
@@ -98,6 +106,11 @@ impl Description {
     }
 
     #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    #[must_use]
     pub fn into_string(self) -> String {
         self.0
     }
@@ -127,6 +140,27 @@ pub enum NotIssued {
     TokenGone,
     /// The form has made its token already, or its session is over.
     FormSpent,
+    /// The workspace lets no token make another.
+    TokensMakeNone,
+    /// The token that asked for it ends before, and the workspace lets none outlive the one that made it.
+    OutlivesMaker {
+        end: Timestamp,
+    },
+    /// The person has as many live tokens as the operator allows.
+    TooMany {
+        most: u32,
+    },
+    /// The `Idempotency-Key` came with another body before.
+    OtherBody,
+}
+
+/// Who makes a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// Its owner, by password or on a page.
+    Person,
+    /// Another token of its owner's, which ends then.
+    Token { expires_at: Option<Timestamp> },
 }
 
 impl Grounds {
@@ -149,6 +183,21 @@ impl Grounds {
             TokenAccess::Default | TokenAccess::Enabled => {}
         }
         lifetime.within(self.settings.max_lifetime_days).map_err(NotIssued::Lifetime)
+    }
+
+    /// Whether this maker may make a token that ends then.
+    ///
+    /// # Errors
+    /// [`NotIssued::TokensMakeNone`], [`NotIssued::OutlivesMaker`].
+    pub fn permit_maker(&self, maker: Maker, expires_at: Option<Timestamp>) -> Result<(), NotIssued> {
+        let Maker::Token { expires_at: end } = maker else { return Ok(()) };
+        match (self.settings.token_minted, end) {
+            (TokenMinted::Forbidden, _) => Err(NotIssued::TokensMakeNone),
+            (TokenMinted::Bounded, Some(end)) if expires_at.is_none_or(|expires_at| expires_at > end) => {
+                Err(NotIssued::OutlivesMaker { end })
+            }
+            (TokenMinted::Bounded | TokenMinted::Allowed, _) => Ok(()),
+        }
     }
 }
 
@@ -200,7 +249,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn grounds(is_admin: bool, token_access: TokenAccess, allow_users: bool) -> Grounds {
-        let settings = Settings { enabled: true, allow_users, max_lifetime_days: None };
+        let settings = Settings { allow_users, ..Settings::defaults(true) };
         Grounds { is_admin, is_disabled: false, token_access, settings }
     }
 
@@ -244,6 +293,29 @@ mod tests {
                 expected,
                 "{is_admin} {access:?} {allow}"
             );
+        }
+    }
+
+    #[test]
+    fn what_tokens_may_make_is_the_workspaces_decision() {
+        let at = Timestamp::from_millis;
+        let (none, outlives) = (Err(NotIssued::TokensMakeNone), Err(NotIssued::OutlivesMaker { end: at(9) }));
+        let (ends, forever) = (Maker::Token { expires_at: Some(at(9)) }, Maker::Token { expires_at: None });
+        let table = [
+            (TokenMinted::Allowed, ends, None, Ok(())),
+            (TokenMinted::Bounded, ends, Some(at(9)), Ok(())),
+            (TokenMinted::Bounded, ends, Some(at(10)), outlives.clone()),
+            (TokenMinted::Bounded, ends, None, outlives),
+            (TokenMinted::Bounded, forever, None, Ok(())),
+            (TokenMinted::Forbidden, forever, Some(at(1)), none.clone()),
+            (TokenMinted::Forbidden, ends, Some(at(1)), none),
+            (TokenMinted::Forbidden, Maker::Person, None, Ok(())),
+            (TokenMinted::Bounded, Maker::Person, None, Ok(())),
+        ];
+        for (token_minted, maker, expires_at, expected) in table {
+            let mut grounds = grounds(true, TokenAccess::Default, true);
+            grounds.settings.token_minted = token_minted;
+            assert_eq!(grounds.permit_maker(maker, expires_at), expected, "{token_minted:?} {maker:?} {expires_at:?}");
         }
     }
 

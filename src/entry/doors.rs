@@ -8,7 +8,10 @@ use super::ApiError;
 use crate::{
     app::App,
     guard::{BasicCredential, Cause, Credential, Denied, Malformed, Principal, Verify as _},
-    service::{Refusal, SignIn, Tokens, sign_in::SignedIn},
+    service::{
+        Refusal, SignIn, Tokens,
+        sign_in::{SignedIn, Via},
+    },
 };
 
 /// The doors of the service. Cheap to clone.
@@ -118,7 +121,7 @@ impl Doors {
         let Some((email, password)) = std::str::from_utf8(&bytes).ok().and_then(|text| text.split_once(':')) else {
             return Err(shape);
         };
-        match self.sign_in.by_password(email, password).await {
+        match self.sign_in.by_password(email, password, Via::Request).await {
             Ok(who) => {
                 let (principal, must_change_password) = (who.principal.clone(), who.must_change_password);
                 Ok(Admitted { principal, must_change_password, proof: Some(who) })

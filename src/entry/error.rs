@@ -25,6 +25,8 @@ pub enum ApiError {
     /// A body in another format than JSON.
     NotJson,
     TooLarge,
+    /// A URI of more bytes than [`URI_LIMIT`].
+    UriTooLong,
     /// Nobody is let in. `Denied` is the bearer's refusal.
     Unauthenticated(Denied),
     /// There is no token, and nothing else is taken here.
@@ -49,6 +51,9 @@ const X_RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
 
 /// The largest body that is taken, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// The longest path with its query that is taken, in bytes.
+pub const URI_LIMIT: usize = 8 * 1024;
 
 /// What went wrong behind an answer, for the log; rides in the response's extensions.
 #[derive(Clone, Debug)]
@@ -91,6 +96,7 @@ const ROUTE: Kind = (StatusCode::NOT_FOUND, "RouteNotFoundException", "Route doe
 const DATA: Kind = (StatusCode::NOT_FOUND, "DataNotFoundException", "Not found");
 const CONFLICT: Kind = (StatusCode::CONFLICT, "ConflictException", "Conflict");
 const TOO_LARGE: Kind = (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException", "The body is too large");
+const URI: Kind = (StatusCode::URI_TOO_LONG, "UriTooLongException", "The address is too long");
 const MEDIA_TYPE: Kind =
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", "Unsupported media type");
 const TOO_MANY: Kind = (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too many requests");
@@ -104,6 +110,7 @@ impl ApiError {
             Self::Form(_) => FORM,
             Self::NotJson => MEDIA_TYPE,
             Self::TooLarge => TOO_LARGE,
+            Self::UriTooLong => URI,
             Self::Unauthenticated(Denied::Unavailable) | Self::WrongPassword(Denied::Unavailable) => UNAVAILABLE,
             Self::Unauthenticated(Denied::Forbidden) | Self::WrongPassword(Denied::Forbidden) => ACCESS,
             Self::TokenMissing | Self::Unauthenticated(_) | Self::WrongPassword(_) => MISSING_PERSON,
@@ -116,6 +123,7 @@ impl ApiError {
                 Refusal::FeatureOff => ROUTE,
                 Refusal::CallerGone => MISSING_PERSON,
                 Refusal::GeneratingIsForAdministrators
+                | Refusal::TokensMakeNone
                 | Refusal::TokenAccessDisabled
                 | Refusal::NotAdministrator
                 | Refusal::NotPlatformAdministrator
@@ -130,10 +138,12 @@ impl ApiError {
                 | Refusal::UnknownRequirement => ACCESS,
                 Refusal::TokenNotFound | Refusal::PersonNotFound | Refusal::WorkspaceNotFound => DATA,
                 Refusal::EmailTaken
+                | Refusal::TooManyTokens { .. }
                 | Refusal::FormSpent
                 | Refusal::LastAdministrator
                 | Refusal::LastPlatformAdministrator
                 | Refusal::FirstWorkspace => CONFLICT,
+                Refusal::TooFast { .. } => TOO_MANY,
                 Refusal::Busy | Refusal::Unavailable(_) => UNAVAILABLE,
                 Refusal::Bug(_) => INTERNAL,
             },
@@ -146,6 +156,7 @@ impl ApiError {
             Self::Form(what) => what.clone(),
             Self::NotJson => "Send the body as JSON, with Content-Type: application/json.".to_owned(),
             Self::TooLarge => format!("A body has at most {BODY_LIMIT} bytes."),
+            Self::UriTooLong => format!("Path and query have together at most {URI_LIMIT} bytes."),
             Self::Unauthenticated(Denied::Unavailable) | Self::WrongPassword(Denied::Unavailable) => {
                 "The credential could not be checked at the moment. It may well be good: try again.".to_owned()
             }
@@ -165,7 +176,7 @@ impl ApiError {
                     .to_owned()
             }
             Self::Throttled { seconds } => format!(
-                "Too many wrong passwords were tried for this e-mail. Wait {seconds} seconds, then try again; tokens go on working."
+                "Too many wrong passwords were tried for this e-mail or from this address. Wait {seconds} seconds, then try again; tokens go on working."
             ),
             Self::RouteNotFound => {
                 "There is nothing at this path for this method, or the workspace has it switched off. \
@@ -182,7 +193,7 @@ impl ApiError {
     }
 
     /// What is behind the answer, for the log; nothing where the answer says it all.
-    fn cause(&self) -> Option<String> {
+    pub(crate) fn cause(&self) -> Option<String> {
         match self {
             Self::Unauthenticated(denied) | Self::WrongPassword(denied) => Some(denied.to_string()),
             Self::Refused(Refusal::Unavailable(source) | Refusal::Bug(source)) => Some(chain(source)),
@@ -227,6 +238,15 @@ impl ApiError {
         (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
     }
 
+    /// How many seconds to wait, where somebody was too fast.
+    fn wait(&self) -> Option<u64> {
+        match self {
+            Self::Throttled { seconds } => Some(*seconds),
+            Self::Refused(Refusal::TooFast { millis }) => Some(millis.div_ceil(1_000)),
+            _ => None,
+        }
+    }
+
     fn add_headers(&self, response: &mut Response) {
         const BASIC: &str = r#"Basic realm="tokenward", charset="UTF-8""#;
         const BEARER: &str = r#"Bearer realm="tokenward""#;
@@ -244,9 +264,9 @@ impl ApiError {
         for challenge in challenges {
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if let Self::Throttled { seconds } = self {
-            headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
-            headers.insert(X_RETRY_AFTER, HeaderValue::from(*seconds));
+        if let Some(seconds) = self.wait() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(X_RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -319,6 +339,7 @@ mod tests {
             (ApiError::WrongPassword(Denied::Invalid(Because::WrongPassword)), 401, "MissingPersonException"),
             (Refusal::GeneratingIsForAdministrators.into(), 403, "AccessControlException"),
             (Refusal::TokenAccessDisabled.into(), 403, "AccessControlException"),
+            (Refusal::TokensMakeNone.into(), 403, "AccessControlException"),
             (Refusal::NotAdministrator.into(), 403, "AccessControlException"),
             (Refusal::NotPlatformAdministrator.into(), 403, "AccessControlException"),
             (Refusal::ProtectedPerson.into(), 403, "AccessControlException"),
@@ -337,13 +358,16 @@ mod tests {
             (Refusal::PersonNotFound.into(), 404, "DataNotFoundException"),
             (Refusal::WorkspaceNotFound.into(), 404, "DataNotFoundException"),
             (Refusal::FormSpent.into(), 409, "ConflictException"),
+            (Refusal::TooManyTokens { most: 3 }.into(), 409, "ConflictException"),
             (Refusal::EmailTaken.into(), 409, "ConflictException"),
             (Refusal::LastAdministrator.into(), 409, "ConflictException"),
             (Refusal::LastPlatformAdministrator.into(), 409, "ConflictException"),
             (Refusal::FirstWorkspace.into(), 409, "ConflictException"),
             (ApiError::TooLarge, 413, "PayloadTooLargeException"),
+            (ApiError::UriTooLong, 414, "UriTooLongException"),
             (ApiError::NotJson, 415, "UnsupportedMediaTypeException"),
             (ApiError::Throttled { seconds: 8 }, 429, "TooManyRequestsException"),
+            (Refusal::TooFast { millis: 900 }.into(), 429, "TooManyRequestsException"),
             (ApiError::Internal, 500, "InternalException"),
             (Refusal::Bug(store::Error::Conflict).into(), 500, "InternalException"),
             (ApiError::Unauthenticated(Denied::Unavailable), 503, "ServiceUnavailableException"),

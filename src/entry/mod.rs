@@ -1,6 +1,8 @@
 //! What every way in shares: who is let in ([`doors`]), what is answered instead ([`error`]), where a list goes on ([`cursor`]),
-//! and the headers of all answers.
+//! whence a request comes
+//! ([`address`]), and the headers of all answers.
 
+pub mod address;
 pub mod cursor;
 pub mod doors;
 pub mod error;
@@ -8,4 +10,4 @@ pub(crate) mod head;
 pub(crate) mod request_id;
 pub(crate) mod schema;
 
-pub use error::{ApiError, BODY_LIMIT, Cause};
+pub use error::{ApiError, BODY_LIMIT, Cause, URI_LIMIT};

@@ -6,13 +6,16 @@ use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
 use crate::{
     app::App,
-    service::{Sessions, SignIn, Tokens},
+    config::Retention,
+    service::{Events, Refusals, Sessions, SignIn, Tokens},
 };
 
 /// A crash may lose this much of `lastUsed`, and no more.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 /// The memory of password hashes is given up when none was made for this long.
 const REST_AFTER: Duration = Duration::from_secs(30);
+/// A crash may lose this much of what is told of refusals.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 const REMOVE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The tasks that run beside the requests.
@@ -21,17 +24,24 @@ pub(super) struct Background {
     tasks: Vec<JoinHandle<()>>,
 }
 
-pub(super) fn start(app: &App, expired_tokens_days: Option<u32>) -> Background {
+pub(super) fn start(app: &App, retention: &Retention) -> Background {
     let tokens = app.tokens().clone();
+    let Retention { expired_tokens_days, deleted_tokens_days, events_days } = *retention;
     let (stop, stopped) = watch::channel(());
     let mut tasks = vec![
         tokio::spawn(app.live().clone().run(stopped.clone())),
         tokio::spawn(until(stopped.clone(), flush_uses(tokens.clone()))),
+        tokio::spawn(until(stopped.clone(), tell_refusals(app.refusals().clone()))),
+        tokio::spawn(until(stopped.clone(), remove_dead(tokens.clone()))),
+        tokio::spawn(until(stopped.clone(), forget(tokens.clone(), deleted_tokens_days))),
         tokio::spawn(until(stopped.clone(), rest(app.sign_in().clone()))),
         tokio::spawn(until(stopped.clone(), remove_what_is_over(app.sessions().clone(), app.sign_in().clone()))),
     ];
     if let Some(days) = expired_tokens_days {
-        tasks.push(tokio::spawn(until(stopped, remove_expired(tokens, days))));
+        tasks.push(tokio::spawn(until(stopped.clone(), remove_expired(tokens, days))));
+    }
+    if let Some(days) = events_days {
+        tasks.push(tokio::spawn(until(stopped, prune_events(app.events().clone(), days))));
     }
     Background { stop, tasks }
 }
@@ -66,6 +76,49 @@ async fn flush_uses(tokens: Tokens) {
         if let Err(error) = tokens.flush_uses().await {
             tracing::warn!(error = ?anyhow::Error::from(error), "uses of tokens could not be written; they wait");
             tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+async fn tell_refusals(refusals: Refusals) {
+    let mut timer = tokio::time::interval(TELL_EVERY);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        if let Err(error) = refusals.flush(false).await {
+            tracing::warn!(error = ?anyhow::Error::from(error), "refusals could not be written; they wait");
+        }
+    }
+}
+
+/// Removes the rows of tokens that are dead: what an earlier process left, and whenever there are more.
+async fn remove_dead(tokens: Tokens) {
+    loop {
+        if let Err(error) = tokens.remove_dead().await {
+            tracing::warn!(error = ?anyhow::Error::from(error), "the rows of dead tokens could not be removed");
+        }
+        tokio::time::timeout(REMOVE_EVERY, tokens.some_are_dead()).await.ok();
+    }
+}
+
+async fn forget(tokens: Tokens, days: u32) {
+    let mut timer = tokio::time::interval(REMOVE_EVERY / 6);
+    loop {
+        timer.tick().await;
+        if let Err(error) = tokens.forget(days).await {
+            tracing::warn!(error = ?anyhow::Error::from(error), "tokens that are gone could not be forgotten");
+        }
+    }
+}
+
+async fn prune_events(events: Events, days: u32) {
+    let mut timer = tokio::time::interval(REMOVE_EVERY);
+    loop {
+        timer.tick().await;
+        match events.prune(days).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed events that happened more than {days} days ago"),
+            Err(error) => tracing::warn!(error = ?anyhow::Error::from(error), "old events could not be removed"),
         }
     }
 }

@@ -17,14 +17,22 @@ use tokio::time::Instant;
 use super::{
     layers::{self, whole, within},
     metrics::Verdicts,
+    proxies,
     service::{Reply, unharmed},
 };
 use crate::{
     app::App,
     config::{Config, LogChecks},
     delegate::{ForwardAuth, Introspection},
-    entry::{ApiError, head, request_id::RequestId},
+    domain::event::Origin,
+    entry::{
+        ApiError, Cause,
+        address::{Peer, Proxies},
+        head,
+        request_id::RequestId,
+    },
     guard::Principal,
+    service::{Refusals, act},
 };
 
 /// What answers proxies and services that ask.
@@ -32,8 +40,11 @@ pub(super) struct Checks {
     forward_auth: ForwardAuth,
     introspection: Introspection,
     limit: Duration,
+    body_limit: Duration,
     log: LogChecks,
     verdicts: Verdicts,
+    proxies: Proxies,
+    refusals: Refusals,
 }
 
 /// What the log says of a check.
@@ -51,8 +62,11 @@ impl Checks {
             forward_auth: ForwardAuth::new(app, &config.delegate),
             introspection: Introspection::new(app, &config.delegate),
             limit: Duration::from_millis(config.http.request_timeout_ms),
+            body_limit: Duration::from_millis(config.http.body_timeout_ms),
             log: config.log.checks,
             verdicts,
+            proxies: proxies(config),
+            refusals: app.refusals().clone(),
         }
     }
 
@@ -68,9 +82,10 @@ impl Checks {
     }
 
     /// A proxy asks. The body, if any, is not read.
-    pub(super) async fn forward_auth(&self, parts: Parts) -> Reply {
+    pub(super) async fn forward_auth(&self, parts: Parts, peer: Option<Peer>) -> Reply {
         let begun = Instant::now();
-        let checked = self.in_time(self.forward_auth.check(&parts.headers, parts.uri.path())).await;
+        let check = self.in_time(self.forward_auth.check(&parts.headers, parts.uri.path()));
+        let checked = act::from(self.origin(peer, &parts.headers), check).await;
         self.proxys_answer(checked, &parts.headers, &parts.method, begun.elapsed())
     }
 
@@ -91,23 +106,29 @@ impl Checks {
     }
 
     /// A service asks by introspection.
-    pub(super) async fn introspect<B>(&self, parts: Parts, body: B) -> Reply
+    pub(super) async fn introspect<B>(&self, parts: Parts, body: B, peer: Option<Peer>) -> Reply
     where
         B: HttpBody<Data = Bytes> + Unpin,
     {
         let begun = Instant::now();
         let id = RequestId::of(&parts.headers);
         let asked = async {
-            let body = whole(body).await?;
+            let body = whole(body, self.body_limit).await?;
             self.introspection.ask(&parts.headers, &body).await
         };
-        let (reply, asker) = match self.in_time(asked).await {
+        let origin = self.origin(peer, &parts.headers);
+        let (reply, asker) = match act::from(origin, self.in_time(asked)).await {
             Ok(asked) => (self.introspection.tell(&asked, &id).map(Either::Left), Some(asked.asker)),
             Err(error) => (refusal(error.into_response(), &id), None),
         };
         let (method, took) = (&parts.method, begun.elapsed());
         self.note(&reply, &Line { id: &id, route: "/oauth2/introspect", method, caller: asker.as_ref(), took });
         reply
+    }
+
+    /// Whence a check comes. The id of the request is not needed: what is written down of checks is written down together.
+    fn origin(&self, peer: Option<Peer>, headers: &HeaderMap) -> Origin {
+        Origin { address: peer.map(|Peer(address)| self.proxies.client(address, headers)), ..Origin::default() }
     }
 
     async fn in_time<T, E: From<ApiError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
@@ -122,6 +143,10 @@ impl Checks {
     fn note(&self, reply: &Reply, line: &Line<'_>) {
         let status = reply.status();
         self.verdicts.count(status);
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            let cause = reply.extensions().get::<Cause>().map_or("not permitted", |cause| cause.0.as_str());
+            self.refusals.note_check(line.route, cause);
+        }
         let is_wanted = match self.log {
             LogChecks::All => true,
             LogChecks::Refused => status != StatusCode::OK,
@@ -148,7 +173,7 @@ impl Line<'_> {
 }
 
 /// A refusal with the headers of all answers.
-fn refusal(mut response: Response, id: &RequestId) -> Reply {
+pub(super) fn refusal(mut response: Response, id: &RequestId) -> Reply {
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
         response = ApiError::internal(id.as_str());
     }

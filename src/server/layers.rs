@@ -1,6 +1,6 @@
 //! The layers around the router, in one place and in order.
 
-use std::{any::Any, task::Poll, time::Duration};
+use std::{any::Any, sync::Arc, task::Poll, time::Duration};
 
 use axum::{
     Router,
@@ -16,24 +16,43 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, Span, field::Empty};
 
+use super::proxies;
 use crate::{
-    entry::{ApiError, BODY_LIMIT, Cause, head::finish, request_id::RequestId},
+    config::Config,
+    entry::{
+        ApiError, BODY_LIMIT, Cause,
+        address::{Peer, Proxies},
+        head::finish,
+        request_id::RequestId,
+    },
+    service::act,
     web,
 };
 
-/// How long a body may take. One that says it is too large is not waited for as long.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How much of a body that is too large is read all the same: a client that is cut off while sending never sees the answer.
 const PATIENCE_BYTES: usize = 8 * 1024 * 1024;
 
+/// What the outermost layer knows of the service.
+#[derive(Clone)]
+struct Site {
+    is_known_by_https: bool,
+    proxies: Arc<Proxies>,
+}
+
 /// Puts the layers around the routes. The first is the outermost.
-pub(super) fn around(routes: Router, request_timeout: Duration, is_known_by_https: bool) -> Router {
+pub(super) fn around(routes: Router, config: &Config) -> Router {
+    let millis = Duration::from_millis;
+    let (request_timeout, body_timeout) = (millis(config.http.request_timeout_ms), millis(config.http.body_timeout_ms));
+    let site = Site {
+        is_known_by_https: config.delegate.issuer().starts_with("https://"),
+        proxies: Arc::new(proxies(config)),
+    };
     let every = ServiceBuilder::new()
-        .layer(middleware::from_fn_with_state(is_known_by_https, identify))
+        .layer(middleware::from_fn_with_state(site, identify))
         .layer(middleware::from_fn(log))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(request_timeout, limit_time))
-        .layer(middleware::from_fn(take_body))
+        .layer(middleware::from_fn_with_state(body_timeout, take_body))
         .layer(DefaultBodyLimit::disable())
         // Innermost, so that what is given up above still runs to its end.
         .layer(middleware::from_fn(finish_writes));
@@ -41,16 +60,18 @@ pub(super) fn around(routes: Router, request_timeout: Duration, is_known_by_http
 }
 
 /// Gives the request its id, and the answer the headers that every answer has; what a browser is told instead of a page is made one.
-async fn identify(State(is_known_by_https): State<bool>, mut request: Request, next: Next) -> Response {
+async fn identify(State(site): State<Site>, mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     let is_page = web::is_page(request.uri().path(), request.headers());
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
+    let peer = request.extensions().get::<Peer>().copied();
+    let origin = site.proxies.origin(peer, request.headers(), &id);
+    let mut response = act::from(origin, next.run(request)).await;
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
         response = ApiError::internal(id.as_str());
     }
     if is_page {
-        response = web::dress(response, id.as_str(), is_known_by_https);
+        response = web::dress(response, id.as_str(), site.is_known_by_https);
     }
     finish(response.headers_mut(), &id);
     response
@@ -136,18 +157,18 @@ async fn limit_time(State(limit): State<Duration>, request: Request, next: Next)
 
 /// Reads the whole body before anything is decided: a credential that is checked while its body is still to come could be
 /// revoked in between, and used all the same.
-async fn take_body(request: Request, next: Next) -> Response {
+async fn take_body(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    match whole(body).await {
+    match whole(body, limit).await {
         Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
         Err(error) => error.into_response(),
     }
 }
 
-/// A whole body, unless it is too large or takes too long.
-pub(super) async fn whole<B: HttpBody<Data = Bytes> + Unpin>(body: B) -> Result<Bytes, ApiError> {
+/// A whole body, unless it is too large or takes longer than this. One that says it is too large is not waited for as long.
+pub(super) async fn whole<B: HttpBody<Data = Bytes> + Unpin>(body: B, limit: Duration) -> Result<Bytes, ApiError> {
     let is_large = body.size_hint().lower() > BODY_LIMIT as u64;
-    let patience = if is_large { PATIENCE / 5 } else { PATIENCE };
+    let patience = if is_large { limit / 5 } else { limit };
     match within(patience, read(body)).await {
         Some(bytes) => bytes,
         None if is_large => Err(ApiError::TooLarge),
@@ -196,7 +217,7 @@ async fn finish_writes(request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }
-    match tokio::spawn(next.run(request).instrument(Span::current())).await {
+    match tokio::spawn(act::from(act::origin(), next.run(request)).instrument(Span::current())).await {
         Ok(response) => response,
         Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
         Err(_stopping) => ApiError::Slow.into_response(),

@@ -23,9 +23,10 @@ use prometheus_client::{
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use super::connections;
+use super::{connections, crowd::Crowd};
 use crate::{
     config::Http,
+    entry::address::Proxies,
     live::{BOUNDS, Live},
 };
 
@@ -151,12 +152,13 @@ impl MetricsListener {
         let mut registry = Registry::with_prefix("tokenward");
         registry.register_collector(Box::new(Figures { live, verdicts }));
         let registry = Arc::new(registry);
-        let answer = move |request: Request<Incoming>| std::future::ready(Ok(told(&registry, &request)));
+        let answer = move |request: Request<Incoming>, _| std::future::ready(Ok(told(&registry, &request)));
         tokio::spawn(async move {
             let stop = async move {
                 stopped.changed().await.ok();
             };
-            connections::serve(self.0, answer, &limits, stop).await;
+            let crowd = Crowd::new(limits.connections, 0, Proxies::default());
+            connections::serve(self.0, answer, &limits, &crowd, stop).await;
         })
     }
 }

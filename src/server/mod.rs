@@ -3,9 +3,11 @@
 mod background;
 mod checks;
 mod connections;
+mod crowd;
 mod grpc;
 mod layers;
 mod metrics;
+mod pace;
 mod path;
 mod patience;
 mod service;
@@ -18,12 +20,14 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::{
     api,
     app::App,
-    config::Config,
+    config::{Config, Http},
+    entry::address::{Peer, Proxies},
     store::{Schema, Store},
     web,
 };
 
 use checks::Checks;
+use crowd::Crowd;
 use metrics::{MetricsListener, Verdicts};
 pub use service::{Reply, Service};
 
@@ -90,13 +94,15 @@ impl Server {
             metrics.serve(app.live().clone(), verdicts.clone(), config.http.clone(), stopped);
         }
         let service = counted(&app, &config, verdicts);
-        let answer = move |request| service.answer(request);
-        let background = background::start(&app, config.retention.expired_tokens_days);
+        let answer = move |request, peer| service.answer(request, Some(Peer(peer)));
+        let background = background::start(&app, &config.retention);
+        let Http { connections: most, connections_per_address: most_of_one, .. } = config.http;
+        let crowd = Crowd::new(most, most_of_one, proxies(&config));
         let stop = async {
             stop.await;
             tracing::info!("stopping: finishing the requests under way");
         };
-        connections::serve(listener, answer, &config.http, stop).await;
+        connections::serve(listener, answer, &config.http, &crowd, stop).await;
         drop(stopping);
         if let Some(grpc) = grpc
             && tokio::time::timeout(LONGEST_CLOSE, grpc).await.is_err()
@@ -106,6 +112,9 @@ impl Server {
         background.stop().await;
         if let Err(error) = app.tokens().flush_uses().await {
             tracing::error!(error = ?anyhow::Error::from(error), "the last uses of tokens could not be written");
+        }
+        if let Err(error) = app.refusals().flush(true).await {
+            tracing::error!(error = ?anyhow::Error::from(error), "the last refusals could not be written");
         }
         // A connection whose other end has vanished may never come back; what is written is written.
         if tokio::time::timeout(LONGEST_CLOSE, store.close()).await.is_err() {
@@ -123,10 +132,14 @@ pub fn service(app: &App, config: &Config) -> Service {
 }
 
 fn counted(app: &App, config: &Config, verdicts: Verdicts) -> Service {
-    let limit = Duration::from_millis(config.http.request_timeout_ms);
     let routes = api::routes(app, &config.delegate).merge(web::routes(app, config));
-    let router = layers::around(routes, limit, config.delegate.issuer().starts_with("https://"));
+    let router = layers::around(routes, config);
     Service::new(Checks::new(app, config, verdicts), router)
+}
+
+/// The proxies whose word is taken for their clients' addresses.
+fn proxies(config: &Config) -> Proxies {
+    Proxies::new(&config.listen.trusted_proxies, config.listen.forwarded_header)
 }
 
 /// Opens the store and makes sure that its schema is this program's, migrating it first where that is asked for and the

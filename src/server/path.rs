@@ -1,13 +1,17 @@
 //! Path tolerance: clients write `/v4/jobGroups/` and `/v4/jobgroups` and mean one route. Segments that we know match in
 //! any case, and one trailing slash is dropped, before the router sees the path, which would match exactly.
 
-use axum::http::{Uri, uri::PathAndQuery};
+use axum::http::{Method, Uri, uri::PathAndQuery};
 
-use crate::delegate::{ForwardAuth, INTROSPECT};
+use crate::{
+    delegate::{ForwardAuth, INTROSPECT},
+    entry::{ApiError, URI_LIMIT},
+};
 
 /// The segments of our routes that are no parameters.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 21] = [
     ".well-known",
+    "api-token-format",
     "introspect",
     "oauth-authorization-server",
     "oauth2",
@@ -21,6 +25,7 @@ const KNOWN: [&str; 19] = [
     "delete-configuration",
     "events",
     "health",
+    "leaks",
     "live",
     "open-api-spec",
     "people",
@@ -29,6 +34,19 @@ const KNOWN: [&str; 19] = [
 ];
 /// What stands below it is fixed by operators and taken literally.
 const LITERAL: &str = "/v4/auth/";
+
+/// All of one's own tokens.
+const TOKENS: &str = "/v4/apiAccessTokens/";
+
+/// Why a request is not even looked at. A deletion whose id is missing must not become the deletion of everything: a script that
+/// sends `DELETE /v4/apiAccessTokens/$ID` may have nothing in `ID`.
+pub(super) fn refusal(method: &Method, uri: &Uri) -> Option<ApiError> {
+    let path = uri.path();
+    if path.len() + uri.query().map_or(0, |query| query.len() + 1) > URI_LIMIT {
+        return Some(ApiError::UriTooLong);
+    }
+    (*method == Method::DELETE && path.eq_ignore_ascii_case(TOKENS)).then_some(ApiError::RouteNotFound)
+}
 
 /// The URI with the path spelled as the route is, or none where it is already.
 pub(super) fn canonical(uri: &Uri) -> Option<Uri> {
@@ -95,6 +113,16 @@ mod tests {
             assert_eq!(canonical_path(exact), (exact == "//").then(|| "/".to_owned()), "{exact}");
         }
         assert_eq!(canonical_path("/v4/people//").as_deref(), Some("/v4/people/"));
+    }
+
+    #[test]
+    fn a_deletion_without_an_id_is_none_of_everything() {
+        let refused = |method, uri: &str| refusal(&method, &uri.parse().unwrap()).map(|error| error.status().as_u16());
+        assert_eq!(refused(Method::DELETE, "/v4/apiaccesstokens/"), Some(404));
+        assert_eq!(refused(Method::DELETE, "/v4/apiAccessTokens"), None);
+        assert_eq!(refused(Method::GET, "/v4/apiAccessTokens/"), None);
+        assert_eq!(refused(Method::GET, &format!("/{}", "x".repeat(URI_LIMIT))), Some(414));
+        assert_eq!(refused(Method::GET, &format!("/?{}", "x".repeat(URI_LIMIT - 2))), None);
     }
 
     #[test]

@@ -12,12 +12,19 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
     http::{Method, Request, Response},
+    response::IntoResponse as _,
 };
 use http_body_util::{Either, Full};
 use tower::ServiceExt as _;
 
-use super::{checks::Checks, path};
-use crate::delegate::{ForwardAuth, INTROSPECT};
+use super::{
+    checks::{self, Checks},
+    path,
+};
+use crate::{
+    delegate::{ForwardAuth, INTROSPECT},
+    entry::{address::Peer, request_id::RequestId},
+};
 
 /// The whole service. Cheap to clone.
 #[derive(Clone)]
@@ -54,11 +61,14 @@ impl Service {
         Self(Arc::new(Inner { checks, router }))
     }
 
-    /// Answers a request.
-    pub fn answer<B>(&self, mut request: Request<B>) -> Answer
+    /// Answers a request that came from this other end.
+    pub fn answer<B>(&self, mut request: Request<B>, peer: Option<Peer>) -> Answer
     where
         B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static,
     {
+        if let Some(refused) = path::refusal(request.method(), request.uri()) {
+            return Answer::Now(Some(checks::refusal(refused.into_response(), &RequestId::of(request.headers()))));
+        }
         if let Some(uri) = path::canonical(request.uri()) {
             *request.uri_mut() = uri;
         }
@@ -69,12 +79,15 @@ impl Service {
             }
             let inner = Arc::clone(&self.0);
             let parts = request.into_parts().0;
-            return Answer::Later(Box::pin(async move { inner.checks.forward_auth(parts).await }));
+            return Answer::Later(Box::pin(async move { inner.checks.forward_auth(parts, peer).await }));
         }
         let inner = Arc::clone(&self.0);
         if path == INTROSPECT && request.method() == Method::POST {
             let (parts, body) = request.into_parts();
-            return Answer::Later(Box::pin(async move { inner.checks.introspect(parts, body).await }));
+            return Answer::Later(Box::pin(async move { inner.checks.introspect(parts, body, peer).await }));
+        }
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
         }
         let routed = inner.router.clone().oneshot(request.map(Body::new));
         Answer::Later(Box::pin(async move {
@@ -99,7 +112,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Answer {
-        self.answer(request)
+        let peer = request.extensions().get::<Peer>().copied();
+        self.answer(request, peer)
     }
 }
 

@@ -23,6 +23,18 @@ pub enum Refusal {
         Key::AllowUsers.as_str()
     )]
     GeneratingIsForAdministrators,
+    #[error(
+        "no token may make another in this workspace: authenticate with e-mail and password, or generate it on a page; an \
+         administrator can change {}",
+        Key::TokenMinted.as_str()
+    )]
+    TokensMakeNone,
+    #[error(
+        "there are {most} live tokens already, as many as one person may have; delete one that is no longer needed"
+    )]
+    TooManyTokens { most: u32 },
+    #[error("that is too much at once; wait {} s", millis.div_ceil(1_000))]
+    TooFast { millis: u64 },
     #[error("this person's tokenAccess is disabled; an administrator of the workspace can change it")]
     TokenAccessDisabled,
     #[error("this is for administrators of the workspace; ask one of them to do it or to set isAdmin")]

@@ -3,12 +3,16 @@
 //! A service decides; it knows the rules, the clock and the store, and nothing of HTTP. What it refuses it says as
 //! [`Refusal`], or, where somebody's identity is in question, as [`Denied`](crate::guard::Denied).
 
-mod act;
+pub mod act;
+pub mod audit;
+mod budgets;
 mod error;
 pub mod events;
 pub mod health;
+mod leaks;
 pub mod password;
 pub mod people;
+mod refusals;
 pub mod sessions;
 pub mod set_up;
 pub mod sign_in;
@@ -18,7 +22,9 @@ pub mod workspaces;
 
 pub use error::{Refusal, Result};
 pub use events::Events;
+pub use leaks::Leaks;
 pub use people::People;
+pub use refusals::Refusals;
 pub use sessions::Sessions;
 pub use sign_in::SignIn;
 pub use tokens::Tokens;

@@ -10,7 +10,7 @@ use crate::{
     },
     guard::Principal,
     service::{
-        Refusal, Result,
+        Refusal, Result, act,
         people::protect,
         sign_in::{SignedIn, principal},
         tokens::new_id,
@@ -72,6 +72,7 @@ impl Sessions {
             email: who.principal.email.clone(),
             at,
             user_agent,
+            origin: act::origin(),
         };
         let is_begun = self.store.begin_session(&new, &who.password_hash.0).await?;
         Ok(is_begun.then_some(value))

@@ -2,13 +2,17 @@
 
 use crate::{
     domain::{
+        event::Action,
         password::Password,
         person::{EmailKey, Person},
         time::Clock,
+        workspace,
     },
     guard::{Cause, Denied, Holder, Principal},
     service::{
+        act::{self, act_of},
         password::{Busy, Hasher},
+        refusals::{Refusals, Refused},
         throttle::{Closed, Throttle},
     },
     store::{self, PersonWithHash, Store},
@@ -24,6 +28,16 @@ pub struct SignIn {
     clock: Clock,
     hasher: Hasher,
     throttle: Throttle,
+    refusals: Refusals,
+}
+
+/// By what way a password comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// With a request: an event tells of it.
+    Request,
+    /// On a page, which has events of its own.
+    Page,
 }
 
 /// Nobody is signed in.
@@ -58,9 +72,9 @@ impl std::fmt::Debug for PasswordHash {
 
 impl SignIn {
     #[must_use]
-    pub fn new(store: Store, clock: Clock, hasher: Hasher) -> Self {
-        let throttle = Throttle::new(store.clone(), clock.clone());
-        Self { store, clock, hasher, throttle }
+    pub fn new(store: Store, refusals: Refusals, clock: Clock, hasher: Hasher, wrong_per_address: u32) -> Self {
+        let throttle = Throttle::new(store.clone(), clock.clone(), wrong_per_address);
+        Self { store, refusals, clock, hasher, throttle }
     }
 
     /// Gives up the memory that signing in takes, unless somebody did since this was called last.
@@ -73,12 +87,19 @@ impl SignIn {
     ///
     /// # Errors
     /// [`Denied::Invalid`], [`Denied::Unavailable`] where store or hasher could not answer, [`NotSignedIn::Throttled`].
-    pub async fn by_password(&self, email: &str, password: &str) -> Result<SignedIn, NotSignedIn> {
+    pub async fn by_password(&self, email: &str, password: &str, via: Via) -> Result<SignedIn, NotSignedIn> {
         // What no account can have is refused before it costs anything; that tells nothing about any account.
         let password = Password::presented(password).ok_or(Denied::Invalid(Cause::Shape))?;
         let key = EmailKey::of(email);
         // Each account's e-mail has one, however it is spelled: without it there is nothing to guess, and nothing to write down.
-        let attempt = if key.as_str().contains('@') { Some(self.throttle.begin(key.digest()).await?) } else { None };
+        let counted = key.as_str().contains('@').then(|| key.digest());
+        let attempt = match self.throttle.begin(counted, act::origin().address).await {
+            Err(Closed::Wait(seconds)) => {
+                self.note_throttled(&key).await;
+                return Err(NotSignedIn::Throttled { seconds });
+            }
+            begun => begun?,
+        };
         let found = self.store.find_person_by_email(&key).await.map_err(unavailable)?;
         let stored = found.as_ref().map(|found| found.password_hash.as_str());
         let right = self.hasher.verify(&password, stored).await.map_err(|Busy| Denied::Unavailable)?;
@@ -88,20 +109,18 @@ impl SignIn {
             Some(found) if found.person.is_disabled => Some(Cause::PersonDisabled),
             Some(_) => None,
         };
-        let (None, Some(found)) = (refused, found) else {
+        let (None, Some(found)) = (refused, &found) else {
             // Counted for all three: whether tries are counted must not tell them apart.
-            if let Some(attempt) = attempt {
-                attempt.was_wrong().await.map_err(unavailable)?;
-            }
-            return Err(Denied::Invalid(refused.unwrap_or(Cause::UnknownEmail)).into());
+            attempt.was_wrong().await.map_err(unavailable)?;
+            let refused = refused.unwrap_or(Cause::UnknownEmail);
+            self.note_refusal(Action::PasswordRefused, found.as_ref().map(|found| &found.person), refused);
+            return Err(Denied::Invalid(refused).into());
         };
-        if let Some(attempt) = attempt {
-            attempt.was_right().await;
-        }
-        let rehashed = self.note(&found, &password).await;
+        attempt.was_right().await;
+        let rehashed = self.note(found, &password, via).await;
         let must_change_password = found.person.force_password_change;
-        let password_hash = PasswordHash(rehashed.unwrap_or(found.password_hash));
-        Ok(SignedIn { principal: principal(found.person), must_change_password, password_hash })
+        let password_hash = PasswordHash(rehashed.unwrap_or_else(|| found.password_hash.clone()));
+        Ok(SignedIn { principal: principal(found.person.clone()), must_change_password, password_hash })
     }
 
     /// How many seconds somebody must wait because of wrong passwords, if at all.
@@ -120,12 +139,34 @@ impl SignIn {
         Ok(self.throttle.forget().await?)
     }
 
+    /// Notes that a password was not looked at; where the store does not say whose it would have been, of nobody.
+    async fn note_throttled(&self, key: &EmailKey) {
+        let found = self.store.find_person_by_email(key).await.ok().flatten();
+        self.note_refusal(Action::PasswordThrottled, found.as_ref().map(|found| &found.person), Cause::Throttled);
+    }
+
+    /// Notes who was refused. An e-mail that nobody has is not written down: people type passwords there.
+    fn note_refusal(&self, action: Action, person: Option<&Person>, cause: Cause) {
+        let origin = act::origin();
+        let refused = Refused {
+            workspace_id: person.map_or(workspace::FIRST, |person| person.workspace_id),
+            action,
+            person_id: person.map(|person| person.id),
+            target: person.map(|person| person.id.to_string()).unwrap_or_default(),
+            label: person.map_or_else(|| "an e-mail that nobody has".to_owned(), |person| person.email.clone()),
+            cause: cause.to_string(),
+            address: origin.address,
+        };
+        self.refusals.note(refused, origin);
+    }
+
     /// Writes down the sign-in, and hashes the password anew where the cost has changed; gives the new hash. Neither is worth
     /// failing for.
-    async fn note(&self, found: &PersonWithHash, password: &Password) -> Option<String> {
+    async fn note(&self, found: &PersonWithHash, password: &Password, via: Via) -> Option<String> {
         let id = found.person.id;
         let now = self.clock.now();
-        if let Err(error) = self.store.note_sign_in(id, now, now.plus_seconds(-NOTED_EVERY_SECONDS)).await {
+        let (act, not_before) = (act_of(&principal(found.person.clone()), now), now.plus_seconds(-NOTED_EVERY_SECONDS));
+        if let Err(error) = self.store.note_sign_in(&found.person, &act, not_before, via == Via::Request).await {
             tracing::warn!(person.id = id, error = ?anyhow::Error::from(error), "the sign-in could not be noted");
         }
         if !self.hasher.is_outdated(&found.password_hash) {

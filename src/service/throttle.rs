@@ -1,17 +1,21 @@
-//! Slowing those who guess passwords. Every door that takes a password comes through here, so tries add up whatever the door; tokens
-//! and web sessions do not, so whoever is guessed at goes on working.
+//! Slowing those who guess passwords: by the account that is guessed at, in the store, and by the address that guesses, in this
+//! process. Every door that takes a password comes through here, so tries add up whatever the door; tokens and web sessions do not,
+//! so whoever is guessed at goes on working.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{net::IpAddr, num::NonZeroUsize, sync::Arc};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
-    domain::{person::EmailDigest, time::Clock},
+    domain::{budget::Rate, network::counted_by, person::EmailDigest, time::Clock},
+    service::budgets::Budgets,
     store::{self, Store},
 };
 
 /// Accounts share this many queues; two that share one wait for each other now and then.
 const QUEUES: usize = 256;
+/// How long it takes until an address that has had too many may try another.
+const ADDRESS_EVERY_MILLIS: u32 = 6_000;
 
 /// Counts wrong passwords.
 #[derive(Clone)]
@@ -21,6 +25,7 @@ pub(super) struct Throttle {
     /// As many tries of one account at once as there are cores to hash on: how the others end is not known yet, so they wait to be
     /// judged by it.
     queues: Arc<[Semaphore]>,
+    addresses: Budgets<IpAddr>,
 }
 
 /// Why a password is not looked at.
@@ -34,20 +39,49 @@ pub(super) enum Closed {
 /// A try that may be made.
 pub(super) struct Try<'a> {
     throttle: &'a Throttle,
-    email: EmailDigest,
+    /// None: nobody can have this e-mail.
+    email: Option<EmailDigest>,
+    spent: Spent<'a>,
     /// There are wrong ones to be forgotten if this one is right.
     has_failures: bool,
     _place: Option<SemaphorePermit<'a>>,
 }
 
+/// What an address has spent, until it is given back.
+struct Spent<'a> {
+    addresses: &'a Budgets<IpAddr>,
+    from: Option<IpAddr>,
+}
+
+impl Spent<'_> {
+    fn for_good(&mut self) {
+        self.from = None;
+    }
+}
+
+impl Drop for Spent<'_> {
+    fn drop(&mut self) {
+        if let Some(from) = self.from.take() {
+            self.addresses.give_back(from);
+        }
+    }
+}
+
 impl Throttle {
-    pub(super) fn new(store: Store, clock: Clock) -> Self {
+    /// Of each address so many wrong ones at once, then one in [`ADDRESS_EVERY_MILLIS`]; 0: any number.
+    pub(super) fn new(store: Store, clock: Clock, wrong_per_address: u32) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self { store, clock, queues: (0..QUEUES).map(|_| Semaphore::new(cores)).collect() }
+        let addresses = Budgets::new(Rate { burst: wrong_per_address, every_millis: ADDRESS_EVERY_MILLIS });
+        Self { store, clock, queues: (0..QUEUES).map(|_| Semaphore::new(cores)).collect(), addresses }
     }
 
-    /// Lets a try be made, once those before it are through.
-    pub(super) async fn begin(&self, email: EmailDigest) -> Result<Try<'_>, Closed> {
+    /// Lets a try be made, once those before it are through. Each address spends one of its budget, and is given it back unless the
+    /// password turns out to be wrong: of many at once no more come through than the budget has.
+    pub(super) async fn begin(&self, email: Option<EmailDigest>, from: Option<IpAddr>) -> Result<Try<'_>, Closed> {
+        let spent = self.spend(from)?;
+        let Some(email) = email else {
+            return Ok(Try { throttle: self, email: None, spent, has_failures: false, _place: None });
+        };
         let queue = &self.queues[usize::from(email.as_bytes()[0]) % QUEUES];
         // It is never closed.
         let place = queue.acquire().await.ok();
@@ -56,7 +90,16 @@ impl Throttle {
         if let Some(seconds) = tries.and_then(|tries| tries.wait(now)) {
             return Err(Closed::Wait(seconds));
         }
-        Ok(Try { throttle: self, email, has_failures: tries.is_some(), _place: place })
+        Ok(Try { throttle: self, email: Some(email), spent, has_failures: tries.is_some(), _place: place })
+    }
+
+    fn spend(&self, from: Option<IpAddr>) -> Result<Spent<'_>, Closed> {
+        let from = from.map(counted_by);
+        if let Some(from) = from {
+            let wait = |millis: u64| Closed::Wait(millis.div_ceil(1_000));
+            self.addresses.spend(from, self.clock.now()).map_err(wait)?;
+        }
+        Ok(Spent { addresses: &self.addresses, from })
     }
 
     /// How many seconds the next try must wait.
@@ -76,14 +119,19 @@ impl Try<'_> {
     ///
     /// # Errors
     /// [`store::Error`]: then it is not counted, and the answer must not be "wrong".
-    pub(super) async fn was_wrong(self) -> Result<(), store::Error> {
-        self.throttle.store.count_try(&self.email, self.throttle.clock.now()).await
+    pub(super) async fn was_wrong(mut self) -> Result<(), store::Error> {
+        self.spent.for_good();
+        match &self.email {
+            Some(email) => self.throttle.store.count_try(email, self.throttle.clock.now()).await,
+            None => Ok(()),
+        }
     }
 
     /// Forgets the wrong ones before it. Not worth failing for: they are forgotten with time.
     pub(super) async fn was_right(self) {
-        if self.has_failures
-            && let Err(error) = self.throttle.store.clear_tries(&self.email).await
+        if let Some(email) = self.email
+            && self.has_failures
+            && let Err(error) = self.throttle.store.clear_tries(&email).await
         {
             tracing::warn!(error = ?anyhow::Error::from(error), "wrong passwords could not be forgotten");
         }

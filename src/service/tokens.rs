@@ -1,26 +1,33 @@
-//! Tokens: issuing, listing, reading; deleting is in `delete`, verifying in `verify`.
+//! Tokens: listing, reading; making is in `issue`, deleting in `delete`, verifying in `verify`.
 
 mod delete;
+mod issue;
+mod seal;
 mod verify;
 
+use std::{net::IpAddr, sync::Arc};
+
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
     domain::{
+        budget::Rate,
         list::{Cursor, Page, SortKey, Which},
-        person::Person,
         setting::Settings,
         time::{Clock, Timestamp},
-        token::{Description, Grounds, Lifetime, NotIssued, Status, Token},
+        token::{Status, Token},
     },
     guard::Principal,
     live::Live,
-    service::{Refusal, Result, act::act_of},
-    store::{Holders, NewToken, Owner, Store, TokenFilter, TokenOwner},
-    value::{Format, Random, TokenValue},
+    service::{Refusal, Refusals, Result, budgets::Budgets},
+    store::{Holders, Owner, Store, TokenFilter, TokenOwner},
+    value::{Format, Random},
 };
 
 pub use crate::store::Form;
+pub use issue::Once;
+pub use seal::IdempotencyKey;
 pub use verify::Inspected;
 
 /// The tokens of the service.
@@ -32,6 +39,28 @@ pub struct Tokens {
     format: Format,
     defaults: Settings,
     live: Live,
+    refusals: Refusals,
+    limits: Limits,
+    /// Notified when there are rows of dead tokens to be removed.
+    dead: Arc<Notify>,
+}
+
+/// How many tokens may be made, and how many bearers may be wrong.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    made: Budgets<i64>,
+    most_live: Option<u32>,
+    refused: Budgets<IpAddr>,
+}
+
+impl Limits {
+    /// So many made a minute by each person, at most so many live ones of a person, and so many refused bearers a minute of each
+    /// address. A rate of 0 is no limit.
+    #[must_use]
+    pub fn new(made_per_minute: u32, most_live: Option<u32>, refused_per_minute: u32) -> Self {
+        let (made, refused) = (Rate::per_minute(made_per_minute), Rate::per_minute(refused_per_minute));
+        Self { made: Budgets::new(made), most_live, refused: Budgets::new(refused) }
+    }
 }
 
 /// Which tokens a list is to show.
@@ -63,70 +92,14 @@ pub struct List {
 
 impl Tokens {
     #[must_use]
-    pub fn new(store: Store, live: Live, clock: Clock, random: Random, format: Format, defaults: Settings) -> Self {
-        Self { store, clock, random, format, defaults, live }
-    }
-
-    /// Makes a token for the caller; the value is in no other answer, ever.
-    ///
-    /// # Errors
-    /// Where the feature is off, the caller may not generate, or the lifetime is over the maximum.
-    pub async fn issue(
-        &self,
-        caller: &Principal,
-        lifetime: Lifetime,
-        description: Description,
-    ) -> Result<(TokenValue, Token)> {
-        self.issue_by(caller, lifetime, description, None).await
-    }
-
-    /// The same for a form on a page, which makes one token however often it is sent.
-    ///
-    /// # Errors
-    /// Those of [`Tokens::issue`], and [`Refusal::FormSpent`].
-    pub async fn issue_once(
-        &self,
-        caller: &Principal,
-        lifetime: Lifetime,
-        description: Description,
-        form: Form,
-    ) -> Result<(TokenValue, Token)> {
-        self.issue_by(caller, lifetime, description, Some(form)).await
-    }
-
-    async fn issue_by(
-        &self,
-        caller: &Principal,
-        lifetime: Lifetime,
-        description: Description,
-        form: Option<Form>,
-    ) -> Result<(TokenValue, Token)> {
-        let now = self.clock.now();
-        let value = self.format.make(&self.random);
-        let new = NewToken {
-            id: new_id(now, &self.random),
-            workspace_id: caller.workspace_id,
-            person_id: caller.person_id,
-            digest: value.digest(),
-            hint: value.hint().to_owned(),
-            description: description.into_string(),
-            created_at: now,
-            lifetime,
-            act: act_of(caller, now),
-            form,
-        };
-        self.store.issue_token(&new, self.defaults).await?.map_err(not_issued)?;
-        let token = Token {
-            id: new.id,
-            workspace_id: new.workspace_id,
-            person_id: new.person_id,
-            hint: new.hint,
-            description: new.description,
-            created_at: new.created_at,
-            expires_at: lifetime.end(now),
-            last_used_at: None,
-        };
-        Ok((value, token))
+    pub fn new(
+        (store, live, refusals): (Store, Live, Refusals),
+        (clock, random): (Clock, Random),
+        format: Format,
+        defaults: Settings,
+        limits: Limits,
+    ) -> Self {
+        Self { store, clock, random, format, defaults, live, refusals, limits, dead: Arc::default() }
     }
 
     /// Lists tokens within reach.
@@ -189,18 +162,6 @@ impl Tokens {
         Ok((token, status))
     }
 
-    /// Whether the caller could make a token now, and for how many days at the most.
-    ///
-    /// # Errors
-    /// Why not.
-    pub async fn may_issue(&self, caller: &Person) -> Result<Option<i64>> {
-        let settings = self.defaults.overlaid(self.store.find_settings(caller.workspace_id).await?);
-        let Person { is_admin, is_disabled, token_access, .. } = *caller;
-        let grounds = Grounds { is_admin, is_disabled, token_access, settings };
-        grounds.permit(Lifetime::Seconds(1)).map_err(not_issued)?;
-        Ok(settings.max_lifetime_days)
-    }
-
     /// How many people of the caller's workspace hold how many active tokens; or one person there.
     ///
     /// # Errors
@@ -255,15 +216,4 @@ fn within_reach(caller: &Principal) -> Owner {
 pub(super) fn new_id(now: Timestamp, random: &Random) -> Uuid {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random.bytes::<10>()).into_uuid()
-}
-
-fn not_issued(reason: NotIssued) -> Refusal {
-    match reason {
-        NotIssued::PersonGone | NotIssued::TokenGone => Refusal::CallerGone,
-        NotIssued::FeatureOff => Refusal::FeatureOff,
-        NotIssued::AccessDisabled => Refusal::TokenAccessDisabled,
-        NotIssued::AdministratorsOnly => Refusal::GeneratingIsForAdministrators,
-        NotIssued::Lifetime(invalid) => Refusal::Invalid(invalid),
-        NotIssued::FormSpent => Refusal::FormSpent,
-    }
 }

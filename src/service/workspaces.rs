@@ -106,11 +106,12 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`Refusal::FirstWorkspace`], [`Refusal::WorkspaceNotFound`].
-    pub async fn remove(&self, id: i64) -> Result<()> {
+    pub async fn remove(&self, by: By<'_>, id: i64) -> Result<()> {
         if id == workspace::FIRST {
             return Err(Refusal::FirstWorkspace);
         }
-        let delete = self.store.delete_workspace(id);
+        let act = by.act(self.clock.now());
+        let delete = self.store.delete_workspace(id, &act);
         let done = self.live.take_away(delete, |done| changed(*done, id)).await?;
         if done { Ok(()) } else { Err(Refusal::WorkspaceNotFound) }
     }

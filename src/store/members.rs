@@ -73,7 +73,7 @@ where
     i64: for<'q> Encode<'q, DB> + Type<DB>,
     Timestamp: for<'q> Encode<'q, DB> + Type<DB>,
 {
-    let mut statement = QueryBuilder::new("select person_id, count(*) from token where workspace_id = ");
+    let mut statement = QueryBuilder::new("select person_id, count(*) from live_token where workspace_id = ");
     statement.push_bind(workspace_id).push(" and (expires_at is null or expires_at > ").push_bind(now);
     statement.push(") and person_id in (");
     let mut ids = statement.separated(", ");
@@ -142,7 +142,7 @@ impl Store {
         macro_rules! count {
             ($whose:literal) => {
                 concat!(
-                    "select count(distinct person_id), count(*) from token where workspace_id = $1 and ",
+                    "select count(distinct person_id), count(*) from live_token where workspace_id = $1 and ",
                     $whose,
                     " and (expires_at is null or expires_at > $3)"
                 )

@@ -12,6 +12,7 @@
 //!
 //! To add a statement: write a method here or in the resource's file, and a test in `tests/it/store.rs`, which runs on both.
 
+mod chain;
 mod connect;
 mod error;
 mod events;
@@ -30,16 +31,17 @@ mod workspaces;
 
 use sqlx::{PgPool, SqlitePool};
 
+pub use chain::Chain;
 pub use connect::{Address, BadAddress, Limits};
 pub use error::Error;
-pub use events::{EventFilter, EventStart};
+pub use events::{EventFilter, EventStart, Told};
 pub use last_use::USES_AT_ONCE;
 pub use members::{Holders, Member, MemberFilter, Start};
 pub use migrations::Schema;
 pub use nodes::{Ear, Node, Nodes};
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, Rank};
 pub use sessions::{FoundSession, NewSession};
-pub use tokens::{Form, Found, NewToken, Owner, TokenFilter, TokenOwner};
+pub use tokens::{DeletedToken, Form, Found, Issued, NewToken, Once, Owner, Repeated, TokenFilter, TokenOwner};
 
 /// The result of a store method. An absent row is an `Option`, not an error.
 pub type Result<T> = std::result::Result<T, Error>;

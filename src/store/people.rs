@@ -10,7 +10,7 @@ use super::{
     on_pool, workspaces,
 };
 use crate::domain::{
-    event::{Act, Action},
+    event::{Act, Action, Details},
     person::{Email, EmailKey, Person, PersonName, TokenAccess},
     time::Timestamp,
 };
@@ -60,15 +60,20 @@ pub(super) struct Row {
 
 impl Row {
     /// What was done to the person.
-    pub(super) fn told<'a>(&'a self, action: Action, target: &'a str, details: &'a str) -> Done<'a> {
+    pub(super) fn told<'a>(&'a self, action: Action, target: &'a str, details: Details) -> Done<'a> {
         Done { action, person_id: Some(self.id), target, label: &self.email, details }
     }
 }
 
 impl NewPerson {
-    fn role(&self) -> &'static str {
-        if self.is_admin { "as administrator" } else { "" }
+    fn role(&self) -> Details {
+        Details::default().with("role", role(self.is_admin))
     }
+}
+
+/// What somebody is in the workspace, in a word.
+fn role(is_admin: bool) -> &'static str {
+    if is_admin { "administrator" } else { "user" }
 }
 
 impl TryFrom<Row> for Person {
@@ -211,14 +216,28 @@ impl Store {
         Ok(on_pool!(self, pool => sqlx::query_as(IN_CHARGE).bind(workspace_id).fetch_one(pool).await)?)
     }
 
-    /// Notes a sign-in by password, at most once in `at - not_before`: never earlier than what is noted.
+    /// Notes a sign-in by password, at most once in the time since `not_before`: never earlier than what is noted. Where it is
+    /// to be told, an event says so, too.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn note_sign_in(&self, id: i64, at: Timestamp, not_before: Timestamp) -> Result<()> {
+    pub async fn note_sign_in(&self, person: &Person, act: &Act, not_before: Timestamp, is_told: bool) -> Result<()> {
         const UPDATE: &str =
             "update person set last_login_at = $2 where id = $1 and (last_login_at is null or last_login_at < $3)";
-        on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(at).bind(not_before).execute(pool).await.map(|_| ()))?;
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let noted =
+                sqlx::query(UPDATE).bind(person.id).bind(act.at).bind(not_before).execute(&mut *tx).await?.rows_affected();
+            if noted == 0 {
+                return Ok(());
+            }
+            if is_told {
+                let (action, target, details) = (Action::PasswordAccepted, person.id.to_string(), Details::default());
+                let done = Done { action, person_id: Some(person.id), target: &target, label: &person.email, details };
+                record!(tx, person.workspace_id, act, done);
+            }
+            tx.commit().await?;
+        });
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use super::{
     on_pool, people,
 };
 use crate::domain::{
-    event::{Act, Action},
+    event::{Act, Action, Details, Origin},
     person::Person,
     session::{Session, SessionDigest, UserAgent},
     time::Timestamp,
@@ -26,6 +26,7 @@ pub struct NewSession {
     pub email: String,
     pub at: Timestamp,
     pub user_agent: UserAgent,
+    pub origin: Origin,
 }
 
 /// A session, whose it is, and what the person's workspace is called.
@@ -106,9 +107,8 @@ impl Store {
                 return Ok(false);
             }
             let NewSession { at, person_id, ref email, .. } = *new;
-            let act = Act { at, person_id: Some(person_id), name: email.clone(), token_id: None };
-            let (person_id, target) = (Some(person_id), person_id.to_string());
-            let details = new.user_agent.as_str();
+            let act = Act { at, person_id: Some(person_id), name: email.clone(), token_id: None, origin: new.origin.clone() };
+            let (person_id, target, details) = (Some(person_id), person_id.to_string(), Details::default());
             record!(tx, new.workspace_id, &act, Done { action: Action::SignedIn, person_id, target: &target, label: email, details });
             tx.commit().await?;
             Ok(true)

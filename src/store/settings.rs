@@ -6,7 +6,7 @@ use super::{
     on_pool, workspaces,
 };
 use crate::domain::{
-    event::{Act, Action},
+    event::{Act, Action, Details},
     setting::{Key, Value},
 };
 
@@ -39,8 +39,7 @@ impl Store {
             for (key, value) in settings {
                 let new = value.to_text();
                 sqlx::query(UPSERT).bind(workspace_id).bind(key.as_str()).bind(&new).bind(act.at).execute(&mut *tx).await?;
-                let details = format!("{} → {new}", former(&before, *key));
-                record!(tx, workspace_id, act, changed(*key, &details));
+                record!(tx, workspace_id, act, changed(*key, former(&before, *key), &new));
             }
             tx.commit().await?;
         });
@@ -66,8 +65,7 @@ impl Store {
                 let done = sqlx::query(DELETE).bind(workspace_id).bind(key.as_str()).execute(&mut *tx).await?;
                 if done.rows_affected() == 1 {
                     deleted += 1;
-                    let details = format!("{} → {DEFAULT}", former(&before, *key));
-                    record!(tx, workspace_id, act, changed(*key, &details));
+                    record!(tx, workspace_id, act, changed(*key, former(&before, *key), DEFAULT));
                 }
             }
             tx.commit().await?;
@@ -84,7 +82,8 @@ fn former(before: &[(String, String)], key: Key) -> &str {
     before.iter().find(|(name, _)| name == key.as_str()).map_or(DEFAULT, |(_, value)| value)
 }
 
-fn changed(key: Key, details: &str) -> Done<'_> {
+fn changed(key: Key, from: &str, to: &str) -> Done<'static> {
+    let details = Details::default().with("from", from).with("to", to);
     Done { action: Action::SettingChanged, person_id: None, target: key.as_str(), label: key.label(), details }
 }
 

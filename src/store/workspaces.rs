@@ -8,7 +8,7 @@ use super::{
     on_pool, people,
 };
 use crate::domain::{
-    event::{Act, Action},
+    event::{Act, Action, Details},
     person::Person,
     time::Timestamp,
     workspace::{self, Workspace, WorkspaceName},
@@ -77,7 +77,8 @@ impl Store {
             let row: Row = sqlx::query_as(INSERT).bind(name.as_str()).bind(act.at).fetch_one(&mut *tx).await?;
             let admin = people::insert!(&mut *tx, row.id, admin, act.at)?;
             let admin = admin.ok_or(Error::corrupt("a workspace vanished in its own transaction"))?;
-            record!(tx, row.id, act, admin.told(Action::PersonAdded, &admin.id.to_string(), "with the workspace"));
+            record!(tx, row.id, act, admin.told(Action::PersonAdded, &admin.id.to_string(), Details::default().with("role", "administrator")));
+            record!(tx, workspace::FIRST, act, told(Action::WorkspaceCreated, &row.name, &row.id.to_string()));
             tx.commit().await?;
             Ok((row.into(), admin.try_into()?))
         })
@@ -99,7 +100,7 @@ impl Store {
     /// [`Error::Unavailable`].
     pub async fn count_members(&self, workspace_id: i64) -> Result<(i64, i64)> {
         const COUNT: &str = "select (select count(*) from person where workspace_id = $1), \
-                             (select count(*) from token where workspace_id = $1)";
+                             (select count(*) from live_token where workspace_id = $1)";
         Ok(on_pool!(self, pool => sqlx::query_as(COUNT).bind(workspace_id).fetch_one(pool).await)?)
     }
 
@@ -130,21 +131,31 @@ impl Store {
                 return Ok(false);
             }
             let (action, target) = (Action::WorkspaceRenamed, id.to_string());
-            let done = Done { action, person_id: None, target: &target, label: name.as_str(), details: "" };
+            let done = Done { action, person_id: None, target: &target, label: name.as_str(), details: Details::default() };
             record!(tx, id, act, done);
             tx.commit().await?;
         });
         Ok(true)
     }
 
-    /// Removes a workspace with its people, tokens and settings; answers whether there was one.
+    /// Removes a workspace with its people, tokens, settings and events; the first one's events tell of it. Answers whether there was one.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn delete_workspace(&self, id: i64) -> Result<bool> {
-        const DELETE: &str = "delete from workspace where id = $1";
-        let done =
-            on_pool!(self, pool => sqlx::query(DELETE).bind(id).execute(pool).await.map(|done| done.rows_affected()))?;
-        Ok(done == 1)
+    pub async fn delete_workspace(&self, id: i64, act: &Act) -> Result<bool> {
+        const DELETE: &str = "delete from workspace where id = $1 returning name";
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let name: Option<String> = sqlx::query_scalar(DELETE).bind(id).fetch_optional(&mut *tx).await?;
+            let Some(name) = name else { return Ok(false) };
+            record!(tx, workspace::FIRST, act, told(Action::WorkspaceRemoved, &name, &id.to_string()));
+            tx.commit().await?;
+        });
+        Ok(true)
     }
+}
+
+/// What was done to a workspace as a whole, as the first one's administrators read of it.
+fn told<'a>(action: Action, label: &'a str, target: &'a str) -> Done<'a> {
+    Done { action, person_id: None, target, label, details: Details::default() }
 }

@@ -119,13 +119,29 @@ impl Format {
         Self { issued, also_accepted }
     }
 
+    /// The prefixes: first the one that is issued.
+    pub fn prefixes(&self) -> impl Iterator<Item = &Prefix> {
+        std::iter::once(&self.issued).chain(&self.also_accepted)
+    }
+
+    /// A regular expression that finds values, without anchors.
+    #[must_use]
+    pub fn pattern(&self) -> String {
+        let prefixes: Vec<&str> = self.prefixes().map(Prefix::as_str).collect();
+        let digits = RANDOM_CHARS + CHECKSUM_CHARS;
+        match prefixes.as_slice() {
+            [one] => format!("{one}_[0-9A-Za-z]{{{digits}}}"),
+            many => format!("(?:{})_[0-9A-Za-z]{{{digits}}}", many.join("|")),
+        }
+    }
+
     /// Recognises one of our values (known prefix, exact length, base62, right checksum) and reduces it to its digest. That
     /// says nothing about whether such a token exists.
     #[must_use]
     pub fn recognise(&self, presented: Presented<'_>) -> Option<TokenDigest> {
         let text = presented.expose();
         let (prefix, rest) = text.split_once('_')?;
-        let known = std::iter::once(&self.issued).chain(&self.also_accepted).any(|p| p.as_str() == prefix);
+        let known = self.prefixes().any(|known| known.as_str() == prefix);
         let shaped = rest.len() == RANDOM_CHARS + CHECKSUM_CHARS && rest.bytes().all(|b| b.is_ascii_alphanumeric());
         if !(known && shaped) {
             return None;
@@ -161,6 +177,12 @@ fn checksum(body: &str) -> [u8; CHECKSUM_CHARS] {
 pub struct TokenValue(String);
 
 impl TokenValue {
+    /// A value that was made here before, and kept encrypted.
+    #[cfg(feature = "server")]
+    pub(crate) fn restored(text: String) -> Self {
+        Self(text)
+    }
+
     /// The characters themselves, for the one answer that shows them.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -27,7 +27,10 @@ use crate::{
         Invalid,
         token::{Description, Lifetime, Token},
     },
-    service::{Refusal, tokens::Form},
+    service::{
+        Refusal,
+        tokens::{Form, Once},
+    },
     value::TokenValue,
 };
 
@@ -208,7 +211,7 @@ async fn issue(
         Err(invalid) => return Ok(Err(Problem::of(invalid.into())?)),
     };
     let form = Form { session_id: visitor.session.id, id };
-    match site.tokens.issue_once(&visitor.principal(), lifetime, description, form).await {
+    match site.tokens.issue(&visitor.principal(), lifetime, description, Once::Form(form)).await {
         Ok(issued) => Ok(Ok(issued)),
         Err(refusal) => Ok(Err(Problem::of(refusal)?)),
     }

@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     domain::Invalid,
-    service::people::{By, Change},
+    service::{
+        people::{By, Change},
+        sign_in::Via,
+    },
 };
 
 #[derive(Template)]
@@ -88,7 +91,7 @@ pub(super) async fn change(
         return Ok(Err(Problem::of(refusal)?));
     }
     // The password is changed, whatever happens now: who cannot go on signs in.
-    let who = site.sign_in.by_password(&visitor.person.email, &form.new_password).await;
+    let who = site.sign_in.by_password(&visitor.person.email, &form.new_password, Via::Page).await;
     let who = who.map_err(|_| PageError::signed_out())?;
     begin_again(site, headers, &who, &visitor.outbox).await?;
     Ok(Ok(()))

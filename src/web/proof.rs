@@ -12,7 +12,7 @@ use super::{
 use crate::{
     entry::ApiError,
     guard::Denied,
-    service::sign_in::{NotSignedIn, SignedIn},
+    service::sign_in::{NotSignedIn, SignedIn, Via},
 };
 
 /// Proves who acts by the password in the form, unless it was typed a short while ago. The session has a new value then: one
@@ -45,7 +45,7 @@ pub(super) async fn prove(
 /// # Errors
 /// Where that could not be found out.
 pub(super) async fn password_of(site: &Site, visitor: &Visitor, password: &str) -> PageResult<Option<SignedIn>> {
-    match site.sign_in.by_password(&visitor.person.email, password).await {
+    match site.sign_in.by_password(&visitor.person.email, password, Via::Page).await {
         // An address can change hands.
         Ok(who) => Ok(Some(who).filter(|who| who.principal.person_id == visitor.person.id)),
         Err(NotSignedIn::Denied(Denied::Invalid(_))) => Ok(None),

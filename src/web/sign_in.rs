@@ -23,7 +23,7 @@ use crate::{
     domain::session::UserAgent,
     entry::ApiError,
     guard::Denied,
-    service::sign_in::{NotSignedIn, SignedIn},
+    service::sign_in::{NotSignedIn, SignedIn, Via},
 };
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
@@ -86,7 +86,7 @@ async fn sign_in(
         return Err(needs_tls());
     }
     let next = own_path(Some(&form.next));
-    let who = match site.sign_in.by_password(&form.email, &form.password).await {
+    let who = match site.sign_in.by_password(&form.email, &form.password, Via::Page).await {
         Ok(who) => Some(who),
         Err(NotSignedIn::Denied(denied @ Denied::Invalid(_))) => {
             tracing::info!(cause = %denied, "a sign-in was refused");

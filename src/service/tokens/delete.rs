@@ -4,12 +4,22 @@ use uuid::Uuid;
 
 use super::{Tokens, within_reach};
 use crate::{
-    domain::event::Act,
+    domain::{
+        event::{Act, Action},
+        time::Timestamp,
+    },
     guard::Principal,
     live::Change,
-    service::{Refusal, Result, act::act_of},
-    value::{Presented, TokenDigest},
+    service::{
+        Refusal, Result,
+        act::{self, act_of},
+    },
+    store::DeletedToken,
+    value::Presented,
 };
+
+/// How many rows are removed at once, so that nobody waits long for them.
+const AT_ONCE: i64 = 1_000;
 
 impl Tokens {
     /// Deletes a token for good: the caller's own, or for an administrator one of the workspace. Once this has answered no
@@ -25,35 +35,62 @@ impl Tokens {
         if deleted.is_some() { Ok(()) } else { Err(Refusal::TokenNotFound) }
     }
 
-    /// Deletes all tokens within reach, of one person or of the caller; answers how many. When it answers, no check accepts one
-    /// that was there when it was asked.
+    /// Deletes a token within reach and all that it has made, and that those have made; also where the token itself is gone already.
+    /// Answers how many.
     ///
     /// # Errors
-    /// [`Refusal::NotAdministrator`] for somebody else's.
+    /// [`Refusal::TokenNotFound`] where nothing of it lives.
+    pub async fn delete_family(&self, caller: &Principal, id: Uuid) -> Result<usize> {
+        let act = act_of(caller, self.clock.now());
+        let delete = self.store.delete_family(within_reach(caller), id, &act);
+        let deleted =
+            self.live.take_away(delete, |deleted| deleted.iter().copied().map(Change::Token).collect()).await?;
+        if deleted.is_empty() { Err(Refusal::TokenNotFound) } else { Ok(deleted.len()) }
+    }
+
+    /// Deletes all tokens of one person of the workspace, or of the caller, by one change of one row, however many there are; answers how
+    /// many. When it answers, no check accepts one that was there when it was asked.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAdministrator`] for somebody else's, [`Refusal::PersonNotFound`].
     pub async fn delete_all(&self, caller: &Principal, person_id: i64) -> Result<u64> {
         if !(caller.is_admin || caller.person_id == person_id) {
             return Err(Refusal::NotAdministrator);
         }
         let act = act_of(caller, self.clock.now());
-        self.delete_in_parts(|most| self.store.delete_tokens(caller.workspace_id, person_id, most, &act)).await
+        let kill = self.store.kill_tokens(caller.workspace_id, person_id, &act);
+        let killed = self.live.take_away(kill, |_| vec![Change::Person(person_id)]).await?;
+        self.dead.notify_one();
+        killed.ok_or(Refusal::PersonNotFound)
     }
 
-    /// Deletes a thousand at a time, so that nobody waits long for the rows, until there are no more. Fewer than a thousand may only
-    /// mean that somebody else deleted some of them meanwhile.
-    async fn delete_in_parts<F>(&self, delete: impl Fn(i64) -> F) -> Result<u64>
-    where
-        F: Future<Output = crate::store::Result<Vec<TokenDigest>>>,
-    {
-        const AT_ONCE: i64 = 1_000;
-        let mut deleted = 0;
+    /// Completes when there are rows of dead tokens to be removed.
+    pub async fn some_are_dead(&self) {
+        self.dead.notified().await;
+    }
+
+    /// Removes the rows of tokens that are dead; answers how many.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn remove_dead(&self) -> Result<u64> {
+        let mut removed = 0;
         loop {
-            let changes = |deleted: &Vec<_>| deleted.iter().copied().map(Change::Token).collect();
-            let now = self.live.take_away(delete(AT_ONCE), changes).await?.len();
-            deleted += now as u64;
-            if now == 0 {
-                return Ok(deleted);
+            match self.store.delete_dead(AT_ONCE).await? {
+                0 => return Ok(removed),
+                now => removed += now,
             }
         }
+    }
+
+    /// Forgets tokens that are gone for so many days, and answers that are no longer repeated; answers how many.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn forget(&self, deleted_tokens_days: u32) -> Result<u64> {
+        let now = self.clock.now();
+        let before = now.plus_seconds(-86_400 * i64::from(deleted_tokens_days));
+        Ok(self.store.forget_deleted(before).await? + self.store.delete_repeatable(now).await?)
     }
 
     /// Removes tokens that expired more than `days` ago; answers how many.
@@ -61,8 +98,16 @@ impl Tokens {
     /// # Errors
     /// [`Refusal::Unavailable`].
     pub async fn remove_expired(&self, days: u32) -> Result<u64> {
-        let before = self.clock.now().plus_seconds(-86_400 * i64::from(days));
-        self.delete_in_parts(|most| self.store.delete_expired(before, most)).await
+        let before: Timestamp = self.clock.now().plus_seconds(-86_400 * i64::from(days));
+        let mut removed = 0;
+        loop {
+            let delete = self.store.delete_expired(before, AT_ONCE);
+            let changes = |deleted: &Vec<_>| deleted.iter().copied().map(Change::Token).collect();
+            match self.live.take_away(delete, changes).await?.len() {
+                0 => return Ok(removed),
+                now => removed += now as u64,
+            }
+        }
     }
 
     /// Deletes the token of this value, whoever sends it: who holds it could use it. One that is not there is no error.
@@ -70,13 +115,23 @@ impl Tokens {
     /// # Errors
     /// [`Refusal::Unavailable`]: then the token may still be good.
     pub async fn revoke(&self, presented: Presented<'_>) -> Result<()> {
-        if let Some(digest) = self.format.recognise(presented) {
-            let act = Act::of_holder(self.clock.now());
-            let delete = self.store.delete_by_digest(&digest, &act);
-            self.live
-                .take_away(delete, |deleted| deleted.then_some(Change::Token(digest)).into_iter().collect())
-                .await?;
-        }
-        Ok(())
+        let act = Act::of_holder(self.clock.now(), act::origin());
+        self.delete_value(presented, Action::TokenDeleted, &act).await.map(|_| ())
+    }
+
+    /// Deletes the token of a value that has become known to others; answers whose it was, if there was one.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`]: then the token may still be good.
+    pub async fn revoke_leaked(&self, presented: Presented<'_>) -> Result<Option<DeletedToken>> {
+        let act = Act::by("whoever reported the leak", self.clock.now(), act::origin());
+        self.delete_value(presented, Action::TokenLeaked, &act).await
+    }
+
+    async fn delete_value(&self, presented: Presented<'_>, action: Action, act: &Act) -> Result<Option<DeletedToken>> {
+        let Some(digest) = self.format.recognise(presented) else { return Ok(None) };
+        let delete = self.store.delete_by_digest(&digest, action, act);
+        let changes = |deleted: &Option<_>| deleted.iter().map(|_| Change::Token(digest)).collect();
+        Ok(self.live.take_away(delete, changes).await?)
     }
 }

@@ -1,17 +1,23 @@
 //! Verifying: a bearer becomes somebody, or nobody.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::Tokens;
 use crate::{
     domain::{
+        event::Action,
+        network::counted_by,
         time::Timestamp,
-        token::{Refused, Standing},
+        token::{Refused as NotGood, Standing},
     },
     guard::{Cause, Denied, Principal, TokenId, TokenRef, Verify},
     live::{Facts, Unavailable},
+    service::{act, refusals::Refused},
     value::Presented,
 };
+
+/// How much longer a refusal takes for whoever has had too many.
+const SLOWED_BY: Duration = Duration::from_millis(500);
 
 impl Verify for Tokens {
     async fn verify(&self, presented: Presented<'_>) -> std::result::Result<Principal, Denied> {
@@ -49,19 +55,40 @@ impl Tokens {
     /// [`Denied::Invalid`], or [`Denied::Unavailable`] where the store could not be asked.
     pub async fn inspect(&self, presented: Presented<'_>) -> std::result::Result<Inspected, Denied> {
         let digest = self.format.recognise(presented).ok_or(Denied::Invalid(Cause::Shape))?;
-        if let Some(facts) = self.live.find(&digest) {
-            return self.judged(facts);
+        let facts = match self.live.find(&digest) {
+            Some(facts) => Some(facts),
+            None => self.live.read(&digest).await.map_err(|Unavailable| Denied::Unavailable)?,
+        };
+        let Some(facts) = facts else {
+            self.refusals.note_unknown(digest, act::origin());
+            self.slow_down().await;
+            return Err(Denied::Invalid(Cause::UnknownToken));
+        };
+        let judged = self.judged(facts.clone());
+        if judged.is_err() {
+            if matches!(judged, Err(Denied::Invalid(Cause::Expired))) {
+                self.refusals.note(used_after_its_end(&facts), act::origin());
+            }
+            self.slow_down().await;
         }
-        let read = self.live.read(&digest).await.map_err(|Unavailable| Denied::Unavailable)?;
-        self.judged(read.ok_or(Denied::Invalid(Cause::UnknownToken))?)
+        judged
     }
 
-    /// The same, where it takes no waiting; none where the store has to be asked.
+    /// Lets whoever sends many bearers that are refused wait for the answer. Good ones of the same address are not looked at here, so
+    /// they are as fast as ever.
+    async fn slow_down(&self) {
+        let Some(address) = act::origin().address else { return };
+        if self.limits.refused.spend(counted_by(address), self.clock.now()).is_err() {
+            tokio::time::sleep(SLOWED_BY).await;
+        }
+    }
+
+    /// The same, where it takes no waiting: for a token that is known and good, and for what cannot be one.
     #[must_use]
     pub fn inspect_at_once(&self, presented: Presented<'_>) -> Option<std::result::Result<Inspected, Denied>> {
         match self.format.recognise(presented) {
             None => Some(Err(Denied::Invalid(Cause::Shape))),
-            Some(digest) => self.live.find(&digest).map(|facts| self.judged(facts)),
+            Some(digest) => self.live.find(&digest).and_then(|facts| self.judged(facts).ok()).map(Ok),
         }
     }
 
@@ -85,12 +112,24 @@ impl Tokens {
         };
         standing.check(now).map_err(|refused| {
             Denied::Invalid(match refused {
-                Refused::Expired => Cause::Expired,
-                Refused::PersonDisabled => Cause::PersonDisabled,
-                Refused::AccessDisabled => Cause::AccessDisabled,
-                Refused::FeatureOff => Cause::FeatureOff,
+                NotGood::Expired => Cause::Expired,
+                NotGood::PersonDisabled => Cause::PersonDisabled,
+                NotGood::AccessDisabled => Cause::AccessDisabled,
+                NotGood::FeatureOff => Cause::FeatureOff,
             })
         })
+    }
+}
+
+fn used_after_its_end(facts: &Facts) -> Refused {
+    Refused {
+        workspace_id: facts.person.holder.workspace_id,
+        action: Action::TokenUsedAfterDeath,
+        person_id: Some(facts.person.holder.person_id),
+        target: facts.token_id.to_string(),
+        label: String::new(),
+        cause: "expired".to_owned(),
+        address: act::origin().address,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Changing and removing people, and keeping somebody in charge.
 
-use super::IN_CHARGE;
+use super::{IN_CHARGE, role};
 use crate::{
     domain::{
-        event::{Act, Action},
+        event::{Act, Action, Details},
         person::{Email, EmailKey, PersonName, TokenAccess},
     },
     store::{
@@ -48,27 +48,22 @@ impl PersonChange {
     }
 
     /// What the change is, in the words of those who read of it.
-    fn told(&self) -> Vec<(Action, String)> {
+    fn told(&self) -> Vec<(Action, Details)> {
         let mut told = Vec::new();
         if self.password_hash.is_some() {
-            told.push((Action::PasswordChanged, String::new()));
+            told.push((Action::PasswordChanged, Details::default()));
         }
         if let Some(is_disabled) = self.is_disabled {
-            told.push((if is_disabled { Action::PersonDisabled } else { Action::PersonEnabled }, String::new()));
+            told.push((if is_disabled { Action::PersonDisabled } else { Action::PersonEnabled }, Details::default()));
         }
-        let role = |is_admin| if is_admin { "role: administrator" } else { "role: user" };
-        let words: Vec<String> = [
-            self.email.as_ref().map(|_| "e-mail".to_owned()),
-            self.name.as_ref().map(|_| "name".to_owned()),
-            self.is_admin.map(|is_admin| role(is_admin).to_owned()),
-            self.token_access.map(|access| format!("token access: {}", access.as_str())),
-            self.force_password_change.filter(|force| *force).map(|_| "must change the password".to_owned()),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if !words.is_empty() {
-            told.push((Action::PersonChanged, words.join(", ")));
+        let details = Details::default()
+            .with_some("email", self.email.as_ref().map(Email::as_str))
+            .with_some("name", self.name.as_ref().map(PersonName::as_str))
+            .with_some("role", self.is_admin.map(role))
+            .with_some("tokenAccess", self.token_access.map(TokenAccess::as_str))
+            .with_some("forcePasswordChange", self.force_password_change);
+        if details != Details::default() {
+            told.push((Action::PersonChanged, details));
         }
         told
     }
@@ -122,7 +117,7 @@ impl Store {
             }
             for (action, details) in change.told() {
                 let target = id.to_string();
-                let done = Done { action, person_id: Some(id), target: &target, label: &email, details: &details };
+                let done = Done { action, person_id: Some(id), target: &target, label: &email, details };
                 record!(tx, workspace_id, act, done);
             }
             let left = sqlx::query_as(IN_CHARGE).bind(workspace_id).fetch_one(&mut *tx).await?;
@@ -148,7 +143,7 @@ impl Store {
                 sqlx::query_as(DELETE).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
             let Some((email, is_platform_admin)) = deleted else { return Ok(Rank::Absent) };
             let target = id.to_string();
-            let done = Done { action: Action::PersonRemoved, person_id: Some(id), target: &target, label: &email, details: "" };
+            let done = Done { action: Action::PersonRemoved, person_id: Some(id), target: &target, label: &email, details: Details::default() };
             record!(tx, workspace_id, act, done);
             let left = sqlx::query_as(IN_CHARGE).bind(workspace_id).fetch_one(&mut *tx).await?;
             let rank = rank(left, is_platform_admin);

@@ -3,10 +3,10 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Owner, digest};
+use super::{DeletedToken, Owner, digest};
 use crate::{
     domain::{
-        event::{Act, Action},
+        event::{Act, Action, Details},
         time::Timestamp,
     },
     store::{
@@ -41,8 +41,12 @@ struct GoneWithWorkspace {
 }
 
 impl Gone {
+    fn details(&self) -> Details {
+        Details::default().with_some("description", Some(self.description.as_str()).filter(|text| !text.is_empty()))
+    }
+
     pub(super) fn told<'a>(&'a self, action: Action, target: &'a str) -> Done<'a> {
-        Done { action, person_id: Some(self.person_id), target, label: &self.hint, details: &self.description }
+        Done { action, person_id: Some(self.person_id), target, label: &self.hint, details: self.details() }
     }
 }
 
@@ -52,7 +56,8 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
     pub async fn delete_token(&self, owner: Owner, id: Uuid, act: &Act) -> Result<Option<TokenDigest>> {
-        const DELETE: &str = "delete from token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id) \
+        const DELETE: &str = "delete from token where id = (select id from live_token \
+             where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id)) \
              returning id, person_id, hint, description, digest";
         let workspace_id = owner.workspace_id();
         on_pool!(self, pool => {
@@ -66,54 +71,28 @@ impl Store {
         })
     }
 
-    /// Deletes up to `most` tokens of a person; answers their digests, none where there are no more. Until it has answered, no token
-    /// is made in the workspace.
+    /// Deletes the token of a digest; answers whose it was, if there was one.
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_tokens(
+    pub async fn delete_by_digest(
         &self,
-        workspace_id: i64,
-        person_id: i64,
-        most: i64,
+        digest: &TokenDigest,
+        action: Action,
         act: &Act,
-    ) -> Result<Vec<TokenDigest>> {
-        const DELETE: &str = "delete from token where id in (select id from token where workspace_id = $1 \
-             and person_id = $2 limit $3) returning digest";
-        let hold = self.hold_statement();
-        on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            sqlx::query(hold).bind(workspace_id).execute(&mut *tx).await?;
-            let deleted: Vec<Vec<u8>> =
-                sqlx::query_scalar(DELETE).bind(workspace_id).bind(person_id).bind(most).fetch_all(&mut *tx).await?;
-            if !deleted.is_empty() {
-                let plural = if deleted.len() == 1 { "" } else { "s" };
-                let (target, label) = (person_id.to_string(), format!("{} token{plural}", deleted.len()));
-                let action = Action::TokensDeleted;
-                let done = Done { action, person_id: Some(person_id), target: &target, label: &label, details: "" };
-                record!(tx, workspace_id, act, done);
-            }
-            tx.commit().await?;
-            deleted.iter().map(|bytes| digest(bytes)).collect()
-        })
-    }
-
-    /// Deletes the token of a digest; answers whether there was one.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_by_digest(&self, digest: &TokenDigest, act: &Act) -> Result<bool> {
-        const DELETE: &str =
-            "delete from token where digest = $1 returning id, person_id, hint, description, workspace_id";
+    ) -> Result<Option<DeletedToken>> {
+        const DELETE: &str = "delete from token where id = (select id from live_token where digest = $1) \
+             returning id, person_id, hint, description, workspace_id";
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
             let deleted: Option<GoneWithWorkspace> =
                 sqlx::query_as(DELETE).bind(digest.as_bytes().as_slice()).fetch_optional(&mut *tx).await?;
-            let Some(GoneWithWorkspace { token, workspace_id }) = deleted else { return Ok(false) };
-            record!(tx, workspace_id, act, token.told(Action::TokenDeleted, &token.id.to_string()));
+            let Some(GoneWithWorkspace { token, workspace_id }) = deleted else { return Ok(None) };
+            record!(tx, workspace_id, act, token.told(action, &token.id.to_string()));
             tx.commit().await?;
-        });
-        Ok(true)
+            let Gone { id, person_id, hint, .. } = token;
+            Ok(Some(DeletedToken { id, workspace_id, person_id, hint }))
+        })
     }
 
     /// Deletes up to `most` tokens that expired before a moment; answers their digests.

@@ -48,8 +48,8 @@ impl ListRow {
 }
 
 const COLUMNS: &str = "select t.id, t.workspace_id, t.person_id, t.hint, t.description, t.created_at, t.expires_at, \
-                       t.last_used_at, p.email, p.is_disabled, p.token_access from token t join person p on p.id = t.person_id";
-const COUNT: &str = "select count(*) from token t";
+                       t.last_used_at, t.parent_id, p.email, p.is_disabled, p.token_access from live_token t join person p on p.id = t.person_id";
+const COUNT: &str = "select count(*) from live_token t";
 
 impl Store {
     /// Lists tokens, each with its owner.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::setting::{Key, Value},
+    domain::setting::{Key, Kind, TokenMinted, Value},
     service::Refusal,
     web::{
         error::{PageError, PageResult, see_other},
@@ -87,7 +87,19 @@ fn in_words(value: Value) -> String {
         Value::Days(-1) => "Unlimited".to_owned(),
         Value::Days(1) => "1 day".to_owned(),
         Value::Days(days) => format!("{days} days"),
+        Value::Minted(TokenMinted::Allowed) => "Allowed".to_owned(),
+        Value::Minted(TokenMinted::Bounded) => "No longer than the token that makes them".to_owned(),
+        Value::Minted(TokenMinted::Forbidden) => "Forbidden".to_owned(),
     }
+}
+
+fn choices(kind: Kind) -> Vec<(String, String)> {
+    let values = match kind {
+        Kind::Switch => [true, false].map(Value::Switch).to_vec(),
+        Kind::Minted => TokenMinted::ALL.map(Value::Minted).to_vec(),
+        Kind::Days => Vec::new(),
+    };
+    values.into_iter().map(|value| (value.to_text(), in_words(value))).collect()
 }
 
 #[derive(Template)]
@@ -98,7 +110,9 @@ struct SettingPage<'a> {
     key: &'static str,
     label: &'static str,
     help: &'static str,
-    is_switch: bool,
+    kind: Kind,
+    /// The values to choose from, as they are stored and as people say them.
+    choices: Vec<(String, String)>,
     default: String,
     chosen: &'a str,
     days: &'a str,
@@ -137,7 +151,8 @@ async fn page<'a>(
         key: key.as_str(),
         label: key.label(),
         help: key.help(),
-        is_switch: key.is_switch(),
+        kind: key.kind(),
+        choices: choices(key.kind()),
         default: in_words(site.workspaces.defaults().get(key)),
         chosen: &form.value,
         days: &form.days,
@@ -167,8 +182,8 @@ async fn ask(visitor: AdminVisitor, State(site): State<Site>, Path(key): Path<St
     let value = set.into_iter().find_map(|(_, value)| value);
     let (value, days) = match value {
         None => ("default".to_owned(), String::new()),
-        Some(Value::Switch(on)) => (on.to_string(), String::new()),
         Some(Value::Days(days)) => ("custom".to_owned(), days.to_string()),
+        Some(value) => (value.to_text(), String::new()),
     };
     let form = SettingForm { value, shown_days: days.clone(), days, own_password: None };
     show(&page(&visitor, &site, key, &form, None).await?)
@@ -179,14 +194,15 @@ impl SettingForm {
     fn value(&self, key: Key) -> Result<Option<Value>, Problem> {
         let days = self.days.trim();
         let is_touched = !days.is_empty() && days != self.shown_days;
-        let checked = match (self.value.as_str(), key.is_switch()) {
-            ("default", false) if is_touched => {
+        let checked = match (self.value.as_str(), key.kind()) {
+            ("default", Kind::Days) if is_touched => {
                 return Err(Problem::new(format!("You wrote {days} days, but chose Default. Choose one of the two.")));
             }
             ("default", _) => return Ok(None),
-            ("true", true) => key.switch(true),
-            ("false", true) => key.switch(false),
-            ("custom", false) => days.parse().map_err(|_| key.refused()).and_then(|days| key.days(days)),
+            ("true", Kind::Switch) => key.switch(true),
+            ("false", Kind::Switch) => key.switch(false),
+            (word, Kind::Minted) => key.word(word),
+            ("custom", Kind::Days) => days.parse().map_err(|_| key.refused()).and_then(|days| key.days(days)),
             _ => Err(key.refused()),
         };
         checked.map(Some).map_err(|invalid| Problem::new(words::of_invalid(&invalid)))

@@ -243,7 +243,7 @@ async fn remove(
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
     let problem = if form.confirm.trim() == overview.workspace.name {
         match prove(&site, &visitor, &headers, own_password).await? {
-            Ok(()) => match site.workspaces.remove(id).await {
+            Ok(()) => match site.workspaces.remove(By::Person(&visitor.principal()), id).await {
                 Ok(()) => return Ok(see_other("/admin/workspaces?done=workspace-removed")),
                 Err(refusal) => Problem::of(refusal)?,
             },

@@ -36,7 +36,7 @@ fn every_operation_is_described_and_every_error_has_an_example() {
             for (status, response) in operation["responses"].as_object().unwrap() {
                 if status.starts_with(['4', '5']) {
                     let example = &response["content"]["application/json"]["example"];
-                    let named = if path.starts_with("/oauth2") || path.starts_with("/.well-known") {
+                    let named = if path.starts_with("/oauth2") || path.starts_with("/.well-known/oauth") {
                         &example["error"]
                     } else {
                         &example["exception"]["name"]
@@ -46,5 +46,5 @@ fn every_operation_is_described_and_every_error_has_an_example() {
             }
         }
     }
-    assert_eq!(operations, 28);
+    assert_eq!(operations, 31);
 }

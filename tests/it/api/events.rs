@@ -11,8 +11,10 @@ on_both!(
     no_event_holds_a_value,
 );
 
+/// Without those that tell of the requests themselves.
 fn told(reply: &Reply) -> Vec<(&str, &str)> {
-    reply.rows().iter().map(|row| (row["action"].as_str().unwrap(), row["actor"].as_str().unwrap())).collect()
+    let rows = reply.rows().iter().filter(|row| row["action"] != "password.accepted");
+    rows.map(|row| (row["action"].as_str().unwrap(), row["actor"].as_str().unwrap())).collect()
 }
 
 async fn people_see_what_happened_to_them_and_administrators_the_workspaces(app: TestApp) {
@@ -43,7 +45,7 @@ async fn people_see_what_happened_to_them_and_administrators_the_workspaces(app:
     ada.get("/v4/events?allUsers=true").await.expect_error(403, "AccessControlException");
     let all = app.admin().get("/v4/events?allUsers=true").await.expect(200);
     assert_eq!(told(&all)[1], ("setting.changed", admin));
-    assert_eq!(all.rows()[1]["details"], "default → 7");
+    assert_eq!(all.rows()[1]["details"], json!({"from": "default", "to": "7"}));
     app.anonymous().get("/v4/events").await.expect_error(401, "MissingPersonException");
 }
 
@@ -53,11 +55,11 @@ async fn a_list_goes_on_by_its_cursor(app: TestApp) {
     }
     let admin = app.admin();
     let all = admin.get("/v4/events?allUsers=true").await.expect(200);
-    assert_eq!((all.rows().len(), all.json.get("nextCursor")), (3, None));
+    assert_eq!((all.rows().len(), all.json.get("nextCursor")), (4, None));
     let first = admin.get("/v4/events?allUsers=true&limit=2").await.expect(200);
     let cursor = first.json["nextCursor"].as_str().unwrap();
     let second = admin.get(&format!("/v4/events?allUsers=true&limit=2&cursor={cursor}")).await.expect(200);
-    assert_eq!([first.rows().as_slice(), second.rows()].concat(), *all.rows());
+    assert_eq!([first.rows().as_slice(), second.rows()].concat(), all.rows()[..4]);
     for wrong in ["cursor=x", "cursor=-1", "cursor=01", "limit=0", "limit=1001", "allUsers=maybe"] {
         admin.get(&format!("/v4/events?{wrong}")).await.expect(400);
     }

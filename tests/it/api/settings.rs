@@ -25,7 +25,7 @@ fn change(settings: &[(&str, Value)]) -> Value {
 
 async fn settings_are_read_set_and_put_back(app: TestApp) {
     let admin = app.admin();
-    let all = |enabled: Value, allow: Value, days: Value| json!([{"key": ENABLED, "value": enabled}, {"key": ALLOW_USERS, "value": allow}, {"key": MAX_DAYS, "value": days}]);
+    let all = |enabled: Value, allow: Value, days: Value| json!([{"key": ENABLED, "value": enabled}, {"key": ALLOW_USERS, "value": allow}, {"key": MAX_DAYS, "value": days}, {"key": "tokenward.tokenMintedTokens", "value": null}]);
     assert_eq!(admin.get(CONFIGURATION).await.expect(200).json, all(json!(null), json!(null), json!(null)));
     app.advance_seconds(3);
     let done =
@@ -82,7 +82,8 @@ async fn the_settings_are_described(app: TestApp) {
         [
             "API Access Token",
             "Allow users to generate access tokens",
-            "Maximum lifetime for user generated access tokens (days)"
+            "Maximum lifetime for user generated access tokens (days)",
+            "Tokens made by tokens"
         ]
     );
     assert_eq!((&described[0]["type"], &described[0]["default"]), (&json!("boolean"), &json!(true)));

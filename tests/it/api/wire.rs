@@ -65,7 +65,7 @@ async fn unknown_paths_and_methods_are_routes_that_do_not_exist(app: TestApp) {
         ("PUT", bearer.path().as_str()),
         ("PATCH", bearer.path().as_str()),
         ("POST", bearer.path().as_str()),
-        ("DELETE", "/v4/apiAccessTokens"),
+        ("DELETE", "/v4/apiAccessTokens/"),
         ("OPTIONS", "/v4/people"),
         ("TRACE", "/v4/people"),
         ("BREW", "/v4/people"),

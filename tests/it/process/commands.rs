@@ -115,7 +115,7 @@ fn the_configuration_comes_from_its_sources_in_order_and_hides_secrets() {
         "http = \"127.0.0.1:1\"",
         "prefix = \"env\"",
         "request_timeout_ms = 5",
-        "header_timeout_ms = 30000",
+        "header_timeout_ms = 5000",
         "url = \"postgres://tokenward@db.example:5432/tokens\"",
     ] {
         assert!(printed.contains(line), "{line} in {printed}");
@@ -138,6 +138,8 @@ fn unknown_and_wrong_keys_are_named_with_what_was_probably_meant() {
         ("TOKENWARD_PASSWORDS__MIN_LENGTH", "7", "passwords.min_length"),
         ("TOKENWARD_RETENTION__EXPIRED_TOKENS_DAYS", "4294967295", "retention.expired_tokens_days"),
         ("TOKENWARD_DATABASE__ACQUIRE_TIMEOUT_MS", "0", "database.acquire_timeout_ms"),
+        ("TOKENWARD_LISTEN__TRUSTED_PROXIES", "[\"0.0.0.0/0\"]", "0.0.0.0/0 is everybody"),
+        ("TOKENWARD_LISTEN__TRUSTED_PROXIES", "[\"*\"]", "is everybody"),
         ("TOKENWARD_DATABASE__URL", "mysql://u:s3cret@h/d", "database.url: a database URL is"),
     ] {
         let mut print = command("sqlite:x");

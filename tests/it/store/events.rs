@@ -2,7 +2,7 @@
 
 use tokenward::{
     domain::{
-        event::{Act, Action, Event},
+        event::{Act, Action, Event, Origin},
         person::PersonName,
         setting::{Key, Value},
         token::Lifetime,
@@ -22,17 +22,19 @@ on_both!(
     the_last_change_of_a_setting_is_found,
 );
 
-const ALL: EventFilter = EventFilter { workspace_id: 1, person_id: None };
+fn all_of(workspace_id: i64) -> EventFilter {
+    EventFilter::of_workspace(workspace_id)
+}
 
 async fn events(store: &Store) -> Vec<Event> {
-    store.list_events(ALL, EventStart::default(), 100).await.unwrap()
+    store.list_events(&all_of(1), EventStart::default(), 100).await.unwrap()
 }
 
 /// What was done last: the action, whom it is about, what the target was called, and more.
 async fn last(store: &Store) -> (Action, Option<i64>, String, String) {
     let event = events(store).await.remove(0);
     assert_eq!(event.act.at, NOW);
-    (event.action, event.person_id, event.label, event.details)
+    (event.action, event.person_id, event.label, event.details.to_text())
 }
 
 fn told(
@@ -47,27 +49,36 @@ fn told(
 async fn every_change_is_written_down(app: TestApp) {
     let store = &app.store;
     let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap().id;
-    assert_eq!(last(store).await, told(Action::PersonAdded, ada, "ada@example.com", ""));
+    assert_eq!(last(store).await, told(Action::PersonAdded, ada, "ada@example.com", r#"{"role":"user"}"#));
     store.set_settings(1, &[(Key::AllowUsers, Value::Switch(true))], &by()).await.unwrap();
-    assert_eq!(last(store).await, told(Action::SettingChanged, None, Key::AllowUsers.label(), "default → true"));
+    assert_eq!(
+        last(store).await,
+        told(Action::SettingChanged, None, Key::AllowUsers.label(), r#"{"from":"default","to":"true"}"#)
+    );
     store.reset_settings(1, &[Key::AllowUsers], &by()).await.unwrap();
-    assert_eq!(last(store).await, told(Action::SettingChanged, None, Key::AllowUsers.label(), "true → default"));
+    assert_eq!(
+        last(store).await,
+        told(Action::SettingChanged, None, Key::AllowUsers.label(), r#"{"from":"true","to":"default"}"#)
+    );
     let (_, token_id) = issue(store, 1, Lifetime::Forever, NOW).await;
     let mut new = new_token(1, Lifetime::Forever, NOW).1;
     new.description = "laptop".to_owned();
     new.act.token_id = Some(token_id);
     store.issue_token(&new, DEFAULTS).await.unwrap().unwrap();
-    assert_eq!(last(store).await, told(Action::TokenCreated, 1, &new.hint, "laptop"));
+    assert_eq!(last(store).await, told(Action::TokenCreated, 1, &new.hint, r#"{"by":"token","description":"laptop"}"#));
     assert_eq!(events(store).await[0].act, Act { token_id: Some(token_id), ..by() });
     store.delete_token(Owner::Workspace(1), new.id, &by()).await.unwrap();
-    assert_eq!(last(store).await, told(Action::TokenDeleted, 1, &new.hint, "laptop"));
+    assert_eq!(last(store).await, told(Action::TokenDeleted, 1, &new.hint, r#"{"description":"laptop"}"#));
     assert_eq!(events(store).await[0].target, new.id.to_string());
     let (value, _) = issue(store, 1, Lifetime::Forever, NOW).await;
-    store.delete_by_digest(&value.digest(), &Act::of_holder(NOW)).await.unwrap();
+    store
+        .delete_by_digest(&value.digest(), Action::TokenDeleted, &Act::of_holder(NOW, Origin::default()))
+        .await
+        .unwrap();
     assert_eq!((events(store).await[0].action, events(store).await[0].act.person_id), (Action::TokenDeleted, None));
     issue(store, 1, Lifetime::Forever, NOW).await;
-    store.delete_tokens(1, 1, 10, &by()).await.unwrap();
-    assert_eq!(last(store).await, told(Action::TokensDeleted, 1, "2 tokens", ""));
+    store.kill_tokens(1, 1, &by()).await.unwrap();
+    assert_eq!(last(store).await, told(Action::TokensDeleted, 1, "2 tokens", r#"{"count":2}"#));
     let change = PersonChange {
         name: PersonName::parse("Ada L.").ok(),
         is_disabled: Some(true),
@@ -76,22 +87,24 @@ async fn every_change_is_written_down(app: TestApp) {
         ..PersonChange::default()
     };
     store.update_person(1, ada, &change, &by()).await.unwrap();
-    let three: Vec<_> = events(store).await.into_iter().take(3).map(|event| (event.action, event.details)).collect();
+    let three: Vec<_> =
+        events(store).await.into_iter().take(3).map(|event| (event.action, event.details.to_text())).collect();
     let expected = [
-        (Action::PersonChanged, "name, role: administrator".to_owned()),
-        (Action::PersonDisabled, String::new()),
-        (Action::PasswordChanged, String::new()),
+        (Action::PersonChanged, r#"{"name":"Ada L.","role":"administrator"}"#.to_owned()),
+        (Action::PersonDisabled, "{}".to_owned()),
+        (Action::PasswordChanged, "{}".to_owned()),
     ];
     assert_eq!(three, expected);
     store.delete_person(1, ada, &by()).await.unwrap();
-    assert_eq!(last(store).await, told(Action::PersonRemoved, ada, "ada@example.com", ""));
+    assert_eq!(last(store).await, told(Action::PersonRemoved, ada, "ada@example.com", "{}"));
     store.rename_workspace(1, &WorkspaceName::parse("Lab").unwrap(), &by()).await.unwrap();
-    assert_eq!(last(store).await, told(Action::WorkspaceRenamed, None, "Lab", ""));
+    assert_eq!(last(store).await, told(Action::WorkspaceRenamed, None, "Lab", "{}"));
     store.insert_workspace(&WorkspaceName::parse("Two").unwrap(), &new_person("eve@example.com"), &by()).await.unwrap();
-    assert_eq!(last(store).await.0, Action::WorkspaceRenamed, "another workspace's events are its own");
-    let other =
-        store.list_events(EventFilter { workspace_id: 2, person_id: None }, EventStart::default(), 9).await.unwrap();
-    assert_eq!(other.iter().map(|event| event.action).collect::<Vec<_>>(), [Action::PersonAdded]);
+    assert_eq!(last(store).await, told(Action::WorkspaceCreated, None, "Two", "{}"));
+    let other = store.list_events(&all_of(2), EventStart::default(), 9).await.unwrap();
+    assert_eq!(other.iter().map(|event| event.action).collect::<Vec<_>>(), [Action::PersonAdded], "its own");
+    store.delete_workspace(2, &by()).await.unwrap();
+    assert_eq!(last(store).await, told(Action::WorkspaceRemoved, None, "Two", "{}"));
 }
 
 async fn what_was_not_done_is_not_written_down(app: TestApp) {
@@ -102,7 +115,7 @@ async fn what_was_not_done_is_not_written_down(app: TestApp) {
     store.delete_person(1, 1, &by()).await.unwrap();
     store.reset_settings(1, &[Key::AllowUsers], &by()).await.unwrap();
     store.delete_token(Owner::Workspace(1), Uuid::from_u128(7), &by()).await.unwrap();
-    store.delete_tokens(1, 1, 10, &by()).await.unwrap();
+    store.kill_tokens(1, 1, &by()).await.unwrap();
     store.rename_workspace(9, &WorkspaceName::parse("Lab").unwrap(), &by()).await.unwrap();
     assert_eq!(events(store).await, []);
 }
@@ -117,15 +130,15 @@ async fn events_are_listed_both_ways_for_a_workspace_and_for_a_person(app: TestA
         all.iter().map(|event| event.label.as_str()).collect::<Vec<_>>(),
         ["c@example.com", "b@example.com", "a@example.com"]
     );
-    let part = |start: EventStart| async move { store.list_events(ALL, start, 1).await.unwrap() };
+    let part = |start: EventStart| async move { store.list_events(&all_of(1), start, 1).await.unwrap() };
     assert_eq!(part(EventStart::default()).await, all[..1]);
     assert_eq!(part(EventStart::After(all[0].id)).await, all[1..2]);
     assert_eq!(part(EventStart::Before(all[2].id)).await, all[1..2]);
-    let own = EventFilter { workspace_id: 1, person_id: all[1].person_id };
-    assert_eq!(store.list_events(own, EventStart::default(), 9).await.unwrap(), all[1..2]);
-    assert_eq!(store.list_events(own, EventStart::Before(0), 9).await.unwrap(), all[1..2]);
-    let elsewhere = EventFilter { workspace_id: 2, ..own };
-    assert_eq!(store.list_events(elsewhere, EventStart::default(), 9).await.unwrap(), []);
+    let own = EventFilter { person_id: all[1].person_id, ..all_of(1) };
+    assert_eq!(store.list_events(&own, EventStart::default(), 9).await.unwrap(), all[1..2]);
+    assert_eq!(store.list_events(&own, EventStart::Before(0), 9).await.unwrap(), all[1..2]);
+    let elsewhere = EventFilter { workspace_id: 2, ..own.clone() };
+    assert_eq!(store.list_events(&elsewhere, EventStart::default(), 9).await.unwrap(), []);
 }
 
 async fn the_last_change_of_a_setting_is_found(app: TestApp) {
@@ -136,5 +149,5 @@ async fn the_last_change_of_a_setting_is_found(app: TestApp) {
     }
     store.set_settings(1, &[(Key::Enabled, Value::Switch(true))], &by()).await.unwrap();
     let found = store.find_setting_change(1, Key::MaxLifetimeDays).await.unwrap().unwrap();
-    assert_eq!((found.details.as_str(), found.act), ("1 → 2", by()));
+    assert_eq!((found.details.to_text().as_str(), found.act), (r#"{"from":"1","to":"2"}"#, by()));
 }

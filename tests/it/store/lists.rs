@@ -17,7 +17,6 @@ use crate::support::TestApp;
 
 on_both!(
     lists_of_tokens_are_searched_and_narrowed,
-    all_tokens_of_one_person_are_deleted_in_batches,
     members_are_searched_and_listed_both_ways,
     those_who_hold_tokens_are_counted,
     some_administrators_are_found,
@@ -61,18 +60,6 @@ async fn lists_of_tokens_are_searched_and_narrowed(app: TestApp) {
     assert_eq!(found(Which { expires_by: Some(NOW.plus_seconds(100)), ..Which::default() }).await, [0, 1]);
     assert_eq!(found(Which { unused_since: Some(NOW.plus_seconds(10)), ..Which::default() }).await, [0, 2]);
     assert_eq!(found(Which { unused_since: Some(NOW.plus_seconds(11)), ..Which::default() }).await, [0, 1, 2]);
-}
-
-async fn all_tokens_of_one_person_are_deleted_in_batches(app: TestApp) {
-    let store = &app.store;
-    let (first, _) = issue(store, 1, Lifetime::Forever, NOW).await;
-    issue(store, 1, Lifetime::Seconds(1), NOW).await;
-    assert_eq!(store.delete_tokens(1, 2, 10, &by()).await.unwrap(), []);
-    let mut deleted = store.delete_tokens(1, 1, 1, &by()).await.unwrap();
-    deleted.extend(store.delete_tokens(1, 1, 10, &by()).await.unwrap());
-    assert_eq!(deleted.len(), 2);
-    assert!(deleted.contains(&first.digest()));
-    assert_eq!(store.delete_tokens(1, 1, 10, &by()).await.unwrap(), []);
 }
 
 async fn members_are_searched_and_listed_both_ways(app: TestApp) {
@@ -141,7 +128,7 @@ async fn a_token_that_is_gone_makes_no_other(app: TestApp) {
         new.act.token_id = Some(parent);
         new
     };
-    assert_eq!(store.issue_token(&child(), DEFAULTS).await.unwrap(), Ok(()));
+    assert!(store.issue_token(&child(), DEFAULTS).await.unwrap().is_ok());
     store.delete_token(Owner::Workspace(1), parent, &by()).await.unwrap();
     assert_eq!(store.issue_token(&child(), DEFAULTS).await.unwrap(), Err(NotIssued::TokenGone));
 }

@@ -1,6 +1,8 @@
 //! The store's contract: every method, on both databases.
 
+mod chain;
 mod events;
+mod lineage;
 mod lists;
 mod sessions;
 mod tries;
@@ -10,7 +12,7 @@ use std::{collections::HashSet, time::Duration};
 use tokenward::{
     config::CacheMode,
     domain::{
-        event::Act,
+        event::{Act, Action, Origin},
         list::{Page, Sort, SortKey, Which},
         person::{Email, EmailKey, PersonName, TokenAccess},
         setting::{Key, Settings, Value},
@@ -18,7 +20,9 @@ use tokenward::{
         token::{Lifetime, NotIssued, Status},
         workspace::WorkspaceName,
     },
-    store::{Error, NewPerson, NewToken, Node, Owner, PersonChange, PersonFilter, Rank, Schema, Store, TokenFilter},
+    store::{
+        Error, Issued, NewPerson, NewToken, Node, Owner, PersonChange, PersonFilter, Rank, Schema, Store, TokenFilter,
+    },
     value::{Format, Random, TokenValue},
 };
 use uuid::Uuid;
@@ -52,7 +56,7 @@ on_both!(
 
 /// Who does everything here.
 fn by() -> Act {
-    Act { at: NOW, person_id: Some(1), name: "admin@example.com".to_owned(), token_id: None }
+    Act { at: NOW, person_id: Some(1), name: "admin@example.com".to_owned(), token_id: None, origin: Origin::default() }
 }
 
 /// The same at another moment.
@@ -81,17 +85,19 @@ fn new_token(person_id: i64, lifetime: Lifetime, created_at: Timestamp) -> (Toke
         digest: value.digest(),
         hint: value.hint().to_owned(),
         description: String::new(),
-        created_at,
         lifetime,
-        act: by(),
+        act: at(created_at),
         form: None,
+        once: None,
+        most_live: None,
     };
     (value, token)
 }
 
 async fn issue(store: &Store, person_id: i64, lifetime: Lifetime, created_at: Timestamp) -> (TokenValue, Uuid) {
     let (value, new) = new_token(person_id, lifetime, created_at);
-    assert_eq!(store.issue_token(&new, DEFAULTS).await.unwrap(), Ok(()));
+    let expires_at = lifetime.end(created_at);
+    assert_eq!(store.issue_token(&new, DEFAULTS).await.unwrap(), Ok(Issued::Now { created_at, expires_at }));
     (value, new.id)
 }
 
@@ -125,7 +131,9 @@ async fn workspaces_are_inserted_found_listed_renamed_and_deleted(app: TestApp) 
     assert!(!app.store.rename_workspace(3, &renamed, &by()).await.unwrap());
     assert_eq!(app.store.find_workspace(2).await.unwrap().unwrap().name, "Laboratory");
     app.store.set_settings(2, &[(Key::AllowUsers, Value::Switch(true))], &by()).await.unwrap();
-    assert!(app.store.delete_workspace(2).await.unwrap() && !app.store.delete_workspace(2).await.unwrap());
+    assert!(
+        app.store.delete_workspace(2, &by()).await.unwrap() && !app.store.delete_workspace(2, &by()).await.unwrap()
+    );
     assert_eq!(app.store.find_person(2, admin.id).await.unwrap(), None);
     assert_eq!(app.store.find_settings(2).await.unwrap(), []);
     let (next, _) = app.store.insert_workspace(&name, &new_person("eve@example.com"), &by()).await.unwrap();
@@ -189,10 +197,15 @@ async fn the_last_in_charge_is_kept(app: TestApp) {
 
 async fn sign_ins_are_noted_forwards_only(app: TestApp) {
     let seen = || async { app.store.find_person(1, 1).await.unwrap().unwrap().last_login_at };
-    app.store.note_sign_in(1, NOW, NOW.plus_seconds(-60)).await.unwrap();
-    app.store.note_sign_in(1, NOW.plus_seconds(59), NOW.plus_seconds(-1)).await.unwrap();
+    let admin = app.store.find_person(1, 1).await.unwrap().unwrap();
+    let note = |moment: Timestamp| {
+        let (store, admin) = (app.store.clone(), admin.clone());
+        async move { store.note_sign_in(&admin, &at(moment), moment.plus_seconds(-60), true).await.unwrap() }
+    };
+    note(NOW).await;
+    note(NOW.plus_seconds(59)).await;
     assert_eq!(seen().await, Some(NOW));
-    app.store.note_sign_in(1, NOW.plus_seconds(61), NOW.plus_seconds(1)).await.unwrap();
+    note(NOW.plus_seconds(61)).await;
     assert_eq!(seen().await, Some(NOW.plus_seconds(61)));
 }
 
@@ -227,12 +240,12 @@ async fn a_token_is_issued_by_the_rules_in_force(app: TestApp) {
     let attempt = |person_id: i64, lifetime: Lifetime| async move {
         store.issue_token(&new_token(person_id, lifetime, NOW).1, DEFAULTS).await.unwrap()
     };
-    assert_eq!(attempt(1, Lifetime::Forever).await, Ok(()));
+    assert!(attempt(1, Lifetime::Forever).await.is_ok());
     assert_eq!(attempt(ada.id, Lifetime::Forever).await, Err(NotIssued::AdministratorsOnly));
     assert_eq!(attempt(99, Lifetime::Forever).await, Err(NotIssued::PersonGone));
     store.set_settings(1, &[(Key::MaxLifetimeDays, Value::Days(1))], &by()).await.unwrap();
     assert!(matches!(attempt(1, Lifetime::Forever).await, Err(NotIssued::Lifetime(_))));
-    assert_eq!(attempt(1, Lifetime::Seconds(86_400)).await, Ok(()));
+    assert!(attempt(1, Lifetime::Seconds(86_400)).await.is_ok());
     store.set_settings(1, &[(Key::Enabled, Value::Switch(false))], &by()).await.unwrap();
     assert_eq!(attempt(1, Lifetime::Seconds(1)).await, Err(NotIssued::FeatureOff));
     assert_eq!(store.count_members(1).await.unwrap().1, 2);
@@ -258,8 +271,8 @@ async fn a_digest_finds_token_holder_and_switch(app: TestApp) {
     assert_eq!(find(value.digest()).await.unwrap().enabled, Some(false));
     let unknown = Format::default().make(&Random::system());
     assert!(find(unknown.digest()).await.is_none());
-    assert!(!store.delete_by_digest(&unknown.digest(), &by()).await.unwrap());
-    assert!(store.delete_by_digest(&value.digest(), &by()).await.unwrap());
+    assert_eq!(store.delete_by_digest(&unknown.digest(), Action::TokenDeleted, &by()).await.unwrap(), None);
+    assert!(store.delete_by_digest(&value.digest(), Action::TokenDeleted, &by()).await.unwrap().is_some());
     assert!(find(value.digest()).await.is_none());
 }
 

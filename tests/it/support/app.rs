@@ -36,6 +36,8 @@ pub fn config(url: &str) -> Config {
     config.passwords.memory_kib = 64;
     config.passwords.iterations = 1;
     config.passwords.queue = 10_000;
+    // Tests make tokens as fast as they can; what is limited is tested where it is limited.
+    config.limits.created_tokens_per_minute = 0;
     config.database.max_connections = 4;
     config
 }
@@ -63,6 +65,22 @@ impl TestApp {
             FirstAdministrator { email: "admin@example.com".into(), password: Some(PASSWORD.to_owned().into()) };
         set_up(&store, app.people(), &clock, &random, first).await.unwrap();
         Self { service: server::service(&app, &config), app, store, database, now, _stop: stop }
+    }
+
+    /// Does something to the database behind the service's back. The services of this app have lost their store then; `store` is
+    /// opened anew.
+    pub async fn tamper(&mut self, statement: &str) {
+        self.store.close().await;
+        self.database.run(statement).await;
+        self.store = server::open_store(&config(&self.database.url), true).await.unwrap();
+    }
+
+    /// The one text that a statement answers; the same holds.
+    pub async fn look(&mut self, statement: &str) -> Option<String> {
+        self.store.close().await;
+        let text = self.database.ask(statement).await;
+        self.store = server::open_store(&config(&self.database.url), true).await.unwrap();
+        text
     }
 
     /// Moves the clock.

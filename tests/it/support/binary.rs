@@ -27,6 +27,9 @@ pub fn command(url: &str) -> Command {
     }
     command.env_remove("DATABASE_URL").env("TOKENWARD_DATABASE__URL", url);
     command.env("TOKENWARD_PASSWORDS__MEMORY_KIB", "64").env("TOKENWARD_PASSWORDS__ITERATIONS", "1");
+    // What is limited is tested where it is limited.
+    command.env("TOKENWARD_LIMITS__CREATED_TOKENS_PER_MINUTE", "0");
+    command.env("TOKENWARD_LIMITS__REFUSED_BEARERS_PER_MINUTE", "0");
     command.env("TOKENWARD_ADMIN_EMAIL", "admin@example.com").env("TOKENWARD_ADMIN_PASSWORD", PASSWORD);
     command
 }

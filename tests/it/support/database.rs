@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -55,6 +55,26 @@ impl Database {
     pub fn for_another_node(&self) -> Self {
         assert_eq!(self.engine, Engine::Postgres, "SQLite has one node");
         Self { url: self.url.clone(), engine: self.engine, _folder: None }
+    }
+
+    /// Runs a statement of the test's own. On SQLite the service must have let go of the file.
+    pub async fn run(&self, statement: &str) {
+        let mut connection = self.connect().await;
+        connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// The one text that a statement answers.
+    pub async fn ask(&self, statement: &str) -> Option<String> {
+        let mut connection = self.connect().await;
+        let row = connection.fetch_one(sqlx::AssertSqlSafe(statement)).await.unwrap();
+        connection.close().await.unwrap();
+        row.try_get(0).unwrap()
+    }
+
+    async fn connect(&self) -> sqlx::AnyConnection {
+        sqlx::any::install_default_drivers();
+        sqlx::AnyConnection::connect(&self.url).await.unwrap()
     }
 
     async fn postgres(template: &str) -> Self {

@@ -1,11 +1,11 @@
 //! People, and what they send.
 
-use std::ops::Deref;
+use std::{net::IpAddr, ops::Deref};
 
 use axum::{body::Body, http::Request};
 use http::HeaderValue;
 use serde_json::{Value, json};
-use tokenward::server::Service;
+use tokenward::{entry::address::Peer, server::Service};
 use tower::ServiceExt as _;
 
 use super::{PASSWORD, Reply, an_hour};
@@ -15,6 +15,7 @@ use super::{PASSWORD, Reply, an_hour};
 pub struct Client {
     service: Service,
     authorization: Vec<HeaderValue>,
+    peer: Option<IpAddr>,
 }
 
 /// Somebody with an account, who signs in by password.
@@ -38,7 +39,13 @@ impl Client {
     pub fn new(service: Service, fields: Vec<String>) -> Self {
         let authorization =
             fields.into_iter().map(|field| HeaderValue::from_bytes(field.as_bytes()).unwrap()).collect();
-        Self { service, authorization }
+        Self { service, authorization, peer: None }
+    }
+
+    /// The same from this address.
+    pub fn from(mut self, address: &str) -> Self {
+        self.peer = Some(address.parse().unwrap());
+        self
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -68,6 +75,9 @@ impl Client {
         let mut request = Request::builder().method(method).uri(path).body(body).unwrap();
         for field in &self.authorization {
             request.headers_mut().append("authorization", field.clone());
+        }
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(Peer(peer));
         }
         request
     }

@@ -46,10 +46,11 @@ pub async fn issue(app: &TestApp) {
         digest: value.digest(),
         hint: value.hint().to_owned(),
         description: "a description of some length, as people write them".to_owned(),
-        created_at: act.at,
         lifetime: Lifetime::Forever,
         act,
         form: None,
+        once: None,
+        most_live: None,
     };
     app.store.issue_token(&token, app.app.workspaces().defaults()).await.unwrap().unwrap();
 }

@@ -1,0 +1,32 @@
+"""Finds token values of Tokenward: detect-secrets scan -p detect_secrets_tokenward.py PATH
+
+The last six characters are a checksum of the rest, so what only looks like a value is not reported.
+Report a value to @ISSUER@/v4/leaks, which deletes the token.
+"""
+
+import re
+import zlib
+
+from detect_secrets.plugins.base import RegexBasedDetector
+
+DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def checksum(text):
+    number, digits = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        digits = DIGITS[digit] + digits
+    return digits
+
+
+class TokenwardDetector(RegexBasedDetector):
+    """An API access token of Tokenward."""
+
+    secret_type = "Tokenward API access token"
+    denylist = [re.compile(r"(?<![0-9A-Za-z])(@PATTERN@)(?![0-9A-Za-z])")]
+
+    def analyze_string(self, string):
+        for value in super().analyze_string(string):
+            if checksum(value[:-6]) == value[-6:]:
+                yield value

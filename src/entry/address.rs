@@ -1,0 +1,165 @@
+//! Whose address a request comes from: the other end of the connection, or, where that is a proxy which the operator trusts, the
+//! client that the proxy names.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::{HeaderMap, HeaderName, header::FORWARDED};
+
+use crate::{
+    domain::{
+        event::Origin,
+        network::{ForwardedHeader, Network},
+        session::UserAgent,
+    },
+    entry::request_id::RequestId,
+};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The other end of the connection that a request came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
+
+/// The proxies that may name their clients. Nobody else's word is taken for anybody's address.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    trusted: Vec<Network>,
+    header: ForwardedHeader,
+}
+
+impl Proxies {
+    #[must_use]
+    pub fn new(trusted: &[Network], header: ForwardedHeader) -> Self {
+        Self { trusted: trusted.to_vec(), header }
+    }
+
+    /// Whether this address is a trusted proxy's.
+    #[must_use]
+    pub fn trust(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
+    }
+
+    /// The client's address: from the right, the first hop that is no trusted proxy. What stands further left anybody may have
+    /// written. Where a hop cannot be read, it is the one behind it.
+    #[must_use]
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer.to_canonical();
+        if !self.trust(client) {
+            return client;
+        }
+        let hops: Vec<Option<IpAddr>> = match self.header {
+            ForwardedHeader::XForwardedFor => elements(headers, &X_FORWARDED_FOR).map(hop).collect(),
+            ForwardedHeader::Forwarded => elements(headers, &FORWARDED).map(forwarded_for).collect(),
+        };
+        for hop in hops.into_iter().rev() {
+            let Some(hop) = hop else { break };
+            client = hop;
+            if !self.trust(client) {
+                break;
+            }
+        }
+        client
+    }
+
+    /// Whence a request comes, to be written down with what it does.
+    #[must_use]
+    pub(crate) fn origin(&self, peer: Option<Peer>, headers: &HeaderMap, id: &RequestId) -> Origin {
+        let user_agent = headers.get(axum::http::header::USER_AGENT).and_then(|value| value.to_str().ok());
+        Origin {
+            address: peer.map(|Peer(address)| self.client(address, headers)),
+            user_agent: user_agent.map(UserAgent::of).unwrap_or_default(),
+            request_id: id.as_str().to_owned(),
+        }
+    }
+}
+
+/// The elements of a list that may stand in several fields (RFC 9110, section 5.3), in their order. Not text: an element nobody
+/// can read.
+fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).into_iter().flat_map(|field| field.to_str().unwrap_or("?").split(','))
+}
+
+/// An address, perhaps with a port; one of IPv6 perhaps in brackets.
+fn hop(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address: IpAddr = match bare.parse() {
+        Ok(address) => address,
+        Err(_) => text.parse::<SocketAddr>().ok()?.ip(),
+    };
+    Some(address.to_canonical())
+}
+
+/// The `for` of one element of `Forwarded` (RFC 7239, section 4). Names that stand for no address are not read.
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
+    let (_, value) = pairs.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
+    let value = value.trim();
+    hop(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(header: ForwardedHeader) -> Proxies {
+        let trusted = ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"].map(|text| text.parse().unwrap()).to_vec();
+        Proxies { trusted, header }
+    }
+
+    fn client(proxies: &Proxies, peer: &str, name: &'static str, fields: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append(name, field.parse().unwrap());
+        }
+        proxies.client(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn nobody_is_trusted_unless_the_operator_says_so() {
+        assert_eq!(client(&Proxies::default(), "127.0.0.1", "x-forwarded-for", &["203.0.113.9"]), "127.0.0.1");
+        let proxies = proxies(ForwardedHeader::XForwardedFor);
+        assert_eq!(client(&proxies, "203.0.113.7", "x-forwarded-for", &["203.0.113.9"]), "203.0.113.7");
+    }
+
+    #[test]
+    fn it_is_the_rightmost_hop_that_is_no_proxy() {
+        let proxies = proxies(ForwardedHeader::XForwardedFor);
+        let table: [(&[&str], &str); 12] = [
+            (&[], "10.0.0.1"),
+            (&["203.0.113.9"], "203.0.113.9"),
+            (&["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
+            (&["198.51.100.1", "203.0.113.9"], "203.0.113.9"),
+            (&["203.0.113.9, 192.0.2.1"], "203.0.113.9"),
+            (&["203.0.113.9, 10.1.2.3, 192.0.2.1"], "203.0.113.9"),
+            (&["10.1.2.3, 10.4.5.6"], "10.1.2.3"),
+            (&["203.0.113.9:4711"], "203.0.113.9"),
+            (&["[2001:4860::1]:443"], "2001:4860::1"),
+            (&["2001:4860::1, 2001:db8::7"], "2001:4860::1"),
+            (&["203.0.113.9, unknown"], "10.0.0.1"),
+            (&["203.0.113.9, ::ffff:10.1.1.1"], "203.0.113.9"),
+        ];
+        for (fields, expected) in table {
+            assert_eq!(client(&proxies, "10.0.0.1", "x-forwarded-for", fields), expected, "{fields:?}");
+        }
+        // A listener of both families gives addresses of IPv4 in the form of IPv6.
+        assert_eq!(client(&proxies, "::ffff:10.0.0.1", "x-forwarded-for", &["203.0.113.9"]), "203.0.113.9");
+        assert_eq!(client(&proxies, "10.0.0.1", "forwarded", &["for=203.0.113.9"]), "10.0.0.1", "the other header");
+    }
+
+    #[test]
+    fn the_standards_header_is_read_where_it_is_asked_for() {
+        let proxies = proxies(ForwardedHeader::Forwarded);
+        let table: [(&[&str], &str); 6] = [
+            (&["for=203.0.113.9"], "203.0.113.9"),
+            (&["proto=https; For=\"203.0.113.9:80\" ;by=10.0.0.1"], "203.0.113.9"),
+            (&["for=198.51.100.1, for=\"[2001:4860::1]:9\""], "2001:4860::1"),
+            (&["for=198.51.100.1;proto=http, for=192.0.2.1"], "198.51.100.1"),
+            (&["for=_hidden"], "10.0.0.1"),
+            (&["proto=https"], "10.0.0.1"),
+        ];
+        for (fields, expected) in table {
+            assert_eq!(client(&proxies, "10.0.0.1", "forwarded", fields), expected, "{fields:?}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Verifying the chains of events: whether each follows from the one before it, from where the chain begins to where it ends.
+
+use crate::{
+    domain::{
+        chain::{Entry, Link},
+        event::{Action, Details},
+    },
+    store::{self, Chain, Store},
+};
+
+/// Something that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    #[error("workspace {workspace_id}: event {seq} was altered, or put in another's place")]
+    Altered { workspace_id: i64, seq: i64 },
+    #[error("workspace {workspace_id}: events {from} to {to} are missing")]
+    Missing { workspace_id: i64, from: i64, to: i64 },
+    #[error("workspace {workspace_id}: event {seq} stands behind the end of the chain")]
+    Surplus { workspace_id: i64, seq: i64 },
+    #[error("workspace {workspace_id}: the end of the chain does not fit its last event")]
+    End { workspace_id: i64 },
+    #[error("workspace {workspace_id}: the chain was cut at event {seq}, and no event tells of it")]
+    Cut { workspace_id: i64, seq: i64 },
+    #[error("workspace {workspace_id}: there are events, and no chain")]
+    Chainless { workspace_id: i64 },
+}
+
+/// What came of verifying.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Where each chain ends, to be compared another time with what is kept elsewhere.
+    pub ends: Vec<(i64, i64, Link)>,
+    pub events: u64,
+    pub findings: Vec<Finding>,
+}
+
+/// How many events are read at once.
+const AT_ONCE: i64 = 1_000;
+
+/// Verifies the chains of all workspaces.
+///
+/// # Errors
+/// Whatever kept the store from answering.
+pub async fn verify(store: &Store) -> Result<Verdict, store::Error> {
+    let mut verdict = Verdict::default();
+    for workspace_id in store.list_chainless().await? {
+        verdict.findings.push(Finding::Chainless { workspace_id });
+    }
+    for chain in store.list_chains().await? {
+        let mut walk = Walk::from(chain);
+        loop {
+            let entries = store.list_entries(chain.workspace_id, walk.seq, AT_ONCE).await?;
+            let is_last = entries.is_empty();
+            verdict.events += entries.len() as u64;
+            entries.iter().for_each(|(entry, hash)| walk.step(entry, *hash));
+            if is_last {
+                break;
+            }
+        }
+        verdict.ends.push((chain.workspace_id, chain.seq, chain.hash));
+        verdict.findings.extend(walk.end());
+    }
+    Ok(verdict)
+}
+
+/// A chain as far as it was followed.
+struct Walk {
+    chain: Chain,
+    seq: i64,
+    link: Link,
+    /// To which event the chain was cut last, and that event's hash, as the chain itself tells.
+    cut: Option<(i64, String)>,
+    findings: Vec<Finding>,
+}
+
+impl From<Chain> for Walk {
+    fn from(chain: Chain) -> Self {
+        Self { chain, seq: chain.anchor_seq, link: chain.anchor_hash, cut: None, findings: Vec::new() }
+    }
+}
+
+impl Walk {
+    fn step(&mut self, entry: &Entry, stored: Option<Link>) {
+        let workspace_id = self.chain.workspace_id;
+        let is_next = entry.seq == self.seq + 1;
+        if !is_next {
+            self.findings.push(Finding::Missing { workspace_id, from: self.seq + 1, to: entry.seq - 1 });
+        }
+        // Behind a gap nobody knows what it followed; its own hash is taken then, and what comes after it must fit that.
+        if stored.is_none() || (is_next && stored != Some(self.link.then(entry))) {
+            self.findings.push(Finding::Altered { workspace_id, seq: entry.seq });
+        }
+        if entry.seq > self.chain.seq {
+            self.findings.push(Finding::Surplus { workspace_id, seq: entry.seq });
+        }
+        if entry.action == Action::EventsPruned.as_str() {
+            let details = Details::parse(&entry.details).0;
+            let told = details.get("upTo").and_then(serde_json::Value::as_i64);
+            let hash = details.get("hash").and_then(serde_json::Value::as_str);
+            self.cut = told.zip(hash.map(str::to_owned));
+        }
+        (self.seq, self.link) = (entry.seq, stored.unwrap_or(self.link));
+    }
+
+    fn end(mut self) -> Vec<Finding> {
+        let Chain { workspace_id, seq, hash, anchor_seq, anchor_hash } = self.chain;
+        if self.seq < seq {
+            self.findings.push(Finding::Missing { workspace_id, from: self.seq + 1, to: seq });
+        } else if self.seq == seq && self.link != hash {
+            self.findings.push(Finding::End { workspace_id });
+        }
+        let is_told = self.cut == Some((anchor_seq, anchor_hash.to_hex()));
+        let is_whole = anchor_seq == 0 && anchor_hash == Link::BEGINNING;
+        if !(is_told || is_whole) {
+            self.findings.push(Finding::Cut { workspace_id, seq: anchor_seq });
+        }
+        self.findings
+    }
+}

@@ -1,0 +1,167 @@
+//! The chains of events: reading them whole, and cutting off what is old.
+
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{
+    Error, Result, Store,
+    events::{Done, record},
+    on_pool,
+};
+use crate::domain::{
+    chain::{Entry, Link},
+    event::{Act, Action, Details},
+    time::Timestamp,
+};
+
+/// Where a workspace's chain ends, and what its first event that is left goes on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain {
+    pub workspace_id: i64,
+    pub seq: i64,
+    pub hash: Link,
+    /// The last event that was removed; 0: none was.
+    pub anchor_seq: i64,
+    pub anchor_hash: Link,
+}
+
+#[derive(FromRow)]
+struct ChainRow {
+    workspace_id: i64,
+    seq: i64,
+    hash: Vec<u8>,
+    anchor_seq: i64,
+    anchor_hash: Vec<u8>,
+}
+
+#[derive(FromRow)]
+struct EntryRow {
+    seq: i64,
+    at: Timestamp,
+    actor_id: Option<i64>,
+    actor: String,
+    actor_token_id: Option<Uuid>,
+    action: String,
+    person_id: Option<i64>,
+    target: String,
+    label: String,
+    details: String,
+    address: Option<String>,
+    user_agent: String,
+    request_id: String,
+    outcome: String,
+    hash: Option<Vec<u8>>,
+}
+
+impl TryFrom<ChainRow> for Chain {
+    type Error = Error;
+
+    fn try_from(row: ChainRow) -> Result<Self> {
+        let ChainRow { workspace_id, seq, anchor_seq, .. } = row;
+        let (hash, anchor_hash) = (link(&row.hash)?, link(&row.anchor_hash)?);
+        Ok(Self { workspace_id, seq, hash, anchor_seq, anchor_hash })
+    }
+}
+
+impl EntryRow {
+    fn of(self, workspace_id: i64) -> (Entry, Option<Link>) {
+        let hash = self.hash.as_deref().and_then(Link::from_bytes);
+        let entry = Entry {
+            seq: self.seq,
+            workspace_id,
+            at: self.at,
+            actor_id: self.actor_id,
+            actor: self.actor,
+            actor_token_id: self.actor_token_id,
+            action: self.action,
+            person_id: self.person_id,
+            target: self.target,
+            label: self.label,
+            details: self.details,
+            address: self.address,
+            user_agent: self.user_agent,
+            request_id: self.request_id,
+            outcome: self.outcome,
+        };
+        (entry, hash)
+    }
+}
+
+impl Store {
+    /// The chains of all workspaces in which something happened.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_chains(&self) -> Result<Vec<Chain>> {
+        const SELECT: &str =
+            "select workspace_id, seq, hash, anchor_seq, anchor_hash from event_chain order by workspace_id";
+        let rows: Vec<ChainRow> = on_pool!(self, pool => sqlx::query_as(SELECT).fetch_all(pool).await)?;
+        rows.into_iter().map(Chain::try_from).collect()
+    }
+
+    /// The workspaces that have events with a place in a chain, but no chain.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_chainless(&self) -> Result<Vec<i64>> {
+        const SELECT: &str = "select distinct workspace_id from event where seq is not null \
+             and workspace_id not in (select workspace_id from event_chain) order by workspace_id";
+        Ok(on_pool!(self, pool => sqlx::query_scalar(SELECT).fetch_all(pool).await)?)
+    }
+
+    /// The events of a chain in their order, with the hash that each is stored with.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_entries(
+        &self,
+        workspace_id: i64,
+        after_seq: i64,
+        limit: i64,
+    ) -> Result<Vec<(Entry, Option<Link>)>> {
+        const SELECT: &str = "select seq, at, actor_id, actor, actor_token_id, action, person_id, target, label, \
+             details, address, user_agent, request_id, outcome, hash \
+             from event where workspace_id = $1 and seq > $2 order by seq limit $3";
+        let rows: Vec<EntryRow> = on_pool!(self, pool => sqlx::query_as(SELECT)
+            .bind(workspace_id).bind(after_seq).bind(limit).fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(|row| row.of(workspace_id)).collect())
+    }
+
+    /// Removes up to `most` of a workspace's oldest events, as far as all of them are from before a moment; answers how many. The
+    /// chain itself says to which event it was cut, and what that event's hash was.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn prune_events(&self, workspace_id: i64, before: Timestamp, most: i64, act: &Act) -> Result<u64> {
+        // Also keeps others from adding to the chain.
+        const ANCHOR: &str = "update event_chain set seq = seq where workspace_id = $1 returning anchor_seq, seq";
+        const KEPT: &str = "select min(seq) from event where workspace_id = $1 and seq is not null and at >= $2";
+        const HASH: &str = "select hash from event where workspace_id = $1 and seq = $2";
+        const DELETE: &str = "delete from event where workspace_id = $1 and seq <= $2";
+        const MOVE: &str = "update event_chain set anchor_seq = $2, anchor_hash = $3 where workspace_id = $1";
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            let anchor: Option<(i64, i64)> =
+                sqlx::query_as(ANCHOR).bind(workspace_id).fetch_optional(&mut *tx).await?;
+            let Some((anchor, end)) = anchor else { return Ok(0) };
+            let kept: Option<i64> =
+                sqlx::query_scalar(KEPT).bind(workspace_id).bind(before).fetch_one(&mut *tx).await?;
+            let last = kept.map_or(end, |kept| kept - 1).min(anchor + most);
+            let hash: Option<Option<Vec<u8>>> =
+                sqlx::query_scalar(HASH).bind(workspace_id).bind(last).fetch_optional(&mut *tx).await?;
+            // Nothing is old, or a row is missing: then what is left stays, for whoever looks into it.
+            let (Some(Some(hash)), true) = (hash, last > anchor) else { return Ok(0) };
+            let deleted = sqlx::query(DELETE).bind(workspace_id).bind(last).execute(&mut *tx).await?.rows_affected();
+            sqlx::query(MOVE).bind(workspace_id).bind(last).bind(&hash).execute(&mut *tx).await?;
+            let details = Details::default().with("upTo", last).with("hash", link(&hash)?.to_hex());
+            let (action, target) = (Action::EventsPruned, last.to_string());
+            record!(tx, workspace_id, act, Done { action, person_id: None, target: &target, label: "", details });
+            tx.commit().await?;
+            Ok(deleted)
+        })
+    }
+}
+
+fn link(bytes: &[u8]) -> Result<Link> {
+    Link::from_bytes(bytes).ok_or(Error::corrupt("event_chain.hash"))
+}

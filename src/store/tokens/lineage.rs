@@ -1,0 +1,167 @@
+//! Many tokens at once: all of a person by one row, a family by who made whom, and what is remembered of those that are gone.
+
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{Gone, Owner, digest};
+use crate::{
+    domain::{
+        event::{Act, Action, Details},
+        time::Timestamp,
+    },
+    store::{
+        Pool, Result, Store,
+        events::{Done, record},
+        on_pool,
+    },
+    value::TokenDigest,
+};
+
+/// A token that is gone, and whose it was.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct DeletedToken {
+    pub id: Uuid,
+    pub workspace_id: i64,
+    pub person_id: i64,
+    pub hint: String,
+}
+
+#[derive(FromRow)]
+struct Member {
+    #[sqlx(flatten)]
+    token: Gone,
+    digest: Vec<u8>,
+}
+
+impl Store {
+    /// Makes all tokens of a person dead that are there, however many; answers how many of them lived, and none where there is no such
+    /// person. Until it has answered, no token is made in the workspace. Their rows are removed by [`Store::delete_dead`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn kill_tokens(&self, workspace_id: i64, person_id: i64, act: &Act) -> Result<Option<u64>> {
+        const COUNT: &str = "select count(*) from live_token where workspace_id = $1 and person_id = $2";
+        // Not only until now: another node's clock may be ahead of this one's. Where a token lives it began behind the moment until
+        // which all were dead, so that moment only moves forward.
+        const KILL: &str = "update person set tokens_dead_until = coalesce((select max(created_at) from token \
+             where workspace_id = $1 and person_id = $2 and created_at > $3), $3) where workspace_id = $1 and id = $2";
+        const EXISTS: &str = "select count(*) from person where workspace_id = $1 and id = $2";
+        let hold = self.hold_statement();
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            sqlx::query(hold).bind(workspace_id).execute(&mut *tx).await?;
+            let people: i64 = sqlx::query_scalar(EXISTS).bind(workspace_id).bind(person_id).fetch_one(&mut *tx).await?;
+            if people == 0 {
+                return Ok(None);
+            }
+            let living: i64 = sqlx::query_scalar(COUNT).bind(workspace_id).bind(person_id).fetch_one(&mut *tx).await?;
+            if living == 0 {
+                return Ok(Some(0));
+            }
+            sqlx::query(KILL).bind(workspace_id).bind(person_id).bind(act.at).execute(&mut *tx).await?;
+            let plural = if living == 1 { "" } else { "s" };
+            let (target, label) = (person_id.to_string(), format!("{living} token{plural}"));
+            let details = Details::default().with("count", living);
+            let done = Done { action: Action::TokensDeleted, person_id: Some(person_id), target: &target, label: &label, details };
+            record!(tx, workspace_id, act, done);
+            tx.commit().await?;
+            Ok(Some(u64::try_from(living).unwrap_or(0)))
+        })
+    }
+
+    /// Removes the rows of up to `most` tokens that are dead; answers how many.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn delete_dead(&self, most: i64) -> Result<u64> {
+        const DELETE: &str = "delete from token where id in (select t.id from person p join token t on t.person_id = p.id \
+             and t.workspace_id = p.workspace_id and t.created_at <= p.tokens_dead_until \
+             where p.tokens_dead_until is not null limit $1)";
+        Ok(on_pool!(self, pool => sqlx::query(DELETE).bind(most).execute(pool).await.map(|done| done.rows_affected()))?)
+    }
+
+    /// Deletes a token within reach of an owner with all that it has made, and that those have made, also where one in between is
+    /// gone already. Answers their digests; none where there is nothing of that family to delete. Until it has answered, no token is
+    /// made in the workspace.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn delete_family(&self, owner: Owner, id: Uuid, act: &Act) -> Result<Vec<TokenDigest>> {
+        const DELETE: &str = "with recursive family (id) as ( \
+             select id from live_token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id) \
+             union select id from deleted_token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id) \
+             union select child.id from family join ( \
+                 select id, parent_id from token union all select id, parent_id from deleted_token \
+             ) child on child.parent_id = family.id) \
+             delete from token where id in (select id from family) \
+             returning id, person_id, hint, description, digest";
+        let workspace_id = owner.workspace_id();
+        let hold = self.hold_statement();
+        on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            sqlx::query(hold).bind(workspace_id).execute(&mut *tx).await?;
+            let deleted: Vec<Member> = sqlx::query_as(DELETE)
+                .bind(id).bind(workspace_id).bind(owner.person_id()).fetch_all(&mut *tx).await?;
+            let Some(told) = deleted.iter().find(|member| member.token.id == id).or(deleted.first()) else {
+                return Ok(Vec::new());
+            };
+            let (target, descendants) = (id.to_string(), deleted.iter().filter(|member| member.token.id != id));
+            let ids: Vec<String> = descendants.map(|member| member.token.id.to_string()).collect();
+            let mut done = told.token.told(Action::TokenDeleted, &target);
+            done.details = done.details.with("descendants", ids);
+            record!(tx, workspace_id, act, done);
+            tx.commit().await?;
+            deleted.iter().map(|member| digest(&member.digest)).collect()
+        })
+    }
+
+    /// Which of these digests were tokens that are gone, of workspaces that are there.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn find_deleted(&self, digests: &[TokenDigest]) -> Result<Vec<(TokenDigest, DeletedToken)>> {
+        macro_rules! deleted {
+            ($condition:literal) => {
+                concat!(
+                    "select id, workspace_id, person_id, hint, digest from deleted_token \
+                     where workspace_id in (select id from workspace) and digest ",
+                    $condition
+                )
+            };
+        }
+        #[derive(FromRow)]
+        struct Row {
+            #[sqlx(flatten)]
+            token: DeletedToken,
+            digest: Vec<u8>,
+        }
+        let rows: Vec<Row> = match &self.pool {
+            Pool::Postgres(pool) => {
+                let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
+                sqlx::query_as(deleted!("= any($1)")).bind(digests).fetch_all(pool).await?
+            }
+            Pool::Sqlite(pool) => {
+                let mut rows = Vec::new();
+                for digest in digests {
+                    let bytes = digest.as_bytes().as_slice();
+                    rows.extend(sqlx::query_as(deleted!("= $1")).bind(bytes).fetch_optional(pool).await?);
+                }
+                rows
+            }
+        };
+        rows.into_iter().map(|row| Ok((digest(&row.digest)?, row.token))).collect()
+    }
+
+    /// Forgets tokens that are gone since before a moment, unless something that they have made lives; answers how many.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn forget_deleted(&self, before: Timestamp) -> Result<u64> {
+        const DELETE: &str = "delete from deleted_token where deleted_at < $1 \
+             and not exists (select 1 from token t where t.parent_id = deleted_token.id) \
+             and not exists (select 1 from deleted_token d where d.parent_id = deleted_token.id)";
+        Ok(
+            on_pool!(self, pool => sqlx::query(DELETE).bind(before).execute(pool).await.map(|done| done.rows_affected()))?,
+        )
+    }
+}

@@ -1,0 +1,147 @@
+//! Whoever is too fast is slowed: by person, and by address.
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tokenward::config::Config;
+
+use crate::support::{Database, Engine, PASSWORD, Reply, TestApp, an_hour, basic};
+
+on_both_databases!(
+    a_person_makes_sixty_tokens_and_then_one_a_second,
+    a_person_has_no_more_live_tokens_than_allowed,
+    an_address_has_so_many_wrong_passwords_whatever_it_says_of_itself,
+    fifty_at_once_from_one_address_use_the_budget_once_each,
+    an_address_of_many_refused_bearers_waits_and_good_ones_do_not,
+    an_address_reports_so_many_leaks_a_minute,
+);
+
+async fn start(engine: Engine, change: impl FnOnce(&mut Config)) -> TestApp {
+    TestApp::with(Database::migrated(engine).await, change).await
+}
+
+async fn a_person_makes_sixty_tokens_and_then_one_a_second(engine: Engine) {
+    let app = start(engine, |config| config.limits.created_tokens_per_minute = 60).await;
+    let ada = app.admin().add("ada", true).await;
+    let make = || async { app.admin().post("/v4/apiAccessTokens", &an_hour()).await };
+    for _ in 0..60 {
+        make().await.expect(201);
+    }
+    let reply = make().await;
+    reply.expect_error(429, "TooManyRequestsException");
+    assert_eq!(
+        (&reply.headers["retry-after"], &reply.headers["x-retry-after"]),
+        (&"1".parse().unwrap(), &"1".parse().unwrap())
+    );
+    ada.post("/v4/apiAccessTokens", &an_hour()).await.expect(201);
+    app.advance_seconds(1);
+    make().await.expect(201);
+    make().await.expect(429);
+    app.advance_seconds(60);
+    for _ in 0..60 {
+        make().await.expect(201);
+    }
+}
+
+async fn a_person_has_no_more_live_tokens_than_allowed(engine: Engine) {
+    let app = start(engine, |config| config.limits.live_tokens_per_person = Some(2)).await;
+    let first = app.admin().bearer().await;
+    app.admin().bearer().await;
+    let refused = app.admin().post("/v4/apiAccessTokens", &an_hour()).await;
+    assert!(refused.expect_error(409, "ConflictException").contains("2 live tokens"));
+    app.admin().delete(&first.path()).await.expect(204);
+    app.admin().bearer().await;
+}
+
+async fn attempt(app: &TestApp, email: &str, password: &str, from: &str) -> Reply {
+    let client = app.presenting(&[&basic(email, password)]).from(from);
+    let mut request = client.request("GET", "/v4/people/current", axum::body::Body::empty());
+    // Another one each time: whoever is not trusted says so in vain.
+    let spoofed = format!("203.0.113.{}", rand_octet());
+    request.headers_mut().insert("x-forwarded-for", spoofed.parse().unwrap());
+    client.send(request).await
+}
+
+fn rand_octet() -> u8 {
+    tokenward::value::Random::system().bytes::<1>()[0]
+}
+
+async fn an_address_has_so_many_wrong_passwords_whatever_it_says_of_itself(engine: Engine) {
+    let app = start(engine, |config| config.limits.wrong_passwords_per_address = 5).await;
+    let tried = |n: u32| format!("somebody{n}@example.com");
+    for n in 0..5 {
+        assert_eq!(attempt(&app, &tried(n), "wrong", "2001:db8:1:2::1").await.status, 401, "{n}");
+    }
+    // Another account, another address of the same /64, the right password: all wait.
+    for (email, password) in [(tried(9), "wrong"), ("admin@example.com".to_owned(), PASSWORD)] {
+        let reply = attempt(&app, &email, password, "2001:db8:1:2:ffff::9").await;
+        assert_eq!((reply.status, &reply.headers["retry-after"]), (429, &"6".parse().unwrap()));
+    }
+    assert_eq!(attempt(&app, "admin@example.com", PASSWORD, "2001:db8:1:3::1").await.status, 200, "others do not");
+    app.advance_seconds(6);
+    // A right one costs nothing.
+    for _ in 0..3 {
+        assert_eq!(attempt(&app, "admin@example.com", PASSWORD, "2001:db8:1:2::1").await.status, 200);
+    }
+    assert_eq!(attempt(&app, &tried(1), "wrong", "2001:db8:1:2::1").await.status, 401);
+    assert_eq!(attempt(&app, &tried(1), "wrong", "2001:db8:1:2::1").await.status, 429);
+    // At a proxy's check it is a plain no, and on a page it says how long.
+    let proxied = app.presenting(&[&basic("admin@example.com", PASSWORD)]).from("2001:db8:1:2::1");
+    assert_eq!(proxied.get("/v4/auth").await.status, 401);
+    let token = app.admin().bearer().await;
+    let bearer = app.presenting(&[&format!("Bearer {}", token.value)]).from("2001:db8:1:2::1");
+    assert_eq!(bearer.get("/v4/auth").await.status, 200, "tokens go on working");
+}
+
+async fn fifty_at_once_from_one_address_use_the_budget_once_each(engine: Engine) {
+    let app = start(engine, |config| config.limits.wrong_passwords_per_address = 20).await;
+    let tries = (0..50).map(|n| {
+        let app = &app;
+        async move { attempt(app, &format!("somebody{n}@example.com"), "wrong", "192.0.2.1").await.status }
+    });
+    let statuses = join_all(tries).await;
+    let count = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
+    assert_eq!((count(401), count(429)), (20, 30));
+}
+
+async fn an_address_of_many_refused_bearers_waits_and_good_ones_do_not(engine: Engine) {
+    let app = start(engine, |config| config.limits.refused_bearers_per_minute = 3).await;
+    let (good, dead) = (app.admin().bearer().await, app.admin().bearer().await);
+    app.admin().delete(&dead.path()).await.expect(204);
+    let ask = async |value: &str| {
+        app.presenting(&[&format!("Bearer {value}")]).from("192.0.2.1").get("/v4/auth").await.status
+    };
+    for _ in 0..3 {
+        assert_eq!(ask(&dead.value).await, 401);
+    }
+    // The refusal is under way still when a good one, which came later, has been answered.
+    let mut refused = std::pin::pin!(ask(&dead.value));
+    let first = tokio::select! {
+        biased;
+        _ = &mut refused => "refused",
+        status = async { ask(&good.value).await } => { assert_eq!(status, 200); "good" }
+    };
+    assert_eq!(first, "good");
+    assert_eq!(refused.await, 401, "it is slowed, not left without an answer");
+    let leaked = json!({"values": [good.value]});
+    app.anonymous().from("192.0.2.1").post("/v4/leaks", &leaked).await.expect(202);
+}
+
+async fn an_address_reports_so_many_leaks_a_minute(engine: Engine) {
+    let app = start(engine, |config| config.limits.leak_reports_per_minute = 2).await;
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        tokens.push(app.admin().bearer().await);
+    }
+    let values: Vec<&String> = tokens.iter().take(3).map(|token| &token.value).collect();
+    let reporter = app.anonymous().from("192.0.2.5");
+    let reply = reporter.post("/v4/leaks", &json!({"values": values})).await;
+    reply.expect_error(429, "TooManyRequestsException");
+    assert_eq!(reply.headers["retry-after"], "30");
+    let mut works = Vec::new();
+    for token in &tokens {
+        works.push(token.works().await);
+    }
+    assert_eq!(works, [false, false, true, true], "those before are dead");
+    app.anonymous().from("192.0.2.6").post("/v4/leaks", &json!({"values": [values[2]]})).await.expect(202);
+    assert!(!tokens[2].works().await);
+}
