@@ -27,6 +27,8 @@ pub enum ApiError {
     TooLarge,
     /// A URI of more bytes than [`URI_LIMIT`].
     UriTooLong,
+    /// Header fields of more bytes than [`HEADER_LIMIT`].
+    HeaderTooLarge,
     /// Nobody is let in. `Denied` is the bearer's refusal.
     Unauthenticated(Denied),
     /// There is no token, and nothing else is taken here.
@@ -54,6 +56,9 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// The longest path with its query that is taken, in bytes.
 pub const URI_LIMIT: usize = 8 * 1024;
+
+/// The most that header fields may take together, in bytes, each with its colon, space and line end.
+pub const HEADER_LIMIT: usize = 32 * 1024;
 
 /// What went wrong behind an answer, for the log; rides in the response's extensions.
 #[derive(Clone, Debug)]
@@ -96,6 +101,8 @@ const ROUTE: Kind = (StatusCode::NOT_FOUND, "RouteNotFoundException", "Route doe
 const DATA: Kind = (StatusCode::NOT_FOUND, "DataNotFoundException", "Not found");
 const CONFLICT: Kind = (StatusCode::CONFLICT, "ConflictException", "Conflict");
 const TOO_LARGE: Kind = (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException", "The body is too large");
+const HEADER: Kind =
+    (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "HeaderFieldsTooLargeException", "The header is too large");
 const URI: Kind = (StatusCode::URI_TOO_LONG, "UriTooLongException", "The address is too long");
 const MEDIA_TYPE: Kind =
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", "Unsupported media type");
@@ -111,6 +118,7 @@ impl ApiError {
             Self::NotJson => MEDIA_TYPE,
             Self::TooLarge => TOO_LARGE,
             Self::UriTooLong => URI,
+            Self::HeaderTooLarge => HEADER,
             Self::Unauthenticated(Denied::Unavailable) | Self::WrongPassword(Denied::Unavailable) => UNAVAILABLE,
             Self::Unauthenticated(Denied::Forbidden) | Self::WrongPassword(Denied::Forbidden) => ACCESS,
             Self::TokenMissing | Self::Unauthenticated(_) | Self::WrongPassword(_) => MISSING_PERSON,
@@ -156,6 +164,7 @@ impl ApiError {
             Self::Form(what) => what.clone(),
             Self::NotJson => "Send the body as JSON, with Content-Type: application/json.".to_owned(),
             Self::TooLarge => format!("A body has at most {BODY_LIMIT} bytes."),
+            Self::HeaderTooLarge => format!("The header fields have together at most {HEADER_LIMIT} bytes."),
             Self::UriTooLong => format!("Path and query have together at most {URI_LIMIT} bytes."),
             Self::Unauthenticated(Denied::Unavailable) | Self::WrongPassword(Denied::Unavailable) => {
                 "The credential could not be checked at the moment. It may well be good: try again.".to_owned()
@@ -364,6 +373,7 @@ mod tests {
             (Refusal::LastPlatformAdministrator.into(), 409, "ConflictException"),
             (Refusal::FirstWorkspace.into(), 409, "ConflictException"),
             (ApiError::TooLarge, 413, "PayloadTooLargeException"),
+            (ApiError::HeaderTooLarge, 431, "HeaderFieldsTooLargeException"),
             (ApiError::UriTooLong, 414, "UriTooLongException"),
             (ApiError::NotJson, 415, "UnsupportedMediaTypeException"),
             (ApiError::Throttled { seconds: 8 }, 429, "TooManyRequestsException"),

@@ -10,4 +10,4 @@ pub(crate) mod head;
 pub(crate) mod request_id;
 pub(crate) mod schema;
 
-pub use error::{ApiError, BODY_LIMIT, Cause, URI_LIMIT};
+pub use error::{ApiError, BODY_LIMIT, Cause, HEADER_LIMIT, URI_LIMIT};

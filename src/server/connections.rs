@@ -23,10 +23,13 @@ use super::{
     pace::{Paced, Phase},
     patience::Patience,
 };
-use crate::config::Http;
+use crate::{
+    config::Http,
+    entry::{HEADER_LIMIT, URI_LIMIT},
+};
 
-/// The header block of a request, request line included; over it the answer is 431.
-const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// How much hyper reads for the head of a request: more than what is taken, so that whoever sends too much is told so.
+const MAX_HEAD_BYTES: usize = 2 * (HEADER_LIMIT + URI_LIMIT);
 /// Header fields of a request; over it the answer is 431.
 const MAX_HEADER_FIELDS: usize = 64;
 /// How long to wait when no connection can be accepted, for want of file descriptors for instance.
@@ -47,7 +50,7 @@ pub(super) async fn serve<A, F, B>(
     let mut http = http1::Builder::new();
     // hyper counts from the end of the request before: this is how long a connection may idle.
     http.header_read_timeout(Duration::from_millis(limits.idle_timeout_ms))
-        .max_buf_size(MAX_HEADER_BYTES)
+        .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADER_FIELDS);
     let (header, idle) =
         (Duration::from_millis(limits.header_timeout_ms), Duration::from_millis(limits.idle_timeout_ms));

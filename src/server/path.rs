@@ -1,11 +1,11 @@
 //! Path tolerance: clients write `/v4/jobGroups/` and `/v4/jobgroups` and mean one route. Segments that we know match in
 //! any case, and one trailing slash is dropped, before the router sees the path, which would match exactly.
 
-use axum::http::{Method, Uri, uri::PathAndQuery};
+use axum::http::{HeaderMap, Method, Uri, uri::PathAndQuery};
 
 use crate::{
     delegate::{ForwardAuth, INTROSPECT},
-    entry::{ApiError, URI_LIMIT},
+    entry::{ApiError, HEADER_LIMIT, URI_LIMIT},
 };
 
 /// The segments of our routes that are no parameters.
@@ -40,8 +40,12 @@ const TOKENS: &str = "/v4/apiAccessTokens/";
 
 /// Why a request is not even looked at. A deletion whose id is missing must not become the deletion of everything: a script that
 /// sends `DELETE /v4/apiAccessTokens/$ID` may have nothing in `ID`.
-pub(super) fn refusal(method: &Method, uri: &Uri) -> Option<ApiError> {
+pub(super) fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
     let path = uri.path();
+    // hyper's own limit is one of its buffer, and so not exact.
+    if headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>() > HEADER_LIMIT {
+        return Some(ApiError::HeaderTooLarge);
+    }
     if path.len() + uri.query().map_or(0, |query| query.len() + 1) > URI_LIMIT {
         return Some(ApiError::UriTooLong);
     }
@@ -117,7 +121,9 @@ mod tests {
 
     #[test]
     fn a_deletion_without_an_id_is_none_of_everything() {
-        let refused = |method, uri: &str| refusal(&method, &uri.parse().unwrap()).map(|error| error.status().as_u16());
+        let refused = |method, uri: &str| {
+            refusal(&method, &uri.parse().unwrap(), &HeaderMap::new()).map(|error| error.status().as_u16())
+        };
         assert_eq!(refused(Method::DELETE, "/v4/apiaccesstokens/"), Some(404));
         assert_eq!(refused(Method::DELETE, "/v4/apiAccessTokens"), None);
         assert_eq!(refused(Method::GET, "/v4/apiAccessTokens/"), None);

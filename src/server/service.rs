@@ -66,7 +66,7 @@ impl Service {
     where
         B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static,
     {
-        if let Some(refused) = path::refusal(request.method(), request.uri()) {
+        if let Some(refused) = path::refusal(request.method(), request.uri(), request.headers()) {
             return Answer::Now(Some(checks::refusal(refused.into_response(), &RequestId::of(request.headers()))));
         }
         if let Some(uri) = path::canonical(request.uri()) {

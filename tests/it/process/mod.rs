@@ -1,8 +1,10 @@
 //! The program itself: started, stopped, killed, and its commands.
 
+mod audit;
 mod commands;
 mod crash;
 mod log;
 mod peers;
 mod readme;
 mod serve;
+mod slow;
