@@ -8,6 +8,7 @@ use crate::{
     live::Live,
     service::{
         Events, Leaks, People, Refusals, Sessions, SignIn, Tokens, Workspaces, health::Health, password::Hasher,
+        webhook::Webhook,
     },
     store::Store,
     value::Random,
@@ -40,6 +41,8 @@ impl App {
         let people = People::new(store.clone(), live.clone(), clock.clone(), hasher.clone(), config.password_policy());
         let format = config.token_format()?;
         let sessions = Sessions::new(store.clone(), clock.clone(), random.clone(), config.session_lifetime());
+        let webhook = config.leaks.webhook_url.as_ref().map(|url| Webhook::new(url.expose().to_owned()));
+        let webhook = webhook.transpose()?.unwrap_or_default();
         let refusals = Refusals::new(store.clone(), clock.clone());
         let tokens = Tokens::new(
             (store.clone(), live.clone(), refusals.clone()),
@@ -50,7 +53,7 @@ impl App {
         );
         let wrong_per_address = config.limits.wrong_passwords_per_address;
         Ok(Self {
-            leaks: Leaks::new(tokens.clone(), clock.clone(), format, config.limits.leak_reports_per_minute),
+            leaks: Leaks::new(tokens.clone(), clock.clone(), format, config.limits.leak_reports_per_minute, webhook),
             tokens,
             workspaces: Workspaces::new(store.clone(), live.clone(), clock.clone(), people.clone(), defaults),
             live,

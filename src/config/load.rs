@@ -84,6 +84,9 @@ impl Config {
                 "needs listen.ext_authz_key beside it, and the other way round",
             );
         }
+        if self.leaks.webhook_url.as_ref().is_some_and(|url| !url.is_http()) {
+            return refuse("leaks.webhook_url", "must be a URL of http or https");
+        }
         if let Some(key) = &self.listen.ext_authz_key {
             secret_file::refuse_public(key)?;
         }

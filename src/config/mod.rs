@@ -24,7 +24,7 @@ use crate::{
     value::{Format, Prefix},
 };
 pub use load::{Error, Overrides};
-pub use url::DatabaseUrl;
+pub use url::{DatabaseUrl, WebhookUrl};
 
 /// The documented defaults, as `tokenward config default` prints them.
 pub const DEFAULT_FILE: &str = include_str!("../../config/default.toml");
@@ -46,6 +46,7 @@ pub struct Config {
     pub delegate: Delegate,
     pub cache: Cache,
     pub retention: Retention,
+    pub leaks: Leaks,
     pub log: Log,
 }
 
@@ -223,6 +224,15 @@ impl Default for Retention {
     fn default() -> Self {
         Self { expired_tokens_days: None, deleted_tokens_days: 90, events_days: None }
     }
+}
+
+/// What happens beside deleting it when a token is reported as leaked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Leaks {
+    /// Where it is told. None: nowhere but in the events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_url: Option<WebhookUrl>,
 }
 
 /// The log.

@@ -1,4 +1,4 @@
-//! A database URL, which may hold a password.
+//! URLs that may hold a secret.
 
 use std::str::FromStr;
 
@@ -70,6 +70,44 @@ impl Serialize for DatabaseUrl {
 }
 
 impl<'de> Deserialize<'de> for DatabaseUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+/// Where a webhook lives. However it is printed, nothing behind the host is: it may be a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookUrl(String);
+
+impl WebhookUrl {
+    /// The whole URL, to be asked.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is one of http or https with a host.
+    #[must_use]
+    pub fn is_http(&self) -> bool {
+        let uri = self.0.parse::<http::Uri>().ok();
+        uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
+    }
+}
+
+impl std::fmt::Debug for WebhookUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let uri = self.0.parse::<http::Uri>().unwrap_or_default();
+        write!(f, "{}://{}/…", uri.scheme_str().unwrap_or("?"), uri.host().unwrap_or("?"))
+    }
+}
+
+impl Serialize for WebhookUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{self:?}"))
+    }
+}
+
+impl<'de> Deserialize<'de> for WebhookUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self)
     }

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     domain::{budget::Rate, network::counted_by, time::Clock},
-    service::{Refusal, Result, Tokens, act, budgets::Budgets},
+    service::{Refusal, Result, Tokens, act, budgets::Budgets, webhook::Webhook},
     value::{Format, Presented},
 };
 
@@ -17,13 +17,14 @@ pub struct Leaks {
     clock: Clock,
     format: Format,
     reports: Budgets<Option<IpAddr>>,
+    webhook: Webhook,
 }
 
 impl Leaks {
     /// Each address may report so many values at once, and then a minute; 0: any number.
     #[must_use]
-    pub fn new(tokens: Tokens, clock: Clock, format: Format, per_minute: u32) -> Self {
-        Self { tokens, clock, format, reports: Budgets::new(Rate::per_minute(per_minute)) }
+    pub fn new(tokens: Tokens, clock: Clock, format: Format, per_minute: u32, webhook: Webhook) -> Self {
+        Self { tokens, clock, format, reports: Budgets::new(Rate::per_minute(per_minute)), webhook }
     }
 
     /// What values look like.
@@ -33,7 +34,8 @@ impl Leaks {
     }
 
     /// Deletes the tokens of these values, as far as they live; whether any did the reporter does not learn. What cannot be a token costs
-    /// nothing. Events tell the owners.
+    /// nothing. Events tell the owners, and a
+    /// webhook the operator.
     ///
     /// # Errors
     /// [`Refusal::TooFast`]: those before were deleted. [`Refusal::Unavailable`]: some may still be good.
@@ -52,6 +54,7 @@ impl Leaks {
                     workspace.id = token.workspace_id,
                     "a token was reported as leaked, and is deleted"
                 );
+                self.webhook.tell(&token, self.clock.now());
             }
         }
         Ok(())

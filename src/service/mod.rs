@@ -18,6 +18,7 @@ pub mod set_up;
 pub mod sign_in;
 mod throttle;
 pub mod tokens;
+pub mod webhook;
 pub mod workspaces;
 
 pub use error::{Refusal, Result};

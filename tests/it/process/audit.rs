@@ -145,3 +145,34 @@ async fn secrets_come_from_files_that_not_everybody_may_read() {
     let both = refused(&|print| print.env("DATABASE_URL_FILE", &public).env("DATABASE_URL", "sqlite:x"));
     assert!(both.contains("are both set"), "{both}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_is_told_of_a_leaked_token() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let database = Database::empty(Engine::Sqlite).await;
+    let mut serve = command(&database.url);
+    let hook = format!("http://{}/hook?key=s3cret", listener.local_addr().unwrap());
+    serve.env("TOKENWARD_LEAKS__WEBHOOK_URL", &hook).env("RUST_LOG", "info");
+    let running = Running::start_with(serve);
+    let made = running.make_token(&http_client()).await.unwrap();
+    let (say, mut heard) = tokio::sync::mpsc::channel(4);
+    let status = std::sync::Arc::new(std::sync::atomic::AtomicU16::new(500));
+    // The first try fails.
+    let answer = axum::routing::post(move |body: String| {
+        let status = status.swap(200, std::sync::atomic::Ordering::SeqCst);
+        say.try_send(body).unwrap();
+        std::future::ready(http::StatusCode::from_u16(status).unwrap())
+    });
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/hook", answer)).await });
+    let body = json!({"values": [made["tokenValue"], "nonsense"]});
+    let reported = http_client().post(format!("{}/v4/leaks", running.url)).json(&body).send().await.unwrap();
+    assert_eq!(reported.status(), 202);
+    for _ in 0..2 {
+        let told: Value = serde_json::from_str(&heard.recv().await.unwrap()).unwrap();
+        assert_eq!((&told["event"], &told["tokenId"]), (&json!("token.leaked"), &made["tokenInfo"]["tokenId"]));
+        assert!(!told.to_string().contains(made["tokenValue"].as_str().unwrap()));
+    }
+    running.signal("TERM");
+    let (_, log) = running.wait();
+    assert!(log.contains("reported as leaked") && !log.contains("s3cret"), "{log}");
+}
