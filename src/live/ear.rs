@@ -55,11 +55,13 @@ impl Ear {
     /// Hears until `stopped` changes, and begins anew whenever it became deaf.
     pub(super) async fn run(self, mut stopped: watch::Receiver<()>) {
         let mut told = None;
+        let mut is_lost = false;
         loop {
             let deaf = tokio::select! {
-                deaf = self.listen(&mut told) => deaf,
+                deaf = self.listen(is_lost, &mut told) => deaf,
                 _ = stopped.changed() => break,
             };
+            is_lost = matches!(deaf, Deaf::Lost(_) | Deaf::Silence);
             let pause = if matches!(deaf, Deaf::Pooler) { DEAF_AGAIN_AFTER } else { AGAIN_AFTER };
             let reason = std::mem::discriminant(&deaf);
             if told.replace(reason) != Some(reason) {
@@ -74,8 +76,8 @@ impl Ear {
     }
 
     /// One connection: from LISTEN to its loss.
-    async fn listen(&self, told: &mut Option<Discriminant<Deaf>>) -> Deaf {
-        match self.begin().await {
+    async fn listen(&self, is_lost: bool, told: &mut Option<Discriminant<Deaf>>) -> Deaf {
+        match self.begin(is_lost).await {
             Err(deaf) => deaf,
             Ok(mut tenure) => {
                 let deaf = match tenure.enter().await {
@@ -95,7 +97,11 @@ impl Ear {
         }
     }
 
-    async fn begin(&self) -> Result<Tenure<'_>, Deaf> {
+    /// Begins to listen. Where the last connection was lost the primary may be another by now.
+    async fn begin(&self, is_lost: bool) -> Result<Tenure<'_>, Deaf> {
+        if is_lost {
+            self.nodes.seek().await?;
+        }
         let trial = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
         let listening =
             tokio::time::timeout(2 * self.lease, self.nodes.listen(self.agreement.caller(), trial, self.lease)).await;

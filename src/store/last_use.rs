@@ -18,9 +18,9 @@ impl Store {
         const UPDATE: &str = "update token set last_used_at = used.at from unnest($1::uuid[], $2::timestamptz[]) as used (id, at) \
              where token.id = used.id and (token.last_used_at is null or token.last_used_at < used.at)";
         match &self.pool {
-            Pool::Postgres(pool) => {
+            Pool::Postgres(hosts) => {
                 let (ids, moments): (Vec<Uuid>, Vec<Timestamp>) = uses.iter().copied().unzip();
-                sqlx::query(UPDATE).bind(ids).bind(moments).execute(pool).await?;
+                sqlx::query(UPDATE).bind(ids).bind(moments).execute(&hosts.pool()).await?;
                 Ok(())
             }
             Pool::Sqlite(pool) => note_in_sqlite(pool, uses).await,

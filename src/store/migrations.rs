@@ -61,9 +61,9 @@ impl Store {
     /// Whatever the database said; the schema is left at a whole version.
     pub async fn migrate(&self) -> std::result::Result<(), MigrateError> {
         match &self.pool {
-            Pool::Postgres(pool) => {
+            Pool::Postgres(hosts) => {
                 // On a connection of its own without a time limit: other nodes wait here while one migrates.
-                let mut connection = pool.acquire().await?.detach();
+                let mut connection = hosts.pool().acquire().await?.detach();
                 connection.execute("set statement_timeout = 0").await?;
                 POSTGRES.run(&mut connection).await?;
                 Ok(connection.close().await?)

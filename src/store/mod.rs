@@ -12,10 +12,13 @@
 //!
 //! To add a statement: write a method here or in the resource's file, and a test in `tests/it/store.rs`, which runs on both.
 
+mod address;
 mod chain;
 mod connect;
+mod doubt;
 mod error;
 mod events;
+mod hosts;
 mod last_use;
 mod members;
 mod migrations;
@@ -29,12 +32,14 @@ mod tokens;
 mod tries;
 mod workspaces;
 
-use sqlx::{PgPool, SqlitePool};
+use sqlx::SqlitePool;
 
+pub use address::{Address, BadAddress};
 pub use chain::Chain;
-pub use connect::{Address, BadAddress, Limits};
+pub use connect::Limits;
 pub use error::Error;
 pub use events::{EventFilter, EventStart, Told};
+use hosts::Hosts;
 pub use last_use::USES_AT_ONCE;
 pub use members::{Holders, Member, MemberFilter, Start};
 pub use migrations::Schema;
@@ -54,7 +59,7 @@ pub struct Store {
 
 #[derive(Clone, Debug)]
 enum Pool {
-    Postgres(PgPool),
+    Postgres(Hosts),
     Sqlite(SqlitePool),
 }
 
@@ -62,7 +67,11 @@ enum Pool {
 macro_rules! on_pool {
     ($store:expr, $pool:ident => $body:expr) => {
         match &$store.pool {
-            crate::store::Pool::Postgres($pool) => $body,
+            crate::store::Pool::Postgres(hosts) => {
+                let current = hosts.pool();
+                let $pool = &current;
+                $body
+            }
             crate::store::Pool::Sqlite($pool) => $body,
         }
     };

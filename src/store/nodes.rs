@@ -4,13 +4,10 @@
 
 use std::time::Duration;
 
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
-};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use uuid::Uuid;
 
-use super::{Error, Pool, Result, Store};
+use super::{Error, Pool, Result, Store, hosts::Hosts};
 
 /// Where changes are announced; the triggers of the migration name it, too.
 const CHANNEL: &str = "tokenward";
@@ -22,8 +19,7 @@ const EAR: &str = "tokenward-ear";
 /// The nodes of a database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Nodes {
-    pool: PgPool,
-    ear: PgConnectOptions,
+    hosts: Hosts,
 }
 
 /// A node as another sees it.
@@ -46,18 +42,21 @@ impl Store {
     #[must_use]
     pub fn nodes(&self) -> Option<Nodes> {
         match &self.pool {
-            Pool::Postgres(pool) => {
-                // A renewal need not be on disk: after a crash every node begins anew.
-                let options = PgConnectOptions::clone(&pool.connect_options());
-                let ear = options.application_name(EAR).options([("synchronous_commit", "off")]);
-                Some(Nodes { pool: pool.clone(), ear })
-            }
+            Pool::Postgres(hosts) => Some(Nodes { hosts: hosts.clone() }),
             Pool::Sqlite(_) => None,
         }
     }
 }
 
 impl Nodes {
+    /// Looks for the primary anew, after a connection to what was it has been lost.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where there is none.
+    pub async fn seek(&self) -> Result<()> {
+        self.hosts.seek().await
+    }
+
     /// Begins to listen to what all are told and to what only this process is, over a connection of its own; none where nothing is heard on it within `patience`.
     ///
     /// A pooler that lends its connections out by the transaction breaks LISTEN, and worse: it leaves a connection listening that
@@ -67,14 +66,17 @@ impl Nodes {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn listen(&self, process: Uuid, trial: Uuid, patience: Duration) -> Result<Option<Ear>> {
+        let options = PgConnectOptions::clone(&self.hosts.pool().connect_options());
+        // A renewal need not be on disk: after a crash every node begins anew.
+        let options = options.application_name(EAR).options([("synchronous_commit", "off")]);
         let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-        let mut listener = PgListener::connect_with(&own.connect_lazy_with(self.ear.clone())).await?;
+        let mut listener = PgListener::connect_with(&own.connect_lazy_with(options)).await?;
         // A connection that is made anew by itself would hide that something was missed.
         listener.eager_reconnect(false);
         listener.ignore_pool_close_event(true);
         let trial = format!("tokenward-trial-{}", trial.simple());
         listener.listen(&trial).await?;
-        let told = sqlx::query("select pg_notify($1, '')::text").bind(&trial).execute(&self.pool).await;
+        let told = sqlx::query("select pg_notify($1, '')::text").bind(&trial).execute(&self.hosts.pool()).await;
         match told {
             // The announcement came where nobody listens.
             Err(sqlx::Error::Protocol(_)) => return Ok(None),
@@ -97,7 +99,7 @@ impl Nodes {
         const JOIN: &str = "with joined as (insert into node (id, lease_ms, renewals, lease_until) \
              values ($1, $2, 0, clock_timestamp() + make_interval(secs => $2 / 1000.0)) returning id) \
              select pg_notify($3, $4)::text from joined";
-        sqlx::query(JOIN).bind(id).bind(millis(lease)).bind(CHANNEL).bind(notice).execute(&self.pool).await?;
+        sqlx::query(JOIN).bind(id).bind(millis(lease)).bind(CHANNEL).bind(notice).execute(&self.hosts.pool()).await?;
         Ok(())
     }
 
@@ -108,7 +110,7 @@ impl Nodes {
     pub async fn leave(&self, id: Uuid, notice: &str) -> Result<()> {
         const LEAVE: &str =
             "with gone as (delete from node where id = $1 returning id) select pg_notify($2, $3)::text from gone";
-        sqlx::query(LEAVE).bind(id).bind(CHANNEL).bind(notice).execute(&self.pool).await?;
+        sqlx::query(LEAVE).bind(id).bind(CHANNEL).bind(notice).execute(&self.hosts.pool()).await?;
         Ok(())
     }
 
@@ -120,7 +122,7 @@ impl Nodes {
         // The same notification of one transaction is sent once.
         const CALL: &str = "select id, lease_ms, renewals, pg_notify($1, $2)::text from node";
         let rows: Vec<(Uuid, i32, i64, Option<String>)> =
-            sqlx::query_as(CALL).bind(CHANNEL).bind(notice).fetch_all(&self.pool).await?;
+            sqlx::query_as(CALL).bind(CHANNEL).bind(notice).fetch_all(&self.hosts.pool()).await?;
         let lease = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         Ok(rows.into_iter().map(|(id, ms, renewals, _)| Node { id, lease: lease(ms), renewals }).collect())
     }
@@ -133,7 +135,7 @@ impl Nodes {
         const REMOVE: &str = "delete from node using unnest($1::uuid[], $2::bigint[]) as silent (id, renewals) \
              where node.id = silent.id and node.renewals = silent.renewals";
         let (ids, renewals): (Vec<Uuid>, Vec<i64>) = nodes.iter().map(|node| (node.id, node.renewals)).unzip();
-        Ok(sqlx::query(REMOVE).bind(ids).bind(renewals).execute(&self.pool).await?.rows_affected())
+        Ok(sqlx::query(REMOVE).bind(ids).bind(renewals).execute(&self.hosts.pool()).await?.rows_affected())
     }
 }
 

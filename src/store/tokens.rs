@@ -172,9 +172,9 @@ impl Store {
         const ONE: &str = facts!("person p on p.id = t.person_id", "= $1");
         let key = Key::Enabled.as_str();
         let rows: Vec<FoundRow> = match &self.pool {
-            Pool::Postgres(pool) => {
+            Pool::Postgres(hosts) => {
                 let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
-                sqlx::query_as(MANY).bind(digests).bind(key).fetch_all(pool).await?
+                sqlx::query_as(MANY).bind(digests).bind(key).fetch_all(&hosts.pool()).await?
             }
             // SQLite has no arrays, and no way to its file that would be worth saving.
             Pool::Sqlite(pool) => {

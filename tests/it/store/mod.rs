@@ -2,6 +2,7 @@
 
 mod chain;
 mod events;
+mod hosts;
 mod lineage;
 mod lists;
 mod sessions;

@@ -1,0 +1,179 @@
+//! The hosts that an address names: which of them is the primary, and the pool of connections to it.
+//!
+//! Only a primary is spoken to. A standby may lag: a token that was deleted on the primary could still open something there.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use sqlx::{
+    Connection as _, PgConnection, PgPool, Row as _,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{Error, Limits, Result, doubt::Doubt};
+
+/// A connection that was idle for longer is tried before it is used.
+const TRIED_AFTER: Duration = Duration::from_secs(1);
+/// How long a host may take to say what it is.
+const LONGEST_ASKED: Duration = Duration::from_secs(2);
+/// A session that can only read is kept for this long; the next one may be able to write.
+const READER_KEPT_FOR: Duration = Duration::from_secs(1);
+
+/// The hosts of a database. Cheap to clone; all clones lead to the same one.
+#[derive(Clone, Debug)]
+pub(super) struct Hosts(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    hosts: Vec<PgConnectOptions>,
+    limits: Limits,
+    current: RwLock<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    pool: PgPool,
+    timeline: i32,
+}
+
+/// What a session is good for.
+struct Standing {
+    is_standby: bool,
+    is_read_only: bool,
+}
+
+/// A host that is no standby.
+struct Primary {
+    options: PgConnectOptions,
+    timeline: i32,
+    is_read_only: bool,
+}
+
+impl Hosts {
+    /// Finds the primary.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] with what the last host said.
+    pub(super) async fn open(hosts: &[PgConnectOptions], limits: Limits) -> Result<Self> {
+        let timeout = limits.statement_timeout.as_millis().to_string();
+        let hosts: Vec<_> = hosts
+            .iter()
+            .map(|host| {
+                host.clone().application_name("tokenward").options([
+                    ("statement_timeout", timeout.as_str()),
+                    // A node that freezes inside a transaction must not keep its locks.
+                    ("idle_in_transaction_session_timeout", timeout.as_str()),
+                ])
+            })
+            .collect();
+        // The pool would hide the reason behind its own time-out, so the first connections are made beside it.
+        let Primary { options, timeline, .. } = find(&hosts, 0).await?;
+        let current = RwLock::new(Current { pool: pool_of(options, limits), timeline });
+        Ok(Self(Arc::new(Inner { hosts, limits, current })))
+    }
+
+    /// The connections to the primary, as far as is known.
+    pub(super) fn pool(&self) -> PgPool {
+        self.0.current.read().unwrap_or_else(PoisonError::into_inner).pool.clone()
+    }
+
+    /// Looks for the primary anew, and begins a new pool of connections to it. What is under way on the old ones ends by itself:
+    /// they may lead to a host that has vanished without a word, and would never come back to a pool that waits for them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where none is found; the old connections stay.
+    pub(super) async fn seek(&self) -> Result<()> {
+        let known = self.0.current.read().unwrap_or_else(PoisonError::into_inner).timeline;
+        let found = find(&self.0.hosts, known).await?;
+        let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
+        // Connections that can read are as good as new ones that cannot write.
+        if found.is_read_only || current.pool.is_closed() {
+            return Ok(());
+        }
+        let before = current.pool.connect_options();
+        if (before.get_host(), before.get_port()) != (found.options.get_host(), found.options.get_port()) {
+            let (host, port) = (found.options.get_host(), found.options.get_port());
+            tracing::warn!(db.host = host, db.port = port, "another host is the primary now");
+        }
+        *current = Current { pool: pool_of(found.options, self.0.limits), timeline: found.timeline };
+        Ok(())
+    }
+}
+
+/// The first host that takes writes; else the first that is a primary all the same.
+async fn find(hosts: &[PgConnectOptions], known_timeline: i32) -> Result<Primary> {
+    let mut reason = Error::timed_out();
+    let mut reader = None;
+    for options in hosts {
+        let asked = tokio::time::timeout(LONGEST_ASKED, ask(options, hosts.len() > 1)).await;
+        match asked.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut)) {
+            // One that was the primary before a failover and came back as if nothing had happened: what was deleted since
+            // is there still.
+            Ok(primary) if primary.timeline < known_timeline => reason = refused("it was overtaken by another primary"),
+            Ok(primary) if primary.is_read_only => reader = reader.or(Some(primary)),
+            Ok(primary) => return Ok(primary),
+            Err(error) => reason = error.into(),
+        }
+    }
+    reader.ok_or(reason)
+}
+
+/// Asks a host over a connection of its own.
+async fn ask(options: &PgConnectOptions, is_one_of_many: bool) -> sqlx::Result<Primary> {
+    // Counted up by each promotion.
+    const TIMELINE: &str = "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int";
+    let mut connection = PgConnection::connect_with(options).await?;
+    let standing = begin(&mut connection).await?;
+    let timeline =
+        if is_one_of_many { sqlx::raw_sql(TIMELINE).fetch_one(&mut connection).await?.try_get(0)? } else { 0 };
+    connection.close().await?;
+    Ok(Primary { options: options.clone(), timeline, is_read_only: standing.is_read_only })
+}
+
+/// Begins a session: asks what it is good for, and sees to it that what is acknowledged is on disk.
+async fn begin(connection: &mut PgConnection) -> sqlx::Result<Standing> {
+    const BEGIN: &str = "select pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', \
+         case when current_setting('synchronous_commit') = 'off' then set_config('synchronous_commit', 'on', false) end";
+    // As text, which a pooler passes on in one piece.
+    let row = sqlx::raw_sql(BEGIN).fetch_one(connection).await?;
+    let standing = Standing { is_standby: row.try_get(0)?, is_read_only: row.try_get(1)? };
+    if standing.is_standby { Err(sqlx::Error::Configuration("the host is a standby".into())) } else { Ok(standing) }
+}
+
+async fn is_read_only(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    const ASK: &str = "select current_setting('transaction_read_only') = 'on'";
+    sqlx::raw_sql(ASK).fetch_one(connection).await?.try_get(0)
+}
+
+fn refused(why: &'static str) -> Error {
+    Error::Unavailable(sqlx::Error::Configuration(why.into()))
+}
+
+fn pool_of(options: PgConnectOptions, limits: Limits) -> PgPool {
+    let doubt = Arc::new(Doubt::default());
+    let noted = Arc::clone(&doubt);
+    PgPoolOptions::new()
+        .max_connections(limits.max_connections)
+        .acquire_timeout(limits.acquire_timeout)
+        .after_connect(move |connection, _| {
+            let noted = Arc::clone(&noted);
+            Box::pin(async move {
+                if begin(connection).await?.is_read_only {
+                    noted.note();
+                }
+                Ok(())
+            })
+        })
+        // A round trip before each statement would be half of its time; a connection that worked just now works.
+        .test_before_acquire(false)
+        .before_acquire(move |connection, meta| {
+            let is_doubtful = meta.idle_for > TRIED_AFTER || doubt.covers(meta.age);
+            Box::pin(async move {
+                // A session that began while the database was read-only stays so, whatever the database becomes.
+                Ok(!is_doubtful || !is_read_only(connection).await? || meta.age < READER_KEPT_FOR)
+            })
+        })
+        .connect_lazy_with(options)
+}
