@@ -2,7 +2,14 @@
 
 use std::{os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{
+    Connection as _, SqliteConnection,
+    sqlite::{
+        SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions, SqliteSynchronous,
+        SqliteTransactionManager,
+    },
+};
+use sqlx_core::transaction::TransactionManager as _;
 
 use super::{Address, Error, Pool, Result, Store, address::Scheme, hosts::Hosts};
 
@@ -48,8 +55,25 @@ async fn open_sqlite(options: &SqliteConnectOptions, limits: Limits) -> Result<s
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
-        .acquire_timeout(limits.acquire_timeout);
+        .acquire_timeout(limits.acquire_timeout)
+        .after_release(|connection, _| Box::pin(end_transaction(connection)));
     pool.connect_with(options).await.map_err(|error| if is_locked(&error) { Error::InUse } else { error.into() })
+}
+
+/// Sees to it that no transaction outlives who began it. Where a commit fails because the disk is full, SQLite has rolled back by
+/// itself, and the driver (sqlx 0.9), whose own roll-back then fails, believes that the transaction goes on: what follows would be
+/// parts of it, acknowledged and never committed.
+async fn end_transaction(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    if connection.is_in_transaction() {
+        // The roll-back may be under way.
+        connection.ping().await?;
+    }
+    if connection.is_in_transaction() {
+        // What the driver believes is made true, and then ended. Where it is true already this fails.
+        sqlx::raw_sql("begin").execute(&mut *connection).await.ok();
+        SqliteTransactionManager::rollback(connection).await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// SQLITE_BUSY.
