@@ -1,13 +1,20 @@
-//! What the service does by itself: hearing the other nodes, writing uses of tokens, and removing what is long over.
+//! What the service does beside answering: hearing the other nodes, writing uses of tokens, removing what is long over, and backups when it
+//! is told to.
 
 use std::time::Duration;
 
-use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinHandle,
+    time::MissedTickBehavior,
+};
 
 use crate::{
     app::App,
     config::Retention,
     service::{Events, Refusals, Sessions, SignIn, Tokens},
+    store::Store,
 };
 
 /// A crash may lose this much of `lastUsed`, and no more.
@@ -24,7 +31,7 @@ pub(super) struct Background {
     tasks: Vec<JoinHandle<()>>,
 }
 
-pub(super) fn start(app: &App, retention: &Retention) -> Background {
+pub(super) fn start(app: &App, store: &Store, retention: &Retention) -> Background {
     let tokens = app.tokens().clone();
     let Retention { expired_tokens_days, deleted_tokens_days, events_days } = *retention;
     let (stop, stopped) = watch::channel(());
@@ -34,6 +41,7 @@ pub(super) fn start(app: &App, retention: &Retention) -> Background {
         tokio::spawn(until(stopped.clone(), tell_refusals(app.refusals().clone()))),
         tokio::spawn(until(stopped.clone(), remove_dead(tokens.clone()))),
         tokio::spawn(until(stopped.clone(), forget(tokens.clone(), deleted_tokens_days))),
+        tokio::spawn(until(stopped.clone(), back_up_when_told(store.clone()))),
         tokio::spawn(until(stopped.clone(), rest(app.sign_in().clone()))),
         tokio::spawn(until(stopped.clone(), remove_what_is_over(app.sessions().clone(), app.sign_in().clone()))),
     ];
@@ -119,6 +127,21 @@ async fn prune_events(events: Events, days: u32) {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed events that happened more than {days} days ago"),
             Err(error) => tracing::warn!(error = ?anyhow::Error::from(error), "old events could not be removed"),
+        }
+    }
+}
+
+/// SIGUSR1 asks for a backup of the SQLite file, which nobody else can read.
+async fn back_up_when_told(store: Store) {
+    let mut told = match signal(SignalKind::user_defined1()) {
+        Ok(told) => told,
+        Err(error) => return tracing::error!(%error, "SIGUSR1 cannot be heard: there will be no backups"),
+    };
+    while told.recv().await.is_some() {
+        match store.back_up().await {
+            Ok(Some(file)) => tracing::info!(file = %file.display(), "backed up"),
+            Ok(None) => tracing::warn!("PostgreSQL is backed up by its own programs"),
+            Err(error) => tracing::error!(error = ?anyhow::Error::from(error), "the backup failed"),
         }
     }
 }

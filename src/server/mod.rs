@@ -95,7 +95,7 @@ impl Server {
         }
         let service = counted(&app, &config, verdicts);
         let answer = move |request, peer| service.answer(request, Some(Peer(peer)));
-        let background = background::start(&app, &config.retention);
+        let background = background::start(&app, &store, &config.retention);
         let Http { connections: most, connections_per_address: most_of_one, .. } = config.http;
         let crowd = Crowd::new(most, most_of_one, proxies(&config));
         let stop = async {

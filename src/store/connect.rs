@@ -82,7 +82,7 @@ fn is_locked(error: &sqlx::Error) -> bool {
 }
 
 /// Makes the file with mode 0600 where there is none; its journal files take the mode over.
-fn make_private(file: &Path) -> std::io::Result<()> {
+pub(super) fn make_private(file: &Path) -> std::io::Result<()> {
     if file.as_os_str().is_empty() || file.starts_with(":memory:") || file.to_string_lossy().starts_with("file:") {
         return Ok(());
     }

@@ -13,6 +13,7 @@
 //! To add a statement: write a method here or in the resource's file, and a test in `tests/it/store.rs`, which runs on both.
 
 mod address;
+mod backup;
 mod chain;
 mod connect;
 mod doubt;

@@ -1,8 +1,10 @@
-//! Looking for the primary anew.
+//! Looking for the primary anew, and a copy of a SQLite file.
 
 use tokenward::{server, store::Error};
 
 use crate::support::{Engine, TestApp, config};
+
+on_both!(a_backup_is_a_whole_copy_where_there_is_a_file);
 
 #[tokio::test]
 async fn seeking_leads_to_the_primary_and_opens_nothing_that_was_closed() {
@@ -14,6 +16,22 @@ async fn seeking_leads_to_the_primary_and_opens_nothing_that_was_closed() {
     app.store.close().await;
     nodes.seek().await.unwrap();
     assert!(matches!(app.store.count_members(1).await, Err(Error::Unavailable(_))));
+}
+
+async fn a_backup_is_a_whole_copy_where_there_is_a_file(app: TestApp) {
+    let bearer = app.admin().bearer().await;
+    let first = app.store.back_up().await.unwrap();
+    if app.database.engine == Engine::Postgres {
+        assert_eq!(first, None);
+        return;
+    }
+    app.admin().bearer().await;
+    // The second takes the place of the first.
+    let file = app.store.back_up().await.unwrap().unwrap();
+    assert_eq!(Some(&file), first.as_ref());
+    let copy = server::open_store(&config(&format!("sqlite:{}", file.display())), false).await.unwrap();
+    assert_eq!(copy.count_members(1).await.unwrap(), app.store.count_members(1).await.unwrap());
+    assert!(bearer.works().await);
 }
 
 /// Of hosts that cannot be reached the last says why.
