@@ -10,6 +10,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -20,12 +21,16 @@ use super::{
     known::{Known, facts_of},
 };
 use crate::{
-    store::{Found, Store},
+    store::{self, Found, Store},
     value::TokenDigest,
 };
 
 /// The most tokens of one statement.
 const MOST_AT_ONCE: usize = 256;
+/// How long a read may take: a database that has fallen silent must not keep the readers for itself.
+const LONGEST_READ: Duration = Duration::from_millis(1_500);
+/// How long a check waits for its answer, the read before its own included. Whoever asked would rather hear that there is none.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What could not be found out. It is never "no such token".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +78,10 @@ impl Misses {
         if begin {
             tokio::spawn(Arc::clone(&self.0).read_on());
         }
-        answer.await.unwrap_or(Err(Unavailable))
+        match tokio::time::timeout(LONGEST_WAIT, answer).await {
+            Ok(Ok(answer)) => answer,
+            _ => Err(Unavailable),
+        }
     }
 
     /// How many statements were sent, and for how many tokens.
@@ -99,7 +107,8 @@ impl Inner {
         self.statements.fetch_add(1, Ordering::Relaxed);
         self.tokens.fetch_add(digests.len() as u64, Ordering::Relaxed);
         let mark = self.memory.known.as_ref().map(Known::mark);
-        let found = match self.store.find_by_digests(digests).await {
+        let found = tokio::time::timeout(LONGEST_READ, self.store.find_by_digests(digests)).await;
+        let found = match found.unwrap_or_else(|_| Err(store::Error::timed_out())) {
             Ok(found) => found,
             Err(error) => {
                 let tokens = digests.len();
@@ -137,6 +146,10 @@ impl<'a> Reader<'a> {
     fn next_batch(&mut self) -> Option<Batch<'a>> {
         let mut queue = self.of.queue();
         let Queue { waiting, asked, readers } = &mut *queue;
+        if waiting.len() > MOST_AT_ONCE {
+            // Some may have waited too long, and must not pile up while the store is away.
+            waiting.retain(|_, senders| senders.iter().any(|sender| !sender.is_closed()));
+        }
         let next: Vec<_> =
             waiting.keys().filter(|digest| !asked.contains(*digest)).take(MOST_AT_ONCE).copied().collect();
         if next.is_empty() {
