@@ -4,8 +4,6 @@ use std::{
     convert::Infallible,
     error::Error,
     net::{IpAddr, SocketAddr},
-    pin::Pin,
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -20,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{
     crowd::Crowd,
-    pace::{Paced, Phase},
+    pace::{Paced, Phase, Timed},
     patience::Patience,
 };
 use crate::{
@@ -32,6 +30,9 @@ use crate::{
 const MAX_HEAD_BYTES: usize = 2 * (HEADER_LIMIT + URI_LIMIT);
 /// Header fields of a request; over it the answer is 431.
 const MAX_HEADER_FIELDS: usize = 64;
+/// How long connections go on as before once the service is to stop. Whoever has sent a request has a right to an answer, also on
+/// a connection whose first byte has not been read yet: that one would be closed at once.
+const LINGER: Duration = Duration::from_millis(100);
 /// How long to wait when no connection can be accepted, for want of file descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -55,55 +56,51 @@ pub(super) async fn serve<A, F, B>(
     let (header, idle) =
         (Duration::from_millis(limits.header_timeout_ms), Duration::from_millis(limits.idle_timeout_ms));
     let open = GracefulShutdown::new();
+    let begin = |(stream, peer): (TcpStream, SocketAddr)| {
+        let Some(place) = crowd.enter(peer.ip()) else {
+            return tracing::debug!(%peer, "no room for another connection");
+        };
+        let (phase, answer) = (Phase::new(), answer.clone());
+        let paced = Paced::new(stream, phase.clone(), header, idle);
+        let service = service_fn(move |request| {
+            phase.begin();
+            Timed::new(answer(request, peer.ip()), phase.clone())
+        });
+        let connection = http.clone().timer(Patience::default()).serve_connection(TokioIo::new(paced), service);
+        let connection = open.watch(connection);
+        tokio::spawn(async move {
+            let _place = place;
+            if let Err(error) = connection.await {
+                // Clients that hang up or send nonsense: their business, but worth seeing when looking for it.
+                tracing::debug!(%error, "connection closed");
+            }
+        });
+    };
     let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
-            (stream, peer) = accept(&listener) => {
-                let Some(place) = crowd.enter(peer.ip()) else {
-                    tracing::debug!(%peer, "no room for another connection");
-                    continue;
-                };
-                let (phase, answer) = (Phase::new(), answer.clone());
-                let paced = Paced::new(stream, phase.clone(), header, idle);
-                let service = service_fn(move |request| {
-                    phase.begin();
-                    Timed { answer: answer(request, peer.ip()), phase: phase.clone() }
-                });
-                let connection = http.clone().timer(Patience::default()).serve_connection(TokioIo::new(paced), service);
-                let connection = open.watch(connection);
-                tokio::spawn(async move {
-                    let _place = place;
-                    if let Err(error) = connection.await {
-                        // Clients that hang up or send nonsense: their business, but worth seeing when looking for it.
-                        tracing::debug!(%error, "connection closed");
-                    }
-                });
-            }
+            accepted = accept(&listener) => begin(accepted),
             () = &mut stop => break,
         }
     }
+    // The operating system has accepted these, and would reset them.
+    while let Some(stream) = waiting(&listener).await {
+        begin(stream);
+    }
     drop(listener);
+    tokio::time::sleep(LINGER).await;
     let patience = Duration::from_millis(limits.shutdown_timeout_ms);
     if tokio::time::timeout(patience, open.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way after {} ms", patience.as_millis());
     }
 }
 
-/// An answer on its way; when it is there, the next request may come.
-struct Timed<F> {
-    answer: F,
-    phase: Phase,
-}
-
-impl<F: Future + Unpin> Future for Timed<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let done = Pin::new(&mut self.answer).poll(cx);
-        if done.is_ready() {
-            self.phase.end();
-        }
-        done
+/// A connection that waits already.
+async fn waiting(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    tokio::select! {
+        biased;
+        accepted = accept(listener) => Some(accepted),
+        () = std::future::ready(()) => None,
     }
 }
 

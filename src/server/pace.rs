@@ -50,6 +50,30 @@ impl Phase {
     }
 }
 
+/// An answer on its way; when it is there, the next request may come.
+pub(super) struct Timed<F> {
+    answer: F,
+    phase: Phase,
+}
+
+impl<F> Timed<F> {
+    pub(super) fn new(answer: F, phase: Phase) -> Self {
+        Self { answer, phase }
+    }
+}
+
+impl<F: Future + Unpin> Future for Timed<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let done = Pin::new(&mut self.answer).poll(cx);
+        if done.is_ready() {
+            self.phase.end();
+        }
+        done
+    }
+}
+
 /// A connection that keeps its pace, or is closed.
 pub(super) struct Paced {
     stream: TcpStream,
