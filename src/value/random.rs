@@ -56,3 +56,39 @@ impl fmt::Debug for Random {
         f.write_str("Random")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::value::{Format, RANDOM_CHARS, TokenDigest};
+
+    /// Between these, chi square of 61 degrees of freedom has p from 0.001 to 0.999.
+    const WITHIN: (f64, f64) = (32.46, 100.89);
+
+    /// Values are as random as they look. Of good values one run in five hundred fails by chance, so that a failure is tried again,
+    /// once, with others: a fault fails both.
+    #[test]
+    fn values_do_not_repeat_and_each_character_is_as_likely_as_the_others() {
+        let count =
+            if std::env::var("TOKENWARD_TORTURE").is_ok_and(|form| form == "long") { 1_000_000 } else { 100_000 };
+        let square = chi_square(count);
+        println!("P30: {count} values, 0 duplicates, chi square of the characters {square:.1} (61 degrees of freedom)");
+        let is_likely = |square: f64| square > WITHIN.0 && square < WITHIN.1;
+        assert!(is_likely(square) || is_likely(chi_square(count)), "{square}");
+    }
+
+    fn chi_square(count: usize) -> f64 {
+        let (format, random) = (Format::default(), Random::system());
+        let mut seen: HashSet<TokenDigest> = HashSet::with_capacity(count);
+        let mut counts = [0_u32; 128];
+        for _ in 0..count {
+            let value = format.make(&random);
+            assert!(seen.insert(value.digest()), "a value was made twice");
+            value.expose().bytes().skip(4).take(RANDOM_CHARS).for_each(|b| counts[usize::from(b)] += 1);
+        }
+        let expected = (count * RANDOM_CHARS) as f64 / BASE62.len() as f64;
+        BASE62.iter().map(|b| (f64::from(counts[usize::from(*b)]) - expected).powi(2) / expected).sum()
+    }
+}

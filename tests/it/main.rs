@@ -17,4 +17,5 @@ mod nodes;
 mod outage;
 mod process;
 mod store;
+mod torture;
 mod web;

@@ -8,7 +8,9 @@ mod cluster;
 mod faults;
 mod live;
 mod pooler;
-mod proxy;
+pub mod proxy;
 mod record;
 mod right;
 mod writer;
+
+pub use cluster::administer;

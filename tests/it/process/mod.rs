@@ -2,7 +2,6 @@
 
 mod audit;
 mod commands;
-mod crash;
 mod log;
 mod peers;
 mod readme;

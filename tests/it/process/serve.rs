@@ -16,11 +16,7 @@ use crate::support::{
     binary::{Running, command, run},
 };
 
-on_both_databases!(
-    a_newcomer_makes_lists_reads_and_deletes_tokens,
-    a_stop_finishes_what_runs_and_writes_the_last_use,
-    nodes_that_start_at_once_make_one_administrator,
-);
+on_both_databases!(a_newcomer_makes_lists_reads_and_deletes_tokens, a_stop_finishes_what_runs_and_writes_the_last_use,);
 
 async fn a_newcomer_makes_lists_reads_and_deletes_tokens(engine: Engine) {
     let database = Database::empty(engine).await;
@@ -76,29 +72,6 @@ async fn a_stop_finishes_what_runs_and_writes_the_last_use(engine: Engine) {
     assert!(seen.json::<serde_json::Value>().await.unwrap()["lastUsed"].is_string());
     again.signal("INT");
     assert_eq!(again.wait().0, Some(0));
-}
-
-async fn nodes_that_start_at_once_make_one_administrator(engine: Engine) {
-    let database = Database::empty(engine).await;
-    // SQLite serves one process: there the race is between two starts of the one node, one after the other.
-    let nodes = if engine == Engine::Postgres { 4 } else { 1 };
-    let starts: Vec<_> = (0..nodes)
-        .map(|_| {
-            let url = database.url.clone();
-            tokio::task::spawn_blocking(move || Running::start(&url))
-        })
-        .collect();
-    let mut introduced = 0;
-    let mut running = Vec::new();
-    for start in starts {
-        let node = start.await.unwrap();
-        introduced += usize::from(node.log().contains("First start"));
-        running.push(node);
-    }
-    assert_eq!(introduced, 1);
-    for node in &running {
-        assert!(node.make_token(&http_client()).await.is_some());
-    }
 }
 
 #[tokio::test]
@@ -215,29 +188,4 @@ async fn a_credential_is_judged_when_the_body_has_come() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_hang_up_leave_no_transaction_open() {
-    use sqlx::{Connection as _, PgConnection};
-    let database = Database::empty(Engine::Postgres).await;
-    let running = Running::start(&database.url);
-    let http = http_client();
-    let made = running.make_token(&http).await.unwrap();
-    let value = made["tokenValue"].as_str().unwrap();
-    for n in 0..200 {
-        let send = http.post(format!("{}/v4/apiAccessTokens", running.url)).bearer_auth(value);
-        let send = send.json(&json!({"lifetimeSeconds": 60})).send();
-        // Given up after a time that differs from try to try; some are answered first.
-        tokio::time::timeout(Duration::from_micros(n * 30), send).await.ok();
-    }
-    assert!(running.make_token(&http).await.is_some());
-    running.signal("TERM");
-    let (code, log) = running.wait();
-    assert_eq!(code, Some(0));
-    assert!(log.contains("the client hung up"), "some were given up while under way");
-    let mut connection = PgConnection::connect(&database.url).await.unwrap();
-    let open = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
-    let left: i64 = sqlx::query_scalar(open).fetch_one(&mut connection).await.unwrap();
-    assert_eq!(left, 0, "no connection was leaked");
 }

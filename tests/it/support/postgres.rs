@@ -10,12 +10,12 @@ use std::{
     sync::LazyLock,
 };
 
-/// Starts a server in `$1` with the programs of `$2` and the other arguments, says `ready`, and takes orders: `start`, or a
-/// signal for the server. It stops the server when standard input closes: that happens however the tests end.
+/// Starts a server in `$1` with the programs of `$2`, a copy of the one at port `$3` if that is given, and the other arguments, says
+/// `ready`, and takes orders: `start`, or a signal for the server. It stops the server when standard input closes: that happens however the tests end.
 const SUPERVISE: &str = r#"
 set -u
-dir=$1 bin=$2
-shift 2
+dir=$1 bin=$2 source=$3
+shift 3
 trap '' INT TERM
 run() {
   "$bin/postgres" -D "$dir/data" -k "$dir" -c max_connections=400 "$@" >>"$dir/postgres.log" 2>&1 </dev/null &
@@ -26,7 +26,11 @@ end() {
   kill -"$1" "$pid" && wait "$pid" 2>/dev/null
   pid=
 }
-"$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/initdb.log" 2>&1 || exit
+if [ -z "$source" ]; then
+  "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync
+else
+  "$bin/pg_basebackup" -D "$dir/data" -R -X stream -c fast -d "host=127.0.0.1 port=$source user=postgres application_name=standby"
+fi >"$dir/initdb.log" 2>&1 || exit
 run "$@" || exit
 echo ready
 while read -r order; do
@@ -62,9 +66,11 @@ pub enum End {
     Killed,
 }
 
+const DURABLE: [&str; 3] = ["listen_addresses=127.0.0.1", "fsync=on", "synchronous_commit=on"];
+
 static SERVER: LazyLock<Server> = LazyLock::new(|| {
     let hurry = ["listen_addresses=", "fsync=off", "full_page_writes=off", "synchronous_commit=off"];
-    Server::start(5432, &hurry)
+    Server::start(5432, &hurry, None)
 });
 
 /// The URL of a database on the tests' server. `TEST_DATABASE_URL` names another server, without the database.
@@ -78,14 +84,30 @@ pub fn url(database: &str) -> String {
 impl Server {
     /// A server for one test, on a port of its own, that forgets nothing it has acknowledged.
     pub fn durable() -> Self {
-        Self::start(free_port(), &["listen_addresses=127.0.0.1", "fsync=on", "synchronous_commit=on"])
+        Self::durable_with(&[], None)
     }
 
-    fn start(port: u16, settings: &[&str]) -> Self {
-        let programs = find_programs();
-        let directory = tempfile::Builder::new().prefix("tokenward-pg").tempdir().unwrap().keep();
+    /// The same with settings of its own, and its data in this folder.
+    pub fn durable_with(settings: &[&str], folder: Option<&Path>) -> Self {
+        Self::start(free_port(), &[&DURABLE, settings].concat(), folder)
+    }
+
+    /// A server that follows another, by the name `standby`.
+    pub fn standby_of(primary: &Self) -> Self {
+        Self::copy_of(Some(primary.port), free_port(), &DURABLE, None)
+    }
+
+    fn start(port: u16, settings: &[&str], folder: Option<&Path>) -> Self {
+        Self::copy_of(None, port, settings, folder)
+    }
+
+    fn copy_of(source: Option<u16>, port: u16, settings: &[&str], folder: Option<&Path>) -> Self {
+        let programs = programs();
+        let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
+        let directory = tempfile::Builder::new().prefix("tokenward-pg").tempdir_in(folder).unwrap().keep();
         let mut command = Command::new("sh");
-        command.args(["-c", SUPERVISE, "sh"]).arg(&directory).arg(&programs).env("PGPORT", port.to_string());
+        command.args(["-c", SUPERVISE, "sh"]).arg(&directory).arg(&programs);
+        command.arg(source.map(|port| port.to_string()).unwrap_or_default()).env("PGPORT", port.to_string());
         command.args(settings.iter().flat_map(|setting| ["-c", setting]));
         // PostgreSQL refuses to run as root.
         if let Some((uid, gid)) = unprivileged(&directory) {
@@ -146,7 +168,8 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn find_programs() -> PathBuf {
+/// The folder with the programs of PostgreSQL.
+pub fn programs() -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut debian: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.filter_map(|version| Some(version.ok()?.path().join("bin"))).collect())
