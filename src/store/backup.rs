@@ -28,8 +28,13 @@ impl Store {
         make_private(&unfinished).map_err(failed)?;
         let target = unfinished.to_string_lossy().into_owned();
         sqlx::query("vacuum into $1").bind(target).persistent(false).execute(pool).await?;
-        File::open(&unfinished).and_then(|copy| copy.sync_all()).map_err(failed)?;
-        rename(&unfinished, &backup).map_err(failed)?;
+        let named = backup.clone();
+        // Waiting for the disk may take a while.
+        let placed = tokio::task::spawn_blocking(move || {
+            File::open(&unfinished)?.sync_all()?;
+            rename(&unfinished, &named)
+        });
+        placed.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(failed)?;
         Ok(Some(backup))
     }
 }

@@ -16,8 +16,9 @@ use super::{Error, Limits, Result, doubt::Doubt};
 
 /// A connection that was idle for longer is tried before it is used.
 const TRIED_AFTER: Duration = Duration::from_secs(1);
-/// How long a host may take to say what it is.
-const LONGEST_ASKED: Duration = Duration::from_secs(2);
+/// How long a host may take to say what it is, where it is the only one, and where others can be asked instead.
+const LONGEST_ASKED: Duration = Duration::from_secs(5);
+const LONGEST_ASKED_OF_MANY: Duration = Duration::from_secs(2);
 /// A session that can only read is kept for this long; the next one may be able to write.
 const READER_KEPT_FOR: Duration = Duration::from_secs(1);
 
@@ -104,10 +105,12 @@ impl Hosts {
 
 /// The first host that takes writes; else the first that is a primary all the same.
 async fn find(hosts: &[PgConnectOptions], known_timeline: i32) -> Result<Primary> {
+    let is_one_of_many = hosts.len() > 1;
+    let patience = if is_one_of_many { LONGEST_ASKED_OF_MANY } else { LONGEST_ASKED };
     let mut reason = Error::timed_out();
     let mut reader = None;
     for options in hosts {
-        let asked = tokio::time::timeout(LONGEST_ASKED, ask(options, hosts.len() > 1)).await;
+        let asked = tokio::time::timeout(patience, ask(options, is_one_of_many)).await;
         match asked.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut)) {
             // One that was the primary before a failover and came back as if nothing had happened: what was deleted since
             // is there still.

