@@ -56,7 +56,9 @@ fn files_of(src: &Path, module: &str) -> Vec<PathBuf> {
             if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }
-    files.retain(|file| file.extension().is_some_and(|ending| ending == "rs") && file.exists());
+    files.retain(|file| {
+        !file.ends_with("tests.rs") && file.extension().is_some_and(|ending| ending == "rs") && file.exists()
+    });
     files
 }
 

@@ -136,9 +136,9 @@ impl Store {
             digest: Vec<u8>,
         }
         let rows: Vec<Row> = match &self.pool {
-            Pool::Postgres(pool) => {
+            Pool::Postgres(hosts) => {
                 let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
-                sqlx::query_as(deleted!("= any($1)")).bind(digests).fetch_all(pool).await?
+                sqlx::query_as(deleted!("= any($1)")).bind(digests).fetch_all(&hosts.pool()).await?
             }
             Pool::Sqlite(pool) => {
                 let mut rows = Vec::new();

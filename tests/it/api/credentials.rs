@@ -145,7 +145,7 @@ async fn malformed_credentials_are_refused(app: TestApp) {
         plain(&format!(":{PASSWORD}")),
         plain(&format!("admin@example.com:{PASSWORD}\0")),
         plain(&format!("admin@example.com\0:{PASSWORD}")),
-        plain(&format!("admin@example.com:{}", "x".repeat(100_000))),
+        plain(&format!("admin@example.com:{}", "x".repeat(20_000))),
         format!("Basic {}", "/////w=="),
         "\u{e9}".to_owned(),
     ] {

@@ -72,7 +72,7 @@ async fn refused_sign_ins_are_told_together(app: TestApp) {
     let told = events(&app, "action=password.refused").await;
     assert_eq!((told.len(), &told[0]["details"]["count"]), (4, &json!(2)));
     // Ten are free; then they are not even looked at.
-    for _ in 0..5 {
+    for _ in 0..10 {
         wrong(&app, "ada@example.com", "192.0.2.1").await;
     }
     assert_eq!(wrong(&app, "ada@example.com", "192.0.2.1").await.status, 429);
