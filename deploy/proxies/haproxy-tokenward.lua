@@ -10,6 +10,8 @@ core.register_action("tokenward", { "http-req" }, function(txn)
   txn:set_var("txn.tw_status", "unavailable")
   local sent, asked = txn.http:req_get_headers(), {}
   if sent["authorization"] then asked["authorization"] = { sent["authorization"][0] } end
+  -- Who the client is; Tokenward believes it where listen.trusted_proxies names this proxy.
+  asked["x-forwarded-for"] = { txn.f:src() }
   local answer = core.httpclient():get { url = URL, headers = asked, timeout = 3000 }
   if not answer then return end
   txn:set_var("txn.tw_body", answer.body or "")

@@ -16,9 +16,10 @@ use super::{
 use crate::{
     app::App,
     domain::{
-        event::{Action, Event},
+        event::{Action, Event, Origin, Outcome},
         time::Timestamp,
     },
+    guard::Principal,
     service::{
         Events,
         events::{EventStart, Scope, Which},
@@ -69,8 +70,13 @@ struct EventView {
     request_id: String,
 }
 
-impl From<Event> for EventView {
-    fn from(event: Event) -> Self {
+impl EventView {
+    /// What a reader may know: of what somebody else did, only administrators see by which token and from where.
+    fn new(mut event: Event, reader: &Principal) -> Self {
+        let is_theirs = event.act.person_id == Some(reader.person_id) || event.action.outcome() == Outcome::Refused;
+        if !(reader.is_admin || is_theirs) {
+            (event.act.token_id, event.act.origin) = (None, Origin::default());
+        }
         Self {
             id: event.id,
             seq: event.seq,
@@ -145,7 +151,7 @@ async fn list(
     let listed = events.list(&caller, scope, query.which()?, start, limit).await?;
     let is_full = i64::try_from(listed.len()).is_ok_and(|count| count == limit);
     let next_cursor = listed.last().filter(|_| is_full).map(|last| last.id.to_string());
-    Ok(Json(EventList { data: listed.into_iter().map(EventView::from).collect(), next_cursor }))
+    Ok(Json(EventList { data: listed.into_iter().map(|event| EventView::new(event, &caller)).collect(), next_cursor }))
 }
 
 impl EventQuery {

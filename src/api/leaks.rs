@@ -7,10 +7,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use zeroize::Zeroizing;
 
 use super::{ApiError, body::JsonBody, error::ApiResult};
-use crate::{app::App, config::Delegate, service::Leaks};
-
-/// The most values of one report.
-const MOST_VALUES: usize = 100;
+use crate::{
+    app::App,
+    config::Delegate,
+    service::{Leaks, leaks::MOST_VALUES},
+};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(report))
@@ -40,7 +41,7 @@ struct ReportLeak {
 #[utoipa::path(post, path = "/v4/leaks", operation_id = "reportLeak", tag = "leaks", security(()), request_body = ReportLeak,
     responses((status = 202, description = "Those that lived are deleted"), (status = 400), (status = 413), (status = 415), (status = 429)))]
 async fn report(State(leaks): State<Leaks>, JsonBody(body): JsonBody<ReportLeak>) -> ApiResult<StatusCode> {
-    if body.values.len() > MOST_VALUES {
+    if body.values.len() > MOST_VALUES as usize {
         return Err(ApiError::Form(format!("values must have at most {MOST_VALUES} elements.")));
     }
     leaks.report(&body.values).await?;

@@ -263,12 +263,12 @@ impl Default for Passwords {
 impl Default for Http {
     fn default() -> Self {
         Self {
-            request_timeout_ms: 10_000,
+            request_timeout_ms: 3_000,
             header_timeout_ms: 5_000,
             body_timeout_ms: 10_000,
             idle_timeout_ms: 60_000,
             connections: 8_192,
-            connections_per_address: 2_048,
+            connections_per_address: 512,
             shutdown_timeout_ms: 30_000,
         }
     }

@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A network, or a single address. Never all of them: a list of those who are trusted that lets everybody in is a mistake.
@@ -39,11 +39,17 @@ impl FromStr for Network {
         }
         let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse::<IpNet>());
         let network = network.map_err(|_| BadNetwork::Shape(text.chars().take(60).collect()))?;
-        // All of IPv4 in the form of IPv6 (RFC 4291, section 2.5.5.2).
-        let mapped = Ipv6Addr::from_bits(0xffff << 32);
-        let whole = network.prefix_len() == 0 || (network.addr() == mapped && network.prefix_len() <= 96);
-        if whole { Err(BadNetwork::Everybody(text.to_owned())) } else { Ok(Self(network)) }
+        let network = canonical(network);
+        if network.prefix_len() == 0 { Err(BadNetwork::Everybody(text.to_owned())) } else { Ok(Self(network)) }
     }
+}
+
+/// A network of IPv4 that is written as one of IPv6 (RFC 4291, section 2.5.5.2) is one of IPv4: so addresses are compared.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(six) = network else { return network };
+    let of_four = six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96));
+    let four = of_four.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    four.map_or(network, IpNet::V4)
 }
 
 impl fmt::Display for Network {
@@ -92,6 +98,8 @@ mod tests {
         for wrong in ["*", "0.0.0.0/0", "::/0", "0.0.0.0/00", "::ffff:0:0/96", "10.0.0.0/33", "proxy.example", ""] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }
+        let mapped: Network = "::ffff:10.0.0.0/104".parse().unwrap();
+        assert!(mapped.contains("10.1.2.3".parse().unwrap()) && !mapped.contains("11.0.0.1".parse().unwrap()));
         for right in ["127.0.0.1", "10.0.0.0/8", "::1", "fd00::/8", "192.0.2.7/32"] {
             assert!(right.parse::<Network>().is_ok(), "{right}");
         }

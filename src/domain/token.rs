@@ -152,6 +152,8 @@ pub enum NotIssued {
     },
     /// The `Idempotency-Key` came with another body before.
     OtherBody,
+    /// The token that the same request made is deleted.
+    Deleted,
 }
 
 /// Who makes a token.

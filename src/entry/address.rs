@@ -73,10 +73,11 @@ impl Proxies {
     }
 }
 
-/// The elements of a list that may stand in several fields (RFC 9110, section 5.3), in their order. Not text: an element nobody
-/// can read.
+/// The elements of a list that may stand in several fields (RFC 9110, section 5.3), in their order. What is no text is an element
+/// that nobody can read; those beside it in the same field are not: a proxy appends to what a client sent.
 fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).into_iter().flat_map(|field| field.to_str().unwrap_or("?").split(','))
+    let fields = headers.get_all(name).into_iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
+    fields.map(|element| std::str::from_utf8(element).unwrap_or("?"))
 }
 
 /// An address, perhaps with a port; one of IPv6 perhaps in brackets.
@@ -145,6 +146,10 @@ mod tests {
         // A listener of both families gives addresses of IPv4 in the form of IPv6.
         assert_eq!(client(&proxies, "::ffff:10.0.0.1", "x-forwarded-for", &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(client(&proxies, "10.0.0.1", "forwarded", &["for=203.0.113.9"]), "10.0.0.1", "the other header");
+        // What a client says that nobody can read hides nobody.
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", axum::http::HeaderValue::from_bytes(b"\xe9, 203.0.113.9").unwrap());
+        assert_eq!(proxies.client("10.0.0.1".parse().unwrap(), &headers).to_string(), "203.0.113.9");
     }
 
     #[test]

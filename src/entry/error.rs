@@ -147,6 +147,7 @@ impl ApiError {
                 Refusal::TokenNotFound | Refusal::PersonNotFound | Refusal::WorkspaceNotFound => DATA,
                 Refusal::EmailTaken
                 | Refusal::TooManyTokens { .. }
+                | Refusal::RepeatedIsDeleted
                 | Refusal::FormSpent
                 | Refusal::LastAdministrator
                 | Refusal::LastPlatformAdministrator

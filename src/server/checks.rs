@@ -113,11 +113,11 @@ impl Checks {
         let begun = Instant::now();
         let id = RequestId::of(&parts.headers);
         let asked = async {
-            let body = whole(body, self.body_limit).await?;
-            self.introspection.ask(&parts.headers, &body).await
+            let body = unharmed(whole(body, self.body_limit)).await.unwrap_or(Err(ApiError::Internal))?;
+            self.in_time(self.introspection.ask(&parts.headers, &body)).await
         };
         let origin = self.origin(peer, &parts.headers);
-        let (reply, asker) = match act::from(origin, self.in_time(asked)).await {
+        let (reply, asker) = match act::from(origin, asked).await {
             Ok(asked) => (self.introspection.tell(&asked, &id).map(Either::Left), Some(asked.asker)),
             Err(error) => (refusal(error.into_response(), &id), None),
         };

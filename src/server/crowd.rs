@@ -45,7 +45,9 @@ impl Crowd {
         let Inner { most, most_of_one, proxies, open } = &*self.0;
         let address = (!proxies.trust(from)).then(|| counted_by(from));
         let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-        if *most > 0 && open.all >= *most {
+        // The last eighth is for the proxies, so that strangers do not shut out those who come by them.
+        let room = if address.is_some() { most - most / 8 } else { *most };
+        if *most > 0 && open.all >= room {
             return None;
         }
         if let Some(address) = address {
@@ -86,13 +88,15 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_so_many_and_for_so_many_of_one() {
+    fn there_is_room_for_so_many_for_so_many_of_one_and_for_the_proxies() {
         let proxies = Proxies::new(&["10.0.0.1".parse().unwrap()], ForwardedHeader::default());
-        let crowd = Crowd::new(4, 2, proxies);
+        let crowd = Crowd::new(8, 2, proxies);
         let mut places: Vec<_> = (0..2).map(|_| crowd.enter(address("2001:db8::1")).unwrap()).collect();
         assert!(crowd.enter(address("2001:db8::2")).is_none(), "the same /64");
-        places.extend((0..2).map(|_| crowd.enter(address("10.0.0.1")).unwrap()));
-        assert!(crowd.enter(address("192.0.2.1")).is_none(), "full");
+        places.extend((0..5).map(|_| crowd.enter(address("10.0.0.1")).unwrap()));
+        assert!(crowd.enter(address("192.0.2.1")).is_none(), "full but for the proxies");
+        places.push(crowd.enter(address("10.0.0.1")).unwrap());
+        assert!(crowd.enter(address("10.0.0.1")).is_none(), "full");
         places.remove(0);
         assert!(crowd.enter(address("10.0.0.1")).is_some(), "a proxy is not counted by its address");
         places.clear();

@@ -51,8 +51,8 @@ pub(super) fn around(routes: Router, config: &Config) -> Router {
         .layer(middleware::from_fn_with_state(site, identify))
         .layer(middleware::from_fn(log))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(request_timeout, limit_time))
         .layer(middleware::from_fn_with_state(body_timeout, take_body))
+        .layer(middleware::from_fn_with_state(request_timeout, limit_time))
         .layer(DefaultBodyLimit::disable())
         // Innermost, so that what is given up above still runs to its end.
         .layer(middleware::from_fn(finish_writes));

@@ -21,6 +21,8 @@ pub enum Finding {
     End { workspace_id: i64 },
     #[error("workspace {workspace_id}: the chain was cut at event {seq}, and no event tells of it")]
     Cut { workspace_id: i64, seq: i64 },
+    #[error("workspace {workspace_id}: {count} events stand outside the chain, put there by somebody else")]
+    Outside { workspace_id: i64, count: i64 },
     #[error("workspace {workspace_id}: there are events, and no chain")]
     Chainless { workspace_id: i64 },
 }
@@ -47,20 +49,50 @@ pub async fn verify(store: &Store) -> Result<Verdict, store::Error> {
         verdict.findings.push(Finding::Chainless { workspace_id });
     }
     for chain in store.list_chains().await? {
+        verify_chain(store, chain, &mut verdict).await?;
+    }
+    Ok(verdict)
+}
+
+/// Follows one chain to where it ended when it was looked at; others may go on writing meanwhile.
+async fn verify_chain(store: &Store, mut chain: Chain, verdict: &mut Verdict) -> Result<(), store::Error> {
+    loop {
         let mut walk = Walk::from(chain);
+        let mut events = 0;
         loop {
             let entries = store.list_entries(chain.workspace_id, walk.seq, AT_ONCE).await?;
-            let is_last = entries.is_empty();
-            verdict.events += entries.len() as u64;
-            entries.iter().for_each(|(entry, hash)| walk.step(entry, *hash));
-            if is_last {
+            let within = entries.iter().filter(|(entry, _)| entry.seq <= chain.seq);
+            let before = events;
+            for (entry, hash) in within {
+                walk.step(entry, *hash);
+                events += 1;
+            }
+            if events == before {
                 break;
             }
         }
-        verdict.ends.push((chain.workspace_id, chain.seq, chain.hash));
+        // What stands behind the end: read before the end is looked at again, which then covers it unless somebody put it there.
+        let behind = store.list_entries(chain.workspace_id, chain.seq, AT_ONCE).await?;
+        let outside = store.count_outside(&chain).await?;
+        let now = store.list_chains().await?.into_iter().find(|now| now.workspace_id == chain.workspace_id);
+        let Some(now) = now else { return Ok(()) };
+        if now.anchor_seq != chain.anchor_seq {
+            // It was cut meanwhile.
+            chain = now;
+            continue;
+        }
+        let workspace_id = chain.workspace_id;
+        for (entry, _) in behind.iter().filter(|(entry, _)| entry.seq > now.seq) {
+            walk.findings.push(Finding::Surplus { workspace_id, seq: entry.seq });
+        }
+        if outside > 0 {
+            walk.findings.push(Finding::Outside { workspace_id, count: outside });
+        }
+        verdict.events += events;
+        verdict.ends.push((workspace_id, chain.seq, chain.hash));
         verdict.findings.extend(walk.end());
+        return Ok(());
     }
-    Ok(verdict)
 }
 
 /// A chain as far as it was followed.
@@ -89,9 +121,6 @@ impl Walk {
         // Behind a gap nobody knows what it followed; its own hash is taken then, and what comes after it must fit that.
         if stored.is_none() || (is_next && stored != Some(self.link.then(entry))) {
             self.findings.push(Finding::Altered { workspace_id, seq: entry.seq });
-        }
-        if entry.seq > self.chain.seq {
-            self.findings.push(Finding::Surplus { workspace_id, seq: entry.seq });
         }
         if entry.action == Action::EventsPruned.as_str() {
             let details = Details::parse(&entry.details).0;

@@ -33,6 +33,8 @@ pub enum Refusal {
         "there are {most} live tokens already, as many as one person may have; delete one that is no longer needed"
     )]
     TooManyTokens { most: u32 },
+    #[error("the token that this request made is deleted; to make another, use another Idempotency-Key")]
+    RepeatedIsDeleted,
     #[error("that is too much at once; wait {} s", millis.div_ceil(1_000))]
     TooFast { millis: u64 },
     #[error("this person's tokenAccess is disabled; an administrator of the workspace can change it")]

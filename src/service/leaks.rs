@@ -10,6 +10,14 @@ use crate::{
     value::{Format, Presented},
 };
 
+/// The most values of one report.
+pub const MOST_VALUES: u32 = 100;
+
+fn rate(per_minute: u32) -> Rate {
+    let rate = Rate::per_minute(per_minute);
+    if per_minute == 0 { rate } else { Rate { burst: rate.burst.max(MOST_VALUES), ..rate } }
+}
+
 /// Where leaked values are reported.
 #[derive(Clone)]
 pub struct Leaks {
@@ -21,10 +29,10 @@ pub struct Leaks {
 }
 
 impl Leaks {
-    /// Each address may report so many values at once, and then a minute; 0: any number.
+    /// Each address may report so many values a minute, and at least [`MOST_VALUES`] at once; 0: any number.
     #[must_use]
     pub fn new(tokens: Tokens, clock: Clock, format: Format, per_minute: u32, webhook: Webhook) -> Self {
-        Self { tokens, clock, format, reports: Budgets::new(Rate::per_minute(per_minute)), webhook }
+        Self { tokens, clock, format, reports: Budgets::new(rate(per_minute)), webhook }
     }
 
     /// What values look like.
@@ -33,20 +41,32 @@ impl Leaks {
         &self.format
     }
 
+    /// The whole report or nothing: whoever sends it again need not know how far it came.
+    fn spend(&self, values: usize) -> Result<()> {
+        let from = act::origin().address.map(counted_by);
+        for spent in 0..values {
+            if let Err(millis) = self.reports.spend(from, self.clock.now()) {
+                (0..spent).for_each(|_| self.reports.give_back(from));
+                return Err(Refusal::TooFast { millis });
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes the tokens of these values, as far as they live; whether any did the reporter does not learn. What cannot be a token costs
     /// nothing. Events tell the owners, and a
     /// webhook the operator.
     ///
     /// # Errors
-    /// [`Refusal::TooFast`]: those before were deleted. [`Refusal::Unavailable`]: some may still be good.
+    /// [`Refusal::TooFast`]: none was deleted. [`Refusal::Unavailable`]: some may still be good.
     pub async fn report(&self, values: &[Zeroizing<String>]) -> Result<()> {
-        let from = act::origin().address.map(counted_by);
-        for value in values {
-            let Some(presented) = Presented::parse(value.trim()) else { continue };
-            if self.format.recognise(presented).is_none() {
-                continue;
-            }
-            self.reports.spend(from, self.clock.now()).map_err(|millis| Refusal::TooFast { millis })?;
+        let shaped: Vec<Presented<'_>> = values
+            .iter()
+            .filter_map(|value| Presented::parse(value.trim()))
+            .filter(|presented| self.format.recognise(*presented).is_some())
+            .collect();
+        self.spend(shaped.len())?;
+        for presented in shaped {
             if let Some(token) = self.tokens.revoke_leaked(presented).await? {
                 tracing::warn!(
                     token.id = %token.id,

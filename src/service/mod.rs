@@ -9,7 +9,7 @@ mod budgets;
 mod error;
 pub mod events;
 pub mod health;
-mod leaks;
+pub mod leaks;
 pub mod password;
 pub mod people;
 mod refusals;

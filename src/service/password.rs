@@ -16,7 +16,7 @@ use argon2::{
     Algorithm, Argon2, Block, Params, Version,
     password_hash::phc::{Ident, Output, ParamsString, PasswordHash, Salt},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{domain::password::Password, value::Random};
 
@@ -62,6 +62,10 @@ struct Inner {
     decoy: String,
 }
 
+/// A place in the queue, given back when dropped.
+#[derive(Debug)]
+pub struct Place(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+
 impl Hasher {
     /// Prepares for hashing at this cost, on all cores.
     ///
@@ -91,18 +95,27 @@ impl Hasher {
     /// [`Busy`].
     pub async fn hash(&self, password: &Password) -> Result<String, Busy> {
         let password = password.clone();
-        self.run(move |inner, buffer| inner.hash(password.expose(), buffer)).await
+        self.run(self.place()?, move |inner, buffer| inner.hash(password.expose(), buffer)).await
+    }
+
+    /// A place in the queue, to be taken before anything else is done for a try: whoever is one too many is told so at once, and keeps
+    /// nobody from the store.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn place(&self) -> Result<Place, Busy> {
+        Arc::clone(&self.0.queue).try_acquire_owned().map(Place).map_err(|_| Busy)
     }
 
     /// Whether a password is the one of a stored hash. Without a hash the answer is no, and takes as long.
     ///
     /// # Errors
     /// [`Busy`].
-    pub async fn verify(&self, password: &Password, stored: Option<&str>) -> Result<bool, Busy> {
+    pub async fn verify(&self, password: &Password, stored: Option<&str>, place: Place) -> Result<bool, Busy> {
         let password = password.clone();
         let exists = stored.is_some();
         let stored = stored.unwrap_or(&self.0.decoy).to_owned();
-        let equal = self.run(move |inner, buffer| inner.verify(password.expose(), &stored, buffer)).await?;
+        let equal = self.run(place, move |inner, buffer| inner.verify(password.expose(), &stored, buffer)).await?;
         Ok(exists && equal)
     }
 
@@ -128,12 +141,11 @@ impl Hasher {
         }
     }
 
-    async fn run<T, F>(&self, job: F) -> Result<T, Busy>
+    async fn run<T, F>(&self, place: Place, job: F) -> Result<T, Busy>
     where
         T: Send + 'static,
         F: FnOnce(&Inner, &mut Vec<Block>) -> T + Send + 'static,
     {
-        let place = Arc::clone(&self.0.queue).try_acquire_owned().map_err(|_| Busy)?;
         let permit = Arc::clone(&self.0.permits).acquire_owned().await.map_err(|_| Busy)?;
         let inner = Arc::clone(&self.0);
         let task = tokio::task::spawn_blocking(move || {
@@ -230,9 +242,9 @@ mod tests {
         let hasher = hasher(CHEAP);
         let stored = hasher.hash(&password("correct horse")).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{stored}");
-        assert_eq!(hasher.verify(&password("correct horse"), Some(&stored)).await, Ok(true));
-        assert_eq!(hasher.verify(&password("correct horsf"), Some(&stored)).await, Ok(false));
-        assert_eq!(hasher.verify(&password("correct horse"), None).await, Ok(false));
+        assert_eq!(hasher.verify(&password("correct horse"), Some(&stored), hasher.place().unwrap()).await, Ok(true));
+        assert_eq!(hasher.verify(&password("correct horsf"), Some(&stored), hasher.place().unwrap()).await, Ok(false));
+        assert_eq!(hasher.verify(&password("correct horse"), None, hasher.place().unwrap()).await, Ok(false));
     }
 
     #[tokio::test]
@@ -248,7 +260,7 @@ mod tests {
     async fn a_hash_of_another_cost_still_verifies_and_is_outdated() {
         let stored = hasher(CHEAP).hash(&password("correct horse")).await.unwrap();
         let dearer = hasher(Cost { iterations: 2, ..CHEAP });
-        assert_eq!(dearer.verify(&password("correct horse"), Some(&stored)).await, Ok(true));
+        assert_eq!(dearer.verify(&password("correct horse"), Some(&stored), dearer.place().unwrap()).await, Ok(true));
         assert!(dearer.is_outdated(&stored) && !hasher(CHEAP).is_outdated(&stored));
     }
 
@@ -262,7 +274,11 @@ mod tests {
             stored.replace("argon2id", "argon2d"),
             "x".into(),
         ] {
-            assert_eq!(hasher.verify(&password("correct horse"), Some(&hostile)).await, Ok(false), "{hostile}");
+            assert_eq!(
+                hasher.verify(&password("correct horse"), Some(&hostile), hasher.place().unwrap()).await,
+                Ok(false),
+                "{hostile}"
+            );
         }
     }
 
@@ -271,26 +287,29 @@ mod tests {
         let hasher = hasher(Cost { memory_kib: 8192, iterations: 4, queue: 0, ..CHEAP });
         let tries = (0..64).map(|_| {
             let hasher = hasher.clone();
-            tokio::spawn(async move { hasher.verify(&password("x"), None).await })
+            tokio::spawn(async move {
+                let place = hasher.place()?;
+                hasher.verify(&password("x"), None, place).await
+            })
         });
         let mut busy = 0;
         for outcome in tries.collect::<Vec<_>>() {
             busy += usize::from(outcome.await.unwrap() == Err(Busy));
         }
         assert!(busy > 0);
-        assert_eq!(hasher.verify(&password("x"), None).await, Ok(false));
+        assert_eq!(hasher.verify(&password("x"), None, hasher.place().unwrap()).await, Ok(false));
     }
 
     #[tokio::test]
     async fn memory_is_kept_while_it_is_used_and_given_up_then() {
         let hasher = hasher(CHEAP);
         let kept = || hasher.0.buffers().len();
-        hasher.verify(&password("x"), None).await.unwrap();
+        hasher.verify(&password("x"), None, hasher.place().unwrap()).await.unwrap();
         hasher.release_if_idle();
         assert_eq!(kept(), 1, "used since");
         hasher.release_if_idle();
         assert_eq!(kept(), 0);
-        assert_eq!(hasher.verify(&password("x"), None).await, Ok(false));
+        assert_eq!(hasher.verify(&password("x"), None, hasher.place().unwrap()).await, Ok(false));
     }
 
     #[test]

@@ -240,7 +240,8 @@ impl People {
     async fn refuse_unchanged(&self, person: &Person, password: &Password) -> Result<()> {
         let key = crate::domain::person::EmailKey::of(&person.email);
         let present = self.store.find_person_by_email(&key).await?.map(|found| found.password_hash);
-        let same = self.hasher.verify(password, present.as_deref()).await.map_err(|Busy| Refusal::Busy)?;
+        let place = self.hasher.place().map_err(|Busy| Refusal::Busy)?;
+        let same = self.hasher.verify(password, present.as_deref(), place).await.map_err(|Busy| Refusal::Busy)?;
         if same { Err(Invalid::PasswordUnchanged.into()) } else { Ok(()) }
     }
 

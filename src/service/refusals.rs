@@ -10,6 +10,7 @@ use std::{
 use crate::{
     domain::{
         event::{Act, Action, Details, Origin},
+        network::counted_by,
         time::{Clock, Timestamp},
         workspace,
     },
@@ -17,8 +18,12 @@ use crate::{
     value::TokenDigest,
 };
 
-/// The most that is remembered between two writings; past it only numbers are.
+/// The most refusals that are told apart; past it those of one kind are one. Half of the room is for those that concern somebody.
 const MOST: usize = 10_000;
+/// From how many addresses refusals of one kind that concern one person are told apart.
+const MOST_ADDRESSES: u32 = 50;
+/// The most rows that are written at once.
+const MOST_ROWS: usize = 500;
 /// How often the same is told again.
 const AGAIN_AFTER_SECONDS: i64 = 60;
 /// How often it is told that a dead token is still in use.
@@ -34,6 +39,7 @@ pub(super) struct Refused {
     pub label: String,
     /// Why, in a few words.
     pub cause: String,
+    /// By which it is told apart: one of IPv6 by its first 64 bits.
     pub address: Option<IpAddr>,
 }
 
@@ -52,6 +58,8 @@ struct Pending {
     refused: HashMap<Refused, Seen>,
     /// Values that have the form of a token and are none, or none any more.
     unknown: HashMap<TokenDigest, Seen>,
+    /// From how many addresses a kind of refusal of one person has come.
+    addresses: HashMap<(Action, i64, Option<i64>), u32>,
 }
 
 /// The refusals of this process. Cheap to clone; all clones are one.
@@ -90,10 +98,15 @@ impl Seen {
         Some(taken)
     }
 
-    /// Adds what could not be told.
-    fn put_back(&mut self, taken: &Self) {
-        self.count += taken.count;
-        (self.first_at, self.told_at) = (taken.first_at, taken.told_at);
+    /// Adds what was seen elsewhere.
+    fn add(&mut self, other: &Self) {
+        if self.count == 0 || other.first_at < self.first_at {
+            self.first_at = other.first_at;
+        }
+        if self.count == 0 || other.last_at > self.last_at {
+            (self.last_at, self.origin) = (other.last_at, other.origin.clone());
+        }
+        self.count += other.count;
     }
 
     fn told(self, refused: &Refused) -> Told {
@@ -113,6 +126,48 @@ impl Seen {
     }
 }
 
+impl Pending {
+    /// Where a refusal is counted: by itself, or where there is no room with the others of its kind.
+    fn seen(&mut self, mut refused: Refused, at: Timestamp) -> &mut Seen {
+        refused.address = refused.address.map(counted_by);
+        let concerned = (refused.action, refused.workspace_id, refused.person_id);
+        if !self.refused.contains_key(&refused) {
+            let addresses = self.addresses.entry(concerned).or_default();
+            *addresses += 1;
+            if *addresses > MOST_ADDRESSES {
+                refused.address = None;
+            }
+            let room = if refused.person_id.is_some() { MOST } else { MOST / 2 };
+            if self.refused.len() >= room {
+                let (person_id, target, label) = (None, String::new(), "others".to_owned());
+                refused = Refused { person_id, target, label, address: None, ..refused };
+            }
+        }
+        self.refused.entry(refused).or_insert_with(|| Seen::new(at, Origin::default()))
+    }
+
+    /// What there is to tell now. What was told and has not happened again for long enough is forgotten.
+    fn take_due(&mut self, now: Timestamp, of_all: bool) -> Vec<(Refused, Seen)> {
+        self.refused.retain(|refused, seen| seen.count > 0 || !seen.is_due(now, again_after(refused.action)));
+        self.addresses.clear();
+        for refused in self.refused.keys().filter(|refused| refused.address.is_some()) {
+            *self.addresses.entry((refused.action, refused.workspace_id, refused.person_id)).or_default() += 1;
+        }
+        let take = |(refused, seen): (&Refused, &mut Seen)| {
+            seen.take(now, again_after(refused.action), of_all).map(|seen| (refused.clone(), seen))
+        };
+        let most = if of_all { usize::MAX } else { MOST_ROWS };
+        self.refused.iter_mut().filter_map(take).take(most).collect()
+    }
+
+    /// Keeps what could not be told, for the next time.
+    fn put_back(&mut self, refused: Refused, taken: &Seen) {
+        let seen = self.refused.entry(refused).or_insert_with(|| Seen { count: 0, ..taken.clone() });
+        seen.add(taken);
+        seen.told_at = taken.told_at;
+    }
+}
+
 fn again_after(action: Action) -> i64 {
     if action == Action::TokenUsedAfterDeath { DEAD_AGAIN_AFTER_SECONDS } else { AGAIN_AFTER_SECONDS }
 }
@@ -124,15 +179,9 @@ impl Refusals {
     }
 
     /// Notes a refusal. Costs no waiting.
-    pub(super) fn note(&self, mut refused: Refused, origin: Origin) {
+    pub(super) fn note(&self, refused: Refused, origin: Origin) {
         let now = self.clock.now();
-        let mut pending = self.lock();
-        if pending.refused.len() >= MOST && !pending.refused.contains_key(&refused) {
-            // One row for all that there is no room for.
-            let (person_id, target, label) = (None, String::new(), "others".to_owned());
-            refused = Refused { person_id, target, label, address: None, ..refused };
-        }
-        pending.refused.entry(refused).or_insert_with(|| Seen::new(now, Origin::default())).once_more(now, origin);
+        self.lock().seen(refused, now).once_more(now, origin);
     }
 
     /// Notes a delegated check that let nobody in, for the administrators of the first workspace: whose it was nobody knows.
@@ -164,24 +213,21 @@ impl Refusals {
     /// Whatever kept the store from writing.
     pub async fn flush(&self, of_all: bool) -> Result<(), store::Error> {
         self.find_dead().await?;
-        let now = self.clock.now();
-        let due: Vec<(Refused, Seen)> = {
-            let mut pending = self.lock();
-            pending.refused.retain(|refused, seen| seen.count > 0 || !seen.is_due(now, again_after(refused.action)));
-            let take = |(refused, seen): (&Refused, &mut Seen)| {
-                seen.take(now, again_after(refused.action), of_all).map(|seen| (refused.clone(), seen))
-            };
-            pending.refused.iter_mut().filter_map(take).collect()
-        };
+        let due = self.lock().take_due(self.clock.now(), of_all);
         let mut failed = None;
         for (refused, seen) in due {
             if failed.is_none() {
-                failed = self.store.record(refused.workspace_id, &seen.clone().told(&refused)).await.err();
+                failed = match self.store.record(refused.workspace_id, &seen.clone().told(&refused)).await {
+                    Err(error @ store::Error::Unavailable(_)) => Some(error),
+                    Ok(()) => continue,
+                    // Its workspace is gone, and nobody is left to be told.
+                    Err(error) => {
+                        tracing::debug!(error = ?anyhow::Error::from(error), "a refusal is not told");
+                        continue;
+                    }
+                };
             }
-            if failed.is_some() {
-                let empty = || Seen { count: 0, ..seen.clone() };
-                self.lock().refused.entry(refused).or_insert_with(empty).put_back(&seen);
-            }
+            self.lock().put_back(refused, &seen);
         }
         failed.map_or(Ok(()), Err)
     }
@@ -196,13 +242,7 @@ impl Refusals {
         let mut pending = self.lock();
         for (digest, token) in dead {
             if let Some(seen) = pending.unknown.remove(&digest) {
-                let refused = after_death(token, seen.origin.address);
-                let at = (seen.first_at, seen.last_at);
-                let known = pending.refused.entry(refused).or_insert_with(|| Seen::new(at.0, Origin::default()));
-                if known.count == 0 {
-                    known.first_at = at.0;
-                }
-                (known.count, known.last_at, known.origin) = (known.count + seen.count, at.1, seen.origin);
+                pending.seen(after_death(token), seen.first_at).add(&seen);
             }
         }
         for digest in unknown {
@@ -216,7 +256,7 @@ impl Refusals {
     }
 }
 
-fn after_death(token: DeletedToken, address: Option<IpAddr>) -> Refused {
+fn after_death(token: DeletedToken) -> Refused {
     Refused {
         workspace_id: token.workspace_id,
         action: Action::TokenUsedAfterDeath,
@@ -224,6 +264,6 @@ fn after_death(token: DeletedToken, address: Option<IpAddr>) -> Refused {
         target: token.id.to_string(),
         label: token.hint,
         cause: "deleted".to_owned(),
-        address,
+        address: None,
     }
 }

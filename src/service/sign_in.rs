@@ -11,7 +11,7 @@ use crate::{
     guard::{Cause, Denied, Holder, Principal},
     service::{
         act::{self, act_of},
-        password::{Busy, Hasher},
+        password::{Busy, Hasher, Place},
         refusals::{Refusals, Refused},
         throttle::{Closed, Throttle},
     },
@@ -93,16 +93,25 @@ impl SignIn {
         let key = EmailKey::of(email);
         // Each account's e-mail has one, however it is spelled: without it there is nothing to guess, and nothing to write down.
         let counted = key.as_str().contains('@').then(|| key.digest());
+        let place = self.hasher.place().map_err(|Busy| Denied::Unavailable)?;
         let attempt = match self.throttle.begin(counted, act::origin().address).await {
             Err(Closed::Wait(seconds)) => {
                 self.note_throttled(&key).await;
                 return Err(NotSignedIn::Throttled { seconds });
             }
+            Err(Closed::WaitAddress(seconds)) => {
+                self.note_refusal(Action::PasswordThrottled, None, Cause::Throttled);
+                return Err(NotSignedIn::Throttled { seconds });
+            }
             begun => begun?,
         };
-        let found = self.store.find_person_by_email(&key).await.map_err(unavailable)?;
-        let stored = found.as_ref().map(|found| found.password_hash.as_str());
-        let right = self.hasher.verify(&password, stored).await.map_err(|Busy| Denied::Unavailable)?;
+        let (found, right) = match self.look(&key, &password, place).await {
+            Ok(looked) => looked,
+            Err(denied) => {
+                attempt.was_not_judged();
+                return Err(denied.into());
+            }
+        };
         let refused = match &found {
             None => Some(Cause::UnknownEmail),
             Some(_) if !right => Some(Cause::WrongPassword),
@@ -139,6 +148,19 @@ impl SignIn {
         Ok(self.throttle.forget().await?)
     }
 
+    /// Whose e-mail it is, and whether the password is right.
+    async fn look(
+        &self,
+        key: &EmailKey,
+        password: &Password,
+        place: Place,
+    ) -> Result<(Option<PersonWithHash>, bool), Denied> {
+        let found = self.store.find_person_by_email(key).await.map_err(unavailable)?;
+        let stored = found.as_ref().map(|found| found.password_hash.as_str());
+        let right = self.hasher.verify(password, stored, place).await.map_err(|Busy| Denied::Unavailable)?;
+        Ok((found, right))
+    }
+
     /// Notes that a password was not looked at; where the store does not say whose it would have been, of nobody.
     async fn note_throttled(&self, key: &EmailKey) {
         let found = self.store.find_person_by_email(key).await.ok().flatten();
@@ -153,7 +175,7 @@ impl SignIn {
             action,
             person_id: person.map(|person| person.id),
             target: person.map(|person| person.id.to_string()).unwrap_or_default(),
-            label: person.map_or_else(|| "an e-mail that nobody has".to_owned(), |person| person.email.clone()),
+            label: person.map_or_else(|| "nobody who is known".to_owned(), |person| person.email.clone()),
             cause: cause.to_string(),
             address: origin.address,
         };
@@ -186,7 +208,7 @@ impl SignIn {
 impl From<Closed> for NotSignedIn {
     fn from(closed: Closed) -> Self {
         match closed {
-            Closed::Wait(seconds) => Self::Throttled { seconds },
+            Closed::Wait(seconds) | Closed::WaitAddress(seconds) => Self::Throttled { seconds },
             Closed::Unavailable(error) => unavailable(error).into(),
         }
     }

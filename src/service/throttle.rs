@@ -33,6 +33,8 @@ pub(super) struct Throttle {
 pub(super) enum Closed {
     /// Too many wrong ones came before; how many seconds to wait.
     Wait(u64),
+    /// The same, from this address, for whatever account.
+    WaitAddress(u64),
     Unavailable(store::Error),
 }
 
@@ -47,21 +49,15 @@ pub(super) struct Try<'a> {
     _place: Option<SemaphorePermit<'a>>,
 }
 
-/// What an address has spent, until it is given back.
+/// What an address has spent.
 struct Spent<'a> {
     addresses: &'a Budgets<IpAddr>,
     from: Option<IpAddr>,
 }
 
 impl Spent<'_> {
-    fn for_good(&mut self) {
-        self.from = None;
-    }
-}
-
-impl Drop for Spent<'_> {
-    fn drop(&mut self) {
-        if let Some(from) = self.from.take() {
+    fn give_back(&self) {
+        if let Some(from) = self.from {
             self.addresses.give_back(from);
         }
     }
@@ -75,8 +71,9 @@ impl Throttle {
         Self { store, clock, queues: (0..QUEUES).map(|_| Semaphore::new(cores)).collect(), addresses }
     }
 
-    /// Lets a try be made, once those before it are through. Each address spends one of its budget, and is given it back unless the
-    /// password turns out to be wrong: of many at once no more come through than the budget has.
+    /// Lets a try be made, once those before it are through. Each address spends one of its budget, and is given it back where the
+    /// password turns out to be right or was not looked at: of many at once no more come through than the budget has, and whoever
+    /// hangs up before the answer has spent it.
     pub(super) async fn begin(&self, email: Option<EmailDigest>, from: Option<IpAddr>) -> Result<Try<'_>, Closed> {
         let spent = self.spend(from)?;
         let Some(email) = email else {
@@ -86,7 +83,13 @@ impl Throttle {
         // It is never closed.
         let place = queue.acquire().await.ok();
         let now = self.clock.now();
-        let tries = self.store.find_tries(&email, now).await.map_err(Closed::Unavailable)?;
+        let tries = match self.store.find_tries(&email, now).await {
+            Ok(tries) => tries,
+            Err(error) => {
+                spent.give_back();
+                return Err(Closed::Unavailable(error));
+            }
+        };
         if let Some(seconds) = tries.and_then(|tries| tries.wait(now)) {
             return Err(Closed::Wait(seconds));
         }
@@ -96,7 +99,7 @@ impl Throttle {
     fn spend(&self, from: Option<IpAddr>) -> Result<Spent<'_>, Closed> {
         let from = from.map(counted_by);
         if let Some(from) = from {
-            let wait = |millis: u64| Closed::Wait(millis.div_ceil(1_000));
+            let wait = |millis: u64| Closed::WaitAddress(millis.div_ceil(1_000));
             self.addresses.spend(from, self.clock.now()).map_err(wait)?;
         }
         Ok(Spent { addresses: &self.addresses, from })
@@ -119,16 +122,21 @@ impl Try<'_> {
     ///
     /// # Errors
     /// [`store::Error`]: then it is not counted, and the answer must not be "wrong".
-    pub(super) async fn was_wrong(mut self) -> Result<(), store::Error> {
-        self.spent.for_good();
+    pub(super) async fn was_wrong(self) -> Result<(), store::Error> {
         match &self.email {
             Some(email) => self.throttle.store.count_try(email, self.throttle.clock.now()).await,
             None => Ok(()),
         }
     }
 
+    /// It could not be judged, so it costs nothing.
+    pub(super) fn was_not_judged(self) {
+        self.spent.give_back();
+    }
+
     /// Forgets the wrong ones before it. Not worth failing for: they are forgotten with time.
     pub(super) async fn was_right(self) {
+        self.spent.give_back();
         if let Some(email) = self.email
             && self.has_failures
             && let Err(error) = self.throttle.store.clear_tries(&email).await

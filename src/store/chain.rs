@@ -99,6 +99,17 @@ impl Store {
         rows.into_iter().map(Chain::try_from).collect()
     }
 
+    /// How many events of a workspace stand outside its chain, although it had begun: they were not written by this program.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn count_outside(&self, chain: &Chain) -> Result<i64> {
+        const COUNT: &str = "select count(*) from event where workspace_id = $1 and (seq <= $2 or (seq is null and \
+             id > (select min(id) from event where workspace_id = $1 and seq is not null)))";
+        Ok(on_pool!(self, pool => sqlx::query_scalar(COUNT).bind(chain.workspace_id).bind(chain.anchor_seq)
+            .fetch_one(pool).await)?)
+    }
+
     /// The workspaces that have events with a place in a chain, but no chain.
     ///
     /// # Errors
@@ -137,7 +148,10 @@ impl Store {
         const ANCHOR: &str = "update event_chain set seq = seq where workspace_id = $1 returning anchor_seq, seq";
         const KEPT: &str = "select min(seq) from event where workspace_id = $1 and seq is not null and at >= $2";
         const HASH: &str = "select hash from event where workspace_id = $1 and seq = $2";
-        const DELETE: &str = "delete from event where workspace_id = $1 and seq <= $2";
+        // Those from before there was a chain go, too.
+        const DELETE: &str = "delete from event where workspace_id = $1 and (seq <= $2 or (seq is null and at < $3))";
+        // What tells of cuts alone is not cut off: it would only make place for another that tells of that.
+        const OTHERS: &str = "select count(*) from event where workspace_id = $1 and seq <= $2 and action <> $3";
         const MOVE: &str = "update event_chain set anchor_seq = $2, anchor_hash = $3 where workspace_id = $1";
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
@@ -151,7 +165,12 @@ impl Store {
                 sqlx::query_scalar(HASH).bind(workspace_id).bind(last).fetch_optional(&mut *tx).await?;
             // Nothing is old, or a row is missing: then what is left stays, for whoever looks into it.
             let (Some(Some(hash)), true) = (hash, last > anchor) else { return Ok(0) };
-            let deleted = sqlx::query(DELETE).bind(workspace_id).bind(last).execute(&mut *tx).await?.rows_affected();
+            let others: i64 = sqlx::query_scalar(OTHERS).bind(workspace_id).bind(last)
+                .bind(Action::EventsPruned.as_str()).fetch_one(&mut *tx).await?;
+            if others == 0 {
+                return Ok(0);
+            }
+            let deleted = sqlx::query(DELETE).bind(workspace_id).bind(last).bind(before).execute(&mut *tx).await?.rows_affected();
             sqlx::query(MOVE).bind(workspace_id).bind(last).bind(&hash).execute(&mut *tx).await?;
             let details = Details::default().with("upTo", last).with("hash", link(&hash)?.to_hex());
             let (action, target) = (Action::EventsPruned, last.to_string());

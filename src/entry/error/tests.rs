@@ -37,6 +37,7 @@ fn the_table_is_the_contracts() {
         (Refusal::WorkspaceNotFound.into(), 404, "DataNotFoundException"),
         (Refusal::FormSpent.into(), 409, "ConflictException"),
         (Refusal::TooManyTokens { most: 3 }.into(), 409, "ConflictException"),
+        (Refusal::RepeatedIsDeleted.into(), 409, "ConflictException"),
         (Refusal::EmailTaken.into(), 409, "ConflictException"),
         (Refusal::LastAdministrator.into(), 409, "ConflictException"),
         (Refusal::LastPlatformAdministrator.into(), 409, "ConflictException"),

@@ -14,7 +14,7 @@ use crate::{
         Refusal, Result,
         act::{self, act_of},
     },
-    store::DeletedToken,
+    store::{DeletedToken, Owner},
     value::Presented,
 };
 
@@ -42,7 +42,7 @@ impl Tokens {
     /// [`Refusal::TokenNotFound`] where nothing of it lives.
     pub async fn delete_family(&self, caller: &Principal, id: Uuid) -> Result<usize> {
         let act = act_of(caller, self.clock.now());
-        let delete = self.store.delete_family(within_reach(caller), id, &act);
+        let delete = self.store.delete_family(within_reach(caller), id, Action::TokenDeleted, &act);
         let deleted =
             self.live.take_away(delete, |deleted| deleted.iter().copied().map(Change::Token).collect()).await?;
         if deleted.is_empty() { Err(Refusal::TokenNotFound) } else { Ok(deleted.len()) }
@@ -115,23 +115,29 @@ impl Tokens {
     /// # Errors
     /// [`Refusal::Unavailable`]: then the token may still be good.
     pub async fn revoke(&self, presented: Presented<'_>) -> Result<()> {
-        let act = Act::of_holder(self.clock.now(), act::origin());
-        self.delete_value(presented, Action::TokenDeleted, &act).await.map(|_| ())
+        if let Some(digest) = self.format.recognise(presented) {
+            let act = Act::of_holder(self.clock.now(), act::origin());
+            let delete = self.store.delete_by_digest(&digest, &act);
+            self.live
+                .take_away(delete, |deleted| deleted.then_some(Change::Token(digest)).into_iter().collect())
+                .await?;
+        }
+        Ok(())
     }
 
-    /// Deletes the token of a value that has become known to others; answers whose it was, if there was one.
+    /// Deletes the token of a value that has become known to others, with all that it has made: whoever found it may have used it.
+    /// Answers whose it was, if there was one.
     ///
     /// # Errors
     /// [`Refusal::Unavailable`]: then the token may still be good.
     pub async fn revoke_leaked(&self, presented: Presented<'_>) -> Result<Option<DeletedToken>> {
-        let act = Act::by("whoever reported the leak", self.clock.now(), act::origin());
-        self.delete_value(presented, Action::TokenLeaked, &act).await
-    }
-
-    async fn delete_value(&self, presented: Presented<'_>, action: Action, act: &Act) -> Result<Option<DeletedToken>> {
         let Some(digest) = self.format.recognise(presented) else { return Ok(None) };
-        let delete = self.store.delete_by_digest(&digest, action, act);
-        let changes = |deleted: &Option<_>| deleted.iter().map(|_| Change::Token(digest)).collect();
-        Ok(self.live.take_away(delete, changes).await?)
+        let Some(token) = self.store.find_living(&digest).await? else { return Ok(None) };
+        let act = Act::by("whoever reported the leak", self.clock.now(), act::origin());
+        let owner = Owner::Person { workspace_id: token.workspace_id, person_id: token.person_id };
+        let delete = self.store.delete_family(owner, token.id, Action::TokenLeaked, &act);
+        let changes = |deleted: &Vec<_>| deleted.iter().copied().map(Change::Token).collect();
+        let deleted = self.live.take_away(delete, changes).await?;
+        Ok((!deleted.is_empty()).then_some(token))
     }
 }

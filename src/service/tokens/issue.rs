@@ -122,6 +122,7 @@ fn not_issued(reason: NotIssued) -> Refusal {
         NotIssued::TokensMakeNone => Refusal::TokensMakeNone,
         NotIssued::OutlivesMaker { end } => Refusal::Invalid(Invalid::OutlivesMaker { end }),
         NotIssued::TooMany { most } => Refusal::TooManyTokens { most },
+        NotIssued::Deleted => Refusal::RepeatedIsDeleted,
         NotIssued::OtherBody => Refusal::Invalid(Invalid::OtherBody),
     }
 }

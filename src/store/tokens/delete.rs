@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{DeletedToken, Owner, digest};
+use super::{Owner, digest};
 use crate::{
     domain::{
         event::{Act, Action, Details},
@@ -71,27 +71,21 @@ impl Store {
         })
     }
 
-    /// Deletes the token of a digest; answers whose it was, if there was one.
+    /// Deletes the token of a digest; answers whether there was one.
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_by_digest(
-        &self,
-        digest: &TokenDigest,
-        action: Action,
-        act: &Act,
-    ) -> Result<Option<DeletedToken>> {
+    pub async fn delete_by_digest(&self, digest: &TokenDigest, act: &Act) -> Result<bool> {
         const DELETE: &str = "delete from token where id = (select id from live_token where digest = $1) \
              returning id, person_id, hint, description, workspace_id";
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
             let deleted: Option<GoneWithWorkspace> =
                 sqlx::query_as(DELETE).bind(digest.as_bytes().as_slice()).fetch_optional(&mut *tx).await?;
-            let Some(GoneWithWorkspace { token, workspace_id }) = deleted else { return Ok(None) };
-            record!(tx, workspace_id, act, token.told(action, &token.id.to_string()));
+            let Some(GoneWithWorkspace { token, workspace_id }) = deleted else { return Ok(false) };
+            record!(tx, workspace_id, act, token.told(Action::TokenDeleted, &token.id.to_string()));
             tx.commit().await?;
-            let Gone { id, person_id, hint, .. } = token;
-            Ok(Some(DeletedToken { id, workspace_id, person_id, hint }))
+            Ok(true)
         })
     }
 

@@ -93,19 +93,20 @@ struct RepeatedRow {
     description: String,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
+    /// 1 while the token lives.
+    living: i64,
 }
 
 const GROUNDS: &str = "select is_admin, is_disabled, token_access, tokens_dead_until from person \
                        where workspace_id = $1 and id = $2";
-// A token that was deleted while it asked makes no other.
-const PRESENTED: &str = "select expires_at from live_token where id = $1";
 const LIVE: &str = "select count(*) from live_token where workspace_id = $1 and person_id = $2 \
                     and (expires_at is null or expires_at > $3)";
 const INSERT: &str = "insert into token \
      (id, workspace_id, person_id, digest, hint, description, created_at, expires_at, last_used_at, parent_id) \
      values ($1, $2, $3, $4, $5, $6, $7, $8, null, $9)";
 const FORGET: &str = "delete from idempotent_create where key_digest = $1 and created_at <= $2";
-const REPEATED: &str = "select body_digest, sealed, token_id, hint, description, created_at, expires_at \
+const REPEATED: &str = "select body_digest, sealed, token_id, hint, description, created_at, expires_at, \
+                        (select count(*) from live_token where id = idempotent_create.token_id) as living \
                         from idempotent_create where key_digest = $1";
 const REMEMBER: &str = "insert into idempotent_create \
      (key_digest, body_digest, person_id, sealed, token_id, hint, description, created_at, expires_at) \
@@ -154,19 +155,11 @@ impl Store {
         new: &NewToken,
         defaults: Settings,
     ) -> Result<std::result::Result<Issued, NotIssued>> {
-        let hold = self.hold_statement();
+        let (hold, presented) = (self.hold_statement(), self.presented_statement());
         let now = new.act.at;
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
             sqlx::query(hold).bind(new.workspace_id).execute(&mut *tx).await?;
-            if let Some(once) = &new.once {
-                let key = once.key.as_slice();
-                sqlx::query(FORGET).bind(key).bind(now.plus_seconds(-REPEATED_FOR_SECONDS)).execute(&mut *tx).await?;
-                let before: Option<RepeatedRow> = sqlx::query_as(REPEATED).bind(key).fetch_optional(&mut *tx).await?;
-                if let Some(before) = before {
-                    return Ok(before.again(new, once));
-                }
-            }
             if let Some(form) = new.form {
                 let spent = sqlx::query(sessions::SPEND).bind(form.session_id).bind(form.id).execute(&mut *tx).await?;
                 if spent.rows_affected() == 0 {
@@ -179,7 +172,7 @@ impl Store {
             let created_at = person.next_moment(now);
             let maker = match new.act.token_id {
                 None => Maker::Person,
-                Some(parent) => match sqlx::query_scalar(PRESENTED).bind(parent).fetch_optional(&mut *tx).await? {
+                Some(parent) => match sqlx::query_scalar(presented).bind(parent).fetch_optional(&mut *tx).await? {
                     Some(expires_at) => Maker::Token { expires_at },
                     None => return Ok(Err(NotIssued::TokenGone)),
                 },
@@ -187,7 +180,18 @@ impl Store {
             let set = sqlx::query_as(settings::SELECT).bind(new.workspace_id).fetch_all(&mut *tx).await?;
             let grounds = person.grounds(defaults.overlaid(settings::read(set)?))?;
             let expires_at = new.lifetime.end(created_at);
-            if let Err(refused) = grounds.permit(new.lifetime).and_then(|()| grounds.permit_maker(maker, expires_at)) {
+            if let Err(refused) = grounds.permit(new.lifetime) {
+                return Ok(Err(refused));
+            }
+            if let Some(once) = &new.once {
+                let key = once.key.as_slice();
+                sqlx::query(FORGET).bind(key).bind(now.plus_seconds(-REPEATED_FOR_SECONDS)).execute(&mut *tx).await?;
+                let before: Option<RepeatedRow> = sqlx::query_as(REPEATED).bind(key).fetch_optional(&mut *tx).await?;
+                if let Some(before) = before {
+                    return Ok(before.again(new, once));
+                }
+            }
+            if let Err(refused) = grounds.permit_maker(maker, expires_at) {
                 return Ok(Err(refused));
             }
             if let Some(most) = new.most_live {
@@ -210,6 +214,24 @@ impl Store {
         match self.pool {
             Pool::Postgres(_) => "select id from workspace where id = $1 for no key update",
             Pool::Sqlite(_) => "update workspace set id = id where id = $1",
+        }
+    }
+
+    /// What is read of the token that asks. One that was deleted meanwhile makes no other, and one that is being used cannot be deleted
+    /// until the other is there to be found.
+    fn presented_statement(&self) -> &'static str {
+        macro_rules! presented {
+            ($lock:literal) => {
+                concat!(
+                    "select t.expires_at from token t join person p on p.id = t.person_id where t.id = $1 \
+                     and (p.tokens_dead_until is null or t.created_at > p.tokens_dead_until)",
+                    $lock
+                )
+            };
+        }
+        match self.pool {
+            Pool::Postgres(_) => presented!(" for key share of t"),
+            Pool::Sqlite(_) => presented!(""),
         }
     }
 
@@ -258,6 +280,9 @@ impl RepeatedRow {
     fn again(self, new: &NewToken, once: &Once) -> std::result::Result<Issued, NotIssued> {
         if self.body_digest != once.body {
             return Err(NotIssued::OtherBody);
+        }
+        if self.living == 0 {
+            return Err(NotIssued::Deleted);
         }
         let token = Token {
             id: self.token_id,

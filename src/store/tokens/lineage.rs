@@ -17,7 +17,10 @@ use crate::{
     value::TokenDigest,
 };
 
-/// A token that is gone, and whose it was.
+/// How many descendants an event names; the others it counts.
+const TOLD_IDS: usize = 100;
+
+/// A token that is gone or about to go, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct DeletedToken {
     pub id: Uuid,
@@ -86,36 +89,67 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_family(&self, owner: Owner, id: Uuid, act: &Act) -> Result<Vec<TokenDigest>> {
-        const DELETE: &str = "with recursive family (id) as ( \
-             select id from live_token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id) \
-             union select id from deleted_token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id) \
-             union select child.id from family join ( \
-                 select id, parent_id from token union all select id, parent_id from deleted_token \
-             ) child on child.parent_id = family.id) \
-             delete from token where id in (select id from family) \
-             returning id, person_id, hint, description, digest";
+    pub async fn delete_family(&self, owner: Owner, id: Uuid, action: Action, act: &Act) -> Result<Vec<TokenDigest>> {
         let workspace_id = owner.workspace_id();
-        let hold = self.hold_statement();
+        let (hold, delete) = (self.hold_statement(), self.family_statement());
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
             sqlx::query(hold).bind(workspace_id).execute(&mut *tx).await?;
-            let deleted: Vec<Member> = sqlx::query_as(DELETE)
+            let deleted: Vec<Member> = sqlx::query_as(delete)
                 .bind(id).bind(workspace_id).bind(owner.person_id()).fetch_all(&mut *tx).await?;
-            let Some(told) = deleted.iter().find(|member| member.token.id == id).or(deleted.first()) else {
-                return Ok(Vec::new());
-            };
-            let (target, descendants) = (id.to_string(), deleted.iter().filter(|member| member.token.id != id));
-            let ids: Vec<String> = descendants.map(|member| member.token.id.to_string()).collect();
-            let mut done = told.token.told(Action::TokenDeleted, &target);
-            done.details = done.details.with("descendants", ids);
+            let Some(first) = deleted.first() else { return Ok(Vec::new()) };
+            let told = deleted.iter().find(|member| member.token.id == id).unwrap_or(first);
+            let descendants: Vec<&Member> = deleted.iter().filter(|member| member.token.id != id).collect();
+            let ids: Vec<String> = descendants.iter().take(TOLD_IDS).map(|member| member.token.id.to_string()).collect();
+            let target = id.to_string();
+            let mut done = told.token.told(action, &target);
+            done.details = done.details.with("descendants", descendants.len()).with("descendantIds", ids);
             record!(tx, workspace_id, act, done);
             tx.commit().await?;
             deleted.iter().map(|member| digest(&member.digest)).collect()
         })
     }
 
-    /// Which of these digests were tokens that are gone, of workspaces that are there.
+    /// The token of a digest, where it lives.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn find_living(&self, digest: &TokenDigest) -> Result<Option<DeletedToken>> {
+        const SELECT: &str = "select id, workspace_id, person_id, hint from live_token where digest = $1";
+        Ok(
+            on_pool!(self, pool => sqlx::query_as(SELECT).bind(digest.as_bytes().as_slice()).fetch_optional(pool).await)?,
+        )
+    }
+
+    /// PostgreSQL takes one term that names the family itself; SQLite takes several, and would read all tokens for one.
+    fn family_statement(&self) -> &'static str {
+        macro_rules! family {
+            ($children:literal) => {
+                concat!(
+                    "with recursive family (id) as ( \
+                     select id from live_token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id) \
+                     union select id from deleted_token \
+                     where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id) union ",
+                    $children,
+                    ") delete from token where id in (select id from family) \
+                     returning id, person_id, hint, description, digest"
+                )
+            };
+        }
+        match self.pool {
+            Pool::Postgres(_) => family!(
+                "select child.id from family join ( \
+                 select id, parent_id from token union all select id, parent_id from deleted_token \
+                 ) child on child.parent_id = family.id"
+            ),
+            Pool::Sqlite(_) => family!(
+                "select t.id from family join token t on t.parent_id = family.id \
+                 union select d.id from family join deleted_token d on d.parent_id = family.id"
+            ),
+        }
+    }
+
+    /// Which of these digests were tokens that are gone, or dead with their rows not removed yet, of workspaces that are there.
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
@@ -125,6 +159,9 @@ impl Store {
                 concat!(
                     "select id, workspace_id, person_id, hint, digest from deleted_token \
                      where workspace_id in (select id from workspace) and digest ",
+                    $condition,
+                    " union all select t.id, t.workspace_id, t.person_id, t.hint, t.digest \
+                     from token t join person p on p.id = t.person_id and t.created_at <= p.tokens_dead_until where t.digest ",
                     $condition
                 )
             };

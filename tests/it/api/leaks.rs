@@ -6,6 +6,7 @@ use crate::support::TestApp;
 
 on_both!(
     a_reported_token_is_dead_and_its_owner_is_told,
+    what_a_leaked_token_has_made_dies_with_it,
     a_report_says_nothing_about_what_lived,
     what_is_no_report_is_refused,
     the_format_says_what_a_value_looks_like,
@@ -23,6 +24,15 @@ async fn a_reported_token_is_dead_and_its_owner_is_told(app: TestApp) {
     let event = &told.rows()[0];
     assert_eq!((&event["actor"], &event["address"]), (&json!("whoever reported the leak"), &json!("192.0.2.5")));
     assert!(!told.text.contains(&leaked.value));
+}
+
+async fn what_a_leaked_token_has_made_dies_with_it(app: TestApp) {
+    let leaked = app.admin().bearer().await;
+    let made =
+        crate::support::Bearer::of(&leaked, &leaked.post("/v4/apiAccessTokens", &json!({"lifetimeSeconds": -1})).await);
+    assert!(made.works().await);
+    app.anonymous().post("/v4/leaks", &json!({"values": [leaked.value]})).await.expect(202);
+    assert!(!made.works().await);
 }
 
 async fn a_report_says_nothing_about_what_lived(app: TestApp) {

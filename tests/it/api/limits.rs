@@ -12,6 +12,7 @@ on_both_databases!(
     an_address_has_so_many_wrong_passwords_whatever_it_says_of_itself,
     fifty_at_once_from_one_address_use_the_budget_once_each,
     an_address_of_many_refused_bearers_waits_and_good_ones_do_not,
+    whoever_hangs_up_has_spent_the_try,
     an_address_reports_so_many_leaks_a_minute,
 );
 
@@ -103,6 +104,17 @@ async fn fifty_at_once_from_one_address_use_the_budget_once_each(engine: Engine)
     assert_eq!((count(401), count(429)), (20, 30));
 }
 
+async fn whoever_hangs_up_has_spent_the_try(engine: Engine) {
+    let app = start(engine, |config| config.limits.wrong_passwords_per_address = 3).await;
+    for n in 0..3 {
+        let email = format!("somebody{n}@example.com");
+        let mut asking = std::pin::pin!(attempt(&app, &email, "wrong", "192.0.2.1"));
+        // Begun, and dropped before it is answered.
+        assert!(futures_util::poll!(asking.as_mut()).is_pending());
+    }
+    assert_eq!(attempt(&app, "somebody@example.com", "wrong", "192.0.2.1").await.status, 429);
+}
+
 async fn an_address_of_many_refused_bearers_waits_and_good_ones_do_not(engine: Engine) {
     let app = start(engine, |config| config.limits.refused_bearers_per_minute = 3).await;
     let (good, dead) = (app.admin().bearer().await, app.admin().bearer().await);
@@ -127,21 +139,27 @@ async fn an_address_of_many_refused_bearers_waits_and_good_ones_do_not(engine: E
 }
 
 async fn an_address_reports_so_many_leaks_a_minute(engine: Engine) {
-    let app = start(engine, |config| config.limits.leak_reports_per_minute = 2).await;
-    let mut tokens = Vec::new();
-    for _ in 0..4 {
-        tokens.push(app.admin().bearer().await);
-    }
-    let values: Vec<&String> = tokens.iter().take(3).map(|token| &token.value).collect();
+    let app = start(engine, |config| config.limits.leak_reports_per_minute = 60).await;
+    let (first, second) = (app.admin().bearer().await, app.admin().bearer().await);
     let reporter = app.anonymous().from("192.0.2.5");
+    let mut values = unknown_values(99);
+    values.push(first.value.clone());
+    reporter.post("/v4/leaks", &json!({"values": values})).await.expect(202);
+    assert!(!first.works().await, "as many as one report may have");
+    let mut values = unknown_values(1);
+    values.push(second.value.clone());
     let reply = reporter.post("/v4/leaks", &json!({"values": values})).await;
     reply.expect_error(429, "TooManyRequestsException");
-    assert_eq!(reply.headers["retry-after"], "30");
-    let mut works = Vec::new();
-    for token in &tokens {
-        works.push(token.works().await);
-    }
-    assert_eq!(works, [false, false, true, true], "those before are dead");
-    app.anonymous().from("192.0.2.6").post("/v4/leaks", &json!({"values": [values[2]]})).await.expect(202);
-    assert!(!tokens[2].works().await);
+    assert_eq!(reply.headers["retry-after"], "1");
+    assert!(second.works().await, "all of a report or nothing");
+    // What cannot be a token costs nothing, and others report on.
+    reporter.post("/v4/leaks", &json!({"values": ["nonsense"]})).await.expect(202);
+    app.anonymous().from("192.0.2.6").post("/v4/leaks", &json!({"values": values})).await.expect(202);
+    assert!(!second.works().await);
+}
+
+/// Values that are well made and stand for nothing.
+fn unknown_values(count: usize) -> Vec<String> {
+    let (format, random) = (tokenward::value::Format::default(), tokenward::value::Random::system());
+    (0..count).map(|_| format.make(&random).expose().to_owned()).collect()
 }

@@ -12,6 +12,9 @@ on_both!(
     a_script_that_signs_in_all_the_time_is_told_once_a_minute,
     events_are_filtered,
     workspaces_that_come_and_go_are_told_to_the_first_one,
+    a_workspace_that_is_gone_keeps_no_refusal_from_being_told,
+    a_flood_from_many_addresses_is_told_in_few_rows,
+    people_do_not_see_from_where_others_act,
 );
 
 async fn events(app: &TestApp, query: &str) -> Vec<Value> {
@@ -95,7 +98,7 @@ async fn a_token_that_is_used_after_its_death_is_told(app: TestApp) {
     for (token, cause) in [(&deleted, "deleted"), (&short, "expired")] {
         let event = of(&token.token_id);
         assert_eq!((&event["details"]["cause"], &event["details"]["count"]), (&json!(cause), &json!(3)), "{event}");
-        assert_eq!((&event["personId"], &event["address"]), (&json!(1), &json!("192.0.2.9")));
+        assert_eq!((&event["personId"], &event["address"]), (&json!(1), &json!("192.0.2.9")), "{event}");
         assert!(event["details"]["lastAt"].is_string());
     }
     let dead = app.presenting(&[&format!("Bearer {}", deleted.value)]).from("192.0.2.9");
@@ -163,6 +166,46 @@ async fn workspaces_that_come_and_go_are_told_to_the_first_one(app: TestApp) {
     app.admin().delete(&format!("/v4/workspaces/{}", other.workspace_id)).await.expect(204);
     let told: Vec<Value> = events(&app, "").await.iter().map(|event| event["action"].clone()).collect();
     assert_eq!(told[..2], [json!("workspace.removed"), json!("workspace.created")]);
+}
+
+async fn a_workspace_that_is_gone_keeps_no_refusal_from_being_told(app: TestApp) {
+    let other = app.other_admin("eve").await;
+    wrong(&app, &other.email, "192.0.2.1").await;
+    events(&app, "").await;
+    wrong(&app, &other.email, "192.0.2.1").await;
+    wrong(&app, "admin@example.com", "192.0.2.1").await;
+    app.admin().delete(&format!("/v4/workspaces/{}", other.workspace_id)).await.expect(204);
+    app.advance_seconds(60);
+    assert_eq!(events(&app, "action=password.refused&personId=1").await.len(), 1);
+}
+
+async fn a_flood_from_many_addresses_is_told_in_few_rows(app: TestApp) {
+    // Of one /64, and then of many.
+    for n in 0..8 {
+        wrong(&app, "admin@example.com", &format!("2001:db8::{n}")).await;
+    }
+    assert_eq!(events(&app, "action=password.refused").await.len(), 1);
+    for n in 0..80 {
+        wrong(&app, "nobody@example.com", &format!("192.0.2.{n}")).await;
+    }
+    let told =
+        events(&app, "action=password.throttled").await.len() + events(&app, "action=password.refused").await.len();
+    assert!(told <= 1 + 2 * 52, "{told}");
+}
+
+async fn people_do_not_see_from_where_others_act(app: TestApp) {
+    let ada = app.person("ada").await;
+    let admin = app.admin().bearer().await;
+    let acting = app.presenting(&[&format!("Bearer {}", admin.value)]).from("192.0.2.99");
+    acting.patch(&format!("/v4/people/{}", ada.id), &json!({"name": "Ada L."})).await.expect(200);
+    let seen = |reply: &Reply| {
+        let event = reply.rows()[0].clone();
+        (event["actor"].clone(), event["address"].clone(), event["actorTokenId"].clone())
+    };
+    let hers = ada.get("/v4/events?action=person.changed").await.expect(200);
+    assert_eq!(seen(&hers), (json!("admin@example.com"), Value::Null, Value::Null));
+    let theirs = app.admin().get(&format!("/v4/events?action=person.changed&personId={}", ada.id)).await.expect(200);
+    assert_eq!(seen(&theirs), (json!("admin@example.com"), json!("192.0.2.99"), json!(admin.token_id)));
 }
 
 /// A trusted proxy says whence its clients come.

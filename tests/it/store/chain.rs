@@ -18,6 +18,8 @@ on_both!(
     an_altered_event_is_found,
     a_missing_event_is_found,
     an_event_put_behind_the_end_and_a_chain_taken_away_are_found,
+    an_event_from_nowhere_is_found,
+    a_chain_is_verified_while_it_grows,
     old_events_are_cut_off_and_the_rest_is_still_verified,
     writers_at_once_make_one_chain,
 );
@@ -25,8 +27,12 @@ on_both!(
 /// Sets a setting to 1, 2, 3 .. days, each a second after the other.
 async fn happen(store: &Store, times: i64) {
     for n in 1..=times {
-        store.set_settings(1, &[(Key::MaxLifetimeDays, Value::Days(n))], &at(NOW.plus_seconds(n))).await.unwrap();
+        happen_once(store, n).await;
     }
+}
+
+async fn happen_once(store: &Store, n: i64) {
+    store.set_settings(1, &[(Key::MaxLifetimeDays, Value::Days(n))], &at(NOW.plus_seconds(n))).await.unwrap();
 }
 
 async fn findings(store: &Store) -> Vec<Finding> {
@@ -77,15 +83,48 @@ async fn a_missing_event_is_found(mut app: TestApp) {
 async fn an_event_put_behind_the_end_and_a_chain_taken_away_are_found(mut app: TestApp) {
     happen(&app.store, 2).await;
     app.tamper("update event_chain set seq = 1").await;
-    assert_eq!(findings(&app.store).await, [Finding::Surplus { workspace_id: 1, seq: 2 }]);
+    let found = findings(&app.store).await;
+    assert!(found.contains(&Finding::Surplus { workspace_id: 1, seq: 2 }), "{found:?}");
     app.tamper("update event_chain set seq = 2, hash = anchor_hash").await;
     assert_eq!(findings(&app.store).await, [Finding::End { workspace_id: 1 }]);
     // Somebody cuts the chain and moves its beginning.
     app.tamper("update event_chain set hash = (select hash from event where seq = 2)").await;
     app.tamper("update event_chain set anchor_seq = 1, anchor_hash = (select hash from event where seq = 1)").await;
-    assert_eq!(findings(&app.store).await, [Finding::Cut { workspace_id: 1, seq: 1 }]);
+    let found = findings(&app.store).await;
+    assert!(found.contains(&Finding::Cut { workspace_id: 1, seq: 1 }), "{found:?}");
+    assert!(
+        found.contains(&Finding::Outside { workspace_id: 1, count: 1 }),
+        "what was cut off and is there: {found:?}"
+    );
     app.tamper("delete from event_chain").await;
     assert_eq!(findings(&app.store).await, [Finding::Chainless { workspace_id: 1 }]);
+}
+
+async fn an_event_from_nowhere_is_found(mut app: TestApp) {
+    happen(&app.store, 2).await;
+    app.tamper(
+        "insert into event (workspace_id, at, actor, action, target, label, details) \
+         select workspace_id, at, 'me', 'token.deleted', '', '', '{}' from event where seq = 1",
+    )
+    .await;
+    assert_eq!(findings(&app.store).await, [Finding::Outside { workspace_id: 1, count: 1 }]);
+    let chain = app.store.list_chains().await.unwrap()[0];
+    assert_eq!(app.store.count_outside(&chain).await.unwrap(), 1);
+}
+
+async fn a_chain_is_verified_while_it_grows(app: TestApp) {
+    happen(&app.store, 1).await;
+    let writing = async {
+        for n in 2..60 {
+            happen_once(&app.store, n).await;
+        }
+    };
+    let verifying = async {
+        for _ in 0..20 {
+            assert_eq!(findings(&app.store).await, []);
+        }
+    };
+    tokio::join!(writing, verifying);
 }
 
 async fn old_events_are_cut_off_and_the_rest_is_still_verified(mut app: TestApp) {
@@ -105,6 +144,7 @@ async fn old_events_are_cut_off_and_the_rest_is_still_verified(mut app: TestApp)
     assert!(found.contains(&Finding::Cut { workspace_id: 1, seq: 3 }), "{found:?}");
     assert_eq!(store.prune_events(1, Timestamp::LAST, 10, &by()).await.unwrap(), 5, "also all of them");
     assert_eq!(verify(store).await.unwrap().events, 1);
+    assert_eq!(store.prune_events(1, Timestamp::LAST, 10, &by()).await.unwrap(), 0, "what tells of that stays");
     assert_eq!(findings(store).await, []);
 }
 

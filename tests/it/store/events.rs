@@ -71,10 +71,7 @@ async fn every_change_is_written_down(app: TestApp) {
     assert_eq!(last(store).await, told(Action::TokenDeleted, 1, &new.hint, r#"{"description":"laptop"}"#));
     assert_eq!(events(store).await[0].target, new.id.to_string());
     let (value, _) = issue(store, 1, Lifetime::Forever, NOW).await;
-    store
-        .delete_by_digest(&value.digest(), Action::TokenDeleted, &Act::of_holder(NOW, Origin::default()))
-        .await
-        .unwrap();
+    store.delete_by_digest(&value.digest(), &Act::of_holder(NOW, Origin::default())).await.unwrap();
     assert_eq!((events(store).await[0].action, events(store).await[0].act.person_id), (Action::TokenDeleted, None));
     issue(store, 1, Lifetime::Forever, NOW).await;
     store.kill_tokens(1, 1, &by()).await.unwrap();

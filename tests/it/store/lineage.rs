@@ -1,7 +1,10 @@
 //! Many tokens at once: all of a person, families, what is remembered of those that are gone; and the same request sent again.
 
 use tokenward::{
-    domain::token::{Lifetime, NotIssued},
+    domain::{
+        event::Action,
+        token::{Lifetime, NotIssued},
+    },
     store::{DeletedToken, Issued, Once, Owner, Repeated, Store, TokenFilter},
     value::TokenDigest,
 };
@@ -63,6 +66,9 @@ async fn tokens_made_behind_it_live_whatever_the_clocks_say(app: TestApp) {
     let (ahead, _) = issue(store, 1, Lifetime::Forever, NOW.plus_seconds(100)).await;
     store.kill_tokens(1, 1, &by()).await.unwrap();
     assert!(!lives(store, ahead.digest()).await);
+    // Dead, and its row not removed yet: its use is recognised all the same.
+    assert_eq!(store.find_deleted(&[ahead.digest()]).await.unwrap().len(), 1);
+    assert_eq!(store.find_living(&ahead.digest()).await.unwrap(), None);
     // What is made now begins behind the moment until which all were dead.
     let (value, new) = new_token(1, Lifetime::Seconds(10), NOW);
     let Ok(Issued::Now { created_at, expires_at }) = store.issue_token(&new, DEFAULTS).await.unwrap() else { panic!() };
@@ -91,9 +97,9 @@ async fn a_family_is_deleted_also_where_a_member_is_gone(app: TestApp) {
     let (second, _) = child(store, root_id).await;
     store.delete_token(Owner::Workspace(1), middle_id, &by()).await.unwrap();
     let stranger = Owner::Person { workspace_id: 1, person_id: 2 };
-    assert_eq!(store.delete_family(stranger, root_id, &by()).await.unwrap(), []);
-    assert_eq!(store.delete_family(Owner::Workspace(2), root_id, &by()).await.unwrap(), []);
-    let mut deleted = store.delete_family(Owner::Workspace(1), root_id, &by()).await.unwrap();
+    assert_eq!(store.delete_family(stranger, root_id, Action::TokenDeleted, &by()).await.unwrap(), []);
+    assert_eq!(store.delete_family(Owner::Workspace(2), root_id, Action::TokenDeleted, &by()).await.unwrap(), []);
+    let mut deleted = store.delete_family(Owner::Workspace(1), root_id, Action::TokenDeleted, &by()).await.unwrap();
     deleted.sort_by_key(|digest| *digest.as_bytes());
     let mut expected = [root.digest(), leaf, second];
     expected.sort_by_key(|digest| *digest.as_bytes());
@@ -102,14 +108,14 @@ async fn a_family_is_deleted_also_where_a_member_is_gone(app: TestApp) {
         assert!(!lives(store, digest).await);
     }
     assert!(lives(store, other.digest()).await);
-    assert_eq!(store.delete_family(Owner::Workspace(1), root_id, &by()).await.unwrap(), []);
+    assert_eq!(store.delete_family(Owner::Workspace(1), root_id, Action::TokenDeleted, &by()).await.unwrap(), []);
     let told = store.list_entries(1, 0, 100).await.unwrap().pop().unwrap().0.details;
-    assert!(told.contains(&leaf_id.to_string()), "{told}");
+    assert!(told.contains(&leaf_id.to_string()) && told.contains(r#""descendants":2"#), "{told}");
     // The root is gone, what it made is not.
     let (_, root_id) = issue(store, 1, Lifetime::Forever, NOW).await;
     let (kept, _) = child(store, root_id).await;
     store.delete_token(Owner::Workspace(1), root_id, &by()).await.unwrap();
-    assert_eq!(store.delete_family(Owner::Workspace(1), root_id, &by()).await.unwrap(), [kept]);
+    assert_eq!(store.delete_family(Owner::Workspace(1), root_id, Action::TokenDeleted, &by()).await.unwrap(), [kept]);
 }
 
 async fn what_is_gone_is_remembered_for_a_while(app: TestApp) {
@@ -142,10 +148,15 @@ async fn the_same_request_is_given_the_same_token(app: TestApp) {
     let Ok(Issued::Before(Repeated { token, sealed })) = again(asked(1, 1, 599)).await else { panic!() };
     assert_eq!((token.id, token.created_at, sealed), (first.id, NOW, vec![1, 1]));
     assert_eq!(again(asked(1, 2, 1)).await, Err(NotIssued::OtherBody));
+    let gone = asked(3, 1, 0);
+    assert!(again(gone.clone()).await.is_ok());
+    assert!(store.find_living(&gone.digest).await.unwrap().is_some());
+    store.delete_token(Owner::Workspace(1), gone.id, &by()).await.unwrap();
+    assert_eq!(again(asked(3, 1, 1)).await, Err(NotIssued::Deleted));
     assert!(matches!(again(asked(2, 1, 1)).await, Ok(Issued::Now { .. })), "another key");
     assert!(matches!(again(asked(1, 2, 600)).await, Ok(Issued::Now { .. })), "ten minutes are over");
     assert_eq!(store.count_members(1).await.unwrap().1, 3);
-    assert_eq!(store.delete_repeatable(NOW.plus_seconds(601)).await.unwrap(), 1);
+    assert_eq!(store.delete_repeatable(NOW.plus_seconds(601)).await.unwrap(), 2);
     assert_eq!(store.delete_repeatable(NOW.plus_seconds(1_200)).await.unwrap(), 1);
 }
 
