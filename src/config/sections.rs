@@ -256,7 +256,7 @@ impl Default for Tokens {
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { min_length: 15, memory_kib: 19_456, iterations: 2, parallelism: 1, queue: 64 }
+        Self { min_length: 15, memory_kib: 19_456, iterations: 2, parallelism: 1, queue: 128 }
     }
 }
 
