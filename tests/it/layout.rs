@@ -47,6 +47,16 @@ fn every_module_stands_in_the_table() {
     }
 }
 
+/// Every source file of a module, by its path below `src`, with its text.
+pub fn sources() -> impl Iterator<Item = (PathBuf, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = MAY_IMPORT.iter().flat_map({
+        let src = src.clone();
+        move |(module, _)| files_of(&src, module)
+    });
+    files.map(move |file| (file.strip_prefix(&src).unwrap().to_owned(), std::fs::read_to_string(&file).unwrap()))
+}
+
 fn files_of(src: &Path, module: &str) -> Vec<PathBuf> {
     let mut files = vec![src.join(format!("{module}.rs"))];
     let mut folders = vec![src.join(module)];

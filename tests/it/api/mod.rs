@@ -8,6 +8,7 @@ mod leaks;
 mod limits;
 mod lineage;
 mod people;
+mod rights;
 mod settings;
 mod throttle;
 mod tokens;
