@@ -7,3 +7,4 @@ mod oauth;
 mod proxies;
 #[cfg(feature = "remote")]
 mod remote;
+mod soup;
