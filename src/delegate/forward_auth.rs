@@ -159,11 +159,15 @@ fn view(caller: &Principal, text: &mut Vec<u8>) {
     text.push(b'}');
 }
 
-/// The requirements in the path, or the text that is none. Only the first segment behind the prefix counts.
+/// Enough of a text to see what was meant, and too little of a secret that a client has put into the path: proxies that pass the
+/// client's path on without a segment of the operator's in front of it let it stand here.
+const SHOWN_CHARS: usize = 20;
+
+/// The requirements in the path, or the beginning of the text that is none. Only the first segment behind the prefix counts.
 fn asked(path: &str) -> Result<Requirements, String> {
     let Some(below) = path.strip_prefix(PREFIX) else { return Ok(Requirements::default()) };
     let segment = below.split('/').next().unwrap_or_default();
-    requirements::parse(segment).map_err(|Unknown| segment.chars().take(100).collect())
+    requirements::parse(segment).map_err(|Unknown| segment.chars().take(SHOWN_CHARS).collect())
 }
 
 /// Check a credential

@@ -5,5 +5,6 @@ mod commands;
 mod log;
 mod peers;
 mod readme;
+mod secrets;
 mod serve;
 mod slow;

@@ -168,6 +168,11 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// One of PostgreSQL's programs.
+pub fn program(name: &str) -> PathBuf {
+    programs().join(name)
+}
+
 /// The folder with the programs of PostgreSQL.
 pub fn programs() -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
