@@ -28,8 +28,8 @@ pub fn read(text: &str, sort: Sort) -> Result<Cursor, ApiError> {
         .ok_or_else(|| ApiError::Form("cursor must be a nextCursor of the same list with the same sort.".to_owned()))
 }
 
-fn parse(text: &str, sort: Sort) -> Option<Cursor> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+fn parse(mark: &str, sort: Sort) -> Option<Cursor> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(mark).ok()?).ok()?;
     let rest = text.strip_prefix(letter(sort))?;
     let id = Uuid::try_parse(rest.get(..32)?).ok()?;
     let value = rest.get(32..)?;
@@ -41,7 +41,8 @@ fn parse(text: &str, sort: Sort) -> Option<Cursor> {
         SortKey::TokenId if value.is_empty() => CursorKey::Id,
         SortKey::Description | SortKey::TokenId => return None,
     };
-    Some(Cursor { key, id })
+    // Other spellings of the same place (an id in capitals, a sign, zeros in front) nobody was ever given.
+    Some(Cursor { key, id }).filter(|cursor| write(cursor, sort) == mark)
 }
 
 /// The end of the year 9999.
@@ -93,6 +94,9 @@ mod tests {
             "\u{e9}",
             "Y3h4",
             &URL_SAFE_NO_PAD.encode("c00000000000000000000000000000007-5"),
+            &URL_SAFE_NO_PAD.encode("c00000000000000000000000000000007+5"),
+            &URL_SAFE_NO_PAD.encode("c0000000000000000000000000000000705"),
+            &URL_SAFE_NO_PAD.encode("c0000000000000000000000000000000A5"),
             &"A".repeat(5000),
         ] {
             assert!(read(wrong, by(SortKey::CreatedAt)).is_err(), "{wrong}");
