@@ -83,7 +83,7 @@ fn objects(path: &str) -> &'static [&'static str] {
             &["own", "colleague", "other", "unknown"]
         }
         path if path.starts_with("/v4/workspaces/{id}") => &["own", "other", "unknown"],
-        "/oauth2/introspect" | "/oauth2/revoke" => &["own", "colleague", "other", "unknown"],
+        "/oauth2/introspect" | "/oauth2/revoke" | "/v4/leaks" => &["own", "colleague", "other", "unknown"],
         "/v4/auth/{requirements}" => &["any", "own", "other", "admin", "unknown"],
         _ => &["-"],
     }

@@ -15,6 +15,7 @@ method path                                         whose               anonymou
 GET    /health/live                                 -                   200        200     200    200          200       200      200      200       200     200          200
 GET    /health/ready                                -                   200        200     200    200          200       200      200      200       200     200          200
 GET    /.well-known/oauth-authorization-server      -                   200        200     200    200          200       200      200      200       200     200          200
+GET    /.well-known/api-token-format                -                   200        200     200    200          200       200      200      200       200     200          200
 GET    /v4/open-api-spec                            -                   401        200     200    200          200       401      401      401       401     401          200
 GET    /v4/apiAccessTokens                          -                   401        200+    200+   200+         200+      401      401      401       401     401          200+
 GET    /v4/apiAccessTokens                          everybody           401        403     200+   200+         200+      401      401      401       401     401          403
@@ -23,6 +24,11 @@ GET    /v4/apiAccessTokens                          colleague           401     
 GET    /v4/apiAccessTokens                          other               401        403     200    200          200       401      401      401       401     401          403
 GET    /v4/apiAccessTokens                          unknown             401        403     200    200          200       401      401      401       401     401          403
 POST   /v4/apiAccessTokens                          -                   401        201     201    201          201       401      401      401       401     401          403
+DELETE /v4/apiAccessTokens                          -                   401        204     204    204          204       401      401      401       401     401          204
+DELETE /v4/apiAccessTokens                          own                 401        204     204    204          204       401      401      401       401     401          204
+DELETE /v4/apiAccessTokens                          colleague           401        403     204    204          204       401      401      401       401     401          403
+DELETE /v4/apiAccessTokens                          other               401        403     404    404          404       401      401      401       401     401          403
+DELETE /v4/apiAccessTokens                          unknown             401        403     404    404          404       401      401      401       401     401          403
 GET    /v4/apiAccessTokens/{tokenId}                own                 401        200     200    200          200       401      401      401       401     401          200
 GET    /v4/apiAccessTokens/{tokenId}                colleague           401        404     200    200          200       401      401      401       401     401          404
 GET    /v4/apiAccessTokens/{tokenId}                other               401        404     404    404          404       401      401      401       401     401          404
@@ -94,6 +100,10 @@ POST   /oauth2/revoke                               own                 200     
 POST   /oauth2/revoke                               colleague           200        200     200    200          200       200      200      200       200     200          200
 POST   /oauth2/revoke                               other               200        200     200    200          200       200      200      200       200     200          200
 POST   /oauth2/revoke                               unknown             200        200     200    200          200       200      200      200       200     200          200
+POST   /v4/leaks                                    own                 202        202     202    202          202       202      202      202       202     202          202
+POST   /v4/leaks                                    colleague           202        202     202    202          202       202      202      202       202     202          202
+POST   /v4/leaks                                    other               202        202     202    202          202       202      202      202       202     202          202
+POST   /v4/leaks                                    unknown             202        202     202    202          202       202      202      202       202     202          202
 ";
 
 /// A line of the table.
