@@ -137,7 +137,7 @@ impl House {
             request.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?);
         }
         Some(self.run(async {
-            let Ok(reply) = self.service.answer(request).await;
+            let Ok(reply) = self.service.answer(request, None).await;
             let (parts, body) = reply.into_parts();
             let bytes = body.collect().await.expect("a body").to_bytes();
             let cookies = parts.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());

@@ -17,6 +17,8 @@ const MISTYPED: &str = "Quokka loudly 9 orangs";
 const OTHERS: &str = "Umbrella \u{e4}nd 12 marmots?";
 const ADAS: &str = "Violet gently 31 otters";
 
+/// What makes a request for a token safe to send again.
+const KEY: &str = "5c1d0e0a-quite-secret-key";
 const ADMIN: &str = "admin@example.com";
 
 /// What was sent that nobody else may read, and what came back.
@@ -117,6 +119,15 @@ impl Told {
         let (_, value) = self.make("first token", service.to("POST", tokens).basic_auth(ADMIN, Some(FIRST))).await;
         let (id, other) = self.make("second token", service.to("POST", tokens).bearer_auth(&value)).await;
         let get = |path: &str| service.to("GET", path);
+        self.secrets.push(("idempotency key", KEY.to_owned()));
+        let repeatable = || service.to("POST", tokens).bearer_auth(&value).header("idempotency-key", KEY);
+        let (_, sealed) = self.make("repeatable token", repeatable()).await;
+        assert_eq!(self.make("repeated token", repeatable()).await.1, sealed);
+        let (_, leaked) = self.make("leaked token", service.to("POST", tokens).bearer_auth(&value)).await;
+        let leaks = json!({"values": [leaked, FIRST, KEY]});
+        assert_eq!(self.tell(service.to("POST", "/v4/leaks").json(&leaks)).await.0, 202);
+        self.tell(get(tokens).bearer_auth(&leaked)).await;
+        self.tell(get("/.well-known/api-token-format")).await;
         self.tell(get(tokens).bearer_auth(&value)).await;
         self.tell(get(&format!("{tokens}?access_token={other}&allUsers=true")).bearer_auth(&value)).await;
         self.tell(get(&format!("{tokens}?limit={other}")).bearer_auth(&value)).await;
