@@ -267,6 +267,22 @@ mod tests {
     }
 
     #[test]
+    fn a_lifetime_ends_to_the_millisecond() {
+        assert_eq!(Lifetime::Forever.end(NOW), None);
+        assert_eq!(Lifetime::Seconds(100).end(NOW), Some(Timestamp::from_millis(1_100_000)));
+    }
+
+    #[test]
+    fn descriptions_are_kept_as_they_were_sent() {
+        for kept in ["", " nightly  job ", "\u{202e}ünï", &"\u{1f980}".repeat(255)] {
+            assert_eq!(Description::parse(kept.to_owned()).map(Description::into_string).as_deref(), Ok(kept));
+        }
+        for wrong in ["a\0", "a\nb", &"x".repeat(256)] {
+            assert!(Description::parse(wrong.to_owned()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_maximum_bounds_every_lifetime_and_forbids_forever() {
         let mut grounds = grounds(true, TokenAccess::Default, false);
         grounds.settings.max_lifetime_days = Some(2);

@@ -110,6 +110,13 @@ impl Known {
         self.table.take_uses()
     }
 
+    /// How many people and workspaces have a name here, whether or not anything is known of them any more.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> usize {
+        let changing = self.changing();
+        changing.people.len() + changing.workspaces.len()
+    }
+
     fn changing(&self) -> MutexGuard<'_, Changing> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -112,6 +112,53 @@ fn people_and_workspaces_stand_in_memory_once() {
     assert!((9_000..12_000).contains(&bytes), "{bytes}");
 }
 
+/// A name that were swept while its facts are known could not be told that they are outdated.
+#[test]
+fn sweeping_drops_the_names_of_those_who_are_gone_and_of_nobody_else() {
+    const PEOPLE: i64 = 3_000;
+    let at = |id: i64| digest(id.unsigned_abs());
+    for change in [Change::Person, Change::Workspace] {
+        let known = known(100_000);
+        (1..=PEOPLE).for_each(|id| learn(&known, id.unsigned_abs(), &found(id, id)));
+        assert_eq!(known.names(), 2 * 3_000);
+        for id in 1..=PEOPLE {
+            assert!(known.find(&at(id)).is_some());
+            known.forget(change(id));
+            assert!(known.find(&at(id)).is_none(), "{:?}", change(id));
+        }
+    }
+    let known = known(100_000);
+    for id in 1..=PEOPLE {
+        learn(&known, id.unsigned_abs(), &found(id, id));
+        known.forget(Change::Token(at(id)));
+    }
+    assert!(known.names() <= 1_024, "{}", known.names());
+}
+
+#[test]
+fn whoever_administers_what_stands_in_memory_once_as_well() {
+    for (is_admin, is_platform_admin) in [(true, false), (false, true), (true, true)] {
+        let known = known(1_000);
+        let somebody = Found { is_admin, is_platform_admin, ..found(7, 1) };
+        let [one, two] = [1, 2].map(|n| known.keep(known.mark(), &digest(n), &somebody).person);
+        assert!(std::sync::Arc::ptr_eq(&one, &two));
+        assert_eq!((one.holder.is_admin, one.holder.is_platform_admin), (is_admin, is_admin && is_platform_admin));
+        let other = Found { is_admin: !is_admin, ..somebody };
+        assert!(!std::sync::Arc::ptr_eq(&one, &known.keep(known.mark(), &digest(1), &other).person));
+    }
+}
+
+#[test]
+fn the_texts_of_a_person_are_counted_to_the_byte() {
+    let bytes = |email: usize, name: usize| {
+        let known = known(1_000);
+        learn(&known, 1, &Found { email: "e".repeat(email), name: "n".repeat(name), ..found(7, 1) });
+        known.table().bytes()
+    };
+    assert_eq!(bytes(10, 100) - bytes(0, 0), 110);
+    assert!(bytes(0, 0) > size_of::<super::facts::Person>());
+}
+
 #[test]
 fn a_run_through_all_tokens_does_not_push_out_those_in_use() {
     let known = known(6_400);
@@ -186,6 +233,11 @@ fn a_lease_ends_by_the_stopwatch_and_not_by_the_clock() {
     lease.end();
     assert!(!lease.is_live());
     assert!(Lease::for_ever(clock).is_live());
+    // However long a lease, it is none that never ends.
+    let late = Clock::from_fn(|| Timestamp::from_millis(0)).with_stopwatch(|| Duration::MAX);
+    let lease = Lease::none(late.clone());
+    lease.extend(Duration::MAX);
+    assert!(!lease.is_live() && Lease::for_ever(late).is_live());
 }
 
 #[test]

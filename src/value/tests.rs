@@ -96,6 +96,15 @@ fn every_digit_is_about_equally_likely() {
     }
 }
 
+/// Bytes that would make some digits likelier are passed over; what is short then is filled up, and no more.
+#[test]
+fn a_text_has_its_length_however_many_bytes_are_passed_over() {
+    let random = Random::from_fn(|bytes| {
+        bytes.iter_mut().enumerate().for_each(|(n, byte)| *byte = if n % 2 == 0 { 248 } else { 7 });
+    });
+    assert_eq!(random.base62(43), "7".repeat(43));
+}
+
 /// A source that gives something else for each seed.
 fn seeded(seed: u64) -> Random {
     let state = AtomicU64::new(seed);
