@@ -19,7 +19,9 @@ fuzz_target!(|bytes: &[u8]| {
     let Some(peer) = first.and_then(|line| line.parse::<IpAddr>().ok()) else { return };
     let fields: Vec<HeaderValue> = lines.filter_map(|line| HeaderValue::from_bytes(line).ok()).collect();
     let trusted: [Network; 2] = ["10.0.0.0/8", "2001:db8::/32"].map(|text| text.parse().expect("a network"));
-    for (header, name) in [(ForwardedHeader::XForwardedFor, "x-forwarded-for"), (ForwardedHeader::Forwarded, "forwarded")] {
+    for (header, name) in
+        [(ForwardedHeader::XForwardedFor, "x-forwarded-for"), (ForwardedHeader::Forwarded, "forwarded")]
+    {
         let mut headers = HeaderMap::new();
         fields.iter().for_each(|field| drop(headers.append(name, field.clone())));
         let proxies = Proxies::new(&trusted, header);

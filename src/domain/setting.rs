@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn values_are_checked_against_their_key() {
         assert_eq!(Key::Enabled.switch(false), Ok(Value::Switch(false)));
-        assert_eq!(Key::ALL.map(Key::is_switch), [true, true, false]);
+        assert_eq!(Key::ALL.map(Key::kind), [Kind::Switch, Kind::Switch, Kind::Days, Kind::Minted]);
         assert!(Key::Enabled.days(1).is_err() && Key::MaxLifetimeDays.switch(true).is_err());
         for (days, fine) in [(-1, true), (1, true), (36_500, true), (0, false), (-2, false), (36_501, false)] {
             assert_eq!(Key::MaxLifetimeDays.days(days).is_ok(), fine, "{days}");

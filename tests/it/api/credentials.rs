@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::HeaderValue;
 use serde_json::json;
 
-use crate::support::{PASSWORD, TestApp, an_hour, basic};
+use crate::support::{PASSWORD, TestApp, basic};
 
 const ME: &str = "/v4/people/current";
 
