@@ -36,9 +36,9 @@ impl ScannerRules {
 /// The rules, for the prefixes that this configuration issues and accepts.
 fn rules(scanner: Scanner, format: &Format, issuer: &str) -> String {
     let template = match scanner {
-        Scanner::Gitleaks => include_str!("../../deploy/scanners/gitleaks.toml"),
-        Scanner::Trufflehog => include_str!("../../deploy/scanners/trufflehog.yaml"),
-        Scanner::DetectSecrets => include_str!("../../deploy/scanners/detect_secrets_tokenward.py"),
+        Scanner::Gitleaks => include_str!("../../templates/scanners/gitleaks.toml"),
+        Scanner::Trufflehog => include_str!("../../templates/scanners/trufflehog.yaml"),
+        Scanner::DetectSecrets => include_str!("../../templates/scanners/detect_secrets_tokenward.py"),
     };
     let keywords: Vec<String> = format.prefixes().map(|prefix| format!("\"{}_\"", prefix.as_str())).collect();
     template

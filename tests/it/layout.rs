@@ -103,3 +103,31 @@ fn imports(code: &str) -> Vec<String> {
     found.retain(|name| !name.is_empty());
     found
 }
+
+/// What the image is built from is there when it is built: what the Dockerfile copies, and what the code takes in.
+#[test]
+fn what_the_image_is_built_from_reaches_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let (dockerfile, ignored) = (read("Dockerfile"), read(".dockerignore"));
+    let allowed: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    let copied: Vec<&str> = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY ").filter(|line| !line.starts_with("--from")))
+        .flat_map(|line| line.split_whitespace().rev().skip(1))
+        .map(|source| source.split('/').next().unwrap())
+        .collect();
+    for source in &copied {
+        assert!(allowed.contains(source), ".dockerignore keeps {source} from the image");
+    }
+    for (file, text) in sources() {
+        for taken in text.split("include_str!(\"").chain(text.split("include_bytes!(\"")).skip(1) {
+            let path = taken.split('"').next().unwrap().trim_start_matches("../");
+            let folder = path.split('/').next().unwrap();
+            if root.join(path).exists() && path.contains('/') {
+                let file = file.display();
+                assert!(copied.contains(&folder), "{file} takes in {path}, which the Dockerfile does not copy");
+            }
+        }
+    }
+}

@@ -98,6 +98,8 @@ async fn what_is_changed_by_hand_is_forgotten_too() {
             401,
         ),
         ("delete from setting where $1 > 0", "/v4/auth", 200),
+        ("update person set tokens_dead_until = now() + interval '1 day' where id = $1", "/v4/auth", 401),
+        ("update person set tokens_dead_until = null where id = $1", "/v4/auth", 200),
         ("update token set expires_at = created_at + interval '1 ms' where person_id = $1", "/v4/auth", 401),
     ] {
         psql.execute(sqlx::query(statement).bind(ada.id)).await.unwrap();
