@@ -3,10 +3,10 @@
 //! # The path of a request
 //!
 //! ```text
-//! listener      server::connections   accepts, limits how slowly a header may come
-//!  -> paths     server::path          case and one trailing slash do not matter
+//! listener      server::connections   accepts whom there is room for (crowd), closes who is slow (pace)
+//!  -> paths     server::path          case and one trailing slash do not matter; what is too long is refused
 //!  -> checks    server::checks        /v4/auth and introspection are answered here, by delegate
-//!  -> layers    server::layers        request id, log line, panic to 500, time limit, body limit, writes run to their end
+//!  -> layers    server::layers        request id, whence it comes, log line, panic to 500, body limit, time limit, writes run on
 //!  -> router    api, web              one route per path; whatever is not there is a 404
 //!  -> doors     api::authenticate     a bearer through guard, e-mail and password through entry::doors
 //!               web::origin, cookie   pages: where a form comes from, and whose session it is
