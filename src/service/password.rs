@@ -5,6 +5,7 @@
 //! allocating 19 MiB for each hash costs many times the memory.
 
 use std::{
+    cell::Cell,
     num::NonZeroUsize,
     sync::{
         Arc, Mutex, PoisonError,
@@ -61,6 +62,9 @@ struct Inner {
     /// Compared with where there is no account, so that a stranger's try costs what a member's does. It is chance, no password's.
     decoy: String,
 }
+
+/// How much less of the processor a thread that hashes is given where others want it (setpriority(2)).
+const NICENESS: i32 = 10;
 
 /// A place in the queue, given back when dropped.
 #[derive(Debug)]
@@ -150,6 +154,7 @@ impl Hasher {
         let inner = Arc::clone(&self.0);
         let task = tokio::task::spawn_blocking(move || {
             let _held = (place, permit);
+            give_way();
             inner.has_worked.store(true, Ordering::Relaxed);
             let mut buffer = inner.buffers().pop().unwrap_or_default();
             let result = job(&inner, &mut buffer);
@@ -161,6 +166,19 @@ impl Hasher {
             Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
             Err(_stopping) => Err(Busy),
         }
+    }
+}
+
+/// Lets everybody else have the processor first: a flood of sign-ins must not make checks of tokens wait. The threads that hash do nothing
+/// else that anybody waits for, so they keep the lower priority.
+fn give_way() {
+    thread_local! {
+        static HAS_GIVEN_WAY: Cell<bool> = const { Cell::new(false) };
+    }
+    if !HAS_GIVEN_WAY.replace(true)
+        && let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS)
+    {
+        tracing::debug!(%error, "passwords are hashed at the priority of everything else");
     }
 }
 

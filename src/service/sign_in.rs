@@ -1,5 +1,7 @@
 //! Signing in by e-mail and password.
 
+use std::time::Duration;
+
 use crate::{
     domain::{
         event::Action,
@@ -20,6 +22,12 @@ use crate::{
 
 /// How exact `lastLoginTime` is: a script that sends its password with each request writes once in this time.
 const NOTED_EVERY_SECONDS: i64 = 60;
+
+/// How long whoever is one too many waits for the answer: one that came at once would be asked for again at once, and a flood of those
+/// costs checks of tokens the processor.
+const BUSY_FOR: Duration = Duration::from_secs(1);
+/// The same for an address that has had too many wrong passwords.
+const SLOWED_BY: Duration = Duration::from_millis(100);
 
 /// The door that takes passwords.
 #[derive(Clone)]
@@ -93,7 +101,10 @@ impl SignIn {
         let key = EmailKey::of(email);
         // Each account's e-mail has one, however it is spelled: without it there is nothing to guess, and nothing to write down.
         let counted = key.as_str().contains('@').then(|| key.digest());
-        let place = self.hasher.place().map_err(|Busy| Denied::Unavailable)?;
+        let Ok(place) = self.hasher.place() else {
+            tokio::time::sleep(BUSY_FOR).await;
+            return Err(Denied::Unavailable.into());
+        };
         let attempt = match self.throttle.begin(counted, act::origin().address).await {
             Err(Closed::Wait(seconds)) => {
                 self.note_throttled(&key).await;
@@ -101,6 +112,7 @@ impl SignIn {
             }
             Err(Closed::WaitAddress(seconds)) => {
                 self.note_refusal(Action::PasswordThrottled, None, Cause::Throttled);
+                tokio::time::sleep(SLOWED_BY).await;
                 return Err(NotSignedIn::Throttled { seconds });
             }
             begun => begun?,
