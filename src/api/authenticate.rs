@@ -57,7 +57,7 @@ fn refuse(denied: Denied, switched_off: SwitchedOff) -> ApiError {
 
 async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let admitted = match Credential::read(request.headers()) {
-        Ok(Credential::Basic(basic)) => gate.doors.admit_by_password(&basic).await,
+        Ok(Credential::Basic(basic)) => Box::pin(gate.doors.admit_by_password(&basic)).await,
         _ => {
             return match gate.bearer.layer(next).oneshot(request).await {
                 Ok(response) => response,

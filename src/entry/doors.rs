@@ -70,7 +70,8 @@ impl Doors {
             Ok(Credential::Bearer(presented)) => {
                 self.tokens.verify(presented).await.map(by_token).map_err(ApiError::Unauthenticated)
             }
-            Ok(Credential::Basic(basic)) => self.admit_by_password(&basic).await,
+            // Signing in is rare and long: on the heap it is not moved about with each check that is none.
+            Ok(Credential::Basic(basic)) => Box::pin(self.admit_by_password(&basic)).await,
             // Decided above.
             _ => Err(ApiError::Unauthenticated(Denied::Missing)),
         }
