@@ -1,7 +1,10 @@
 //! Whose address a request comes from: the other end of the connection, or, where that is a proxy which the operator trusts, the
 //! client that the proxy names.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Once,
+};
 
 use axum::http::{HeaderMap, HeaderName, header::FORWARDED};
 
@@ -45,6 +48,7 @@ impl Proxies {
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         if !self.trust(client) {
+            warn_of_unnamed_proxy(client, headers);
             return client;
         }
         let hops: Vec<Option<IpAddr>> = match self.header {
@@ -70,6 +74,21 @@ impl Proxies {
             user_agent: user_agent.map(UserAgent::of).unwrap_or_default(),
             request_id: id.as_str().to_owned(),
         }
+    }
+}
+
+/// Says once that everybody who comes by a proxy is taken for the proxy: then all of them are slowed down together. Where it stands at a
+/// public address nobody knows whether it is a proxy or a client that pretends.
+fn warn_of_unnamed_proxy(peer: IpAddr, headers: &HeaderMap) {
+    static SAID: Once = Once::new();
+    let is_near = match peer {
+        IpAddr::V4(peer) => peer.is_loopback() || peer.is_private(),
+        IpAddr::V6(peer) => peer.is_loopback() || peer.is_unique_local(),
+    };
+    if is_near && (headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(FORWARDED)) {
+        SAID.call_once(|| {
+            tracing::warn!(%peer, "a proxy that listen.trusted_proxies does not name forwards clients: all of them count as one address");
+        });
     }
 }
 
