@@ -14,7 +14,7 @@ use crate::{
         time::{Clock, Timestamp},
         workspace,
     },
-    store::{self, DeletedToken, Store, Told},
+    store::{self, Store, TokenLabel, Told},
     value::TokenDigest,
 };
 
@@ -256,7 +256,7 @@ impl Refusals {
     }
 }
 
-fn after_death(token: DeletedToken) -> Refused {
+fn after_death(token: TokenLabel) -> Refused {
     Refused {
         workspace_id: token.workspace_id,
         action: Action::TokenUsedAfterDeath,

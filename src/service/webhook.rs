@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::{domain::time::Timestamp, store::DeletedToken};
+use crate::{domain::time::Timestamp, store::TokenLabel};
 
 /// How long one try may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,7 +51,7 @@ impl Webhook {
     }
 
     /// Tells of a leaked token, without being waited for.
-    pub(super) fn tell(&self, token: &DeletedToken, at: Timestamp) {
+    pub(super) fn tell(&self, token: &TokenLabel, at: Timestamp) {
         let Some(inner) = self.0.clone() else { return };
         let Ok(place) = Arc::clone(&inner.under_way).try_acquire_owned() else {
             tracing::warn!(token.id = %token.id, "too much is being told already: the webhook does not hear of a leaked token");

@@ -115,14 +115,6 @@ pub struct EventFilter {
     pub until: Option<Timestamp>,
 }
 
-impl EventFilter {
-    /// Everything that happened in a workspace.
-    #[must_use]
-    pub fn of_workspace(workspace_id: i64) -> Self {
-        Self { workspace_id, ..Self::default() }
-    }
-}
-
 /// Something to be written down by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {

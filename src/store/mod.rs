@@ -47,7 +47,7 @@ pub use migrations::Schema;
 pub use nodes::{Ear, Node, Nodes};
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, Rank};
 pub use sessions::{FoundSession, NewSession};
-pub use tokens::{DeletedToken, Form, Found, Issued, NewToken, Once, Owner, Repeated, TokenFilter, TokenOwner};
+pub use tokens::{Form, Found, Issued, NewToken, Once, Owner, Repeated, TokenFilter, TokenLabel, TokenOwner};
 
 /// The result of a store method. An absent row is an `Option`, not an error.
 pub type Result<T> = std::result::Result<T, Error>;

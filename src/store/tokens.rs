@@ -22,7 +22,7 @@ mod list;
 
 use delete::Gone;
 pub use issue::{Form, Issued, NewToken, Once, Repeated};
-pub use lineage::DeletedToken;
+pub use lineage::TokenLabel;
 pub use list::{TokenFilter, TokenOwner};
 
 /// Whose tokens a method may touch.

@@ -68,7 +68,7 @@ pub(super) fn of_invalid(invalid: &Invalid) -> String {
         Invalid::SettingValue { key, .. } if *key == Key::MaxLifetimeDays.as_str() => {
             "Write a whole number of days from 1 to 36500, or -1 for unlimited.".to_owned()
         }
-        Invalid::SettingValue { .. } => "Choose Default, Enabled or Disabled.".to_owned(),
+        Invalid::SettingValue { .. } => "Choose one of the values.".to_owned(),
         Invalid::TokenAccess => "Choose one of the kinds of token access.".to_owned(),
         Invalid::PasswordRepeat => "The two new passwords differ.".to_owned(),
         Invalid::PasswordUnchanged => "The new password must differ from the present one.".to_owned(),

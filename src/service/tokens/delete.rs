@@ -14,7 +14,7 @@ use crate::{
         Refusal, Result,
         act::{self, act_of},
     },
-    store::{DeletedToken, Owner},
+    store::{Owner, TokenLabel},
     value::Presented,
 };
 
@@ -130,7 +130,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Refusal::Unavailable`]: then the token may still be good.
-    pub async fn revoke_leaked(&self, presented: Presented<'_>) -> Result<Option<DeletedToken>> {
+    pub async fn revoke_leaked(&self, presented: Presented<'_>) -> Result<Option<TokenLabel>> {
         let Some(digest) = self.format.recognise(presented) else { return Ok(None) };
         let Some(token) = self.store.find_living(&digest).await? else { return Ok(None) };
         let act = Act::by("whoever reported the leak", self.clock.now(), act::origin());

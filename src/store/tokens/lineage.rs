@@ -20,9 +20,9 @@ use crate::{
 /// How many descendants an event names; the others it counts.
 const TOLD_IDS: usize = 100;
 
-/// A token that is gone or about to go, and whose it is.
+/// By what people know a token, whether it lives or is gone: its id, whose it is, and the hint.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
-pub struct DeletedToken {
+pub struct TokenLabel {
     pub id: Uuid,
     pub workspace_id: i64,
     pub person_id: i64,
@@ -114,7 +114,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn find_living(&self, digest: &TokenDigest) -> Result<Option<DeletedToken>> {
+    pub async fn find_living(&self, digest: &TokenDigest) -> Result<Option<TokenLabel>> {
         const SELECT: &str = "select id, workspace_id, person_id, hint from live_token where digest = $1";
         Ok(
             on_pool!(self, pool => sqlx::query_as(SELECT).bind(digest.as_bytes().as_slice()).fetch_optional(pool).await)?,
@@ -153,7 +153,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn find_deleted(&self, digests: &[TokenDigest]) -> Result<Vec<(TokenDigest, DeletedToken)>> {
+    pub async fn find_deleted(&self, digests: &[TokenDigest]) -> Result<Vec<(TokenDigest, TokenLabel)>> {
         macro_rules! deleted {
             ($condition:literal) => {
                 concat!(
@@ -169,7 +169,7 @@ impl Store {
         #[derive(FromRow)]
         struct Row {
             #[sqlx(flatten)]
-            token: DeletedToken,
+            token: TokenLabel,
             digest: Vec<u8>,
         }
         let rows: Vec<Row> = match &self.pool {

@@ -52,7 +52,8 @@ async fn slow_clients_are_cut_off_and_the_others_are_answered() {
     let database = Database::empty(Engine::Sqlite).await;
     let mut quick = command(&database.url);
     quick.env("TOKENWARD_HTTP__HEADER_TIMEOUT_MS", "1000").env("TOKENWARD_HTTP__BODY_TIMEOUT_MS", "1500");
-    quick.env("TOKENWARD_HTTP__IDLE_TIMEOUT_MS", "2000");
+    // All of them come from here.
+    quick.env("TOKENWARD_HTTP__IDLE_TIMEOUT_MS", "2000").env("TOKENWARD_HTTP__CONNECTIONS_PER_ADDRESS", "0");
     let running = Running::start_with(quick);
     let body = "POST /v4/apiAccessTokens HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{";
     let begun = Instant::now();

@@ -136,7 +136,11 @@ async fn old_events_are_cut_off_and_the_rest_is_still_verified(mut app: TestApp)
     assert_eq!(store.prune_events(1, NOW.plus_seconds(4), 2, &at(NOW.plus_seconds(9))).await.unwrap(), 1);
     let verdict = verify(store).await.unwrap();
     assert_eq!((verdict.events, verdict.findings), (5, vec![]), "4, 5, 6 and two that tell of the cuts");
-    let newest = store.list_events(&EventFilter::of_workspace(1), EventStart::default(), 1).await.unwrap().remove(0);
+    let newest = store
+        .list_events(&EventFilter { workspace_id: 1, ..EventFilter::default() }, EventStart::default(), 1)
+        .await
+        .unwrap()
+        .remove(0);
     assert_eq!((newest.action, newest.target.as_str()), (Action::EventsPruned, "3"));
     app.tamper("update event set details = '{}' where seq = 8").await;
     let store = &app.store;

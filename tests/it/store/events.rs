@@ -23,7 +23,7 @@ on_both!(
 );
 
 fn all_of(workspace_id: i64) -> EventFilter {
-    EventFilter::of_workspace(workspace_id)
+    EventFilter { workspace_id, ..EventFilter::default() }
 }
 
 async fn events(store: &Store) -> Vec<Event> {

@@ -5,7 +5,7 @@ use tokenward::{
         event::Action,
         token::{Lifetime, NotIssued},
     },
-    store::{DeletedToken, Issued, Once, Owner, Repeated, Store, TokenFilter},
+    store::{Issued, Once, Owner, Repeated, Store, TokenFilter, TokenLabel},
     value::TokenDigest,
 };
 use uuid::Uuid;
@@ -124,7 +124,7 @@ async fn what_is_gone_is_remembered_for_a_while(app: TestApp) {
     let (living, living_id) = child(store, id).await;
     store.delete_token(Owner::Workspace(1), id, &by()).await.unwrap();
     let hint = gone.hint().to_owned();
-    let expected = (gone.digest(), DeletedToken { id, workspace_id: 1, person_id: 1, hint });
+    let expected = (gone.digest(), TokenLabel { id, workspace_id: 1, person_id: 1, hint });
     assert_eq!(store.find_deleted(&[gone.digest(), living]).await.unwrap(), [expected]);
     let now = tokenward::domain::time::Clock::system().now();
     assert_eq!(store.forget_deleted(now.plus_seconds(60)).await.unwrap(), 0, "what it made lives");

@@ -121,7 +121,7 @@ async fn what_administrators_get_wrong_is_said(app: TestApp) {
         (
             "/admin/settings/feature.apiAccessTokens.enabled",
             [("value", "maybe"), ("days", "")],
-            "Choose Default, Enabled or Disabled",
+            "Choose one of the values",
         ),
     ] {
         let reply = admin.post(path, &[fields[0], fields[1], ("token_access", "default"), ("name", "A")]).await;
