@@ -14,6 +14,7 @@ use tokenward::{
     guard::{Credential, Principal},
     server::{self, Service},
     service::{
+        Actor,
         set_up::{FirstAdministrator, set_up},
         sign_in::Via,
         tokens::Once,
@@ -46,7 +47,8 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
         let made =
             set_up(&store, app.people(), &clock, &random, first).await.expect("a first start").expect("a password");
         let password = made.password.expect("a password");
-        let admin = app.sign_in().by_password(&made.email, &password, Via::Request).await.expect("a sign-in").principal;
+        let proof = app.sign_in().by_password(&made.email, &password, Via::Request).await.expect("a sign-in");
+        let admin = Actor::of(proof.principal.clone(), Some(&proof)).expect("a proof");
         let (value, _) =
             app.tokens().issue(&admin, Lifetime::Forever, Description::default(), Once::Never).await.expect("a token");
         let presented = Presented::parse(value.expose()).expect("a bearer");

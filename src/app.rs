@@ -7,8 +7,8 @@ use crate::{
     domain::time::Clock,
     live::Live,
     service::{
-        Events, Leaks, People, Refusals, Sessions, SignIn, Tokens, Workspaces, health::Health, password::Hasher,
-        webhook::Webhook,
+        Events, Leaks, Mutations, People, Refusals, Sessions, SignIn, Tokens, Workspaces, health::Health,
+        password::Hasher, webhook::Webhook,
     },
     store::Store,
     value::Random,
@@ -38,9 +38,12 @@ impl App {
         let defaults = config.default_settings();
         let hasher = Hasher::new(config.password_cost(), random.clone())?;
         let live = Live::new(store.clone(), clock.clone(), random.clone(), config.memory_limits());
-        let people = People::new(store.clone(), live.clone(), clock.clone(), hasher.clone(), config.password_policy());
+        let mutations = Mutations::new(clock.clone(), defaults);
+        let stored = (store.clone(), live.clone(), clock.clone());
+        let people = People::new(stored, hasher.clone(), config.password_policy(), mutations.clone());
         let format = config.token_format()?;
-        let sessions = Sessions::new(store.clone(), clock.clone(), random.clone(), config.session_lifetime());
+        let lifetime = config.session_lifetime();
+        let sessions = Sessions::new(store.clone(), clock.clone(), random.clone(), lifetime, mutations.clone());
         let webhook = config.leaks.webhook_url.as_ref().map(|url| Webhook::new(url.expose().to_owned()));
         let webhook = webhook.transpose()?.unwrap_or_default();
         let refusals = Refusals::new(store.clone(), clock.clone());
@@ -50,12 +53,13 @@ impl App {
             format.clone(),
             defaults,
             config.token_limits(),
+            mutations.clone(),
         );
         let wrong_per_address = config.limits.wrong_passwords_per_address;
         Ok(Self {
             leaks: Leaks::new(tokens.clone(), clock.clone(), format, config.limits.leak_reports_per_minute, webhook),
             tokens,
-            workspaces: Workspaces::new(store.clone(), live.clone(), clock.clone(), people.clone(), defaults),
+            workspaces: Workspaces::new(store.clone(), live.clone(), people.clone(), defaults, mutations),
             live,
             people,
             sessions,

@@ -14,24 +14,24 @@ use crate::{
     app::App,
     entry::doors::note_in_log,
     guard::{Denied, Principal},
-    service::{Refusal, Tokens, sign_in::SignedIn},
+    service::{Actor, Refusal, Tokens, sign_in::SignedIn},
 };
 
 /// Anybody authenticated.
-pub struct Caller(pub Principal);
+pub struct Caller(pub Actor);
 
 /// An administrator of the own workspace.
-pub struct Admin(pub Principal);
+pub struct Admin(pub Actor);
 
 /// Whoever manages the service's workspaces.
-pub struct PlatformAdmin(pub Principal);
+pub struct PlatformAdmin(pub Actor);
 
 /// Anybody authenticated whose workspace has tokens; for the others the route does not exist.
-pub struct TokenCaller(pub Principal);
+pub struct TokenCaller(pub Actor);
 
 /// Anybody authenticated, also those who must change their password first.
 pub struct PasswordChanger {
-    pub principal: Principal,
+    pub actor: Actor,
     pub must_change_password: bool,
     /// What the password has proven, if it was by one.
     pub proof: Option<SignedIn>,
@@ -46,7 +46,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PasswordChanger {
         let principal = principal.ok_or(ApiError::Unauthenticated(Denied::Missing))?;
         note_in_log(&principal);
         let proof = parts.extensions.get::<Proof>().and_then(|Proof(proof)| proof.clone());
-        Ok(Self { principal, must_change_password: parts.extensions.get::<MustChangePassword>().is_some(), proof })
+        let actor = Actor::of(principal, proof.as_ref()).ok_or(ApiError::Unauthenticated(Denied::Missing))?;
+        Ok(Self { actor, must_change_password: parts.extensions.get::<MustChangePassword>().is_some(), proof })
     }
 }
 
@@ -54,12 +55,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let PasswordChanger { principal, must_change_password, .. } =
+        let PasswordChanger { actor, must_change_password, .. } =
             PasswordChanger::from_request_parts(parts, state).await?;
         if must_change_password {
-            return Err(Refusal::PasswordChangeRequired { person_id: principal.person_id }.into());
+            return Err(Refusal::PasswordChangeRequired { person_id: actor.person_id }.into());
         }
-        Ok(Self(principal))
+        Ok(Self(actor))
     }
 }
 
@@ -137,7 +138,7 @@ impl FromRequestParts<App> for WorkspaceId {
 /// The administrator's own workspace, named in the path by its id or as `current`; any other does not exist.
 pub struct OwnWorkspace {
     pub id: i64,
-    pub administrator: Principal,
+    pub administrator: Actor,
 }
 
 impl FromRequestParts<App> for OwnWorkspace {

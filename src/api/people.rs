@@ -195,13 +195,13 @@ async fn change(
     State(people): State<People>,
     JsonBody(body): JsonBody<PatchPerson>,
 ) -> ApiResult<Json<Updated>> {
-    let person_id = caller.principal.person_id;
+    let person_id = caller.actor.person_id;
     if caller.must_change_password && !(id == person_id && body.changes_only_the_password()) {
         return Err(Refusal::PasswordChangeRequired { person_id }.into());
     }
     let is_own = id == person_id;
     let change = Change { proof: caller.proof.as_ref().filter(|_| is_own), ..body.as_change()? };
-    let updated_at = people.change(By::Person(&caller.principal), caller.principal.workspace_id, id, &change).await?;
+    let updated_at = people.change(By::Person(&caller.actor), caller.actor.workspace_id, id, &change).await?;
     Ok(Json(Updated { id, updated_at }))
 }
 

@@ -3,6 +3,7 @@
 //! A value of these types has been checked: an [`Email`](person::Email) is one, a [`Lifetime`](token::Lifetime) is in
 //! range. What a rule refuses it says as [`Invalid`], a sentence that tells the caller what to do.
 
+pub mod authority;
 pub mod budget;
 pub mod chain;
 pub mod event;

@@ -136,8 +136,6 @@ pub enum NotIssued {
     /// The workspace lets only administrators generate.
     AdministratorsOnly,
     Lifetime(Invalid),
-    /// The token that asked for it was deleted while the request was under way.
-    TokenGone,
     /// The form has made its token already, or its session is over.
     FormSpent,
     /// The workspace lets no token make another.

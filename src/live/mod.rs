@@ -174,6 +174,8 @@ impl Live {
                     agreement.reached().await;
                 }
             }
+            // Nothing was written.
+            (Err(store::Error::AuthorityLost(_)), _) => {}
             // Nobody will announce it, and it may have been done.
             (Err(_), None) => self.0.memory.forget(Change::Everything),
             (Err(_), Some(_)) => {}

@@ -1,13 +1,12 @@
 //! Who does something from where, as it is written down.
 
-use uuid::Uuid;
-
 use crate::{
     domain::{
         event::{Act, Origin},
         time::Timestamp,
     },
     guard::Principal,
+    service::actor,
 };
 
 tokio::task_local! {
@@ -29,6 +28,6 @@ pub fn origin() -> Origin {
 
 /// An act of a caller, at this moment.
 pub(super) fn act_of(caller: &Principal, at: Timestamp) -> Act {
-    let token_id = caller.token().and_then(|token| Uuid::try_parse(token.id.as_str()).ok());
+    let token_id = actor::token_id(caller);
     Act { at, person_id: Some(caller.person_id), name: caller.email.clone(), token_id, origin: origin() }
 }

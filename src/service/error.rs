@@ -1,7 +1,7 @@
 //! What a service refuses, in the words of whoever asked.
 
 use crate::{
-    domain::{Invalid, setting::Key},
+    domain::{Invalid, authority::AuthorityLost, setting::Key},
     store,
 };
 
@@ -101,8 +101,21 @@ impl From<store::Error> for Refusal {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Unavailable(_) | store::Error::InUse => Self::Unavailable(error),
+            store::Error::AuthorityLost(lost) => lost.into(),
             // A conflict that a service expects it turns into its own word before.
             store::Error::Conflict | store::Error::Corrupt(_) => Self::Bug(error),
+        }
+    }
+}
+
+impl From<AuthorityLost> for Refusal {
+    fn from(lost: AuthorityLost) -> Self {
+        match lost {
+            // A token of a workspace without tokens does not authenticate; the token routes say it their own way.
+            AuthorityLost::CallerGone | AuthorityLost::FeatureOff => Self::CallerGone,
+            AuthorityLost::PasswordChangeRequired { person_id } => Self::PasswordChangeRequired { person_id },
+            AuthorityLost::NotAdministrator => Self::NotAdministrator,
+            AuthorityLost::NotPlatformAdministrator => Self::NotPlatformAdministrator,
         }
     }
 }

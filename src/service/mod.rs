@@ -4,6 +4,7 @@
 //! [`Refusal`], or, where somebody's identity is in question, as [`Denied`](crate::guard::Denied).
 
 pub mod act;
+mod actor;
 pub mod audit;
 mod budgets;
 mod error;
@@ -21,6 +22,7 @@ pub mod tokens;
 pub mod webhook;
 pub mod workspaces;
 
+pub use actor::{Actor, Mutations};
 pub use error::{Refusal, Result};
 pub use events::Events;
 pub use leaks::Leaks;

@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         Invalid,
-        event::Act,
+        authority::{Mutation, RequiredRole},
         password::{Password, Policy},
         person::{Email, Person, PersonName, TokenAccess},
         time::{Clock, Timestamp},
@@ -12,8 +12,7 @@ use crate::{
     guard::Principal,
     live::{Change as Changed, Live},
     service::{
-        Refusal, Result,
-        act::act_of,
+        Actor, Mutations, Refusal, Result,
         error::email_taken,
         password::{Busy, Hasher},
         sign_in::SignedIn,
@@ -31,6 +30,7 @@ pub struct People {
     clock: Clock,
     hasher: Hasher,
     policy: Policy,
+    mutations: Mutations,
 }
 
 /// Who asks for a change.
@@ -38,7 +38,7 @@ pub struct People {
 pub enum By<'a> {
     /// Whoever has a shell on the server's machine.
     Operator,
-    Person(&'a Principal),
+    Person(&'a Actor),
 }
 
 /// Somebody to be added, as asked for.
@@ -68,10 +68,11 @@ pub struct Change<'a> {
 }
 
 impl By<'_> {
-    pub(super) fn act(self, at: Timestamp) -> Act {
+    /// The mutation that the store authorizes: by the operator, or by a person who must have `role`.
+    pub(super) fn mutation(self, mutations: &Mutations, role: RequiredRole) -> Mutation {
         match self {
-            Self::Operator => Act::of_operator(at),
-            Self::Person(caller) => act_of(caller, at),
+            Self::Operator => mutations.by_operator(),
+            Self::Person(actor) => mutations.by(actor, role),
         }
     }
 }
@@ -93,8 +94,13 @@ impl Change<'_> {
 
 impl People {
     #[must_use]
-    pub fn new(store: Store, live: Live, clock: Clock, hasher: Hasher, policy: Policy) -> Self {
-        Self { store, live, clock, hasher, policy }
+    pub fn new(
+        (store, live, clock): (Store, Live, Clock),
+        hasher: Hasher,
+        policy: Policy,
+        mutations: Mutations,
+    ) -> Self {
+        Self { store, live, clock, hasher, policy, mutations }
     }
 
     /// Adds somebody to a workspace.
@@ -107,8 +113,8 @@ impl People {
         }
         let workspace = self.store.find_workspace(workspace_id).await?.ok_or(Refusal::WorkspaceNotFound)?;
         let new = self.prepare(add, &workspace.name).await?;
-        let person =
-            self.store.insert_person(workspace_id, &new, &by.act(self.clock.now())).await.map_err(email_taken)?;
+        let mutation = by.mutation(&self.mutations, RequiredRole::Administrator);
+        let person = self.store.insert_person(workspace_id, &new, &mutation).await.map_err(email_taken)?;
         person.ok_or(Refusal::WorkspaceNotFound)
     }
 
@@ -202,11 +208,10 @@ impl People {
         let person = self.store.find_person(workspace_id, id).await?.ok_or(Refusal::PersonNotFound)?;
         permit(by, &person, change)?;
         let checked = self.check(by, &person, change).await?;
-        let now = self.clock.now();
-        let act = by.act(now);
-        let update = self.store.update_person(workspace_id, id, &checked, &act);
+        let mutation = by.mutation(&self.mutations, required_role(by, &person, change));
+        let update = self.store.update_person(workspace_id, id, &checked, &mutation);
         rank(self.live.take_away(update, |rank| changed(*rank, id)).await.map_err(email_taken)?)?;
-        Ok(now)
+        Ok(mutation.act.at)
     }
 
     async fn check(&self, by: By<'_>, person: &Person, change: &Change<'_>) -> Result<PersonChange> {
@@ -249,7 +254,7 @@ impl People {
     ///
     /// # Errors
     /// [`Refusal::PersonNotFound`], [`Refusal::OwnAccount`], [`Refusal::LastAdministrator`], [`Refusal::ProtectedPerson`].
-    pub async fn remove(&self, administrator: &Principal, id: i64) -> Result<()> {
+    pub async fn remove(&self, administrator: &Actor, id: i64) -> Result<()> {
         let workspace_id = administrator.workspace_id;
         let person = self.store.find_person(workspace_id, id).await?.ok_or(Refusal::PersonNotFound)?;
         protect(administrator, &person)?;
@@ -257,9 +262,11 @@ impl People {
             let (administrators, _) = self.store.count_in_charge(workspace_id).await?;
             return Err(if administrators <= 1 { Refusal::LastAdministrator } else { Refusal::OwnAccount });
         }
-        let act = act_of(administrator, self.clock.now());
-        let delete = self.store.delete_person(workspace_id, id, &act);
-        rank(self.live.take_away(delete, |rank| changed(*rank, id)).await?)
+        let mutation = self.mutations.by(administrator, role_over(administrator, &person));
+        let delete = self.store.delete_person(workspace_id, id, &mutation);
+        let removed = self.live.take_away(delete, |rank| changed(*rank, id)).await?;
+        self.mutations.remove_remains();
+        rank(removed)
     }
 }
 
@@ -282,6 +289,22 @@ fn permit(by: By<'_>, person: &Person, change: &Change<'_>) -> Result<()> {
         return Err(Refusal::OwnPasswordNeedsPassword);
     }
     protect(caller, person)
+}
+
+/// The role that a change of `person` demands of its caller.
+fn required_role(by: By<'_>, person: &Person, change: &Change<'_>) -> RequiredRole {
+    let By::Person(caller) = by else { return RequiredRole::Administrator };
+    if caller.person_id != person.id || change.administrators_field().is_some() {
+        return role_over(caller, person);
+    }
+    let is_password_alone = change.password.is_some() && change.name.is_none();
+    if is_password_alone { RequiredRole::PasswordChanger } else { RequiredRole::Member }
+}
+
+/// The role that administering `person` demands: see [`protect`].
+pub(super) fn role_over(caller: &Principal, person: &Person) -> RequiredRole {
+    let is_protected = person.is_platform_admin && caller.person_id != person.id;
+    if is_protected { RequiredRole::PlatformAdministrator } else { RequiredRole::Administrator }
 }
 
 /// An administrator of workspace 1 must not become a platform administrator by way of a platform administrator's account.

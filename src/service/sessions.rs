@@ -4,14 +4,15 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
+        authority::{Mutation, RequiredRole},
+        event::Act,
         person::Person,
         session::{Lifetime, Session, SessionValue, UserAgent},
         time::Clock,
     },
-    guard::Principal,
     service::{
-        Refusal, Result, act,
-        people::protect,
+        Actor, Mutations, Refusal, Result, act,
+        people::{protect, role_over},
         sign_in::{SignedIn, principal},
         tokens::new_id,
     },
@@ -30,6 +31,7 @@ pub struct Sessions {
     clock: Clock,
     random: Random,
     lifetime: Lifetime,
+    mutations: Mutations,
 }
 
 /// Somebody who looks at a page.
@@ -45,15 +47,15 @@ pub struct Visit {
 impl Visit {
     /// The person as services know callers.
     #[must_use]
-    pub fn principal(&self) -> Principal {
-        principal(self.person.clone())
+    pub fn actor(&self) -> Actor {
+        Actor::by_session(principal(self.person.clone()), self.session.id)
     }
 }
 
 impl Sessions {
     #[must_use]
-    pub fn new(store: Store, clock: Clock, random: Random, lifetime: Lifetime) -> Self {
-        Self { store, clock, random, lifetime }
+    pub fn new(store: Store, clock: Clock, random: Random, lifetime: Lifetime, mutations: Mutations) -> Self {
+        Self { store, clock, random, lifetime, mutations }
     }
 
     /// Begins a session for somebody who has just proven the password; the value is for the cookie alone. None where the
@@ -139,32 +141,45 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// Ends one session of a person; answers whether there was one.
+    /// Signs a session out; returns whether there was one. The session is its own authorization.
     ///
     /// # Errors
     /// [`Refusal::Unavailable`].
-    pub async fn end(&self, person: &Person, id: Uuid) -> Result<bool> {
-        Ok(self.store.end_session(person.workspace_id, person.id, id).await?)
+    pub async fn sign_out(&self, visit: &Visit) -> Result<bool> {
+        let Visit { session, person, .. } = visit;
+        let mutation = Mutation::without_caller(Act::of_service(self.clock.now()));
+        Ok(self.store.end_session(person.workspace_id, person.id, session.id, &mutation).await?)
     }
 
-    /// Ends all sessions of a person but one, if it is named; answers how many.
+    /// Ends one session of the actor; returns whether there was one.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
-    pub async fn end_all(&self, person: &Person, spared: Option<Uuid>) -> Result<u64> {
-        Ok(self.store.end_sessions(person.workspace_id, person.id, spared).await?)
+    /// [`Refusal::CallerGone`].
+    pub async fn end(&self, actor: &Actor, id: Uuid) -> Result<bool> {
+        let mutation = self.mutations.by(actor, RequiredRole::Member);
+        Ok(self.store.end_session(actor.workspace_id, actor.person_id, id, &mutation).await?)
     }
 
-    /// The same to somebody else, by an administrator of the workspace.
+    /// Ends all sessions of the actor but one; returns how many.
+    ///
+    /// # Errors
+    /// [`Refusal::CallerGone`].
+    pub async fn end_others(&self, actor: &Actor, spared: Uuid) -> Result<u64> {
+        let mutation = self.mutations.by(actor, RequiredRole::Member);
+        Ok(self.store.end_sessions(actor.workspace_id, actor.person_id, Some(spared), &mutation).await?)
+    }
+
+    /// Ends all sessions of a person of the administrator's workspace; returns how many.
     ///
     /// # Errors
     /// [`Refusal::NotAdministrator`], [`Refusal::ProtectedPerson`].
-    pub async fn end_all_of(&self, administrator: &Principal, person: &Person) -> Result<u64> {
+    pub async fn end_all_of(&self, administrator: &Actor, person: &Person) -> Result<u64> {
         if !administrator.is_admin || administrator.workspace_id != person.workspace_id {
             return Err(Refusal::NotAdministrator);
         }
         protect(administrator, person)?;
-        self.end_all(person, None).await
+        let mutation = self.mutations.by(administrator, role_over(administrator, person));
+        Ok(self.store.end_sessions(person.workspace_id, person.id, None, &mutation).await?)
     }
 
     /// Removes sessions that are over; answers how many.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     domain::{
+        authority::PasswordHash,
         event::Action,
         password::Password,
         person::{EmailKey, Person},
@@ -66,16 +67,6 @@ pub struct SignedIn {
     pub must_change_password: bool,
     /// Argon2id of the password that was proven: while it is the person's, the proof holds.
     pub(super) password_hash: PasswordHash,
-}
-
-/// A stored hash, which is not printed.
-#[derive(Clone)]
-pub(super) struct PasswordHash(pub(super) String);
-
-impl std::fmt::Debug for PasswordHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PasswordHash([hidden])")
-    }
 }
 
 impl SignIn {

@@ -5,13 +5,13 @@ mod issue;
 mod seal;
 mod verify;
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
     domain::{
+        authority::AuthorityLost,
         budget::Rate,
         list::{Cursor, Page, SortKey, Which},
         setting::Settings,
@@ -20,8 +20,8 @@ use crate::{
     },
     guard::Principal,
     live::Live,
-    service::{Refusal, Refusals, Result, budgets::Budgets},
-    store::{Holders, Owner, Store, TokenFilter, TokenOwner},
+    service::{Mutations, Refusal, Refusals, Result, budgets::Budgets},
+    store::{self, Holders, Owner, Store, TokenFilter, TokenOwner},
     value::{Format, Random},
 };
 
@@ -41,8 +41,7 @@ pub struct Tokens {
     live: Live,
     refusals: Refusals,
     limits: Limits,
-    /// Notified when there are rows of dead tokens to be removed.
-    dead: Arc<Notify>,
+    mutations: Mutations,
 }
 
 /// How many tokens may be made, and how many bearers may be wrong.
@@ -98,8 +97,9 @@ impl Tokens {
         format: Format,
         defaults: Settings,
         limits: Limits,
+        mutations: Mutations,
     ) -> Self {
-        Self { store, clock, random, format, defaults, live, refusals, limits, dead: Arc::default() }
+        Self { store, clock, random, format, defaults, live, refusals, limits, mutations }
     }
 
     /// Lists tokens within reach.
@@ -204,11 +204,18 @@ impl Tokens {
 }
 
 fn within_reach(caller: &Principal) -> Owner {
-    let workspace_id = caller.workspace_id;
-    if caller.is_admin {
-        Owner::Workspace(workspace_id)
-    } else {
-        Owner::Person { workspace_id, person_id: caller.person_id }
+    if caller.is_admin { Owner::Workspace(caller.workspace_id) } else { own(caller) }
+}
+
+fn own(caller: &Principal) -> Owner {
+    Owner::Person { workspace_id: caller.workspace_id, person_id: caller.person_id }
+}
+
+/// Turns an authorization that was lost to the workspace's switch into what the token routes say then.
+fn feature_off(error: store::Error) -> Refusal {
+    match error {
+        store::Error::AuthorityLost(AuthorityLost::FeatureOff) => Refusal::FeatureOff,
+        error => error.into(),
     }
 }
 

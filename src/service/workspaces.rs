@@ -3,16 +3,15 @@
 use crate::{
     domain::{
         Invalid,
+        authority::RequiredRole,
         person::Person,
         setting::{Key, Settings, Value},
-        time::{Clock, Timestamp},
+        time::Timestamp,
         workspace::{self, Workspace, WorkspaceName},
     },
-    guard::Principal,
     live::{Change, Live},
     service::{
-        People, Refusal, Result,
-        act::act_of,
+        Actor, Mutations, People, Refusal, Result,
         error::email_taken,
         people::{Add, By},
     },
@@ -24,9 +23,9 @@ use crate::{
 pub struct Workspaces {
     store: Store,
     live: Live,
-    clock: Clock,
     people: People,
     defaults: Settings,
+    mutations: Mutations,
 }
 
 /// A workspace and how much is in it.
@@ -39,8 +38,8 @@ pub struct Overview {
 
 impl Workspaces {
     #[must_use]
-    pub fn new(store: Store, live: Live, clock: Clock, people: People, defaults: Settings) -> Self {
-        Self { store, live, clock, people, defaults }
+    pub fn new(store: Store, live: Live, people: People, defaults: Settings, mutations: Mutations) -> Self {
+        Self { store, live, people, defaults, mutations }
     }
 
     /// What holds where a workspace has set nothing.
@@ -89,7 +88,8 @@ impl Workspaces {
         let name = WorkspaceName::parse(name)?;
         let admin =
             self.people.prepare(Add { is_admin: true, is_platform_admin: false, ..admin }, name.as_str()).await?;
-        self.store.insert_workspace(&name, &admin, &by.act(self.clock.now())).await.map_err(email_taken)
+        let mutation = by.mutation(&self.mutations, RequiredRole::PlatformAdministrator);
+        self.store.insert_workspace(&name, &admin, &mutation).await.map_err(email_taken)
     }
 
     /// Renames a workspace; answers when.
@@ -97,9 +97,10 @@ impl Workspaces {
     /// # Errors
     /// [`Refusal::Invalid`], [`Refusal::WorkspaceNotFound`].
     pub async fn rename(&self, by: By<'_>, id: i64, name: &str) -> Result<Timestamp> {
-        let now = self.clock.now();
-        let done = self.store.rename_workspace(id, &WorkspaceName::parse(name)?, &by.act(now)).await?;
-        if done { Ok(now) } else { Err(Refusal::WorkspaceNotFound) }
+        let name = WorkspaceName::parse(name)?;
+        let mutation = by.mutation(&self.mutations, RequiredRole::PlatformAdministrator);
+        let done = self.store.rename_workspace(id, &name, &mutation).await?;
+        if done { Ok(mutation.act.at) } else { Err(Refusal::WorkspaceNotFound) }
     }
 
     /// Removes a workspace with its people, tokens and settings.
@@ -110,9 +111,10 @@ impl Workspaces {
         if id == workspace::FIRST {
             return Err(Refusal::FirstWorkspace);
         }
-        let act = by.act(self.clock.now());
-        let delete = self.store.delete_workspace(id, &act);
+        let mutation = by.mutation(&self.mutations, RequiredRole::PlatformAdministrator);
+        let delete = self.store.delete_workspace(id, &mutation);
         let done = self.live.take_away(delete, |done| changed(*done, id)).await?;
+        self.mutations.remove_remains();
         if done { Ok(()) } else { Err(Refusal::WorkspaceNotFound) }
     }
 
@@ -132,26 +134,25 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`Invalid::SettingTwice`], [`Refusal::WorkspaceNotFound`].
-    pub async fn set(&self, by: &Principal, id: i64, settings: &[(Key, Value)]) -> Result<Timestamp> {
+    pub async fn set(&self, by: &Actor, id: i64, settings: &[(Key, Value)]) -> Result<Timestamp> {
         let twice = settings.iter().enumerate().find(|(n, (key, _))| settings[..*n].iter().any(|(k, _)| k == key));
         if let Some((_, (key, _))) = twice {
             return Err(Invalid::SettingTwice { key: key.as_str() }.into());
         }
-        let now = self.clock.now();
-        let act = act_of(by, now);
-        let set = self.store.set_settings(id, settings, &act);
+        let mutation = self.mutations.by(by, RequiredRole::Administrator);
+        let set = self.store.set_settings(id, settings, &mutation);
         let done = self.live.take_away(set, |done| changed(*done, id)).await?;
-        if done { Ok(now) } else { Err(Refusal::WorkspaceNotFound) }
+        if done { Ok(mutation.act.at) } else { Err(Refusal::WorkspaceNotFound) }
     }
 
     /// Puts settings back to their defaults; answers how many had been set.
     ///
     /// # Errors
     /// [`Invalid::UnknownSetting`], [`Refusal::WorkspaceNotFound`].
-    pub async fn reset(&self, by: &Principal, id: i64, keys: &[String]) -> Result<u64> {
+    pub async fn reset(&self, by: &Actor, id: i64, keys: &[String]) -> Result<u64> {
         let keys = keys.iter().map(|key| Key::parse(key)).collect::<std::result::Result<Vec<_>, _>>()?;
-        let act = act_of(by, self.clock.now());
-        let reset = self.store.reset_settings(id, &keys, &act);
+        let mutation = self.mutations.by(by, RequiredRole::Administrator);
+        let reset = self.store.reset_settings(id, &keys, &mutation);
         let deleted = self.live.take_away(reset, |deleted| changed(deleted.is_some(), id)).await?;
         deleted.ok_or(Refusal::WorkspaceNotFound)
     }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Result, Store,
+    authority::Authorized,
     events::{Done, record},
     on_pool,
 };
@@ -174,6 +175,7 @@ impl Store {
             sqlx::query(MOVE).bind(workspace_id).bind(last).bind(&hash).execute(&mut *tx).await?;
             let details = Details::default().with("upTo", last).with("hash", link(&hash)?.to_hex());
             let (action, target) = (Action::EventsPruned, last.to_string());
+            let act = Authorized::without_caller(act);
             record!(tx, workspace_id, act, Done { action, person_id: None, target: &target, label: "", details });
             tx.commit().await?;
             Ok(deleted)

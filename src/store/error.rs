@@ -2,6 +2,8 @@
 
 use sqlx::error::ErrorKind;
 
+use crate::domain::authority::AuthorityLost;
+
 /// A store method that did not work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -14,6 +16,9 @@ pub enum Error {
     /// Another process has the SQLite file open.
     #[error("another process has the file open: SQLite is for one process at a time, PostgreSQL for any number")]
     InUse,
+    /// The caller lost the right to do this while the request waited. Nothing was written.
+    #[error(transparent)]
+    AuthorityLost(#[from] AuthorityLost),
     /// A row that our own rules forbid, or a statement the database does not understand: a bug, or foreign hands.
     #[error("the database holds or answered something unexpected")]
     Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Error, Result, Store, on_pool};
+use super::{Error, Result, Store, authority::Authorized, on_pool};
 use crate::domain::{
     chain::{Entry, Link},
     event::{Act, Action, Details, Event, Origin},
@@ -78,7 +78,13 @@ macro_rules! record {
 pub(super) use record;
 
 /// The row of what was done, and its hash.
-pub(super) fn next(seq: i64, before: &[u8], workspace_id: i64, act: &Act, done: &Done<'_>) -> Result<(Entry, Link)> {
+pub(super) fn next(
+    seq: i64,
+    before: &[u8],
+    workspace_id: i64,
+    act: Authorized<'_>,
+    done: &Done<'_>,
+) -> Result<(Entry, Link)> {
     let entry = Entry {
         seq,
         workspace_id,
@@ -237,7 +243,7 @@ impl Store {
         };
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
-            record!(tx, workspace_id, &told.act, done);
+            record!(tx, workspace_id, Authorized::without_caller(&told.act), done);
             tx.commit().await?;
         });
         Ok(())

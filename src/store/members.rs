@@ -54,7 +54,7 @@ macro_rules! list {
         concat!(
             "select ",
             people::columns!(),
-            " from person where workspace_id = $1 and email_key ",
+            " from person where workspace_id = $1 and removed_at is null and email_key ",
             $comparison,
             " $2 and is_disabled = coalesce($3, is_disabled) and is_admin = coalesce($4, is_admin) \
              and (lower(name) like $5 escape '\\' or name like $6 escape '\\' or email_key like $5 escape '\\') \

@@ -13,6 +13,7 @@
 //! To add a statement: write a method here or in the resource's file, and a test in `tests/it/store.rs`, which runs on both.
 
 mod address;
+mod authority;
 mod backup;
 mod chain;
 mod connect;
@@ -25,6 +26,7 @@ mod members;
 mod migrations;
 mod nodes;
 mod people;
+mod removal;
 mod sessions;
 mod settings;
 mod text;
@@ -47,7 +49,9 @@ pub use migrations::Schema;
 pub use nodes::{Ear, Node, Nodes};
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, Rank};
 pub use sessions::{FoundSession, NewSession};
-pub use tokens::{Form, Found, Issued, NewToken, Once, Owner, Repeated, TokenFilter, TokenLabel, TokenOwner};
+pub use tokens::{
+    DeletedFamily, Form, Found, Issued, NewToken, Once, Owner, Repeated, TokenFilter, TokenLabel, TokenOwner,
+};
 
 /// The result of a store method. An absent row is an `Option`, not an error.
 pub type Result<T> = std::result::Result<T, Error>;

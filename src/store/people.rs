@@ -6,10 +6,12 @@ use sqlx::FromRow;
 
 use super::{
     Error, Result, Store,
+    authority::{Authorized, begin},
     events::{Done, record},
-    on_pool, workspaces,
+    on_pool,
 };
 use crate::domain::{
+    authority::Mutation,
     event::{Act, Action, Details},
     person::{Email, EmailKey, Person, PersonName, TokenAccess},
     time::Timestamp,
@@ -116,7 +118,7 @@ pub(super) use columns;
 /// The people of workspace `$1` whose e-mail is `$2` and who are disabled or not by `$3`; null lets all through.
 macro_rules! matching {
     () => {
-        " from person where workspace_id = $1 and email_key = coalesce($2, email_key) \
+        " from person where workspace_id = $1 and removed_at is null and email_key = coalesce($2, email_key) \
          and is_disabled = coalesce($3, is_disabled)"
     };
 }
@@ -124,7 +126,7 @@ macro_rules! matching {
 pub(super) const INSERT: &str = concat!(
     "insert into person (workspace_id, email, email_key, name, password_hash, is_admin, is_platform_admin, is_disabled, \
      token_access, force_password_change, created_at, updated_at) \
-     select id, $2, $3, $4, $5, $6, $7, false, 'default', $9, $8, $8 from workspace where id = $1 returning ",
+     select id, $2, $3, $4, $5, $6, $7, false, 'default', $9, $8, $8 from workspace where id = $1 and removed_at is null returning ",
     columns!()
 );
 
@@ -152,10 +154,14 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`] where the e-mail is taken, in whatever workspace.
-    pub async fn insert_person(&self, workspace_id: i64, new: &NewPerson, act: &Act) -> Result<Option<Person>> {
+    pub async fn insert_person(
+        &self,
+        workspace_id: i64,
+        new: &NewPerson,
+        mutation: &Mutation,
+    ) -> Result<Option<Person>> {
         on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            sqlx::query(workspaces::LOCK).bind(workspace_id).bind(act.at).execute(&mut *tx).await?;
+            let (mut tx, act, _) = begin!(self, pool, workspace_id, mutation);
             let Some(row) = insert!(&mut *tx, workspace_id, new, act.at)? else { return Ok(None) };
             record!(tx, workspace_id, act, row.told(Action::PersonAdded, &row.id.to_string(), new.role()));
             tx.commit().await?;
@@ -168,7 +174,8 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn find_person(&self, workspace_id: i64, id: i64) -> Result<Option<Person>> {
-        const SELECT: &str = concat!("select ", columns!(), " from person where workspace_id = $1 and id = $2");
+        const SELECT: &str =
+            concat!("select ", columns!(), " from person where workspace_id = $1 and id = $2 and removed_at is null");
         let row: Option<Row> =
             on_pool!(self, pool => sqlx::query_as(SELECT).bind(workspace_id).bind(id).fetch_optional(pool).await)?;
         row.map(Person::try_from).transpose()
@@ -179,7 +186,12 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn find_person_by_email(&self, key: &EmailKey) -> Result<Option<PersonWithHash>> {
-        const SELECT: &str = concat!("select ", columns!(), ", password_hash from person where email_key = $1");
+        const SELECT: &str = concat!(
+            "select ",
+            columns!(),
+            ", password_hash from person where email_key = $1 \
+             and workspace_id in (select id from workspace where removed_at is null)"
+        );
         let row: Option<RowWithHash> =
             on_pool!(self, pool => sqlx::query_as(SELECT).bind(key.as_str()).fetch_optional(pool).await)?;
         row.map(|row| Ok(PersonWithHash { person: row.person.try_into()?, password_hash: row.password_hash }))
@@ -234,7 +246,7 @@ impl Store {
             if is_told {
                 let (action, target, details) = (Action::PasswordAccepted, person.id.to_string(), Details::default());
                 let done = Done { action, person_id: Some(person.id), target: &target, label: &person.email, details };
-                record!(tx, person.workspace_id, act, done);
+                record!(tx, person.workspace_id, Authorized::without_caller(act), done);
             }
             tx.commit().await?;
         });

@@ -5,10 +5,12 @@ use uuid::Uuid;
 
 use super::{
     Result, Store,
+    authority::{Authorized, begin},
     events::{Done, record},
     on_pool, people,
 };
 use crate::domain::{
+    authority::Mutation,
     event::{Act, Action, Details, Origin},
     person::Person,
     session::{Session, SessionDigest, UserAgent},
@@ -109,7 +111,8 @@ impl Store {
             let NewSession { at, person_id, ref email, .. } = *new;
             let act = Act { at, person_id: Some(person_id), name: email.clone(), token_id: None, origin: new.origin.clone() };
             let (person_id, target, details) = (Some(person_id), person_id.to_string(), Details::default());
-            record!(tx, new.workspace_id, &act, Done { action: Action::SignedIn, person_id, target: &target, label: email, details });
+            let act = Authorized::without_caller(&act);
+            record!(tx, new.workspace_id, act, Done { action: Action::SignedIn, person_id, target: &target, label: email, details });
             tx.commit().await?;
             Ok(true)
         })
@@ -126,7 +129,8 @@ impl Store {
             ", session_id, begun_at, proven_at, seen_at, user_agent, \
              (select name from workspace where id = person.workspace_id) as workspace_name from person join (select person_id, ",
             columns!(),
-            " from web_session where digest = $1) found on found.person_id = person.id"
+            " from web_session where digest = $1) found on found.person_id = person.id \
+             and person.workspace_id in (select id from workspace where removed_at is null)"
         );
         let row: Option<FoundRow> = on_pool!(self, pool => sqlx::query_as(SELECT)
             .bind(digest.as_bytes().as_slice()).fetch_optional(pool).await)?;
@@ -178,23 +182,36 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`](super::Error::Unavailable).
-    pub async fn end_session(&self, workspace_id: i64, person_id: i64, id: Uuid) -> Result<bool> {
+    pub async fn end_session(&self, workspace_id: i64, person_id: i64, id: Uuid, mutation: &Mutation) -> Result<bool> {
         const DELETE: &str = "delete from web_session where id = $3 and workspace_id = $1 and person_id = $2";
-        let done = on_pool!(self, pool => sqlx::query(DELETE).bind(workspace_id).bind(person_id).bind(id)
-            .execute(pool).await.map(|done| done.rows_affected()))?;
-        Ok(done == 1)
+        on_pool!(self, pool => {
+            let (mut tx, _, _) = begin!(self, pool, workspace_id, mutation);
+            let done = sqlx::query(DELETE).bind(workspace_id).bind(person_id).bind(id).execute(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(done.rows_affected() == 1)
+        })
     }
 
     /// Ends the sessions of a person, but for one if it is named; answers how many.
     ///
     /// # Errors
     /// [`Error::Unavailable`](super::Error::Unavailable).
-    pub async fn end_sessions(&self, workspace_id: i64, person_id: i64, spared: Option<Uuid>) -> Result<u64> {
+    pub async fn end_sessions(
+        &self,
+        workspace_id: i64,
+        person_id: i64,
+        spared: Option<Uuid>,
+        mutation: &Mutation,
+    ) -> Result<u64> {
         const DELETE: &str = "delete from web_session where workspace_id = $1 and person_id = $2 and id <> $3";
         // No session has the nil id.
         let spared = spared.unwrap_or(Uuid::nil());
-        Ok(on_pool!(self, pool => sqlx::query(DELETE).bind(workspace_id).bind(person_id).bind(spared)
-            .execute(pool).await.map(|done| done.rows_affected()))?)
+        on_pool!(self, pool => {
+            let (mut tx, _, _) = begin!(self, pool, workspace_id, mutation);
+            let done = sqlx::query(DELETE).bind(workspace_id).bind(person_id).bind(spared).execute(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(done.rows_affected())
+        })
     }
 
     /// Removes sessions that began by one moment or were not used since another; answers how many.

@@ -2,11 +2,13 @@
 
 use super::{
     Error, Result, Store,
+    authority::begin,
     events::{Done, record},
-    on_pool, workspaces,
+    on_pool,
 };
 use crate::domain::{
-    event::{Act, Action, Details},
+    authority::Mutation,
+    event::{Action, Details},
     setting::{Key, Value},
 };
 
@@ -25,14 +27,17 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn set_settings(&self, workspace_id: i64, settings: &[(Key, Value)], act: &Act) -> Result<bool> {
+    pub async fn set_settings(
+        &self,
+        workspace_id: i64,
+        settings: &[(Key, Value)],
+        mutation: &Mutation,
+    ) -> Result<bool> {
         const UPSERT: &str = "insert into setting (workspace_id, key, value, updated_at) values ($1, $2, $3, $4) \
              on conflict (workspace_id, key) do update set value = excluded.value, updated_at = excluded.updated_at";
         on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            let held: Option<i64> =
-                sqlx::query_scalar(workspaces::LOCK).bind(workspace_id).bind(act.at).fetch_optional(&mut *tx).await?;
-            if held.is_none() {
+            let (mut tx, act, exists) = begin!(self, pool, workspace_id, mutation);
+            if !exists {
                 return Ok(false);
             }
             let before: Vec<(String, String)> = sqlx::query_as(SELECT).bind(workspace_id).fetch_all(&mut *tx).await?;
@@ -50,13 +55,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn reset_settings(&self, workspace_id: i64, keys: &[Key], act: &Act) -> Result<Option<u64>> {
+    pub async fn reset_settings(&self, workspace_id: i64, keys: &[Key], mutation: &Mutation) -> Result<Option<u64>> {
         const DELETE: &str = "delete from setting where workspace_id = $1 and key = $2";
         on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            let held: Option<i64> =
-                sqlx::query_scalar(workspaces::LOCK).bind(workspace_id).bind(act.at).fetch_optional(&mut *tx).await?;
-            if held.is_none() {
+            let (mut tx, act, exists) = begin!(self, pool, workspace_id, mutation);
+            if !exists {
                 return Ok(None);
             }
             let before: Vec<(String, String)> = sqlx::query_as(SELECT).bind(workspace_id).fetch_all(&mut *tx).await?;

@@ -1,5 +1,5 @@
-//! Tokens: looking up by digest, reading; making is in `issue`, lists are in `list`, deleting in `delete`, and what concerns many at
-//! once in `lineage`.
+//! Tokens: looking up by digest, reading; creating is in `issue`, lists are in `list`, deleting in `delete`, with descendants in
+//! `family`, and what concerns many at once in `lineage`.
 
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -16,11 +16,13 @@ use crate::{
 };
 
 mod delete;
+pub(super) mod family;
 mod issue;
 mod lineage;
 mod list;
 
 use delete::Gone;
+pub use family::DeletedFamily;
 pub use issue::{Form, Issued, NewToken, Once, Repeated};
 pub use lineage::TokenLabel;
 pub use list::{TokenFilter, TokenOwner};
@@ -68,12 +70,26 @@ pub struct Found {
 }
 
 /// The columns of a check, in the order of its statement: looking them up by name would cost as much as the rest.
-type FoundRow =
-    (Vec<u8>, Uuid, Timestamp, Option<Timestamp>, i64, i64, String, String, bool, bool, bool, String, Option<String>);
+type FoundRow = (
+    Vec<u8>,
+    Uuid,
+    Timestamp,
+    Option<Timestamp>,
+    i64,
+    i64,
+    String,
+    String,
+    bool,
+    bool,
+    bool,
+    String,
+    Option<String>,
+    bool,
+);
 
 fn found(row: FoundRow) -> Result<(TokenDigest, Found)> {
     let (bytes, token_id, created_at, expires_at, person_id, workspace_id, email, name, ..) = row;
-    let (.., is_admin, is_platform_admin, is_disabled, token_access, enabled) = row;
+    let (.., is_admin, is_platform_admin, is_disabled, token_access, enabled, _) = row;
     let enabled = match enabled.map(|text| Key::Enabled.parse_value(&text)) {
         None => None,
         Some(Some(Value::Switch(on))) => Some(on),
@@ -100,7 +116,7 @@ fn digest(bytes: &[u8]) -> Result<TokenDigest> {
     bytes.try_into().map(TokenDigest::from_bytes).map_err(|_| Error::corrupt("token.digest"))
 }
 
-fn access(text: &str) -> Result<TokenAccess> {
+pub(super) fn access(text: &str) -> Result<TokenAccess> {
     TokenAccess::parse(text).map_err(|_| Error::corrupt("person.token_access"))
 }
 
@@ -154,11 +170,14 @@ impl Store {
                 concat!(
                     "select t.digest, t.id, t.created_at, t.expires_at, p.id, p.workspace_id, p.email, p.name, p.is_admin, \
                      p.is_platform_admin, p.is_disabled, p.token_access, \
-                     (select value from setting where workspace_id = t.workspace_id and key = $2) from token t join ",
+                     (select value from setting where workspace_id = t.workspace_id and key = $2), ",
+                    family::in_doubt!(),
+                    " from token t join ",
                     $person,
                     " where t.digest ",
                     $condition,
-                    " and (p.tokens_dead_until is null or t.created_at > p.tokens_dead_until)"
+                    " and (p.tokens_dead_until is null or t.created_at > p.tokens_dead_until) \
+                     and not exists (select 1 from workspace w where w.id = t.workspace_id and w.removed_at is not null)"
                 )
             };
         }
@@ -186,7 +205,22 @@ impl Store {
                 rows
             }
         };
-        rows.into_iter().map(found).collect()
+        let mut all = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (.., in_doubt) = row;
+            let (digest, token) = found(row)?;
+            if !(in_doubt && self.is_of_revoked_family(token.token_id).await?) {
+                all.push((digest, token));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether a token descends from one that was revoked with its descendants.
+    async fn is_of_revoked_family(&self, id: Uuid) -> Result<bool> {
+        let ancestry = self.ancestry_statement();
+        let count: i64 = on_pool!(self, pool => sqlx::query_scalar(ancestry).bind(id).fetch_one(pool).await)?;
+        Ok(count > 0)
     }
 
     /// Finds a token within reach of an owner.

@@ -4,11 +4,13 @@ use sqlx::FromRow;
 
 use super::{
     Error, NewPerson, Result, Store,
+    authority::begin,
     events::{Done, record},
-    on_pool, people,
+    on_pool, people, removal,
 };
 use crate::domain::{
-    event::{Act, Action, Details},
+    authority::Mutation,
+    event::{Action, Details},
     person::Person,
     time::Timestamp,
     workspace::{self, Workspace, WorkspaceName},
@@ -26,10 +28,6 @@ impl From<Row> for Workspace {
         Self { id: row.id, name: row.name, created_at: row.created_at }
     }
 }
-
-/// Takes the workspace's row for the rest of the transaction: changes of its people and settings happen one after another.
-/// Answers no row where there is no such workspace.
-pub(super) const LOCK: &str = "update workspace set updated_at = $2 where id = $1 returning id";
 
 impl Store {
     /// Whether the first start has happened.
@@ -68,12 +66,12 @@ impl Store {
         &self,
         name: &WorkspaceName,
         admin: &NewPerson,
-        act: &Act,
+        mutation: &Mutation,
     ) -> Result<(Workspace, Person)> {
         const INSERT: &str =
             "insert into workspace (name, created_at, updated_at) values ($1, $2, $2) returning id, name, created_at";
         on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
+            let (mut tx, act, _) = begin!(self, pool, workspace::FIRST, mutation);
             let row: Row = sqlx::query_as(INSERT).bind(name.as_str()).bind(act.at).fetch_one(&mut *tx).await?;
             let admin = people::insert!(&mut *tx, row.id, admin, act.at)?;
             let admin = admin.ok_or(Error::corrupt("a workspace vanished in its own transaction"))?;
@@ -89,7 +87,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn find_workspace(&self, id: i64) -> Result<Option<Workspace>> {
-        const SELECT: &str = "select id, name, created_at from workspace where id = $1";
+        const SELECT: &str = "select id, name, created_at from workspace where id = $1 and removed_at is null";
         let row: Option<Row> = on_pool!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
         Ok(row.map(Workspace::from))
     }
@@ -99,7 +97,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn count_members(&self, workspace_id: i64) -> Result<(i64, i64)> {
-        const COUNT: &str = "select (select count(*) from person where workspace_id = $1), \
+        const COUNT: &str = "select (select count(*) from person where workspace_id = $1 and removed_at is null), \
                              (select count(*) from live_token where workspace_id = $1)";
         Ok(on_pool!(self, pool => sqlx::query_as(COUNT).bind(workspace_id).fetch_one(pool).await)?)
     }
@@ -109,8 +107,9 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn list_workspaces(&self, limit: i64, offset: i64) -> Result<(Vec<Workspace>, i64)> {
-        const LIST: &str = "select id, name, created_at from workspace order by id limit $1 offset $2";
-        const COUNT: &str = "select count(*) from workspace";
+        const LIST: &str =
+            "select id, name, created_at from workspace where removed_at is null order by id limit $1 offset $2";
+        const COUNT: &str = "select count(*) from workspace where removed_at is null";
         on_pool!(self, pool => {
             let rows: Vec<Row> = sqlx::query_as(LIST).bind(limit).bind(offset).fetch_all(pool).await?;
             let count = sqlx::query_scalar(COUNT).fetch_one(pool).await?;
@@ -122,10 +121,10 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn rename_workspace(&self, id: i64, name: &WorkspaceName, act: &Act) -> Result<bool> {
-        const UPDATE: &str = "update workspace set name = $2, updated_at = $3 where id = $1";
+    pub async fn rename_workspace(&self, id: i64, name: &WorkspaceName, mutation: &Mutation) -> Result<bool> {
+        const UPDATE: &str = "update workspace set name = $2, updated_at = $3 where id = $1 and removed_at is null";
         on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
+            let (mut tx, act, _) = begin!(self, pool, id, mutation);
             let done = sqlx::query(UPDATE).bind(id).bind(name.as_str()).bind(act.at).execute(&mut *tx).await?;
             if done.rows_affected() == 0 {
                 return Ok(false);
@@ -139,15 +138,25 @@ impl Store {
     }
 
     /// Removes a workspace with its people, tokens, settings and events; the first one's events tell of it. Answers whether there was one.
+    /// Where the rows are many they are removed afterwards by [`Store::remove_remains`]; until then no method finds them.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn delete_workspace(&self, id: i64, act: &Act) -> Result<bool> {
-        const DELETE: &str = "delete from workspace where id = $1 returning name";
+    pub async fn delete_workspace(&self, id: i64, mutation: &Mutation) -> Result<bool> {
+        const FIND: &str = "select name from workspace where id = $1 and removed_at is null";
+        const DELETE: &str = "delete from workspace where id = $1";
+        const REVOKE: &str = "update workspace set removed_at = $2, updated_at = $2 where id = $1";
         on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            let name: Option<String> = sqlx::query_scalar(DELETE).bind(id).fetch_optional(&mut *tx).await?;
+            let (mut tx, act, _) = begin!(self, pool, id, mutation);
+            let name: Option<String> = sqlx::query_scalar(FIND).bind(id).fetch_optional(&mut *tx).await?;
             let Some(name) = name else { return Ok(false) };
+            let rows: i64 = sqlx::query_scalar(removal::ROWS_OF_WORKSPACE).bind(id).bind(removal::MOST_AT_ONCE + 1)
+                .fetch_one(&mut *tx).await?;
+            if rows > removal::MOST_AT_ONCE {
+                sqlx::query(REVOKE).bind(id).bind(act.at).execute(&mut *tx).await?;
+            } else {
+                sqlx::query(DELETE).bind(id).execute(&mut *tx).await?;
+            }
             record!(tx, workspace::FIRST, act, told(Action::WorkspaceRemoved, &name, &id.to_string()));
             tx.commit().await?;
         });

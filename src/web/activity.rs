@@ -78,7 +78,7 @@ async fn page(
         Part::Before(mark) => EventStart::Before(mark),
     };
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let mut events = site.events.list(&visitor.principal(), scope, Which::default(), start, limit).await?;
+    let mut events = site.events.list(&visitor.actor(), scope, Which::default(), start, limit).await?;
     let here = if scope == Scope::Own { "/preferences/activity" } else { "/admin/activity" };
     let pager = part.cut(&mut events, |event| event.id.to_string(), |to, mark| path(here, query, to, &mark));
     Ok(ActivityPage { frame: visitor.frame(place), about, rows: events.into_iter().map(row).collect(), pager })

@@ -211,7 +211,7 @@ async fn issue(
         Err(invalid) => return Ok(Err(Problem::of(invalid.into())?)),
     };
     let form = Form { session_id: visitor.session.id, id };
-    match site.tokens.issue(&visitor.principal(), lifetime, description, Once::Form(form)).await {
+    match site.tokens.issue(&visitor.actor(), lifetime, description, Once::Form(form)).await {
         Ok(issued) => Ok(Ok(issued)),
         Err(refusal) => Ok(Err(Problem::of(refusal)?)),
     }

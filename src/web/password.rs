@@ -86,7 +86,7 @@ pub(super) async fn change(
         return Ok(Err(Problem::new("The present password is not right.")));
     };
     let change = Change { password: Some(&form.new_password), proof: Some(&proof), ..Change::default() };
-    let by = visitor.principal();
+    let by = visitor.actor();
     if let Err(refusal) = site.people.change(By::Person(&by), by.workspace_id, by.person_id, &change).await {
         return Ok(Err(Problem::of(refusal)?));
     }

@@ -94,7 +94,7 @@ async fn look(visitor: Visitor, State(site): State<Site>, Asked(ask): Asked<Ask>
 }
 
 async fn rename(visitor: Visitor, State(site): State<Site>, Posted(form): Posted<NameForm>) -> PageResult<Response> {
-    let by = visitor.principal();
+    let by = visitor.actor();
     let change = Change { name: Some(&form.name), ..Change::default() };
     match site.people.change(By::Person(&by), by.workspace_id, by.person_id, &change).await {
         Ok(_) => Ok(see_other("/preferences/profile?done=saved")),
@@ -121,11 +121,11 @@ async fn change_password(
 }
 
 async fn end(visitor: Visitor, State(site): State<Site>, Named(id): Named) -> PageResult<Response> {
-    site.sessions.end(&visitor.person, id).await?;
+    site.sessions.end(&visitor.actor(), id).await?;
     Ok(see_other("/preferences/profile?done=ended"))
 }
 
 async fn end_others(visitor: Visitor, State(site): State<Site>) -> PageResult<Response> {
-    site.sessions.end_all(&visitor.person, Some(visitor.session.id)).await?;
+    site.sessions.end_others(&visitor.actor(), visitor.session.id).await?;
     Ok(see_other("/preferences/profile?done=others-ended"))
 }

@@ -113,7 +113,7 @@ async fn sign_in(
 async fn end_former(site: &Site, headers: &HeaderMap) -> PageResult<()> {
     let Some(value) = site.cookies.read(headers) else { return Ok(()) };
     if let Some(former) = site.sessions.find(&value).await? {
-        site.sessions.end(&former.person, former.session.id).await?;
+        site.sessions.sign_out(&former).await?;
     }
     Ok(())
 }
@@ -126,7 +126,7 @@ async fn sign_out(
     if let Some(value) = site.cookies.read(&headers)
         && let Some(visit) = site.sessions.find(&value).await?
     {
-        site.sessions.end(&visit.person, visit.session.id).await?;
+        site.sessions.sign_out(&visit).await?;
     }
     outbox.put(Cookies::clear());
     let mut response = see_other("/sign-in?out=yes");

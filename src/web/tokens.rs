@@ -164,11 +164,8 @@ async fn list(visitor: Visitor, State(site): State<Site>, Asked(query): Asked<To
         Some(refusal @ (Refusal::Unavailable(_) | Refusal::Bug(_) | Refusal::CallerGone)) => return Err(refusal.into()),
         Some(refusal) => Some(of_refusal(&refusal)),
     };
-    let (rows, pager) = if is_off {
-        Default::default()
-    } else {
-        page_of(&site, &visitor.principal(), Reach::Own, &query, PLACE).await?
-    };
+    let (rows, pager) =
+        if is_off { Default::default() } else { page_of(&site, &visitor.actor(), Reach::Own, &query, PLACE).await? };
     let ask = match may_generate {
         None => String::new(),
         Some(_) => site.people.whom_to_ask(visitor.person.workspace_id).await?.join(" or "),
@@ -197,8 +194,8 @@ pub(super) struct DeletePage {
 }
 
 async fn ask_delete(visitor: Visitor, State(site): State<Site>, Named(id): Named) -> PageResult<Response> {
-    let (token, status) = own(site.tokens.find(&visitor.principal(), id).await?, &visitor)?;
-    let is_blocked = is_off(&site, &visitor.principal()).await? || !visitor.person.may_use_tokens();
+    let (token, status) = own(site.tokens.find(&visitor.actor(), id).await?, &visitor)?;
+    let is_blocked = is_off(&site, &visitor.actor()).await? || !visitor.person.may_use_tokens();
     let state = TokenState::of(&token, status, is_blocked, site.tokens.now());
     let row = TokenRow::new(token, state, None, PLACE);
     let frame = visitor.frame(Place::Tokens);
@@ -211,7 +208,7 @@ fn own((token, status): (Token, Status), visitor: &Visitor) -> PageResult<(Token
 }
 
 async fn delete(visitor: Visitor, State(site): State<Site>, Named(id): Named) -> PageResult<Response> {
-    let caller = visitor.principal();
+    let caller = visitor.actor();
     own(site.tokens.find(&caller, id).await?, &visitor)?;
     site.tokens.delete(&caller, id).await?;
     Ok(see_other("/preferences/access-tokens?done=deleted"))
@@ -248,7 +245,7 @@ async fn delete_all_page<'a>(
     site: &Site,
     problem: Option<&'a str>,
 ) -> PageResult<DeleteAllPage<'a>> {
-    let holders = site.tokens.holders(&visitor.principal(), Some(visitor.person.id)).await?;
+    let holders = site.tokens.holders(&visitor.actor(), Some(visitor.person.id)).await?;
     Ok(DeleteAllPage {
         frame: visitor.frame(Place::Tokens),
         problem,
@@ -273,7 +270,7 @@ async fn delete_all(
 ) -> PageResult<Response> {
     match prove(&site, &visitor, &headers, form.password()).await? {
         Ok(()) => {
-            site.tokens.delete_all(&visitor.principal(), visitor.person.id).await?;
+            site.tokens.delete_all(&visitor.actor(), visitor.person.id).await?;
             Ok(see_other("/preferences/access-tokens?done=all-deleted"))
         }
         Err(Problem { status, text }) => show_as(status, &delete_all_page(&visitor, &site, Some(&text)).await?),

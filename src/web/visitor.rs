@@ -71,7 +71,7 @@ impl FromRequestParts<Site> for AnyVisitor {
         };
         let value = Cookies::from_ref(site).read(&parts.headers).ok_or_else(signed_out)?;
         let visit = Sessions::from_ref(site).find(&value).await?.ok_or_else(signed_out)?;
-        note_in_log(&visit.principal());
+        note_in_log(&visit.actor());
         let outbox = parts.extensions.get::<Outbox>().cloned().unwrap_or_default();
         Ok(Self(Visitor { visit, outbox }))
     }

@@ -3,17 +3,17 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Tokens, new_id,
+    Tokens, feature_off, new_id,
     seal::{IdempotencyKey, Seal},
 };
 use crate::{
     domain::{
         Invalid,
+        authority::RequiredRole,
         person::Person,
         token::{Description, Grounds, Lifetime, NotIssued, Token},
     },
-    guard::Principal,
-    service::{Refusal, Result, act::act_of},
+    service::{Actor, Refusal, Result},
     store::{Form, Issued, NewToken},
     value::TokenValue,
 };
@@ -36,7 +36,7 @@ impl Tokens {
     /// Where the feature is off, the caller may not generate, or the lifetime is over the maximum; where too many are made.
     pub async fn issue(
         &self,
-        caller: &Principal,
+        caller: &Actor,
         lifetime: Lifetime,
         description: Description,
         once: Once<'_>,
@@ -57,12 +57,13 @@ impl Tokens {
             hint: value.hint().to_owned(),
             description: description.into_string(),
             lifetime,
-            act: act_of(caller, now),
+            mutation: self.mutations.by(caller, RequiredRole::Member),
             form: if let Once::Form(form) = once { Some(form) } else { None },
             once: sealed.transpose()?,
             most_live: self.limits.most_live,
         };
-        match (self.store.issue_token(&new, self.defaults).await?.map_err(not_issued)?, seal) {
+        let issued = self.store.issue_token(&new, self.defaults).await.map_err(feature_off)?;
+        match (issued.map_err(not_issued)?, seal) {
             (Issued::Now { created_at, expires_at }, _) => {
                 let token = Token {
                     id: new.id,
@@ -73,7 +74,7 @@ impl Tokens {
                     created_at,
                     expires_at,
                     last_used_at: None,
-                    parent_id: new.act.token_id,
+                    parent_id: new.mutation.act.token_id,
                 };
                 Ok((value, token))
             }
@@ -113,7 +114,7 @@ fn asked(lifetime: Lifetime, description: &Description) -> [u8; 32] {
 
 fn not_issued(reason: NotIssued) -> Refusal {
     match reason {
-        NotIssued::PersonGone | NotIssued::TokenGone => Refusal::CallerGone,
+        NotIssued::PersonGone => Refusal::CallerGone,
         NotIssued::FeatureOff => Refusal::FeatureOff,
         NotIssued::AccessDisabled => Refusal::TokenAccessDisabled,
         NotIssued::AdministratorsOnly => Refusal::GeneratingIsForAdministrators,

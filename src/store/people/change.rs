@@ -3,13 +3,15 @@
 use super::{IN_CHARGE, role};
 use crate::{
     domain::{
-        event::{Act, Action, Details},
+        authority::Mutation,
+        event::{Action, Details},
         person::{Email, EmailKey, PersonName, TokenAccess},
     },
     store::{
         Result, Store,
+        authority::begin,
         events::{Done, record},
-        on_pool, sessions, tries, workspaces,
+        on_pool, removal, sessions, tries,
     },
 };
 
@@ -76,17 +78,23 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`](crate::store::Error::Conflict) where the e-mail is taken.
-    pub async fn update_person(&self, workspace_id: i64, id: i64, change: &PersonChange, act: &Act) -> Result<Rank> {
+    pub async fn update_person(
+        &self,
+        workspace_id: i64,
+        id: i64,
+        change: &PersonChange,
+        mutation: &Mutation,
+    ) -> Result<Rank> {
         const UPDATE: &str = "update person set email = coalesce($3, email), email_key = coalesce($4, email_key), \
              name = coalesce($5, name), password_hash = coalesce($6, password_hash), is_admin = coalesce($7, is_admin), \
              is_disabled = coalesce($8, is_disabled), token_access = coalesce($9, token_access), \
              force_password_change = coalesce($10, force_password_change), updated_at = $11 \
-             where workspace_id = $1 and id = $2 returning email, email_key, is_platform_admin";
-        const BEFORE: &str = "select is_admin, password_hash from person where workspace_id = $1 and id = $2";
+             where workspace_id = $1 and id = $2 and removed_at is null returning email, email_key, is_platform_admin";
+        const BEFORE: &str =
+            "select is_admin, password_hash from person where workspace_id = $1 and id = $2 and removed_at is null";
         let email_key = change.email.as_ref().map(Email::key);
         on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            sqlx::query(workspaces::LOCK).bind(workspace_id).bind(act.at).execute(&mut *tx).await?;
+            let (mut tx, act, _) = begin!(self, pool, workspace_id, mutation);
             let before: Option<(bool, String)> =
                 sqlx::query_as(BEFORE).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
             let Some((was_admin, password_hash)) = before else { return Ok(Rank::Absent) };
@@ -129,19 +137,28 @@ impl Store {
         })
     }
 
-    /// Removes a person of a workspace with the person's tokens, unless that would leave nobody in charge.
+    /// Removes a person of a workspace with the person's tokens, unless that would leave nobody in charge. Where the tokens are many,
+    /// their rows and the person's are removed afterwards by [`Store::remove_remains`]; until then no method finds them.
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_person(&self, workspace_id: i64, id: i64, act: &Act) -> Result<Rank> {
-        const DELETE: &str =
-            "delete from person where workspace_id = $1 and id = $2 returning email, is_platform_admin";
+    pub async fn delete_person(&self, workspace_id: i64, id: i64, mutation: &Mutation) -> Result<Rank> {
+        const FIND: &str =
+            "select email, is_platform_admin from person where workspace_id = $1 and id = $2 and removed_at is null";
+        const DELETE: &str = "delete from person where workspace_id = $1 and id = $2";
         on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            sqlx::query(workspaces::LOCK).bind(workspace_id).bind(act.at).execute(&mut *tx).await?;
-            let deleted: Option<(String, bool)> =
-                sqlx::query_as(DELETE).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
-            let Some((email, is_platform_admin)) = deleted else { return Ok(Rank::Absent) };
+            let (mut tx, act, _) = begin!(self, pool, workspace_id, mutation);
+            let found: Option<(String, bool)> =
+                sqlx::query_as(FIND).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
+            let Some((email, is_platform_admin)) = found else { return Ok(Rank::Absent) };
+            let tokens: i64 = sqlx::query_scalar(removal::TOKENS_OF_PERSON).bind(workspace_id).bind(id)
+                .bind(removal::MOST_AT_ONCE + 1).fetch_one(&mut *tx).await?;
+            if tokens > removal::MOST_AT_ONCE {
+                sqlx::query(removal::REVOKE_PERSON).bind(workspace_id).bind(id).bind(act.at).execute(&mut *tx).await?;
+                sqlx::query(sessions::END_ALL).bind(workspace_id).bind(id).execute(&mut *tx).await?;
+            } else {
+                sqlx::query(DELETE).bind(workspace_id).bind(id).execute(&mut *tx).await?;
+            }
             let target = id.to_string();
             let done = Done { action: Action::PersonRemoved, person_id: Some(id), target: &target, label: &email, details: Details::default() };
             record!(tx, workspace_id, act, done);

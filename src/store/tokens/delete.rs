@@ -3,14 +3,16 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Owner, digest};
+use super::{Owner, TokenLabel, digest};
 use crate::{
     domain::{
-        event::{Act, Action, Details},
+        authority::Mutation,
+        event::{Action, Details},
         time::Timestamp,
     },
     store::{
         Result, Store,
+        authority::begin,
         events::{Done, record},
         on_pool,
     },
@@ -33,13 +35,6 @@ struct GoneWithDigest {
     digest: Vec<u8>,
 }
 
-#[derive(FromRow)]
-struct GoneWithWorkspace {
-    #[sqlx(flatten)]
-    token: Gone,
-    workspace_id: i64,
-}
-
 impl Gone {
     fn details(&self) -> Details {
         Details::default().with_some("description", Some(self.description.as_str()).filter(|text| !text.is_empty()))
@@ -55,13 +50,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_token(&self, owner: Owner, id: Uuid, act: &Act) -> Result<Option<TokenDigest>> {
+    pub async fn delete_token(&self, owner: Owner, id: Uuid, mutation: &Mutation) -> Result<Option<TokenDigest>> {
         const DELETE: &str = "delete from token where id = (select id from live_token \
              where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id)) \
              returning id, person_id, hint, description, digest";
         let workspace_id = owner.workspace_id();
         on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
+            let (mut tx, act, _) = begin!(self, pool, workspace_id, mutation);
             let deleted: Option<GoneWithDigest> = sqlx::query_as(DELETE)
                 .bind(id).bind(workspace_id).bind(owner.person_id()).fetch_optional(&mut *tx).await?;
             let Some(deleted) = deleted else { return Ok(None) };
@@ -71,18 +66,20 @@ impl Store {
         })
     }
 
-    /// Deletes the token of a digest; answers whether there was one.
+    /// Deletes the token of a digest; returns whether there was one.
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_by_digest(&self, digest: &TokenDigest, act: &Act) -> Result<bool> {
+    pub async fn delete_by_digest(&self, digest: &TokenDigest, mutation: &Mutation) -> Result<bool> {
         const DELETE: &str = "delete from token where id = (select id from live_token where digest = $1) \
-             returning id, person_id, hint, description, workspace_id";
+             returning id, person_id, hint, description";
+        // The workspace is locked before the token, as everywhere; a token never changes its workspace.
+        let Some(TokenLabel { workspace_id, .. }) = self.find_living(digest).await? else { return Ok(false) };
         on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            let deleted: Option<GoneWithWorkspace> =
+            let (mut tx, act, _) = begin!(self, pool, workspace_id, mutation);
+            let deleted: Option<Gone> =
                 sqlx::query_as(DELETE).bind(digest.as_bytes().as_slice()).fetch_optional(&mut *tx).await?;
-            let Some(GoneWithWorkspace { token, workspace_id }) = deleted else { return Ok(false) };
+            let Some(token) = deleted else { return Ok(false) };
             record!(tx, workspace_id, act, token.told(Action::TokenDeleted, &token.id.to_string()));
             tx.commit().await?;
             Ok(true)

@@ -6,13 +6,15 @@ use uuid::Uuid;
 use super::access;
 use crate::{
     domain::{
-        event::{Act, Action, Details},
+        authority::Mutation,
+        event::{Action, Details},
         setting::Settings,
         time::Timestamp,
         token::{Grounds, Lifetime, Maker, NotIssued, Token},
     },
     store::{
-        Pool, Result, Store,
+        Result, Store,
+        authority::begin,
         events::{Done, record},
         on_pool, sessions, settings,
     },
@@ -33,7 +35,7 @@ pub struct NewToken {
     pub description: String,
     pub lifetime: Lifetime,
     /// Who makes it, and when.
-    pub act: Act,
+    pub mutation: Mutation,
     /// The form on a page that asks for it, which makes one token and no more.
     pub form: Option<Form>,
     /// What makes the same request give the same answer.
@@ -124,7 +126,7 @@ macro_rules! insert {
             .bind(&$new.description)
             .bind($created_at)
             .bind($expires_at)
-            .bind($new.act.token_id)
+            .bind($new.mutation.act.token_id)
             .execute(&mut *$tx)
             .await?;
         if let Some(once) = &$new.once {
@@ -155,11 +157,9 @@ impl Store {
         new: &NewToken,
         defaults: Settings,
     ) -> Result<std::result::Result<Issued, NotIssued>> {
-        let (hold, presented) = (self.hold_statement(), self.presented_statement());
-        let now = new.act.at;
+        let now = new.mutation.act.at;
         on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            sqlx::query(hold).bind(new.workspace_id).execute(&mut *tx).await?;
+            let (mut tx, act, _) = begin!(self, pool, new.workspace_id, &new.mutation);
             if let Some(form) = new.form {
                 let spent = sqlx::query(sessions::SPEND).bind(form.session_id).bind(form.id).execute(&mut *tx).await?;
                 if spent.rows_affected() == 0 {
@@ -170,13 +170,7 @@ impl Store {
                 sqlx::query_as(GROUNDS).bind(new.workspace_id).bind(new.person_id).fetch_optional(&mut *tx).await?;
             let Some(person) = person else { return Ok(Err(NotIssued::PersonGone)) };
             let created_at = person.next_moment(now);
-            let maker = match new.act.token_id {
-                None => Maker::Person,
-                Some(parent) => match sqlx::query_scalar(presented).bind(parent).fetch_optional(&mut *tx).await? {
-                    Some(expires_at) => Maker::Token { expires_at },
-                    None => return Ok(Err(NotIssued::TokenGone)),
-                },
-            };
+            let maker = act.token_id.map_or(Maker::Person, |_| Maker::Token { expires_at: act.expires_at() });
             let set = sqlx::query_as(settings::SELECT).bind(new.workspace_id).fetch_all(&mut *tx).await?;
             let grounds = person.grounds(defaults.overlaid(settings::read(set)?))?;
             let expires_at = new.lifetime.end(created_at);
@@ -202,37 +196,10 @@ impl Store {
                 }
             }
             insert!(tx, new, created_at, expires_at);
-            record!(tx, new.workspace_id, &new.act, new.told(&new.id.to_string(), expires_at));
+            record!(tx, new.workspace_id, act, new.told(&new.id.to_string(), expires_at));
             tx.commit().await?;
             Ok(Ok(Issued::Now { created_at, expires_at }))
         })
-    }
-
-    /// Keeps the workspace's row from changing. Holders queue, so that a change of settings comes to its turn however many
-    /// tokens are being made; a shared lock would let them pass it. SQLite knows only writers, one at a time.
-    pub(in crate::store) fn hold_statement(&self) -> &'static str {
-        match self.pool {
-            Pool::Postgres(_) => "select id from workspace where id = $1 for no key update",
-            Pool::Sqlite(_) => "update workspace set id = id where id = $1",
-        }
-    }
-
-    /// What is read of the token that asks. One that was deleted meanwhile makes no other, and one that is being used cannot be deleted
-    /// until the other is there to be found.
-    fn presented_statement(&self) -> &'static str {
-        macro_rules! presented {
-            ($lock:literal) => {
-                concat!(
-                    "select t.expires_at from token t join person p on p.id = t.person_id where t.id = $1 \
-                     and (p.tokens_dead_until is null or t.created_at > p.tokens_dead_until)",
-                    $lock
-                )
-            };
-        }
-        match self.pool {
-            Pool::Postgres(_) => presented!(" for key share of t"),
-            Pool::Sqlite(_) => presented!(""),
-        }
     }
 
     /// Removes answers that are no longer given again; answers how many.
@@ -248,7 +215,7 @@ impl Store {
 
 impl NewToken {
     fn told<'a>(&'a self, target: &'a str, expires_at: Option<Timestamp>) -> Done<'a> {
-        let by = match (self.form, self.act.token_id) {
+        let by = match (self.form, self.mutation.act.token_id) {
             (Some(_), _) => "page",
             (None, Some(_)) => "token",
             (None, None) => "password",
@@ -293,7 +260,7 @@ impl RepeatedRow {
             created_at: self.created_at,
             expires_at: self.expires_at,
             last_used_at: None,
-            parent_id: new.act.token_id,
+            parent_id: new.mutation.act.token_id,
         };
         Ok(Issued::Before(Repeated { token, sealed: self.sealed }))
     }

@@ -1,24 +1,23 @@
-//! Many tokens at once: all of a person by one row, a family by who made whom, and what is remembered of those that are gone.
+//! All tokens of a person at once, by one row, and what is remembered of tokens that are gone.
 
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Gone, Owner, digest};
+use super::digest;
 use crate::{
     domain::{
-        event::{Act, Action, Details},
+        authority::Mutation,
+        event::{Action, Details},
         time::Timestamp,
     },
     store::{
         Pool, Result, Store,
+        authority::begin,
         events::{Done, record},
         on_pool,
     },
     value::TokenDigest,
 };
-
-/// How many descendants an event names; the others it counts.
-const TOLD_IDS: usize = 100;
 
 /// By what people know a token, whether it lives or is gone: its id, whose it is, and the hint.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -29,30 +28,21 @@ pub struct TokenLabel {
     pub hint: String,
 }
 
-#[derive(FromRow)]
-struct Member {
-    #[sqlx(flatten)]
-    token: Gone,
-    digest: Vec<u8>,
-}
-
 impl Store {
     /// Makes all tokens of a person dead that are there, however many; answers how many of them lived, and none where there is no such
     /// person. Until it has answered, no token is made in the workspace. Their rows are removed by [`Store::delete_dead`].
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn kill_tokens(&self, workspace_id: i64, person_id: i64, act: &Act) -> Result<Option<u64>> {
+    pub async fn kill_tokens(&self, workspace_id: i64, person_id: i64, mutation: &Mutation) -> Result<Option<u64>> {
         const COUNT: &str = "select count(*) from live_token where workspace_id = $1 and person_id = $2";
         // Not only until now: another node's clock may be ahead of this one's. Where a token lives it began behind the moment until
         // which all were dead, so that moment only moves forward.
         const KILL: &str = "update person set tokens_dead_until = coalesce((select max(created_at) from token \
              where workspace_id = $1 and person_id = $2 and created_at > $3), $3) where workspace_id = $1 and id = $2";
-        const EXISTS: &str = "select count(*) from person where workspace_id = $1 and id = $2";
-        let hold = self.hold_statement();
+        const EXISTS: &str = "select count(*) from person where workspace_id = $1 and id = $2 and removed_at is null";
         on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            sqlx::query(hold).bind(workspace_id).execute(&mut *tx).await?;
+            let (mut tx, act, _) = begin!(self, pool, workspace_id, mutation);
             let people: i64 = sqlx::query_scalar(EXISTS).bind(workspace_id).bind(person_id).fetch_one(&mut *tx).await?;
             if people == 0 {
                 return Ok(None);
@@ -83,33 +73,6 @@ impl Store {
         Ok(on_pool!(self, pool => sqlx::query(DELETE).bind(most).execute(pool).await.map(|done| done.rows_affected()))?)
     }
 
-    /// Deletes a token within reach of an owner with all that it has made, and that those have made, also where one in between is
-    /// gone already. Answers their digests; none where there is nothing of that family to delete. Until it has answered, no token is
-    /// made in the workspace.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_family(&self, owner: Owner, id: Uuid, action: Action, act: &Act) -> Result<Vec<TokenDigest>> {
-        let workspace_id = owner.workspace_id();
-        let (hold, delete) = (self.hold_statement(), self.family_statement());
-        on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            sqlx::query(hold).bind(workspace_id).execute(&mut *tx).await?;
-            let deleted: Vec<Member> = sqlx::query_as(delete)
-                .bind(id).bind(workspace_id).bind(owner.person_id()).fetch_all(&mut *tx).await?;
-            let Some(first) = deleted.first() else { return Ok(Vec::new()) };
-            let told = deleted.iter().find(|member| member.token.id == id).unwrap_or(first);
-            let descendants: Vec<&Member> = deleted.iter().filter(|member| member.token.id != id).collect();
-            let ids: Vec<String> = descendants.iter().take(TOLD_IDS).map(|member| member.token.id.to_string()).collect();
-            let target = id.to_string();
-            let mut done = told.token.told(action, &target);
-            done.details = done.details.with("descendants", descendants.len()).with("descendantIds", ids);
-            record!(tx, workspace_id, act, done);
-            tx.commit().await?;
-            deleted.iter().map(|member| digest(&member.digest)).collect()
-        })
-    }
-
     /// The token of a digest, where it lives.
     ///
     /// # Errors
@@ -121,34 +84,6 @@ impl Store {
         )
     }
 
-    /// PostgreSQL takes one term that names the family itself; SQLite takes several, and would read all tokens for one.
-    fn family_statement(&self) -> &'static str {
-        macro_rules! family {
-            ($children:literal) => {
-                concat!(
-                    "with recursive family (id) as ( \
-                     select id from live_token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id) \
-                     union select id from deleted_token \
-                     where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id) union ",
-                    $children,
-                    ") delete from token where id in (select id from family) \
-                     returning id, person_id, hint, description, digest"
-                )
-            };
-        }
-        match self.pool {
-            Pool::Postgres(_) => family!(
-                "select child.id from family join ( \
-                 select id, parent_id from token union all select id, parent_id from deleted_token \
-                 ) child on child.parent_id = family.id"
-            ),
-            Pool::Sqlite(_) => family!(
-                "select t.id from family join token t on t.parent_id = family.id \
-                 union select d.id from family join deleted_token d on d.parent_id = family.id"
-            ),
-        }
-    }
-
     /// Which of these digests were tokens that are gone, or dead with their rows not removed yet, of workspaces that are there.
     ///
     /// # Errors
@@ -158,7 +93,7 @@ impl Store {
             ($condition:literal) => {
                 concat!(
                     "select id, workspace_id, person_id, hint, digest from deleted_token \
-                     where workspace_id in (select id from workspace) and digest ",
+                     where workspace_id in (select id from workspace where removed_at is null) and digest ",
                     $condition,
                     " union all select t.id, t.workspace_id, t.person_id, t.hint, t.digest \
                      from token t join person p on p.id = t.person_id and t.created_at <= p.tokens_dead_until where t.digest ",

@@ -59,7 +59,7 @@ struct Ask {
 
 async fn list(visitor: AdminVisitor, State(site): State<Site>, Asked(ask): Asked<Ask>) -> PageResult<Response> {
     let set = site.workspaces.settings(visitor.person.workspace_id, None).await?;
-    let administrator = visitor.principal();
+    let administrator = visitor.actor();
     let mut rows = Vec::with_capacity(set.len());
     for (key, value) in set {
         let change = site.events.last_change(&administrator, key).await?;
@@ -167,7 +167,7 @@ async fn warning(visitor: &AdminVisitor, site: &Site, key: Key) -> PageResult<Op
     if key != Key::Enabled {
         return Ok(None);
     }
-    let holders = site.tokens.holders(&visitor.principal(), None).await?;
+    let holders = site.tokens.holders(&visitor.actor(), None).await?;
     Ok(match (holders.people, holders.tokens) {
         (_, 0) => Some("If you disable it: nobody has an active token now, so nothing stops.".to_owned()),
         (1, 1) => Some("If you disable it, 1 person’s token stops now.".to_owned()),
@@ -232,7 +232,7 @@ async fn save(
 }
 
 async fn set(visitor: &AdminVisitor, site: &Site, key: Key, value: Option<Value>) -> Result<(), Refusal> {
-    let (by, workspace_id) = (visitor.principal(), visitor.person.workspace_id);
+    let (by, workspace_id) = (visitor.actor(), visitor.person.workspace_id);
     match value {
         Some(value) => site.workspaces.set(&by, workspace_id, &[(key, value)]).await.map(|_| ()),
         None => site.workspaces.reset(&by, workspace_id, &[key.as_str().to_owned()]).await.map(|_| ()),

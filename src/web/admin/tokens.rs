@@ -43,7 +43,7 @@ async fn list(
     State(site): State<Site>,
     Asked(query): Asked<TokenQuery>,
 ) -> PageResult<Response> {
-    let administrator = visitor.principal();
+    let administrator = visitor.actor();
     let person = match query.person.as_deref().and_then(|text| text.parse().ok()) {
         Some(id) => Some(site.people.find(&administrator, id).await?),
         None => None,
@@ -65,7 +65,7 @@ async fn list(
 }
 
 async fn ask_delete(visitor: AdminVisitor, State(site): State<Site>, Named(id): Named) -> PageResult<Response> {
-    let administrator = visitor.principal();
+    let administrator = visitor.actor();
     let (token, status) = site.tokens.find(&administrator, id).await?;
     let owner = site.people.find(&administrator, token.person_id).await?;
     let is_blocked = !owner.may_use_tokens() || is_off(&site, &administrator).await?;
@@ -76,6 +76,6 @@ async fn ask_delete(visitor: AdminVisitor, State(site): State<Site>, Named(id): 
 }
 
 async fn delete(visitor: AdminVisitor, State(site): State<Site>, Named(id): Named) -> PageResult<Response> {
-    site.tokens.delete(&visitor.principal(), id).await?;
+    site.tokens.delete(&visitor.actor(), id).await?;
     Ok(see_other("/admin/tokens?done=deleted"))
 }

@@ -88,7 +88,7 @@ struct UserForm {
 }
 
 async fn page<'a>(visitor: &AdminVisitor, site: &Site, person: &'a Person) -> PageResult<UserPage<'a>> {
-    let holders = site.tokens.holders(&visitor.principal(), Some(person.id)).await?;
+    let holders = site.tokens.holders(&visitor.actor(), Some(person.id)).await?;
     Ok(UserPage {
         frame: visitor.frame(Place::Users),
         problem: None,
@@ -127,7 +127,7 @@ async fn look(
     Numbered(id): Numbered,
     Asked(ask): Asked<Ask>,
 ) -> PageResult<Response> {
-    let person = site.people.find(&visitor.principal(), id).await?;
+    let person = site.people.find(&visitor.actor(), id).await?;
     let page = page(&visitor, &site, &person).await?;
     show(&UserPage { frame: page.frame.after(ask.done.as_deref()), ..page })
 }
@@ -139,7 +139,7 @@ async fn save(
     Numbered(id): Numbered,
     Posted(form): Posted<UserForm>,
 ) -> PageResult<Response> {
-    let by = visitor.principal();
+    let by = visitor.actor();
     let person = site.people.find(&by, id).await?;
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
     let problem = match prove(&site, &visitor, &headers, own_password).await? {

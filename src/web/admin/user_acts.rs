@@ -60,7 +60,7 @@ async fn do_change(
     change: &Change<'_>,
     done: &str,
 ) -> PageResult<Response> {
-    let by = visitor.principal();
+    let by = visitor.actor();
     match site.people.change(By::Person(&by), by.workspace_id, id, change).await {
         Ok(_) => Ok(see_other(&format!("/admin/users/{id}?done={done}"))),
         Err(refusal) => {
@@ -71,7 +71,7 @@ async fn do_change(
 }
 
 async fn end_sessions(visitor: AdminVisitor, State(site): State<Site>, Numbered(id): Numbered) -> PageResult<Response> {
-    let administrator = visitor.principal();
+    let administrator = visitor.actor();
     let person = site.people.find(&administrator, id).await?;
     site.sessions.end_all_of(&administrator, &person).await?;
     Ok(see_other(&format!("/admin/users/{id}?done=sessions-ended")))
@@ -91,7 +91,7 @@ async fn delete_tokens_page(
     id: i64,
     problem: Option<&Problem>,
 ) -> PageResult<Response> {
-    let administrator = visitor.principal();
+    let administrator = visitor.actor();
     let person = site.people.find(&administrator, id).await?;
     let whose = shown(&person.name, &person.email);
     let page = DeleteAllPage {
@@ -114,7 +114,7 @@ async fn delete_tokens(
     Numbered(id): Numbered,
     Posted(form): Posted<ProofForm>,
 ) -> PageResult<Response> {
-    let administrator = visitor.principal();
+    let administrator = visitor.actor();
     site.people.find(&administrator, id).await?;
     match prove(&site, &visitor, &headers, form.password()).await? {
         Ok(()) => {
@@ -142,7 +142,7 @@ async fn ask_remove(visitor: AdminVisitor, State(site): State<Site>, Numbered(id
 }
 
 async fn remove_page(visitor: &AdminVisitor, site: &Site, id: i64, problem: Option<&Problem>) -> PageResult<Response> {
-    let administrator = visitor.principal();
+    let administrator = visitor.actor();
     let person = site.people.find(&administrator, id).await?;
     let page = RemovePage {
         frame: visitor.frame(Place::Users),
@@ -164,7 +164,7 @@ async fn remove(
     Posted(form): Posted<ProofForm>,
 ) -> PageResult<Response> {
     let problem = match prove(&site, &visitor, &headers, form.password()).await? {
-        Ok(()) => match site.people.remove(&visitor.principal(), id).await {
+        Ok(()) => match site.people.remove(&visitor.actor(), id).await {
             Ok(()) => return Ok(see_other("/admin/users?done=removed")),
             Err(refusal) => Problem::of(refusal)?,
         },

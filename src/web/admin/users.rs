@@ -121,7 +121,7 @@ async fn list(visitor: AdminVisitor, State(site): State<Site>, Asked(query): Ask
         Part::Before(key) => Start::Before(key.clone()),
     };
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let mut members = site.people.members(&visitor.principal(), &query.filter(), &start, limit).await?;
+    let mut members = site.people.members(&visitor.actor(), &query.filter(), &start, limit).await?;
     let mark = |member: &Member| EmailKey::of(&member.person.email).as_str().to_owned();
     let pager = part.cut(&mut members, mark, |direction, mark| path(PLACE, &query, direction, &mark));
     show(&UsersPage {
@@ -193,7 +193,7 @@ async fn add(
     };
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
     let problem = match prove(&site, &visitor, &headers, own_password).await? {
-        Ok(()) => match site.people.add(By::Person(&visitor.principal()), visitor.person.workspace_id, add).await {
+        Ok(()) => match site.people.add(By::Person(&visitor.actor()), visitor.person.workspace_id, add).await {
             Ok(_) => return Ok(see_other("/admin/users?done=added")),
             Err(refusal) => Problem::of(refusal)?,
         },

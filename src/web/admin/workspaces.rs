@@ -145,7 +145,7 @@ async fn add(
     };
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
     let problem = match prove(&site, &visitor, &headers, own_password).await? {
-        Ok(()) => match site.workspaces.create(By::Person(&visitor.principal()), &form.name, admin).await {
+        Ok(()) => match site.workspaces.create(By::Person(&visitor.actor()), &form.name, admin).await {
             Ok(_) => return Ok(see_other("/admin/workspaces?done=workspace-added")),
             Err(refusal) => Problem::of(refusal)?,
         },
@@ -217,7 +217,7 @@ async fn rename(
     Numbered(id): Numbered,
     Posted(form): Posted<RenameForm>,
 ) -> PageResult<Response> {
-    match site.workspaces.rename(By::Person(&visitor.principal()), id, &form.name).await {
+    match site.workspaces.rename(By::Person(&visitor.actor()), id, &form.name).await {
         Ok(_) => Ok(see_other(&format!("{PLACE}/{id}?done=saved"))),
         Err(refusal) => {
             let problem = Problem::of(refusal)?;
@@ -243,7 +243,7 @@ async fn remove(
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
     let problem = if form.confirm.trim() == overview.workspace.name {
         match prove(&site, &visitor, &headers, own_password).await? {
-            Ok(()) => match site.workspaces.remove(By::Person(&visitor.principal()), id).await {
+            Ok(()) => match site.workspaces.remove(By::Person(&visitor.actor()), id).await {
                 Ok(()) => return Ok(see_other("/admin/workspaces?done=workspace-removed")),
                 Err(refusal) => Problem::of(refusal)?,
             },

@@ -1,5 +1,6 @@
 //! One file per URL and verb.
 
+mod authority;
 mod bodies;
 mod credentials;
 mod documents;

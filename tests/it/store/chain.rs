@@ -130,10 +130,10 @@ async fn a_chain_is_verified_while_it_grows(app: TestApp) {
 async fn old_events_are_cut_off_and_the_rest_is_still_verified(mut app: TestApp) {
     let store = &app.store;
     happen(store, 6).await;
-    assert_eq!(store.prune_events(1, NOW, 10, &by()).await.unwrap(), 0, "nothing is old");
-    assert_eq!(store.prune_events(9, NOW, 10, &by()).await.unwrap(), 0, "nothing is there");
-    assert_eq!(store.prune_events(1, NOW.plus_seconds(4), 2, &at(NOW.plus_seconds(9))).await.unwrap(), 2);
-    assert_eq!(store.prune_events(1, NOW.plus_seconds(4), 2, &at(NOW.plus_seconds(9))).await.unwrap(), 1);
+    assert_eq!(store.prune_events(1, NOW, 10, &by().act).await.unwrap(), 0, "nothing is old");
+    assert_eq!(store.prune_events(9, NOW, 10, &by().act).await.unwrap(), 0, "nothing is there");
+    assert_eq!(store.prune_events(1, NOW.plus_seconds(4), 2, &at(NOW.plus_seconds(9)).act).await.unwrap(), 2);
+    assert_eq!(store.prune_events(1, NOW.plus_seconds(4), 2, &at(NOW.plus_seconds(9)).act).await.unwrap(), 1);
     let verdict = verify(store).await.unwrap();
     assert_eq!((verdict.events, verdict.findings), (5, vec![]), "4, 5, 6 and two that tell of the cuts");
     let newest = store
@@ -146,15 +146,15 @@ async fn old_events_are_cut_off_and_the_rest_is_still_verified(mut app: TestApp)
     let store = &app.store;
     let found = findings(store).await;
     assert!(found.contains(&Finding::Cut { workspace_id: 1, seq: 3 }), "{found:?}");
-    assert_eq!(store.prune_events(1, Timestamp::LAST, 10, &by()).await.unwrap(), 5, "also all of them");
+    assert_eq!(store.prune_events(1, Timestamp::LAST, 10, &by().act).await.unwrap(), 5, "also all of them");
     assert_eq!(verify(store).await.unwrap().events, 1);
-    assert_eq!(store.prune_events(1, Timestamp::LAST, 10, &by()).await.unwrap(), 0, "what tells of that stays");
+    assert_eq!(store.prune_events(1, Timestamp::LAST, 10, &by().act).await.unwrap(), 0, "what tells of that stays");
     assert_eq!(findings(store).await, []);
 }
 
 async fn writers_at_once_make_one_chain(app: TestApp) {
     let told = |n: i64| Told {
-        act: at(NOW.plus_seconds(n)),
+        act: at(NOW.plus_seconds(n)).act,
         action: Action::PasswordRefused,
         person_id: Some(1),
         target: n.to_string(),

@@ -2,6 +2,7 @@
 
 use tokenward::{
     domain::{
+        authority::Mutation,
         event::{Act, Action, Event, Origin},
         person::PersonName,
         setting::{Key, Value},
@@ -63,15 +64,18 @@ async fn every_change_is_written_down(app: TestApp) {
     let (_, token_id) = issue(store, 1, Lifetime::Forever, NOW).await;
     let mut new = new_token(1, Lifetime::Forever, NOW).1;
     new.description = "laptop".to_owned();
-    new.act.token_id = Some(token_id);
+    new.mutation.act.token_id = Some(token_id);
     store.issue_token(&new, DEFAULTS).await.unwrap().unwrap();
     assert_eq!(last(store).await, told(Action::TokenCreated, 1, &new.hint, r#"{"by":"token","description":"laptop"}"#));
-    assert_eq!(events(store).await[0].act, Act { token_id: Some(token_id), ..by() });
+    assert_eq!(events(store).await[0].act, Act { token_id: Some(token_id), ..by().act });
     store.delete_token(Owner::Workspace(1), new.id, &by()).await.unwrap();
     assert_eq!(last(store).await, told(Action::TokenDeleted, 1, &new.hint, r#"{"description":"laptop"}"#));
     assert_eq!(events(store).await[0].target, new.id.to_string());
     let (value, _) = issue(store, 1, Lifetime::Forever, NOW).await;
-    store.delete_by_digest(&value.digest(), &Act::of_holder(NOW, Origin::default())).await.unwrap();
+    store
+        .delete_by_digest(&value.digest(), &Mutation::without_caller(Act::of_holder(NOW, Origin::default())))
+        .await
+        .unwrap();
     assert_eq!((events(store).await[0].action, events(store).await[0].act.person_id), (Action::TokenDeleted, None));
     issue(store, 1, Lifetime::Forever, NOW).await;
     store.kill_tokens(1, 1, &by()).await.unwrap();
@@ -146,5 +150,5 @@ async fn the_last_change_of_a_setting_is_found(app: TestApp) {
     }
     store.set_settings(1, &[(Key::Enabled, Value::Switch(true))], &by()).await.unwrap();
     let found = store.find_setting_change(1, Key::MaxLifetimeDays).await.unwrap().unwrap();
-    assert_eq!((found.details.to_text().as_str(), found.act), (r#"{"from":"1","to":"2"}"#, by()));
+    assert_eq!((found.details.to_text().as_str(), found.act), (r#"{"from":"1","to":"2"}"#, by().act));
 }

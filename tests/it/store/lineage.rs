@@ -82,7 +82,7 @@ async fn tokens_made_behind_it_live_whatever_the_clocks_say(app: TestApp) {
 /// Makes a token by another.
 async fn child(store: &Store, parent: Uuid) -> (TokenDigest, Uuid) {
     let (value, mut new) = new_token(1, Lifetime::Forever, NOW);
-    new.act.token_id = Some(parent);
+    new.mutation.act.token_id = Some(parent);
     store.issue_token(&new, DEFAULTS).await.unwrap().unwrap();
     assert_eq!(store.find_token(Owner::Workspace(1), new.id).await.unwrap().unwrap().parent_id, Some(parent));
     (value.digest(), new.id)
@@ -97,9 +97,13 @@ async fn a_family_is_deleted_also_where_a_member_is_gone(app: TestApp) {
     let (second, _) = child(store, root_id).await;
     store.delete_token(Owner::Workspace(1), middle_id, &by()).await.unwrap();
     let stranger = Owner::Person { workspace_id: 1, person_id: 2 };
-    assert_eq!(store.delete_family(stranger, root_id, Action::TokenDeleted, &by()).await.unwrap(), []);
-    assert_eq!(store.delete_family(Owner::Workspace(2), root_id, Action::TokenDeleted, &by()).await.unwrap(), []);
-    let mut deleted = store.delete_family(Owner::Workspace(1), root_id, Action::TokenDeleted, &by()).await.unwrap();
+    assert_eq!(store.delete_family(stranger, root_id, Action::TokenDeleted, &by()).await.unwrap().digests, []);
+    assert_eq!(
+        store.delete_family(Owner::Workspace(2), root_id, Action::TokenDeleted, &by()).await.unwrap().digests,
+        []
+    );
+    let mut deleted =
+        store.delete_family(Owner::Workspace(1), root_id, Action::TokenDeleted, &by()).await.unwrap().digests;
     deleted.sort_by_key(|digest| *digest.as_bytes());
     let mut expected = [root.digest(), leaf, second];
     expected.sort_by_key(|digest| *digest.as_bytes());
@@ -108,14 +112,20 @@ async fn a_family_is_deleted_also_where_a_member_is_gone(app: TestApp) {
         assert!(!lives(store, digest).await);
     }
     assert!(lives(store, other.digest()).await);
-    assert_eq!(store.delete_family(Owner::Workspace(1), root_id, Action::TokenDeleted, &by()).await.unwrap(), []);
+    assert_eq!(
+        store.delete_family(Owner::Workspace(1), root_id, Action::TokenDeleted, &by()).await.unwrap().digests,
+        []
+    );
     let told = store.list_entries(1, 0, 100).await.unwrap().pop().unwrap().0.details;
     assert!(told.contains(&leaf_id.to_string()) && told.contains(r#""descendants":2"#), "{told}");
     // The root is gone, what it made is not.
     let (_, root_id) = issue(store, 1, Lifetime::Forever, NOW).await;
     let (kept, _) = child(store, root_id).await;
     store.delete_token(Owner::Workspace(1), root_id, &by()).await.unwrap();
-    assert_eq!(store.delete_family(Owner::Workspace(1), root_id, Action::TokenDeleted, &by()).await.unwrap(), [kept]);
+    assert_eq!(
+        store.delete_family(Owner::Workspace(1), root_id, Action::TokenDeleted, &by()).await.unwrap().digests,
+        [kept]
+    );
 }
 
 async fn what_is_gone_is_remembered_for_a_while(app: TestApp) {
@@ -172,6 +182,6 @@ async fn a_person_has_at_most_so_many(app: TestApp) {
     }
     assert_eq!(store.issue_token(&limited(), DEFAULTS).await.unwrap(), Err(NotIssued::TooMany { most: 2 }));
     let mut later = limited();
-    later.act.at = NOW.plus_seconds(10);
+    later.mutation.act.at = NOW.plus_seconds(10);
     assert!(store.issue_token(&later, DEFAULTS).await.unwrap().is_ok(), "expired ones do not live");
 }

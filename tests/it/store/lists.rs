@@ -2,17 +2,18 @@
 
 use tokenward::{
     domain::{
+        authority::AuthorityLost,
         list::Which,
         person::{EmailKey, PersonName},
         setting::{Key, Value},
-        token::{Lifetime, NotIssued},
+        token::Lifetime,
         workspace::WorkspaceName,
     },
-    store::{Holders, MemberFilter, NewPerson, Owner, Start, TokenFilter},
+    store::{Error, Holders, MemberFilter, NewPerson, Owner, Start, TokenFilter},
 };
 use uuid::Uuid;
 
-use super::{ALL, DEFAULTS, NOW, by, issue, new_person, new_token};
+use super::{ALL, DEFAULTS, NOW, by, by_token, issue, new_person, new_token};
 use crate::support::TestApp;
 
 on_both!(
@@ -125,10 +126,11 @@ async fn a_token_that_is_gone_makes_no_other(app: TestApp) {
     let (_, parent) = issue(store, 1, Lifetime::Forever, NOW).await;
     let child = || {
         let mut new = new_token(1, Lifetime::Forever, NOW).1;
-        new.act.token_id = Some(parent);
+        new.mutation = by_token(1, parent);
         new
     };
     assert!(store.issue_token(&child(), DEFAULTS).await.unwrap().is_ok());
     store.delete_token(Owner::Workspace(1), parent, &by()).await.unwrap();
-    assert_eq!(store.issue_token(&child(), DEFAULTS).await.unwrap(), Err(NotIssued::TokenGone));
+    let issued = store.issue_token(&child(), DEFAULTS).await;
+    assert!(matches!(issued, Err(Error::AuthorityLost(AuthorityLost::CallerGone))), "{issued:?}");
 }

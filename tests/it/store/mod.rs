@@ -1,10 +1,12 @@
 //! The store's contract: every method, on both databases.
 
+mod authority;
 mod chain;
 mod events;
 mod hosts;
 mod lineage;
 mod lists;
+mod removal;
 mod sessions;
 mod tries;
 
@@ -13,11 +15,12 @@ use std::{collections::HashSet, time::Duration};
 use tokenward::{
     config::CacheMode,
     domain::{
+        authority::{Authority, Credential, Mutation, RequiredRole},
         event::{Act, Origin},
         list::{Page, Sort, SortKey, Which},
         person::{Email, EmailKey, PersonName, TokenAccess},
         setting::{Key, Settings, Value},
-        time::Timestamp,
+        time::{Clock, Timestamp},
         token::{Lifetime, NotIssued, Status},
         workspace::WorkspaceName,
     },
@@ -55,14 +58,32 @@ on_both!(
     many_digests_are_found_at_once,
 );
 
-/// Who does everything here.
-fn by() -> Act {
-    Act { at: NOW, person_id: Some(1), name: "admin@example.com".to_owned(), token_id: None, origin: Origin::default() }
+/// Who does everything here; what a caller may do is tested in `authority`.
+fn by() -> Mutation {
+    at(NOW)
 }
 
 /// The same at another moment.
-fn at(moment: Timestamp) -> Act {
-    Act { at: moment, ..by() }
+fn at(moment: Timestamp) -> Mutation {
+    Mutation::without_caller(act_at(moment))
+}
+
+/// A mutation by the token of a person, who needs no role.
+fn by_token(person_id: i64, token_id: Uuid) -> Mutation {
+    let authority = Authority {
+        workspace_id: 1,
+        person_id,
+        credential: Credential::Token(token_id),
+        role: RequiredRole::Member,
+        enabled_by_default: true,
+        clock: Clock::from_fn(|| NOW),
+    };
+    let act = Act { person_id: Some(person_id), token_id: Some(token_id), ..act_at(NOW) };
+    Mutation { act, authority: Some(authority) }
+}
+
+fn act_at(at: Timestamp) -> Act {
+    Act { at, person_id: Some(1), name: "admin@example.com".to_owned(), token_id: None, origin: Origin::default() }
 }
 
 fn new_person(email: &str) -> NewPerson {
@@ -87,7 +108,7 @@ fn new_token(person_id: i64, lifetime: Lifetime, created_at: Timestamp) -> (Toke
         hint: value.hint().to_owned(),
         description: String::new(),
         lifetime,
-        act: at(created_at),
+        mutation: at(created_at),
         form: None,
         once: None,
         most_live: None,
@@ -201,7 +222,7 @@ async fn sign_ins_are_noted_forwards_only(app: TestApp) {
     let admin = app.store.find_person(1, 1).await.unwrap().unwrap();
     let note = |moment: Timestamp| {
         let (store, admin) = (app.store.clone(), admin.clone());
-        async move { store.note_sign_in(&admin, &at(moment), moment.plus_seconds(-60), true).await.unwrap() }
+        async move { store.note_sign_in(&admin, &act_at(moment), moment.plus_seconds(-60), true).await.unwrap() }
     };
     note(NOW).await;
     note(NOW.plus_seconds(59)).await;

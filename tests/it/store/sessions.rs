@@ -77,10 +77,13 @@ async fn sessions_are_found_noted_renewed_listed_and_ended(app: TestApp) {
     assert!(store.renew_session(id, &renewed.digest(), later).await.unwrap());
     assert!(store.find_session(&value.digest()).await.unwrap().is_none());
     assert_eq!(store.find_session(&renewed.digest()).await.unwrap().unwrap().session.proven_at, later);
-    assert!(!store.end_session(1, 1, id).await.unwrap());
-    assert_eq!(store.end_sessions(1, ada.id, Some(id)).await.unwrap(), 1);
+    assert!(!store.end_session(1, 1, id, &by()).await.unwrap());
+    assert_eq!(store.end_sessions(1, ada.id, Some(id), &by()).await.unwrap(), 1);
     assert!(store.find_session(&other.digest()).await.unwrap().is_none());
-    assert!(store.end_session(1, ada.id, id).await.unwrap() && !store.end_session(1, ada.id, id).await.unwrap());
+    assert!(
+        store.end_session(1, ada.id, id, &by()).await.unwrap()
+            && !store.end_session(1, ada.id, id, &by()).await.unwrap()
+    );
     assert!(!store.renew_session(id, &value.digest(), later).await.unwrap());
 }
 

@@ -132,6 +132,11 @@ impl Bearer {
         Self { client, value, token_id }
     }
 
+    /// A client that presents this value.
+    pub fn new(client: Client, value: &str, token_id: &str) -> Self {
+        Self { client, value: value.to_owned(), token_id: token_id.to_owned() }
+    }
+
     pub fn path(&self) -> String {
         format!("/v4/apiAccessTokens/{}", self.token_id)
     }

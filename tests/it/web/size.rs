@@ -1,6 +1,7 @@
 //! How much a page weighs, where there is much to show.
 
 use tokenward::domain::{
+    authority::Mutation,
     event::Act,
     person::{Email, PersonName},
     time::Timestamp,
@@ -19,7 +20,7 @@ on_both!(no_page_weighs_more_than_fifty_kilobytes);
 const MOST: usize = 50_000;
 
 async fn fill(app: &TestApp) {
-    let act = Act::of_operator(Timestamp::from_millis(1_767_225_600_000));
+    let mutation = Mutation::without_caller(Act::of_operator(Timestamp::from_millis(1_767_225_600_000)));
     for n in 0..60 {
         let person = NewPerson {
             email: Email::parse(&format!("somebody.with-a-long-name-{n}@department.example.com")).unwrap(),
@@ -29,14 +30,14 @@ async fn fill(app: &TestApp) {
             is_platform_admin: false,
             force_password_change: false,
         };
-        app.store.insert_person(1, &person, &act).await.unwrap();
+        app.store.insert_person(1, &person, &mutation).await.unwrap();
         issue(app).await;
     }
 }
 
 /// Makes a token for the first administrator, past the API.
 pub async fn issue(app: &TestApp) {
-    let act = Act::of_operator(Timestamp::from_millis(1_767_225_600_000));
+    let mutation = Mutation::without_caller(Act::of_operator(Timestamp::from_millis(1_767_225_600_000)));
     let random = Random::system();
     let value = Format::default().make(&random);
     let token = NewToken {
@@ -47,7 +48,7 @@ pub async fn issue(app: &TestApp) {
         hint: value.hint().to_owned(),
         description: "a description of some length, as people write them".to_owned(),
         lifetime: Lifetime::Forever,
-        act,
+        mutation,
         form: None,
         once: None,
         most_live: None,
