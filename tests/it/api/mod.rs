@@ -9,6 +9,7 @@ mod leaks;
 mod limits;
 mod lineage;
 mod people;
+mod removal;
 mod rights;
 mod settings;
 mod throttle;
