@@ -8,7 +8,7 @@ use figment::{
     providers::{Env, Format as _, Serialized, Toml},
 };
 
-use super::{Config, DatabaseUrl, FIRST_START_VARIABLES, secret_file};
+use super::{Config, DatabaseUrl, FIRST_START_VARIABLES, secret_file, service_link};
 use crate::domain::password::{LEAST_MIN_CHARS, MAX_CHARS};
 
 /// What the command line says; it wins over everything.
@@ -42,7 +42,7 @@ impl Config {
             let unreadable = |source| Error::File { path: path.display().to_string(), source };
             let text = std::fs::read_to_string(path).map_err(unreadable)?;
             check_syntax(path, &text)?;
-            if holds_a_password(&text) {
+            if holds_a_secret(&text) {
                 secret_file::refuse_public(path)?;
             }
             figment = figment.merge(Toml::string(&text));
@@ -53,7 +53,7 @@ impl Config {
         let ours = FIRST_START_VARIABLES.map(|name| name.trim_start_matches("TOKENWARD_"));
         let environment = Env::prefixed("TOKENWARD_")
             .ignore(&ours)
-            .filter(|key| !is_service_link(key.as_str()) && !secret_file::names_a_file(key.as_str()));
+            .filter(|key| !service_link::is_one(key.as_str()) && !secret_file::names_a_file(key.as_str()));
         figment = figment.merge(environment.split("__"));
         for name in secret_file::variables() {
             let Some(value) = secret_file::variable(&name)? else { continue };
@@ -129,17 +129,11 @@ impl Config {
     }
 }
 
-/// Whether a configuration file names a database with its password.
-fn holds_a_password(text: &str) -> bool {
-    let url = Figment::from(Toml::string(text)).extract_inner::<DatabaseUrl>("database.url").ok();
-    url.is_some_and(|url| url.holds_a_password())
-}
-
-/// Whether a variable is one that Kubernetes sets for a service of the name `tokenward`: `TOKENWARD_PORT`,
-/// `TOKENWARD_SERVICE_HOST` and the like.
-fn is_service_link(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    key == "port" || key.starts_with("port_") || key.starts_with("service_")
+/// Returns true if a configuration file names a database with its password, or a webhook, whose URL may be a secret.
+fn holds_a_secret(text: &str) -> bool {
+    let file = Figment::from(Toml::string(text));
+    let url = file.extract_inner::<DatabaseUrl>("database.url").ok();
+    url.is_some_and(|url| url.holds_a_password()) || file.extract_inner::<String>("leaks.webhook_url").is_ok()
 }
 
 /// Says which key is wrong, where it stands, and which one was probably meant.

@@ -6,6 +6,7 @@
 mod load;
 pub mod secret_file;
 mod sections;
+mod service_link;
 mod url;
 
 use std::time::Duration;

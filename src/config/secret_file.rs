@@ -4,7 +4,7 @@ use std::{io, os::unix::fs::PermissionsExt as _, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::{Error, FIRST_START_VARIABLES};
 
 /// The end of a variable's name that says where its value is.
 const ENDING: &str = "_FILE";
@@ -31,9 +31,13 @@ pub(super) fn variables() -> impl Iterator<Item = String> {
     })
 }
 
-/// Whether a variable names a file instead of holding a value.
+/// Returns true for a variable, without `TOKENWARD_`, that names a file instead of holding a value: of a configuration key, or of one that
+/// the first start reads. Any other is a typing error.
 pub(super) fn names_a_file(key: &str) -> bool {
-    key.to_ascii_uppercase().ends_with(ENDING)
+    let key = key.to_ascii_uppercase();
+    let is_first_start =
+        |own: &str| FIRST_START_VARIABLES.iter().any(|name| name.strip_prefix("TOKENWARD_") == Some(own));
+    key.strip_suffix(ENDING).is_some_and(|own| own.contains("__") || is_first_start(own))
 }
 
 /// Reads a secret, without the line feed at the end.

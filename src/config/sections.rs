@@ -135,6 +135,12 @@ impl Delegate {
     pub fn issuer(&self) -> &str {
         self.issuer.trim_end_matches('/')
     }
+
+    /// Returns true if the operator configured an issuer, so that its origin may be trusted.
+    #[must_use]
+    pub fn has_own_issuer(&self) -> bool {
+        self.issuer() != Self::default().issuer()
+    }
 }
 
 /// What is kept in memory of the tokens that are checked.

@@ -22,13 +22,10 @@ impl DatabaseUrl {
         &self.0
     }
 
-    /// Whether a password stands in it.
+    /// Returns true if the URL has a password, or may have one because it cannot be parsed.
     #[must_use]
     pub fn holds_a_password(&self) -> bool {
-        let authority =
-            self.0.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or_default());
-        let user_info = authority.rsplit_once('@').map_or("", |(user_info, _)| user_info);
-        user_info.contains(':') || self.0.contains("password=")
+        self.address().map_or(true, |address| address.holds_a_password())
     }
 
     /// Reads the URL.

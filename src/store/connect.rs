@@ -1,6 +1,11 @@
 //! Reaching the database that an address names.
 
-use std::{os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
+use std::{
+    fs::Permissions,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+    time::Duration,
+};
 
 use sqlx::{
     Connection as _, SqliteConnection,
@@ -30,7 +35,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] with the reason.
     pub async fn open(address: &Address, limits: Limits) -> Result<Self> {
-        let pool = match &address.0 {
+        let pool = match &address.scheme {
             Scheme::Postgres(hosts) => Pool::Postgres(Hosts::open(hosts, limits).await?),
             Scheme::Sqlite(options) => Pool::Sqlite(open_sqlite(options, limits).await?),
         };
@@ -39,7 +44,8 @@ impl Store {
 }
 
 async fn open_sqlite(options: &SqliteConnectOptions, limits: Limits) -> Result<sqlx::SqlitePool> {
-    make_private(options.get_filename()).map_err(|error| Error::Unavailable(sqlx::Error::Io(error)))?;
+    let file = options.get_filename();
+    make_private(file).and_then(|()| keep_private(file)).map_err(|error| Error::Unavailable(sqlx::Error::Io(error)))?;
     let options = options
         .clone()
         .foreign_keys(true)
@@ -83,11 +89,32 @@ fn is_locked(error: &sqlx::Error) -> bool {
 
 /// Makes the file with mode 0600 where there is none; its journal files take the mode over.
 pub(super) fn make_private(file: &Path) -> std::io::Result<()> {
-    if file.as_os_str().is_empty() || file.starts_with(":memory:") || file.to_string_lossy().starts_with("file:") {
-        return Ok(());
-    }
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Takes the file and its journals from everybody but their owner: they hold hashes and who did what.
+fn keep_private(file: &Path) -> std::io::Result<()> {
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(ending);
+        let path = Path::new(&name);
+        let mode = match std::fs::metadata(path) {
+            Ok(found) => found.permissions().mode() & 0o777,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if mode & 0o077 == 0 {
+            continue;
+        }
+        let shown = path.display();
+        std::fs::set_permissions(path, Permissions::from_mode(mode & 0o700)).map_err(|error| {
+            let advice = format!("{shown} can be read by others (mode {mode:03o}): run chmod 600 {shown} ({error})");
+            std::io::Error::new(error.kind(), advice)
+        })?;
+        tracing::warn!(file = %shown, mode = format!("{mode:03o}"), "took a database file from other users of the machine");
+    }
+    Ok(())
 }

@@ -12,7 +12,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{Error, Limits, Result, doubt::Doubt};
+use super::{Error, Limits, Result, address::Host, doubt::Doubt};
 
 /// A connection that was idle for longer is tried before it is used.
 const TRIED_AFTER: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ pub(super) struct Hosts(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    hosts: Vec<PgConnectOptions>,
+    hosts: Vec<Host>,
     limits: Limits,
     current: RwLock<Current>,
 }
@@ -57,16 +57,20 @@ impl Hosts {
     ///
     /// # Errors
     /// [`Error::Unavailable`] with what the last host said.
-    pub(super) async fn open(hosts: &[PgConnectOptions], limits: Limits) -> Result<Self> {
+    pub(super) async fn open(hosts: &[Host], limits: Limits) -> Result<Self> {
         let timeout = limits.statement_timeout.as_millis().to_string();
         let hosts: Vec<_> = hosts
             .iter()
             .map(|host| {
-                host.clone().application_name("tokenward").options([
+                let options = host.options.clone();
+                let is_named = options.get_application_name().is_some();
+                let options = if is_named { options } else { options.application_name("tokenward") };
+                let options = options.options([
                     ("statement_timeout", timeout.as_str()),
                     // A node that freezes inside a transaction must not keep its locks.
                     ("idle_in_transaction_session_timeout", timeout.as_str()),
-                ])
+                ]);
+                Host { options, ..host.clone() }
             })
             .collect();
         // The pool would hide the reason behind its own time-out, so the first connections are made beside it.
@@ -104,20 +108,25 @@ impl Hosts {
 }
 
 /// The first host that takes writes; else the first that is a primary all the same.
-async fn find(hosts: &[PgConnectOptions], known_timeline: i32) -> Result<Primary> {
+async fn find(hosts: &[Host], known_timeline: i32) -> Result<Primary> {
     let is_one_of_many = hosts.len() > 1;
     let patience = if is_one_of_many { LONGEST_ASKED_OF_MANY } else { LONGEST_ASKED };
     let mut reason = Error::timed_out();
     let mut reader = None;
-    for options in hosts {
-        let asked = tokio::time::timeout(patience, ask(options, is_one_of_many)).await;
+    for host in hosts {
+        let patience = host.connect_timeout.unwrap_or(patience);
+        let mut asked = tokio::time::timeout(patience, ask(&host.options, is_one_of_many)).await;
+        if let (Ok(Err(_)), Some(mode)) = (&asked, host.fallback) {
+            let options = host.options.clone().ssl_mode(mode);
+            asked = tokio::time::timeout(patience, ask(&options, is_one_of_many)).await;
+        }
         match asked.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut)) {
             // One that was the primary before a failover and came back as if nothing had happened: what was deleted since
             // is there still.
             Ok(primary) if primary.timeline < known_timeline => reason = refused("it was overtaken by another primary"),
             Ok(primary) if primary.is_read_only => reader = reader.or(Some(primary)),
             Ok(primary) => return Ok(primary),
-            Err(error) => reason = error.into(),
+            Err(error) => reason = explained(error),
         }
     }
     reader.ok_or(reason)
@@ -129,6 +138,10 @@ async fn ask(options: &PgConnectOptions, is_one_of_many: bool) -> sqlx::Result<P
     const TIMELINE: &str = "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int";
     let mut connection = PgConnection::connect_with(options).await?;
     let standing = begin(&mut connection).await?;
+    let encoding: String = sqlx::raw_sql("show server_encoding").fetch_one(&mut connection).await?.try_get(0)?;
+    if encoding != "UTF8" {
+        return Err(sqlx::Error::Configuration(Box::new(WrongEncoding(encoding))));
+    }
     let timeline =
         if is_one_of_many { sqlx::raw_sql(TIMELINE).fetch_one(&mut connection).await?.try_get(0)? } else { 0 };
     connection.close().await?;
@@ -148,6 +161,29 @@ async fn begin(connection: &mut PgConnection) -> sqlx::Result<Standing> {
 async fn is_read_only(connection: &mut PgConnection) -> sqlx::Result<bool> {
     const ASK: &str = "select current_setting('transaction_read_only') = 'on'";
     sqlx::raw_sql(ASK).fetch_one(connection).await?.try_get(0)
+}
+
+/// A database that cannot hold every character.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the database has the encoding {0}; UTF8 is needed: create another with create database NAME encoding 'UTF8' \
+     template template0"
+)]
+struct WrongEncoding(String);
+
+/// A server whose own certificate was given as the root, which only an issuer's may be.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "sslrootcert is the server's own certificate; it must be that of the issuer. Create a CA certificate with basicConstraints=CA:TRUE, \
+     sign another one for the server's name with it, and give the CA's as sslrootcert"
+)]
+struct NoIssuer(#[source] sqlx::Error);
+
+/// Says what to do where the driver's error does not.
+fn explained(error: sqlx::Error) -> Error {
+    // The driver's error is of a library that it does not show.
+    let is_own = format!("{error:?}").contains("CaUsedAsEndEntity");
+    if is_own { Error::Unavailable(sqlx::Error::Configuration(Box::new(NoIssuer(error)))) } else { error.into() }
 }
 
 fn refused(why: &'static str) -> Error {

@@ -41,8 +41,12 @@ use site::Site;
 pub fn routes(app: &App, config: &Config) -> Router {
     let site = Site::new(app, config);
     let csrf = CsrfLayer::new().with_rejection_response(origin::refuse);
-    // A configuration's URL that no browser could be at is none that a form could come from.
-    let csrf = csrf.clone().add_trusted_origin(site.address.origin()).unwrap_or(csrf);
+    // Only an origin that the operator configured: at the default, any service of the machine may listen. A URL that no browser could
+    // be at is none that a form could come from.
+    let csrf = match config.delegate.has_own_issuer() {
+        true => csrf.clone().add_trusted_origin(site.address.origin()).unwrap_or(csrf),
+        false => csrf,
+    };
     Router::new()
         .route("/", get(home))
         .merge(sign_in::routes())

@@ -8,6 +8,7 @@ mod lineage;
 mod lists;
 mod removal;
 mod sessions;
+mod tls;
 mod tries;
 
 use std::{collections::HashSet, time::Duration};

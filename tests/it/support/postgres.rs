@@ -128,6 +128,11 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{port}/{database}")
     }
 
+    /// The folder of the server's socket.
+    pub fn folder(&self) -> &Path {
+        &self.directory
+    }
+
     /// Ends the server and waits until it is gone. Its data stay.
     pub fn end(&mut self, how: End) {
         self.order(match how {

@@ -1,0 +1,61 @@
+//! Variables that Kubernetes sets in every container for the services of its namespace. A service named `tokenward-postgres` gives
+//! `TOKENWARD_POSTGRES_SERVICE_HOST`, which looks like a configuration key and is none.
+
+/// Returns true for a variable, without `TOKENWARD_`, of the shape that Kubernetes gives to service variables:
+/// `[NAME_]SERVICE_HOST`, `[NAME_]SERVICE_PORT`, `[NAME_]SERVICE_PORT_<PORTNAME>`, `[NAME_]PORT` and
+/// `[NAME_]PORT_<n>_<PROTOCOL>[_PROTO|_PORT|_ADDR]`. No configuration key has it: a key has two underscores after its section.
+pub(super) fn is_one(key: &str) -> bool {
+    let key = key.to_ascii_uppercase();
+    if key.contains("__") {
+        return false;
+    }
+    let words: Vec<&str> = key.split('_').collect();
+    (0..words.len()).any(|start| match &words[start..] {
+        ["SERVICE", "HOST" | "PORT"] | ["PORT"] => true,
+        ["SERVICE", "PORT", name @ ..] => name.iter().all(|word| !word.is_empty()),
+        ["PORT", number, "TCP" | "UDP" | "SCTP", rest @ ..] => {
+            number.parse::<u16>().is_ok() && matches!(rest, [] | ["PROTO" | "PORT" | "ADDR"])
+        }
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_neighbours_are_told_from_typing_errors() {
+        for link in [
+            "PORT",
+            "SERVICE_HOST",
+            "SERVICE_PORT",
+            "SERVICE_PORT_HTTP",
+            "PORT_3005_TCP",
+            "PORT_3005_TCP_ADDR",
+            "POSTGRES_SERVICE_HOST",
+            "POSTGRES_SERVICE_PORT_POSTGRESQL",
+            "POSTGRES_PORT",
+            "A_LONG_NAME_PORT_53_UDP_PROTO",
+            "postgres_port_5432_tcp_port",
+        ] {
+            assert!(is_one(link), "{link}");
+        }
+        for key in [
+            "LISTEN__HTTP",
+            "LISTEN__HTPP",
+            "LISTEN__PORT",
+            "DATABASE_URL",
+            "LISTEN_HTTP",
+            "SERVICE",
+            "SERVICE_HOSTS",
+            "PORTS",
+            "PORT_X_TCP",
+            "PORT_3005_HTTP",
+            "PORT_3005_TCP_NAME",
+            "HTTP__SERVICE_HOST",
+        ] {
+            assert!(!is_one(key), "{key}");
+        }
+    }
+}
