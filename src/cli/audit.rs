@@ -91,12 +91,16 @@ impl Verify {
 
 /// Whether a chain still holds this event with this hash, or was cut at it. One that was cut off before cannot be compared.
 async fn holds(store: &Store, (workspace_id, seq, hash): (i64, i64, Link)) -> anyhow::Result<bool> {
+    if (seq, hash) == (0, Link::BEGINNING) {
+        // The end of a chain that had not begun: whatever came later goes on from there.
+        return Ok(true);
+    }
     let chain = store.list_chains().await?.into_iter().find(|chain| chain.workspace_id == workspace_id);
     if chain.is_some_and(|chain| (chain.anchor_seq, chain.anchor_hash) == (seq, hash)) {
         return Ok(true);
     }
     let found = store.list_entries(workspace_id, seq - 1, 1).await?.into_iter().next();
-    Ok(found.is_some_and(|(entry, stored)| entry.seq == seq && stored == Some(hash)))
+    Ok(found.is_some_and(|(entry, stored)| entry.seq == seq && stored.hash == Some(hash)))
 }
 
 impl Export {
@@ -120,9 +124,9 @@ impl Export {
             let entries = store.list_entries(workspace_id, seq, AT_ONCE).await?;
             let Some((last, _)) = entries.last() else { return Ok(()) };
             seq = last.seq;
-            for (entry, hash) in &entries {
+            for (entry, stored) in &entries {
                 if self.since.is_none_or(|since| entry.at >= since) {
-                    let hash = hash.map(Link::to_hex);
+                    let hash = stored.hash.map(Link::to_hex);
                     writeln!(out, "{}", entry.to_json(hash.as_deref()))?;
                 }
             }

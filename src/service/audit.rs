@@ -5,7 +5,7 @@ use crate::{
         chain::{Entry, Link},
         event::{Action, Details},
     },
-    store::{self, Chain, Store},
+    store::{self, Chain, Store, Stored},
 };
 
 /// Something that is not as it was written.
@@ -23,8 +23,14 @@ pub enum Finding {
     Cut { workspace_id: i64, seq: i64 },
     #[error("workspace {workspace_id}: {count} events stand outside the chain, put there by somebody else")]
     Outside { workspace_id: i64, count: i64 },
-    #[error("workspace {workspace_id}: there are events, and no chain")]
+    #[error("workspace {workspace_id}: there is no chain")]
     Chainless { workspace_id: i64 },
+    #[error(
+        "workspace {workspace_id}: event {seq} is shown in another place than it was written in (its id was changed)"
+    )]
+    Displaced { workspace_id: i64, seq: i64 },
+    #[error("workspace {workspace_id}: {found} events are older than the chain; when it began {expected} were")]
+    Older { workspace_id: i64, found: i64, expected: i64 },
 }
 
 /// What came of verifying.
@@ -63,8 +69,8 @@ async fn verify_chain(store: &Store, mut chain: Chain, verdict: &mut Verdict) ->
             let entries = store.list_entries(chain.workspace_id, walk.seq, AT_ONCE).await?;
             let within = entries.iter().filter(|(entry, _)| entry.seq <= chain.seq);
             let before = events;
-            for (entry, hash) in within {
-                walk.step(entry, *hash);
+            for (entry, stored) in within {
+                walk.step(entry, *stored);
                 events += 1;
             }
             if events == before {
@@ -73,10 +79,10 @@ async fn verify_chain(store: &Store, mut chain: Chain, verdict: &mut Verdict) ->
         }
         // What stands behind the end: read before the end is looked at again, which then covers it unless somebody put it there.
         let behind = store.list_entries(chain.workspace_id, chain.seq, AT_ONCE).await?;
-        let outside = store.count_outside(&chain).await?;
+        let (outside, older) = (store.count_outside(&chain).await?, store.count_unchained(&chain).await?);
         let now = store.list_chains().await?.into_iter().find(|now| now.workspace_id == chain.workspace_id);
         let Some(now) = now else { return Ok(()) };
-        if now.anchor_seq != chain.anchor_seq {
+        if (now.anchor_seq, now.unchained_count) != (chain.anchor_seq, chain.unchained_count) {
             // It was cut meanwhile.
             chain = now;
             continue;
@@ -88,7 +94,10 @@ async fn verify_chain(store: &Store, mut chain: Chain, verdict: &mut Verdict) ->
         if outside > 0 {
             walk.findings.push(Finding::Outside { workspace_id, count: outside });
         }
-        verdict.events += events;
+        if older != chain.unchained_count {
+            walk.findings.push(Finding::Older { workspace_id, found: older, expected: chain.unchained_count });
+        }
+        verdict.events += events + older.unsigned_abs();
         verdict.ends.push((workspace_id, chain.seq, chain.hash));
         verdict.findings.extend(walk.end());
         return Ok(());
@@ -100,6 +109,8 @@ struct Walk {
     chain: Chain,
     seq: i64,
     link: Link,
+    /// The id of the event before.
+    id: i64,
     /// To which event the chain was cut last, and that event's hash, as the chain itself tells.
     cut: Option<(i64, String)>,
     findings: Vec<Finding>,
@@ -107,21 +118,28 @@ struct Walk {
 
 impl From<Chain> for Walk {
     fn from(chain: Chain) -> Self {
-        Self { chain, seq: chain.anchor_seq, link: chain.anchor_hash, cut: None, findings: Vec::new() }
+        let (seq, link, id) = (chain.anchor_seq, chain.anchor_hash, chain.unchained_id);
+        Self { chain, seq, link, id, cut: None, findings: Vec::new() }
     }
 }
 
 impl Walk {
-    fn step(&mut self, entry: &Entry, stored: Option<Link>) {
+    fn step(&mut self, entry: &Entry, Stored { id, hash: stored, is_whole_millisecond }: Stored) {
         let workspace_id = self.chain.workspace_id;
         let is_next = entry.seq == self.seq + 1;
         if !is_next {
             self.findings.push(Finding::Missing { workspace_id, from: self.seq + 1, to: entry.seq - 1 });
         }
         // Behind a gap nobody knows what it followed; its own hash is taken then, and what comes after it must fit that.
-        if stored.is_none() || (is_next && stored != Some(self.link.then(entry))) {
+        let follows = stored.is_some() && (!is_next || stored == Some(self.link.then(entry)));
+        if !(follows && is_whole_millisecond) {
             self.findings.push(Finding::Altered { workspace_id, seq: entry.seq });
         }
+        // Whoever writes an event waits for the one before it, so its id is greater.
+        if id <= self.id {
+            self.findings.push(Finding::Displaced { workspace_id, seq: entry.seq });
+        }
+        self.id = id;
         if entry.action == Action::EventsPruned.as_str() {
             let details = Details::parse(&entry.details).0;
             let told = details.get("upTo").and_then(serde_json::Value::as_i64);
@@ -132,7 +150,7 @@ impl Walk {
     }
 
     fn end(mut self) -> Vec<Finding> {
-        let Chain { workspace_id, seq, hash, anchor_seq, anchor_hash } = self.chain;
+        let Chain { workspace_id, seq, hash, anchor_seq, anchor_hash, .. } = self.chain;
         if self.seq < seq {
             self.findings.push(Finding::Missing { workspace_id, from: self.seq + 1, to: seq });
         } else if self.seq == seq && self.link != hash {

@@ -16,6 +16,7 @@ mod address;
 mod authority;
 mod backup;
 mod chain;
+mod clock;
 mod connect;
 mod doubt;
 mod error;
@@ -38,7 +39,7 @@ mod workspaces;
 use sqlx::SqlitePool;
 
 pub use address::{Address, BadAddress};
-pub use chain::Chain;
+pub use chain::{Chain, Stored};
 pub use connect::Limits;
 pub use error::Error;
 pub use events::{EventFilter, EventStart, Told};
@@ -46,7 +47,7 @@ use hosts::Hosts;
 pub use last_use::USES_AT_ONCE;
 pub use members::{Holders, Member, MemberFilter, Start};
 pub use migrations::Schema;
-pub use nodes::{Ear, Node, Nodes};
+pub use nodes::{ClusterSecret, ClusterState, Ear, Exposure, Node, Nodes};
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, Rank};
 pub use sessions::{FoundSession, NewSession};
 pub use tokens::{
