@@ -7,7 +7,7 @@ use crate::{
     domain::time::Clock,
     live::Live,
     service::{
-        Events, Leaks, Mutations, People, Refusals, Sessions, SignIn, Tokens, Workspaces, health::Health,
+        ClockFloor, Events, Leaks, Mutations, People, Refusals, Sessions, SignIn, Tokens, Workspaces, health::Health,
         password::Hasher, webhook::Webhook,
     },
     store::Store,
@@ -27,6 +27,7 @@ pub struct App {
     leaks: Leaks,
     health: Health,
     live: Live,
+    clock_floor: ClockFloor,
 }
 
 impl App {
@@ -47,6 +48,7 @@ impl App {
         let webhook = config.leaks.webhook_url.as_ref().map(|url| Webhook::new(url.expose().to_owned()));
         let webhook = webhook.transpose()?.unwrap_or_default();
         let refusals = Refusals::new(store.clone(), clock.clone());
+        let clock_floor = ClockFloor::new(store.clone(), clock.clone());
         let tokens = Tokens::new(
             (store.clone(), live.clone(), refusals.clone()),
             (clock.clone(), random),
@@ -66,6 +68,7 @@ impl App {
             events: Events::new(store.clone(), clock.clone()),
             sign_in: SignIn::new(store.clone(), refusals.clone(), clock, hasher, wrong_per_address),
             refusals,
+            clock_floor,
             health: Health::new(store),
         })
     }
@@ -86,6 +89,12 @@ impl App {
     #[must_use]
     pub fn workspaces(&self) -> &Workspaces {
         &self.workspaces
+    }
+
+    /// What holds the clock to the latest time that any node has seen.
+    #[must_use]
+    pub fn clock_floor(&self) -> &ClockFloor {
+        &self.clock_floor
     }
 
     /// What this process knows right now.

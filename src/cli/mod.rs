@@ -1,6 +1,8 @@
 //! The command line: one file per command.
 
 mod audit;
+mod clock;
+mod cluster;
 mod config;
 mod person;
 mod prompt;
@@ -50,6 +52,12 @@ enum Command {
     /// Verify and export the events, straight from the store
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Look after the time that the database remembers
+    #[command(subcommand)]
+    Clock(clock::Clock),
+    /// Look after what the nodes of a database share
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
     /// Print rules by which a secret scanner finds token values
     ScannerRules(scanner_rules::ScannerRules),
     /// Print the configuration
@@ -88,6 +96,7 @@ impl Source {
         config.cache.mode = CacheMode::Off;
         let store = server::open_store(&config, false).await?;
         let app = App::new(store.clone(), Clock::system(), Random::system(), &config)?;
+        app.clock_floor().begin().await?;
         let live = app.live().clone();
         tokio::spawn(async move {
             let (_until_the_end, stopped) = watch::channel(());
@@ -111,6 +120,8 @@ impl Cli {
             Command::Person(person) => wait_for(person.run()),
             Command::Workspace(workspace) => wait_for(workspace.run()),
             Command::Audit(audit) => wait_for(audit.run()),
+            Command::Clock(clock) => wait_for(clock.run()),
+            Command::Cluster(cluster) => wait_for(cluster.run()),
             Command::ScannerRules(rules) => rules.run(),
             Command::Config(config) => config.run(),
             Command::Openapi => {

@@ -33,6 +33,7 @@ impl Serve {
         let store = server::open_store(&config, true).await?;
         let (clock, random) = (Clock::system(), Random::system());
         let app = App::new(store.clone(), clock.clone(), random.clone(), &config)?;
+        app.clock_floor().begin().await?;
         let engine = store.engine();
         // The port first: a password that is made up and then not shown would be lost.
         let server = Server::bind(app.clone(), store.clone(), config).await?;

@@ -3,8 +3,8 @@
 use std::{
     fmt,
     sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -167,29 +167,51 @@ impl serde::Serialize for Timestamp {
 /// Tells the time, and how much of it passes. Nothing else in the house does.
 #[derive(Clone)]
 pub struct Clock {
-    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    now: Now,
     elapsed: Arc<dyn Fn() -> Duration + Send + Sync>,
 }
 
+#[derive(Clone)]
+enum Now {
+    Plain(Arc<dyn Fn() -> Timestamp + Send + Sync>),
+    Forward(Arc<Forward>),
+}
+
 impl Clock {
-    /// The machine's clock, except that it never goes back while the process lives: a clock that is set back must not
-    /// revive an expired token.
+    /// The machine's clock, except that it never goes back: a clock that is set back must not revive an expired token.
     #[must_use]
     pub fn system() -> Self {
-        let latest = AtomicI64::new(i64::MIN);
-        Self::from_fn(move || {
-            #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine's clock")]
-            let now = Timestamp::from(SystemTime::now()).0;
-            // Written once a millisecond at the most: all threads read it, and a write takes it from them.
-            let seen = latest.load(Ordering::Relaxed);
-            if now <= seen { Timestamp(seen) } else { Timestamp(latest.fetch_max(now, Ordering::Relaxed).max(now)) }
-        })
+        Self::forward(
+            || {
+                #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine's clock")]
+                let now = SystemTime::now();
+                Timestamp::from(now)
+            },
+            since_boot,
+        )
+    }
+
+    /// A clock that follows another while that goes forward. While the other is behind it goes on by the stopwatch.
+    #[must_use]
+    pub fn forward(
+        machine: impl Fn() -> Timestamp + Send + Sync + 'static,
+        elapsed: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        let elapsed: Arc<dyn Fn() -> Duration + Send + Sync> = Arc::new(elapsed);
+        let forward = Forward {
+            machine: Box::new(machine),
+            elapsed: Arc::clone(&elapsed),
+            latest: AtomicI64::new(i64::MIN),
+            is_behind: AtomicBool::new(false),
+            anchor: Mutex::default(),
+        };
+        Self { now: Now::Forward(Arc::new(forward)), elapsed }
     }
 
     /// A clock of the caller's own, for tests.
     #[must_use]
     pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self { now: Arc::new(now), elapsed: Arc::new(since_boot) }
+        Self { now: Now::Plain(Arc::new(now)), elapsed: Arc::new(since_boot) }
     }
 
     /// The same clock with a stopwatch of the caller's own.
@@ -201,7 +223,26 @@ impl Clock {
     /// This moment.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        (self.now)()
+        match &self.now {
+            Now::Plain(now) => now(),
+            Now::Forward(forward) => forward.now(),
+        }
+    }
+
+    /// What the machine's clock says, even if it was set back.
+    #[must_use]
+    pub fn machine(&self) -> Timestamp {
+        match &self.now {
+            Now::Plain(now) => now(),
+            Now::Forward(forward) => (forward.machine)(),
+        }
+    }
+
+    /// Goes on from a later moment, which another process has seen. A clock of a test stays as it is.
+    pub fn raise(&self, floor: Timestamp) {
+        if let Now::Forward(forward) = &self.now {
+            forward.raise(floor);
+        }
     }
 
     /// The time that has passed since some beginning: nobody sets it, and it goes on while the machine is suspended, which
@@ -209,6 +250,71 @@ impl Clock {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         (self.elapsed)()
+    }
+}
+
+/// Follows the machine's clock as long as that goes forward.
+struct Forward {
+    machine: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    elapsed: Arc<dyn Fn() -> Duration + Send + Sync>,
+    latest: AtomicI64,
+    /// The machine's clock is behind, and the anchor tells the time.
+    is_behind: AtomicBool,
+    anchor: Mutex<Anchor>,
+}
+
+/// What time it was at a moment of the stopwatch.
+#[derive(Clone, Copy, Default)]
+struct Anchor {
+    millis: i64,
+    at: Duration,
+}
+
+impl Forward {
+    /// So far behind is no clock that was set back: another thread may have looked at it a little later.
+    const TOLERATED_MILLIS: i64 = 50;
+
+    fn now(&self) -> Timestamp {
+        let now = (self.machine)().0;
+        // Written once a millisecond at the most: all threads read it, and a write takes it from them.
+        let latest = self.latest.load(Ordering::Relaxed);
+        if now <= latest {
+            return Timestamp(if latest - now <= Self::TOLERATED_MILLIS { latest } else { self.by_stopwatch() });
+        }
+        if self.is_behind.load(Ordering::Relaxed) {
+            self.is_behind.store(false, Ordering::Relaxed);
+        }
+        Timestamp(self.latest.fetch_max(now, Ordering::Relaxed).max(now))
+    }
+
+    /// Time must not stand still until the machine's clock has caught up, or tokens would live longer. But it must not run ahead
+    /// for good, either, if the machine's clock was ahead before and is right now: so nine milliseconds pass in ten.
+    fn by_stopwatch(&self) -> i64 {
+        let mut anchor = self.anchor();
+        if !self.is_behind.swap(true, Ordering::Relaxed) {
+            *anchor = Anchor { millis: self.latest.load(Ordering::Relaxed), at: (self.elapsed)() };
+        }
+        let now = anchor.millis.saturating_add(self.passed_since(anchor.at));
+        self.latest.fetch_max(now, Ordering::Relaxed).max(now)
+    }
+
+    fn raise(&self, floor: Timestamp) {
+        if floor <= self.now() {
+            return;
+        }
+        let mut anchor = self.anchor();
+        *anchor = Anchor { millis: floor.0, at: (self.elapsed)() };
+        self.latest.fetch_max(floor.0, Ordering::Relaxed);
+        self.is_behind.store(true, Ordering::Relaxed);
+    }
+
+    fn passed_since(&self, at: Duration) -> i64 {
+        let passed = (self.elapsed)().saturating_sub(at).as_millis();
+        i64::try_from(passed * 9 / 10).unwrap_or(i64::MAX)
+    }
+
+    fn anchor(&self) -> MutexGuard<'_, Anchor> {
+        self.anchor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -263,5 +369,48 @@ mod tests {
         let back = SystemTime::from(moment).duration_since(SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(back.as_millis(), 1_547_597_101_743);
         assert_eq!(Timestamp::from(DateTime::from(moment)), moment);
+    }
+
+    /// A machine whose clock and stopwatch are set by the test, in milliseconds.
+    fn machine() -> (Clock, Arc<AtomicI64>, Arc<AtomicI64>) {
+        let (time, passed) = (Arc::new(AtomicI64::new(1_000_000)), Arc::new(AtomicI64::new(0)));
+        let (told, counted) = (Arc::clone(&time), Arc::clone(&passed));
+        let elapsed = move || Duration::from_millis(counted.load(Ordering::SeqCst).unsigned_abs());
+        (Clock::forward(move || Timestamp(told.load(Ordering::SeqCst)), elapsed), time, passed)
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_goes_on_by_the_stopwatch_until_the_machine_has_caught_up() {
+        let (clock, time, passed) = machine();
+        assert_eq!(clock.now(), Timestamp(1_000_000));
+        time.store(700_000, Ordering::SeqCst);
+        assert_eq!((clock.now(), clock.machine()), (Timestamp(1_000_000), Timestamp(700_000)));
+        for (seconds, expected) in [(10, 1_009_000), (100, 1_090_000), (1_000, 1_900_000)] {
+            passed.store(seconds * 1_000, Ordering::SeqCst);
+            assert_eq!(clock.now(), Timestamp(expected));
+        }
+        time.store(1_900_001, Ordering::SeqCst);
+        assert_eq!(clock.now(), Timestamp(1_900_001));
+        // The next time it is set back it goes on from then.
+        time.store(1_000, Ordering::SeqCst);
+        assert_eq!(clock.now(), Timestamp(1_900_001));
+        passed.fetch_add(10, Ordering::SeqCst);
+        assert_eq!(clock.now(), Timestamp(1_900_010));
+    }
+
+    #[test]
+    fn a_clock_goes_on_from_the_latest_moment_that_another_has_seen() {
+        let (clock, time, passed) = machine();
+        clock.raise(Timestamp(5_000_000));
+        assert_eq!(clock.now(), Timestamp(5_000_000));
+        passed.store(1_000, Ordering::SeqCst);
+        assert_eq!(clock.now(), Timestamp(5_000_900));
+        clock.raise(Timestamp(4_000_000));
+        assert_eq!(clock.now(), Timestamp(5_000_900), "an earlier moment changes nothing");
+        clock.raise(Timestamp(6_000_000));
+        time.store(5_999_999, Ordering::SeqCst);
+        assert_eq!(clock.now(), Timestamp(6_000_000));
+        time.store(6_000_001, Ordering::SeqCst);
+        assert_eq!(clock.now(), Timestamp(6_000_001));
     }
 }

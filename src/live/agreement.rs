@@ -19,8 +19,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{Memory, notice::Notice, waits::Waits};
-use crate::store::{Node, Nodes};
+use super::{Memory, lease::LONGEST, notice::Message, waits::Waits};
+use crate::store::{self, Node, Nodes};
 
 /// What this process asks the other nodes. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ impl Agreement {
 
     /// A node has a lease of this length.
     pub(super) fn learn_lease(&self, length: Duration) {
-        self.0.longest.fetch_max(millis(length), Ordering::Relaxed);
+        self.0.longest.fetch_max(millis(length.min(LONGEST)), Ordering::Relaxed);
     }
 
     /// How long acts have waited.
@@ -131,8 +131,7 @@ impl Inner {
                 state.calls.insert(number, Arc::clone(&call));
                 (waiting, number, call)
             };
-            let notice = Notice::Call { caller: self.caller, number }.to_string();
-            let called = tokio::time::timeout(self.longest(), self.nodes.call(&notice)).await;
+            let called = tokio::time::timeout(self.longest(), self.call(number)).await;
             let nodes = match called {
                 Ok(Ok(nodes)) => Some(nodes),
                 Ok(Err(error)) => {
@@ -143,6 +142,15 @@ impl Inner {
             };
             tokio::spawn(Arc::clone(&self).settle(number, call, nodes, waiting));
         }
+    }
+
+    async fn call(&self, number: u64) -> store::Result<Vec<Node>> {
+        let keys = match self.memory.keys() {
+            Some(keys) => keys,
+            // This process has not listened yet.
+            None => self.memory.learn(&self.nodes.state().await?.secret),
+        };
+        self.nodes.call(&keys.sign(&Message::Call { caller: self.caller, number })).await
     }
 
     /// Waits for the answers to a call, and lets go those who wait for it.

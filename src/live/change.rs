@@ -4,10 +4,22 @@ use std::collections::VecDeque;
 
 use crate::value::TokenDigest;
 
+/// The first half of a token's digest, by which other nodes announce it: enough to find it, and no key to anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenName(pub(super) [u8; 16]);
+
+impl TokenName {
+    pub(super) fn is_of(&self, digest: &TokenDigest) -> bool {
+        digest.as_bytes().starts_with(&self.0)
+    }
+}
+
 /// Something that was changed or taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     Token(TokenDigest),
+    /// The same, as another node announced it.
+    NamedToken(TokenName),
     Person(i64),
     Workspace(i64),
     /// Anything may have changed.
@@ -49,6 +61,7 @@ impl Recent {
         let unseen = self.changes.iter().skip(usize::try_from(seen).unwrap_or(usize::MAX));
         unseen.into_iter().any(|change| match change {
             Change::Token(other) => other == digest,
+            Change::NamedToken(name) => name.is_of(digest),
             Change::Person(id) => *id == person_id,
             Change::Workspace(id) => *id == workspace_id,
             Change::Everything => true,
@@ -73,6 +86,11 @@ mod tests {
         recent.note(Change::Token(TokenDigest::from_bytes([8; 32])));
         assert!(!recent.concerns(mark, &DIGEST, 1, 1));
         assert!(recent.concerns(mark, &DIGEST, 2, 1) && recent.concerns(mark, &DIGEST, 1, 3));
+        recent.note(Change::NamedToken(TokenName([8; 16])));
+        assert!(!recent.concerns(mark, &DIGEST, 1, 1));
+        recent.note(Change::NamedToken(TokenName([7; 16])));
+        assert!(recent.concerns(mark, &DIGEST, 1, 1));
+        let mark = recent.mark();
         recent.note(Change::Token(DIGEST));
         assert!(recent.concerns(mark, &DIGEST, 1, 1) && !recent.concerns(recent.mark(), &DIGEST, 1, 1));
         recent.note(Change::Everything);

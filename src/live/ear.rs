@@ -7,7 +7,7 @@ use std::{mem::Discriminant, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::MissedTickBehavior};
 
-use super::{Memory, agreement::Agreement, change::Change, hearing::Hearing, notice::Notice};
+use super::{Memory, agreement::Agreement, change::Change, hearing::Hearing, notice::Message};
 use crate::{
     domain::time::Clock,
     store::{self, Nodes},
@@ -49,6 +49,8 @@ struct Tenure<'a> {
     ear: &'a Ear,
     connection: store::Ear,
     hearing: Hearing,
+    /// All transactions below this one had ended when the database was asked last.
+    oldest_transaction: u64,
 }
 
 impl Ear {
@@ -56,6 +58,7 @@ impl Ear {
     pub(super) async fn run(self, mut stopped: watch::Receiver<()>) {
         let mut told = None;
         let mut is_lost = false;
+        self.warn_of_strangers().await;
         loop {
             let deaf = tokio::select! {
                 deaf = self.listen(is_lost, &mut told) => deaf,
@@ -105,12 +108,16 @@ impl Ear {
         let trial = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
         let listening =
             tokio::time::timeout(2 * self.lease, self.nodes.listen(self.agreement.caller(), trial, self.lease)).await;
-        let connection = listening.map_err(|_| Deaf::Silence)??.ok_or(Deaf::Pooler)?;
+        let mut connection = listening.map_err(|_| Deaf::Silence)??.ok_or(Deaf::Pooler)?;
+        // The secret first: what is heard from here on is not passed over for want of it.
+        let state = self.within_lease(connection.state()).await?;
+        self.memory.learn(&state.secret);
         // What was read before may have changed unheard. From here on nothing does.
         self.memory.forget(Change::Everything);
         let id = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
-        let hearing = Hearing::new(id, Arc::clone(&self.memory), self.clock.clone(), self.lease);
-        Ok(Tenure { ear: self, connection, hearing })
+        let (memory, clock) = (Arc::clone(&self.memory), self.clock.clone());
+        let hearing = Hearing::new(id, memory, clock, self.lease, state.oldest_transaction);
+        Ok(Tenure { ear: self, connection, hearing, oldest_transaction: state.oldest_transaction })
     }
 
     async fn within_lease<T>(&self, work: impl Future<Output = store::Result<T>>) -> Result<T, Deaf> {
@@ -121,12 +128,40 @@ impl Ear {
     async fn leave(&self) {
         self.memory.lease.end();
         self.memory.set_hearing(false);
-        if let Some(id) = self.memory.take_node() {
-            let notice = Notice::Left { node: id }.to_string();
+        if let (Some(id), Some(keys)) = (self.memory.take_node(), self.memory.keys()) {
+            let notice = keys.sign(&Message::Left { node: id });
             let left = self.within_lease(self.nodes.leave(id, &notice)).await;
             if let Err(error) = left {
                 tracing::debug!(%error, "the row of this node could not be removed; the others will");
             }
+        }
+    }
+}
+
+impl Ear {
+    /// Says where strangers can disturb the nodes, or could speak in their name.
+    async fn warn_of_strangers(&self) {
+        let Ok(exposure) = self.within_lease(self.nodes.exposure()).await else { return };
+        if exposure.public_may_connect {
+            tracing::warn!(
+                "every role of the server may connect to this database, and so send and receive notifications: \
+                 revoke connect on database … from public (docs/operations.md)"
+            );
+        }
+        if exposure.others_may_read_secret {
+            tracing::warn!(
+                "a role other than its owner may read the table cluster_secret, and so speak in the name of nodes: \
+                 revoke all on cluster_secret from that role"
+            );
+        }
+    }
+
+    fn warn_of_dropped(&self) {
+        if let Some(dropped) = self.memory.dropped.untold(self.clock.elapsed()) {
+            tracing::warn!(
+                dropped,
+                "dropped messages that no node of this cluster has sent, or that were sent before: who may connect to the database?"
+            );
         }
     }
 }
@@ -155,7 +190,7 @@ impl Tenure<'_> {
             return Ok(());
         }
         memory.set_node(self.hearing.id);
-        let notice = self.hearing.ask();
+        let notice = self.hearing.ask(self.oldest_transaction).ok_or(Deaf::Silence)?;
         self.ear.within_lease(nodes.join(self.hearing.id, *lease, &notice)).await?;
         tokio::time::timeout(*lease, self.hear_of_lease()).await.map_err(|_| Deaf::Silence)??;
         self.answer().await
@@ -197,13 +232,14 @@ impl Tenure<'_> {
         let mut next = Some(notice.to_owned());
         while let Some(notice) = next {
             match self.hearing.hear(&notice) {
-                Some(Notice::Lease { length, .. }) => self.ear.agreement.learn_lease(length),
-                Some(Notice::Heard { caller, number, node }) => self.ear.agreement.heard(caller, number, node),
-                Some(Notice::Left { node }) => self.ear.agreement.left(node),
-                Some(Notice::Change(_) | Notice::Call { .. }) | None => {}
+                Some(Message::Lease { length, .. }) => self.ear.agreement.learn_lease(length),
+                Some(Message::Heard { caller, number, node }) => self.ear.agreement.heard(caller, number, node),
+                Some(Message::Left { node }) => self.ear.agreement.left(node),
+                Some(Message::Call { .. }) | None => {}
             }
             next = self.connection.buffered();
         }
+        self.ear.warn_of_dropped();
     }
 
     async fn answer(&mut self) -> Result<(), Deaf> {
@@ -215,14 +251,18 @@ impl Tenure<'_> {
     }
 
     async fn renew(&mut self) -> Result<(), Deaf> {
+        // Also where there is no lease: whether the connection lives is found out only by using it. Asked before the lease is, so
+        // that no lease is held by a node that does not know the secret of then.
+        let state = self.ear.within_lease(self.connection.state()).await?;
+        self.ear.memory.learn(&state.secret);
+        self.oldest_transaction = state.oldest_transaction;
         if self.ear.memory.known.is_none() {
-            // There is no lease; but whether the connection lives is found out only by using it.
-            return self.ear.within_lease(self.connection.tell(&[])).await;
+            return Ok(());
         }
         if self.hearing.unheard() > RENEWALS as usize {
             return Err(Deaf::Silence);
         }
-        let notice = self.hearing.ask();
+        let notice = self.hearing.ask(self.oldest_transaction).ok_or(Deaf::Silence)?;
         let renewed = self.ear.within_lease(self.connection.renew(self.hearing.id, self.ear.lease, &notice)).await?;
         if renewed { Ok(()) } else { Err(Deaf::Removed) }
     }

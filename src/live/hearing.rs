@@ -1,14 +1,24 @@
 //! What a node does with what it hears: the part of the protocol that decides, without the connection that carries it.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use uuid::Uuid;
 
-use super::{Memory, notice::Notice};
+use super::{
+    Memory,
+    notice::{Message, Notice},
+    replays::Replays,
+};
 use crate::domain::time::Clock;
 
 /// The part of a lease that its holder gives away, for stopwatches that do not run alike: one twentieth.
 const MARGIN: u32 = 20;
+/// Of so many callers the last call is remembered. Past that a repeated call may be answered again.
+const CALLERS: usize = 1_024;
 
 /// A node as it is known to the others, from one connection to the next.
 pub(super) struct Hearing {
@@ -16,23 +26,38 @@ pub(super) struct Hearing {
     memory: Arc<Memory>,
     clock: Clock,
     lease: Duration,
-    /// The leases that were asked for and not heard of yet: number, and what the stopwatch said before.
-    asked: VecDeque<(u64, Duration)>,
+    asked: VecDeque<Asked>,
     number: u64,
     /// To whom, and what.
     answers: Vec<(Uuid, String)>,
+    /// The last call of each caller. Calls are numbered upwards, so that an earlier number is a call that somebody repeats.
+    called: HashMap<Uuid, u64>,
+    replays: Replays,
+}
+
+/// A lease that was asked for and not heard of yet.
+struct Asked {
+    number: u64,
+    /// What the stopwatch said before.
+    at: Duration,
+    /// All transactions below this one had ended before.
+    oldest_transaction: u64,
 }
 
 impl Hearing {
-    pub(super) fn new(id: Uuid, memory: Arc<Memory>, clock: Clock, lease: Duration) -> Self {
-        Self { id, memory, clock, lease, asked: VecDeque::new(), number: 0, answers: Vec::new() }
+    /// `oldest_transaction` is from before memory was emptied.
+    pub(super) fn new(id: Uuid, memory: Arc<Memory>, clock: Clock, lease: Duration, oldest_transaction: u64) -> Self {
+        let replays = Replays::from(oldest_transaction);
+        let (asked, answers, called) = (VecDeque::new(), Vec::new(), HashMap::new());
+        Self { id, memory, clock, lease, asked, number: 0, answers, called, replays }
     }
 
-    /// Notes the stopwatch, and gives the words with which a lease is asked for.
-    pub(super) fn ask(&mut self) -> String {
+    /// Notes the stopwatch, and gives the signed words with which a lease is asked for; none without a secret.
+    pub(super) fn ask(&mut self, oldest_transaction: u64) -> Option<String> {
+        let keys = self.memory.keys()?;
         self.number += 1;
-        self.asked.push_back((self.number, self.clock.elapsed()));
-        Notice::Lease { node: self.id, number: self.number, length: self.lease }.to_string()
+        self.asked.push_back(Asked { number: self.number, at: self.clock.elapsed(), oldest_transaction });
+        Some(keys.sign(&Message::Lease { node: self.id, number: self.number, length: self.lease }))
     }
 
     /// How many leases were asked for and not heard of.
@@ -40,28 +65,57 @@ impl Hearing {
         self.asked.len()
     }
 
-    /// Deals with what was heard; gives back what concerns those who call. A lease is lengthened here and nowhere else: whatever
-    /// was announced before it was asked for came through the same queue before it, and is forgotten by now.
-    pub(super) fn hear(&mut self, line: &str) -> Option<Notice> {
-        match Notice::parse(line) {
-            Notice::Change(change) => self.memory.forget(change),
-            Notice::Lease { node, number, .. } if node == self.id => self.begin_lease(number),
-            Notice::Call { caller, number } => {
-                // Who keeps nothing has no row, and nobody waits for its answer.
-                if self.memory.known.is_some() {
-                    self.answers.push((caller, Notice::Heard { caller, number, node: self.id }.to_string()));
-                }
-            }
-            notice @ (Notice::Lease { .. } | Notice::Heard { .. } | Notice::Left { .. }) => return Some(notice),
+    /// Deals with what was heard; gives back what concerns those who call. What is not authentic is passed over. A lease is
+    /// lengthened here and nowhere else: whatever was announced before it was asked for came through the same queue before it,
+    /// and is forgotten by now.
+    pub(super) fn hear(&mut self, line: &str) -> Option<Message> {
+        let keys = self.memory.keys();
+        let Some(opened) = keys.as_deref().and_then(|keys| keys.open(line)) else {
+            self.memory.dropped.note();
+            return None;
+        };
+        match Notice::read(&opened) {
+            Notice::Change { change, transaction } => self.forget(change, opened.code, transaction),
+            Notice::Unknown => self.forget(super::Change::Everything, opened.code, u64::MAX),
+            Notice::Message(Message::Lease { node, number, .. }) if node == self.id => self.begin_lease(number),
+            Notice::Message(Message::Call { caller, number }) => self.answer(caller, number),
+            Notice::Message(message) => return Some(message),
         }
         None
     }
 
+    fn forget(&mut self, change: super::Change, code: [u8; 32], transaction: u64) {
+        if self.replays.is_new(code, transaction) {
+            self.memory.forget(change);
+        } else {
+            self.memory.dropped.note();
+        }
+    }
+
     fn begin_lease(&mut self, number: u64) {
-        while let Some((asked, before)) = self.asked.pop_front_if(|(asked, _)| *asked <= number) {
-            if asked == number {
-                self.memory.lease.extend(before + self.lease - self.lease / MARGIN);
+        while let Some(asked) = self.asked.pop_front_if(|asked| asked.number <= number) {
+            if asked.number == number {
+                self.replays.raise(asked.oldest_transaction);
+                self.memory.lease.extend(asked.at + self.lease - self.lease / MARGIN);
             }
+        }
+    }
+
+    fn answer(&mut self, caller: Uuid, number: u64) {
+        // Who keeps nothing has no row, and nobody waits for its answer.
+        if self.memory.known.is_none() {
+            return;
+        }
+        if self.called.get(&caller).is_some_and(|last| number <= *last) {
+            self.memory.dropped.note();
+            return;
+        }
+        if self.called.len() >= CALLERS {
+            self.called.clear();
+        }
+        self.called.insert(caller, number);
+        if let Some(keys) = self.memory.keys() {
+            self.answers.push((caller, keys.sign(&Message::Heard { caller, number, node: self.id })));
         }
     }
 

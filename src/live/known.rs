@@ -82,6 +82,7 @@ impl Known {
         changing.recent.note(change);
         let unwritten = match change {
             Change::Token(digest) => self.table.remove(&digest).into_iter().collect(),
+            Change::NamedToken(name) => self.table.remove_named(name).into_iter().collect(),
             Change::Person(id) => {
                 changing.outdate_person(id);
                 Vec::new()

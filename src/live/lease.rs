@@ -15,6 +15,9 @@ pub(super) struct Lease {
     clock: Clock,
 }
 
+/// No configuration allows a longer one, and the schema takes no row with one.
+pub(super) const LONGEST: Duration = Duration::from_secs(10);
+
 const NONE: u64 = 0;
 /// For the one process of a SQLite file, which nobody else may change.
 const FOR_EVER: u64 = u64::MAX;

@@ -20,6 +20,9 @@
 //!    lease has passed on the act's own stopwatch (what the node held was asked for before the change, and is over).
 //! 4. A check looks at the lease first and at memory second.
 //!
+//! Any role of the server may send notifications, so each carries a code under a secret that only the owner of the schema can read
+//! (`keys`). What is not authentic is passed over, and what is repeated does nothing.
+//!
 //! Let a check begin after the act has answered, on a node that answered the call: it has forgotten. On one that did not: the
 //! lease it held when the act was committed is over; if it holds another, that one was asked for after the change, and it has
 //! forgotten before it got it. In neither case are the old facts there to be found.
@@ -32,9 +35,11 @@
 
 mod agreement;
 mod change;
+mod dropped;
 mod ear;
 mod facts;
 mod hearing;
+mod keys;
 mod known;
 mod last_use;
 mod lease;
@@ -42,6 +47,7 @@ mod misses;
 #[cfg(test)]
 mod model;
 mod notice;
+mod replays;
 mod slots;
 mod table;
 #[cfg(test)]
@@ -59,19 +65,20 @@ use uuid::Uuid;
 
 use crate::{
     domain::time::{Clock, Timestamp},
-    store::{self, Store},
+    store::{self, ClusterSecret, Store},
     value::{Random, TokenDigest},
 };
 use agreement::Agreement;
-pub use change::Change;
+pub use change::{Change, TokenName};
+use dropped::Dropped;
 use ear::Ear;
 pub use facts::{Facts, Person, Workspace};
+use keys::Keys;
 use known::Known;
 use last_use::LastUse;
 use lease::Lease;
 use misses::Misses;
 pub use misses::Unavailable;
-pub use notice::Notice;
 pub use waits::{BOUNDS, Waits};
 
 /// How much may be known, and for how long without hearing from the others.
@@ -110,6 +117,9 @@ struct Memory {
     known: Option<Known>,
     /// By what the other nodes know this one.
     node: Mutex<Option<Uuid>>,
+    /// By what messages of other nodes are known; none before the first connection.
+    keys: Mutex<Option<Arc<Keys>>>,
+    dropped: Dropped,
     hearing: watch::Sender<bool>,
 }
 
@@ -124,6 +134,8 @@ pub struct Tally {
     pub statements: u64,
     pub asked: u64,
     pub has_lease: bool,
+    /// Messages that were not authentic, or repeated.
+    pub dropped: u64,
 }
 
 impl Live {
@@ -233,10 +245,11 @@ impl Live {
         let memory = &self.0.memory;
         let (statements, asked) = self.0.misses.tally();
         let has_lease = memory.known.is_some() && memory.lease.is_live();
-        let Some(known) = &memory.known else { return Tally { statements, asked, ..Tally::default() } };
+        let dropped = memory.dropped.count();
+        let Some(known) = &memory.known else { return Tally { statements, asked, dropped, ..Tally::default() } };
         let (hits, evicted) = known.table().tally();
         let (tokens, bytes) = (known.table().len(), known.table().bytes());
-        Tally { tokens, bytes, hits, evicted, statements, asked, has_lease }
+        Tally { tokens, bytes, hits, evicted, statements, asked, has_lease, dropped }
     }
 
     /// How long acts waited for the other nodes; none where there are none.
@@ -248,7 +261,8 @@ impl Live {
 
 impl Memory {
     fn new(known: Option<Known>, lease: Lease) -> Self {
-        Self { lease, known, node: Mutex::default(), hearing: watch::Sender::new(false) }
+        let hearing = watch::Sender::new(false);
+        Self { lease, known, node: Mutex::default(), keys: Mutex::default(), dropped: Dropped::default(), hearing }
     }
 
     /// The facts of a token. The lease first: see [`Lease::is_live`].
@@ -260,6 +274,20 @@ impl Memory {
     fn forget(&self, change: Change) {
         if let Some(known) = &self.known {
             known.forget(change);
+        }
+    }
+
+    fn keys(&self) -> Option<Arc<Keys>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes the keys of a secret; gives them.
+    fn learn(&self, secret: &ClusterSecret) -> Arc<Keys> {
+        let keys = Keys::of(secret);
+        let mut known = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(known) if **known == keys => Arc::clone(known),
+            _ => Arc::clone(known.insert(Arc::new(keys))),
         }
     }
 

@@ -16,11 +16,19 @@ use proptest::{prelude::*, strategy::ValueTree as _};
 use uuid::Uuid;
 
 use super::{
-    Memory, change::Mark, hearing::Hearing, known::Known, last_use::LastUse, lease::Lease, notice::Notice, tests::found,
+    Memory,
+    change::Mark,
+    hearing::Hearing,
+    keys::{Keys, test_keys},
+    known::Known,
+    last_use::LastUse,
+    lease::Lease,
+    notice::{Message, Notice},
+    tests::found,
 };
 use crate::{
     domain::time::{Clock, Timestamp},
-    store::Found,
+    store::{ClusterSecret, Found},
     value::TokenDigest,
 };
 
@@ -55,6 +63,8 @@ enum Step {
     Act,
     /// The act is answered, if it may be.
     Answer,
+    /// A stranger repeats something that was announced.
+    Repeat(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -71,6 +81,7 @@ fn step() -> impl Strategy<Value = Step> {
         16 => node().prop_map(Step::Check),
         2 => Just(Step::Act),
         4 => Just(Step::Answer),
+        4 => any::<usize>().prop_map(Step::Repeat),
     ]
 }
 
@@ -141,13 +152,14 @@ impl Play {
             Step::CarryOut(n) => self.nodes[n].carry_out(world),
             Step::Act => world.act(),
             Step::Answer => world.answer(self.waits),
+            Step::Repeat(n) => world.repeat(n),
             Step::Ask(n) | Step::Hear(n) | Step::Reconnect(n) | Step::Read(n) | Step::Check(n) => {
                 let node = &mut self.nodes[n];
                 if node.is_paused {
                     return;
                 }
                 match step {
-                    Step::Ask(_) => node.ask(),
+                    Step::Ask(_) => node.ask(world),
                     Step::Hear(_) => node.hear(world),
                     Step::Reconnect(_) => node.reconnect(world),
                     Step::Read(_) => node.read(world),
@@ -171,9 +183,9 @@ impl World {
         self.now += 1;
         self.is_disabled = !self.is_disabled;
         self.answered = None;
-        self.queue.push(format!("person {PERSON}"));
         self.calls += 1;
-        self.queue.push(Notice::Call { caller: Uuid::nil(), number: self.calls }.to_string());
+        self.queue.push(keys().sign(&format!("person {PERSON} {}", self.calls)));
+        self.queue.push(keys().sign(&Message::Call { caller: Uuid::nil(), number: self.calls }));
         self.act = Some(Act { number: self.calls, called: self.now, silent: self.rows.clone() });
     }
 
@@ -187,6 +199,12 @@ impl World {
             self.now += 1;
             self.answered = self.is_disabled.then_some(self.now);
             self.now += 1;
+        }
+    }
+
+    fn repeat(&mut self, n: usize) {
+        if let Some(line) = self.queue.get(n % self.queue.len().max(1)).cloned() {
+            self.queue.push(line);
         }
     }
 
@@ -206,13 +224,16 @@ impl Node {
         let clock = Clock::from_fn(|| Timestamp::from_millis(0)).with_stopwatch(stopwatch);
         let known = Known::new(100, usize::MAX, LastUse::default());
         let memory = Arc::new(Memory::new(Some(known), Lease::none(clock.clone())));
+        memory.learn(&ClusterSecret { signing: [1; 32], accepted: None });
         let (is_cut, is_paused) = (true, false);
         Self { memory, hearing: None, clock, heard: 0, is_cut, is_paused, asked: None, read: None, check: None }
     }
 
-    fn ask(&mut self) {
+    fn ask(&mut self, world: &World) {
+        // The acts are numbered, and all of them so far have ended.
+        let oldest = world.calls + 1;
         let Some(hearing) = self.hearing.as_mut().filter(|_| self.asked.is_none()) else { return };
-        self.asked = Some((hearing.id, hearing.ask(), false));
+        self.asked = Some((hearing.id, hearing.ask(oldest).unwrap(), false));
     }
 
     fn carry_out(&mut self, world: &mut World) {
@@ -231,8 +252,10 @@ impl Node {
         self.heard += 1;
         hearing.hear(&notice);
         for (_, answer) in hearing.take_answers() {
-            if let Notice::Heard { number, node, .. } = Notice::parse(&answer) {
-                world.heard(number, node);
+            let keys = keys();
+            match Notice::read(&keys.open(&answer).unwrap()) {
+                Notice::Message(Message::Heard { number, node, .. }) => world.heard(number, node),
+                other => panic!("{other:?}"),
             }
         }
     }
@@ -247,8 +270,9 @@ impl Node {
         self.memory.forget(super::Change::Everything);
         world.ids += 1;
         let id = Uuid::from_u128(world.ids);
-        let mut hearing = Hearing::new(id, Arc::clone(&self.memory), self.clock.clone(), LEASE);
-        self.asked = Some((id, hearing.ask(), true));
+        let oldest = world.calls + 1;
+        let mut hearing = Hearing::new(id, Arc::clone(&self.memory), self.clock.clone(), LEASE, oldest);
+        self.asked = Some((id, hearing.ask(oldest).unwrap(), true));
         self.hearing = Some(hearing);
     }
 
@@ -281,6 +305,10 @@ impl Node {
             }
         }
     }
+}
+
+fn keys() -> Keys {
+    test_keys(1, None)
 }
 
 fn play(steps: &[Step], waits: bool) -> Play {

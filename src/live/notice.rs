@@ -1,19 +1,32 @@
-//! What nodes tell each other over PostgreSQL's notifications, one line of text each.
+//! What nodes hear over PostgreSQL's notifications, one line of text each.
 //!
-//! The triggers of the migration write the changes; everything else is written here.
+//! The triggers of the migrations write the changes; what nodes tell each other is written here. Both are signed (`keys`).
 
 use std::{fmt, time::Duration};
 
 use uuid::Uuid;
 
-use super::change::Change;
-use crate::value::TokenDigest;
+use super::{
+    change::Change,
+    keys::{Opened, from_hex},
+    lease::LONGEST,
+};
 
-/// Something that was heard.
+/// Something authentic that was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// `token <hex digest>`, `person <id>`, `workspace <id>`, `everything`: it was changed or taken away.
-    Change(Change),
+pub(super) enum Notice {
+    /// `token <id> <masked name> <transaction>`, `person <id> <transaction>`, `workspace <id> <transaction>`,
+    /// `everything <transaction>`: it was changed or taken away.
+    Change { change: Change, transaction: u64 },
+    /// What one node tells another.
+    Message(Message),
+    /// Signed, and not understood: a newer version announces something. It may tell of any change.
+    Unknown,
+}
+
+/// What one node tells another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Message {
     /// `lease <node> <number> <milliseconds>`: a node has asked for its lease the number-th time.
     Lease { node: Uuid, number: u64, length: Duration },
     /// `call <caller> <number>`: whoever has heard everything up to here is to say so.
@@ -25,54 +38,43 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// Reads a line. One that nobody here understands may tell of any change.
-    #[must_use]
-    pub fn parse(line: &str) -> Self {
-        read(line).unwrap_or(Self::Change(Change::Everything))
+    pub(super) fn read(opened: &Opened<'_>) -> Self {
+        let words: Vec<&str> = opened.text.split(' ').collect();
+        read_message(&words).map(Self::Message).or_else(|| read_change(&words, opened)).unwrap_or(Self::Unknown)
     }
 }
 
-fn read(line: &str) -> Option<Notice> {
-    let words: Vec<&str> = line.split(' ').collect();
-    Some(match *words.as_slice() {
-        ["token", digest] => Notice::Change(Change::Token(from_hex(digest)?)),
-        ["person", id] => Notice::Change(Change::Person(id.parse().ok()?)),
-        ["workspace", id] => Notice::Change(Change::Workspace(id.parse().ok()?)),
-        ["lease", node, number, millis] => Notice::Lease {
-            node: node.parse().ok()?,
-            number: number.parse().ok()?,
-            length: Duration::from_millis(millis.parse().ok()?),
-        },
-        ["call", caller, number] => Notice::Call { caller: caller.parse().ok()?, number: number.parse().ok()? },
-        ["heard", caller, number, node] => {
-            Notice::Heard { caller: caller.parse().ok()?, number: number.parse().ok()?, node: node.parse().ok()? }
+fn read_message(words: &[&str]) -> Option<Message> {
+    Some(match *words {
+        ["lease", node, number, millis] => {
+            let length = Duration::from_millis(millis.parse().ok()?);
+            let length = Some(length).filter(|length| *length <= LONGEST)?;
+            Message::Lease { node: node.parse().ok()?, number: number.parse().ok()?, length }
         }
-        ["left", node] => Notice::Left { node: node.parse().ok()? },
+        ["call", caller, number] => Message::Call { caller: caller.parse().ok()?, number: number.parse().ok()? },
+        ["heard", caller, number, node] => {
+            Message::Heard { caller: caller.parse().ok()?, number: number.parse().ok()?, node: node.parse().ok()? }
+        }
+        ["left", node] => Message::Left { node: node.parse().ok()? },
         _ => return None,
     })
 }
 
-fn from_hex(text: &str) -> Option<TokenDigest> {
-    let mut bytes = [0; 32];
-    if text.len() != 2 * bytes.len() || !text.is_ascii() {
-        return None;
-    }
-    for (n, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * n..2 * n + 2], 16).ok()?;
-    }
-    Some(TokenDigest::from_bytes(bytes))
+fn read_change(words: &[&str], opened: &Opened<'_>) -> Option<Notice> {
+    let (transaction, words) = words.split_last()?;
+    let change = match *words {
+        ["token", id, masked] => Change::NamedToken(opened.unmask(id.parse().ok()?, from_hex(masked)?)),
+        ["person", id] => Change::Person(id.parse().ok()?),
+        ["workspace", id] => Change::Workspace(id.parse().ok()?),
+        ["everything"] => Change::Everything,
+        _ => return None,
+    };
+    Some(Notice::Change { change, transaction: transaction.parse().ok()? })
 }
 
-impl fmt::Display for Notice {
+impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Change(Change::Token(digest)) => {
-                f.write_str("token ")?;
-                digest.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
-            Self::Change(Change::Person(id)) => write!(f, "person {id}"),
-            Self::Change(Change::Workspace(id)) => write!(f, "workspace {id}"),
-            Self::Change(Change::Everything) => f.write_str("everything"),
             Self::Lease { node, number, length } => write!(f, "lease {node} {number} {}", length.as_millis()),
             Self::Call { caller, number } => write!(f, "call {caller} {number}"),
             Self::Heard { caller, number, node } => write!(f, "heard {caller} {number} {node}"),
@@ -83,31 +85,45 @@ impl fmt::Display for Notice {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::keys::test_keys, *};
+
+    fn read(text: &str) -> Notice {
+        let keys = test_keys(1, None);
+        let line = keys.sign(&text);
+        Notice::read(&keys.open(&line).unwrap())
+    }
 
     #[test]
     fn what_is_told_is_understood() {
         let (node, caller) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        for notice in [
-            Notice::Change(Change::Token(TokenDigest::from_bytes([0xa7; 32]))),
-            Notice::Change(Change::Person(7)),
-            Notice::Change(Change::Workspace(-1)),
-            Notice::Change(Change::Everything),
-            Notice::Lease { node, number: 3, length: Duration::from_millis(2_000) },
-            Notice::Call { caller, number: 9 },
-            Notice::Heard { caller, number: 9, node },
-            Notice::Left { node },
+        for message in [
+            Message::Lease { node, number: 3, length: Duration::from_millis(2_000) },
+            Message::Call { caller, number: 9 },
+            Message::Heard { caller, number: 9, node },
+            Message::Left { node },
         ] {
-            assert_eq!(Notice::parse(&notice.to_string()), notice);
+            assert_eq!(read(&message.to_string()), Notice::Message(message));
         }
+        for (text, change) in [
+            ("person 7", Change::Person(7)),
+            ("workspace -1", Change::Workspace(-1)),
+            ("everything", Change::Everything),
+        ] {
+            assert_eq!(read(&format!("{text} 5")), Notice::Change { change, transaction: 5 });
+        }
+        let masked = format!("token {} {} 5", Uuid::from_u128(1), "0a".repeat(16));
+        assert!(matches!(read(&masked), Notice::Change { change: Change::NamedToken(_), transaction: 5 }));
     }
 
+    /// Whoever believed in a lease of a century would wait for it.
     #[test]
     fn what_is_not_understood_may_be_any_change() {
-        for line in
-            ["", "token", "token 00", "person x", "settings 1", "call 1 2", &format!("token {}", "é".repeat(32))]
-        {
-            assert_eq!(Notice::parse(line), Notice::Change(Change::Everything), "{line}");
+        let node = Uuid::from_u128(1);
+        let lines = ["", "token", "token 00 5", "person x 5", "person 7", "settings 1 5", "call 1 2", "everything"];
+        let leases = [format!("lease {node} 1 10001"), format!("lease {node} 1 4000000000000")];
+        for line in lines.into_iter().chain(leases.iter().map(String::as_str)) {
+            assert_eq!(read(line), Notice::Unknown, "{line}");
         }
+        assert!(matches!(read(&format!("lease {node} 1 10000")), Notice::Message(_)));
     }
 }

@@ -6,6 +6,7 @@ use hashbrown::HashTable;
 use uuid::Uuid;
 
 use super::{
+    change::TokenName,
     facts::{Facts, Person},
     table::{Place, Use},
     used::Used,
@@ -42,6 +43,10 @@ impl Tokens {
     pub(super) fn position(&self, digest: &TokenDigest) -> Option<u32> {
         // Not in constant time: whoever could make a digest near to one that is here had broken SHA-256.
         self.index.find(hash(digest), |slot_no| self.slot(*slot_no).digest == *digest).copied()
+    }
+
+    pub(super) fn position_named(&self, name: TokenName) -> Option<u32> {
+        self.index.find(hash_of(&name.0), |slot_no| name.is_of(&self.slot(*slot_no).digest)).copied()
     }
 
     pub(super) fn slot(&self, slot_no: u32) -> &Slot {
@@ -159,6 +164,10 @@ impl Slot {
 }
 
 fn hash(digest: &TokenDigest) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = *digest.as_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    hash_of(digest.as_bytes())
+}
+
+/// The first bytes of a digest are random already.
+fn hash_of(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
 }

@@ -13,12 +13,15 @@ use std::sync::{
 use uuid::Uuid;
 
 use super::{
+    change::TokenName,
     facts::Facts,
     slots::{Slot, Tokens},
 };
 use crate::{domain::time::Timestamp, value::TokenDigest};
 
 const SHARDS: u8 = 64;
+/// The byte of the digest that decides; the index takes those before it.
+const SHARD_BYTE: usize = 8;
 /// What one token takes: its slot and its share of the index.
 const TOKEN_BYTES: usize = size_of::<Slot>() + 11;
 /// Where the table holds a token. It may have moved out since: whoever comes back compares the id.
@@ -122,6 +125,13 @@ impl Table {
         self.free(&mut tokens, slot_no)
     }
 
+    /// The same, of a token of which only the beginning of its digest is known.
+    pub(super) fn remove_named(&self, name: TokenName) -> Option<Use> {
+        let mut tokens = self.shard_of(name.0[SHARD_BYTE]).1.write();
+        let slot_no = tokens.position_named(name)?;
+        self.free(&mut tokens, slot_no)
+    }
+
     /// Puts all tokens out; gives the uses that nobody has written.
     pub(super) fn clear(&self) -> Vec<Use> {
         let mut unwritten = Vec::new();
@@ -175,8 +185,11 @@ impl Table {
     }
 
     fn shard(&self, digest: &TokenDigest) -> (u8, &Shard) {
-        // The index takes the digest's first bytes.
-        let shard_no = digest.as_bytes()[8] % SHARDS;
+        self.shard_of(digest.as_bytes()[SHARD_BYTE])
+    }
+
+    fn shard_of(&self, byte: u8) -> (u8, &Shard) {
+        let shard_no = byte % SHARDS;
         (shard_no, &self.shards[usize::from(shard_no)])
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn start(app: &App, store: &Store, retention: &Retention) -> Backgrou
     let (stop, stopped) = watch::channel(());
     let mut tasks = vec![
         tokio::spawn(app.live().clone().run(stopped.clone())),
+        tokio::spawn(until(stopped.clone(), app.clock_floor().clone().keep())),
         tokio::spawn(until(stopped.clone(), flush_uses(tokens.clone()))),
         tokio::spawn(until(stopped.clone(), tell_refusals(app.refusals().clone()))),
         tokio::spawn(until(stopped.clone(), remove_dead(tokens.clone()))),

@@ -92,6 +92,7 @@ impl Collector for Figures {
             ("checks_failed", "Delegated checks that could not be made", self.verdicts.sum(|stripe| &stripe.failed)),
             ("cache_hits", "Look-ups of tokens answered from memory", known.hits),
             ("cache_evictions", "Tokens put out of memory for want of room", known.evicted),
+            ("cluster_messages_dropped", "Messages between nodes that were not authentic, or repeated", known.dropped),
             ("lookup_statements", "Statements that read tokens", known.statements),
             ("lookup_tokens", "Tokens that those statements asked for", known.asked),
         ];

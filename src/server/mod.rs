@@ -116,6 +116,9 @@ impl Server {
         if let Err(error) = app.refusals().flush(true).await {
             tracing::error!(error = ?anyhow::Error::from(error), "the last refusals could not be written");
         }
+        if let Err(error) = app.clock_floor().note().await {
+            tracing::error!(error = ?anyhow::Error::from(error), "failed to write the time to the database");
+        }
         // A connection whose other end has vanished may never come back; what is written is written.
         if tokio::time::timeout(LONGEST_CLOSE, store.close()).await.is_err() {
             tracing::warn!("connections to the store did not come back in time");

@@ -7,6 +7,8 @@ pub mod act;
 mod actor;
 pub mod audit;
 mod budgets;
+pub mod clock_floor;
+pub mod cluster;
 mod error;
 pub mod events;
 pub mod health;
@@ -23,6 +25,7 @@ pub mod webhook;
 pub mod workspaces;
 
 pub use actor::{Actor, Mutations};
+pub use clock_floor::ClockFloor;
 pub use error::{Refusal, Result};
 pub use events::Events;
 pub use leaks::Leaks;

@@ -32,6 +32,30 @@ pub struct Node {
     pub renewals: i64,
 }
 
+/// By what messages between nodes are known to be authentic.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ClusterSecret {
+    /// Signs.
+    pub signing: [u8; 32],
+    /// Is accepted beside it, while the secret is rotated.
+    pub accepted: Option<[u8; 32]>,
+}
+
+/// What a node asks for again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterState {
+    pub secret: ClusterSecret,
+    /// All transactions below this one have ended.
+    pub oldest_transaction: u64,
+}
+
+/// What other roles of the server may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exposure {
+    pub public_may_connect: bool,
+    pub others_may_read_secret: bool,
+}
+
 /// A connection that hears what is announced, in the order of the commits.
 pub struct Ear {
     listener: PgListener,
@@ -114,6 +138,56 @@ impl Nodes {
         Ok(())
     }
 
+    /// The secret of the cluster, and up to where transactions have ended.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; also where the role of the service may not read the secret.
+    pub async fn state(&self) -> Result<ClusterState> {
+        state_of(sqlx::query_as(STATE).fetch_one(&self.hosts.pool()).await?)
+    }
+
+    /// Accepts this secret beside the one that signs, or the latter alone.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn accept_secret(&self, secret: Option<[u8; 32]>) -> Result<()> {
+        const ACCEPT: &str = "update cluster_secret set accepted = $1";
+        sqlx::query(ACCEPT).bind(secret.map(Vec::from)).execute(&self.hosts.pool()).await?;
+        Ok(())
+    }
+
+    /// Signs with the secret that is accepted, and accepts the one that has signed. Answers whether it was this one that is accepted.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn sign_with(&self, secret: [u8; 32]) -> Result<bool> {
+        const SWITCH: &str = "update cluster_secret set signing = accepted, accepted = signing where accepted = $1";
+        let switched = sqlx::query(SWITCH).bind(secret.as_slice()).execute(&self.hosts.pool()).await?;
+        Ok(switched.rows_affected() == 1)
+    }
+
+    /// The longest lease of a node; none where there is no node.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn longest_lease(&self) -> Result<Option<Duration>> {
+        const LONGEST: &str = "select max(lease_ms) from node";
+        let longest: Option<i32> = sqlx::query_scalar(LONGEST).fetch_one(&self.hosts.pool()).await?;
+        Ok(longest.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))))
+    }
+
+    /// What other roles of the server may do.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn exposure(&self) -> Result<Exposure> {
+        const ASK: &str = "select has_database_privilege('public', current_database(), 'connect'), \
+             exists (select from pg_class, aclexplode(relacl) acl \
+             where pg_class.oid = 'cluster_secret'::regclass and acl.grantee <> relowner)";
+        let (public_may_connect, others_may_read_secret) = sqlx::query_as(ASK).fetch_one(&self.hosts.pool()).await?;
+        Ok(Exposure { public_may_connect, others_may_read_secret })
+    }
+
     /// Announces `notice` to all nodes, and lists them as they are after everything that was committed before.
     ///
     /// # Errors
@@ -156,6 +230,14 @@ impl Ear {
         self.listener.next_buffered().map(|notification| notification.payload().to_owned())
     }
 
+    /// What [`Nodes::state`] answers.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn state(&mut self) -> Result<ClusterState> {
+        state_of(sqlx::query_as(STATE).fetch_one(&mut self.listener).await?)
+    }
+
     /// Renews the lease of a node and announces `notice` with it; answers whether its row was still there.
     ///
     /// # Errors
@@ -179,6 +261,20 @@ impl Ear {
             notices.iter().map(|(process, notice)| (own_channel(*process), notice.as_str())).unzip();
         sqlx::query(TELL).bind(channels).bind(notices).fetch_all(&mut self.listener).await?;
         Ok(())
+    }
+}
+
+const STATE: &str = "select signing, accepted, pg_snapshot_xmin(pg_current_snapshot())::text from cluster_secret";
+
+fn state_of((signing, accepted, oldest): (Vec<u8>, Option<Vec<u8>>, String)) -> Result<ClusterState> {
+    let secret = |bytes: Vec<u8>| bytes.try_into().map_err(|_| Error::corrupt("cluster_secret"));
+    let secret = ClusterSecret { signing: secret(signing)?, accepted: accepted.map(secret).transpose()? };
+    Ok(ClusterState { secret, oldest_transaction: oldest.parse().map_err(|_| Error::corrupt("pg_snapshot_xmin"))? })
+}
+
+impl std::fmt::Debug for ClusterSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClusterSecret([hidden])")
     }
 }
 

@@ -72,6 +72,15 @@ impl Cluster {
         self.nodes[node].running().url.clone()
     }
 
+    pub fn postgres_port(&self) -> u16 {
+        self.postgres_port
+    }
+
+    /// Where a role that may log in finds the database.
+    pub fn url_of(&self, role: &str) -> String {
+        Server::url_by(self.postgres_port, DATABASE).replace("postgres@", &format!("{role}@"))
+    }
+
     /// A client for one node that any number of callers share.
     pub fn client(&self, node: usize) -> &reqwest::Client {
         &self.nodes[node].http

@@ -2,6 +2,8 @@
 
 mod authority;
 mod chain;
+mod clock;
+mod cluster;
 mod events;
 mod hosts;
 mod lineage;
