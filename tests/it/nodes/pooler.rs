@@ -45,7 +45,11 @@ impl Pooler {
             pgbouncer.uid(uid).gid(gid).current_dir("/");
         }
         let process = pgbouncer.spawn().unwrap();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {}
+        let begun = std::time::Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "PgBouncer listens");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Self { process, port, _folder: folder }
     }
 }

@@ -141,18 +141,27 @@ impl Record {
         acts.wait_for(|acts| *acts >= enough).await.unwrap();
     }
 
+    /// Whether enough was done to prove anything. How much is done in a given time depends on the machine, so this is waited for.
+    pub fn is_enough(&self) -> bool {
+        let mut all = Tally::default();
+        self.rows().iter().for_each(|(_, tally)| all.add(tally));
+        all.acts() >= 200 && all.acts.len() == Act::TURNS.len() && all.ripe >= 70 && all.checks >= 5_000
+    }
+
     /// Holds what was counted against what is promised.
     pub fn verify(&self) {
         let rows = self.rows();
         let mut all = Tally::default();
         for (fault, tally) in rows.iter() {
-            assert!(tally.acts() >= 5 && tally.checks >= 100, "{fault}: too little was done to prove anything");
+            assert!(
+                tally.acts() >= 10 && tally.checks > 0,
+                "{fault}: ten acts were waited for, and checks of each right"
+            );
             all.add(tally);
         }
         assert_eq!((all.stale, all.false_refusals, all.odd), (0, 0, 0), "\n{}", all.wrong.join("\n"));
-        assert!(all.acts() >= 200 && all.acts.len() == Act::TURNS.len(), "too few acts: {:?}", all.acts);
-        assert!(all.ripe * 3 >= all.acts(), "too few of the tokens were known everywhere before: {}", all.ripe);
-        assert!(all.checks >= 5_000 && all.checks_after >= all.acts() * 6, "too few checks: {}", all.checks);
+        // After each act every node is asked by two doors at least.
+        assert!(all.checks_after >= all.acts() * 6, "too few checks after the answer: {}", all.checks_after);
     }
 
     fn rows(&self) -> MutexGuard<'_, Vec<(&'static str, Tally)>> {

@@ -11,9 +11,9 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::task::block_in_place;
 
 use super::{
-    Token, client,
+    Token, assert_events_agree, client,
     ledger::{Ledger, Writers},
-    times, writes_within,
+    listed, times, writes_within,
 };
 use crate::{
     nodes::administer,
@@ -54,6 +54,9 @@ async fn killed_in_mid_write_nothing_acknowledged_is_lost(engine: Engine) {
     }
     all.verify(&running.url).await;
     assert_whole(&running.url).await;
+    let listed = listed(&running.url).await;
+    drop(running);
+    assert_events_agree(&database.url, &listed, &all);
     assert!(slowest < AGAIN_WITHIN, "ready again after {slowest:?}");
     assert!(all.made.len() > kills && !all.deleted.is_empty());
     let acknowledged = all.acknowledged();
@@ -108,6 +111,8 @@ async fn when_postgres_is_killed_in_mid_write_nothing_acknowledged_is_lost() {
     let ledger = writers.stop().await;
     ledger.verify(&running.url).await;
     assert_whole(&running.url).await;
+    let url = Server::url_by(server.port, "tokenward");
+    assert_events_agree(&url, &listed(&running.url).await, &ledger);
     println!(
         "P2 Postgres: {kills} kills of the database, {} acknowledged, 0 lost, {} answered 503, {} unanswered, writes again \
          at most {slowest:.1?} after PostgreSQL accepted",

@@ -6,7 +6,13 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection as _, PgConnection};
 use tokio::task::block_in_place;
 
-use super::{Token, checker::Checkers, checker::Kind, client, ledger::Writers, make, times, within, writes_within};
+use super::{
+    Token, assert_events_agree,
+    checker::{Checkers, Kind},
+    client,
+    ledger::{Ledger, Writers},
+    listed, make, times, within, writes_within,
+};
 use crate::{
     nodes::administer,
     support::{
@@ -81,15 +87,17 @@ async fn fail_over(round: usize) {
         checkers.know_deleted(deleted(&writers));
     }
     writers[0].have_done(30).await;
-    let mut acknowledged = 0;
+    let mut all = Ledger::default();
     for (writers, node) in writers.into_iter().zip(&nodes) {
         let ledger = writers.stop().await;
         assert_eq!(ledger.unanswered, 0);
-        acknowledged += ledger.acknowledged();
         for node in [node, &nodes[0]] {
             ledger.verify(&node.url).await;
         }
+        all.merge(ledger);
     }
+    assert_events_agree(&pair.url(), &listed(&nodes[0].url).await, &all);
+    let acknowledged = all.acknowledged();
     let (mut checks, mut refused) = (0, 0);
     for checkers in checkers {
         let seen = checkers.stop().await;

@@ -17,11 +17,18 @@ mod read_only;
 mod stops;
 mod synced;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
-use crate::support::{PASSWORD, binary::Running};
+use crate::support::{
+    PASSWORD,
+    binary::{Running, command, run},
+};
+use ledger::Ledger;
 
 /// Whether this is the long form.
 pub fn is_long() -> bool {
@@ -102,4 +109,35 @@ pub fn within<F: Future<Output = bool>>(
 pub async fn writes_within(limit: Duration, url: &str, by: &Token) -> Duration {
     let http = client();
     within(limit, "writes", || async { matches!(make(&http, url, by).await, Some((201, _))) }).await
+}
+
+/// The ids of the administrator's tokens, as the list shows them.
+pub async fn listed(url: &str) -> HashSet<String> {
+    let asked = client().get(format!("{url}/v4/apiAccessTokens")).basic_auth("admin@example.com", Some(PASSWORD));
+    let list: Value = asked.send().await.unwrap().json().await.unwrap();
+    list["data"].as_array().unwrap().iter().map(|row| row["tokenId"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Insists that the chain of events is whole, and that it tells of each token that is there or was acknowledged, and of no other.
+/// Only the administrator has tokens. On SQLite the service must have let go of the file.
+pub fn assert_events_agree(database: &str, listed: &HashSet<String>, ledger: &Ledger) {
+    let audit = |arguments: &[&str]| {
+        let mut audit = command(database);
+        audit.arg("audit").args(arguments);
+        let output = tokio::task::block_in_place(|| run(audit, ""));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    audit(&["verify"]);
+    let exported = audit(&["export"]);
+    let events: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |action: &str| -> HashSet<String> {
+        let events = events.iter().filter(|event| event["action"] == action);
+        events.map(|event| event["target"].as_str().unwrap().to_owned()).collect()
+    };
+    let (created, deleted) = (of("token.created"), of("token.deleted"));
+    let left: HashSet<String> = created.difference(&deleted).cloned().collect();
+    assert_eq!(&left, listed, "tokens that are there, and those of which the events say so");
+    assert!(ledger.made.iter().all(|token| created.contains(&token.id)));
+    assert!(ledger.deleted.iter().all(|token| deleted.contains(&token.id)));
 }
