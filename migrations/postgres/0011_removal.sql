@@ -19,11 +19,18 @@ create index person_removed on person (id) where removed_at is not null;
 alter table workspace add column removed_at timestamptz;
 create index workspace_removed on workspace (id) where removed_at is not null;
 
-create function announce_family() returns trigger language plpgsql as $$
+-- Signed like the others, in the schema of this migration.
+do $do$
 begin
-    perform pg_notify('tokenward', 'person ' || new.person_id);
-    return null;
-end $$;
+    execute format($f$
+        create function %1$s.announce_family() returns trigger language plpgsql
+            security definer set search_path = pg_catalog, pg_temp as $$
+        begin
+            perform %1$s.announce('person ' || new.person_id::text);
+            return null;
+        end $$ $f$, quote_ident(current_schema()));
+end $do$;
+revoke all on function announce_family() from public;
 
 create trigger family_revoked after insert on revoked_family for each row execute function announce_family();
 

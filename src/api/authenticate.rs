@@ -10,7 +10,10 @@ use tower::ServiceExt as _;
 use tower_layer::Layer as _;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::ApiError;
+use super::{
+    ApiError,
+    parameters::{self, Switch},
+};
 use crate::{
     app::App,
     entry::doors::{Admitted, Doors},
@@ -41,11 +44,15 @@ struct Gate {
     doors: Doors,
 }
 
-/// Puts routes behind the two doors. Paths and methods that do not exist stay outside.
+/// Puts routes behind the two doors, and then behind the check of what they take. Paths and methods that do not exist stay outside.
 pub fn guarded(routes: OpenApiRouter<App>, app: &App, switched_off: SwitchedOff) -> OpenApiRouter<App> {
     let refuse = move |denied: &Denied| refuse(*denied, switched_off).into_response();
     let gate = Gate { bearer: GuardLayer::with_refusal(app.tokens().clone(), refuse), doors: Doors::new(app) };
-    routes.route_layer(middleware::from_fn_with_state(gate, authenticate))
+    let switch = match switched_off {
+        SwitchedOff::IsNotThere => Switch::Tokens(app.tokens().clone()),
+        SwitchedOff::IsRefused => Switch::None,
+    };
+    parameters::checked(routes, switch).route_layer(middleware::from_fn_with_state(gate, authenticate))
 }
 
 fn refuse(denied: Denied, switched_off: SwitchedOff) -> ApiError {

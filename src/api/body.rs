@@ -1,4 +1,4 @@
-//! JSON bodies: an object, of the right types.
+//! JSON bodies: an object, of the right types. Unknown fields are ignored unless they are probably meant for known ones.
 
 use axum::{
     body::Bytes,
@@ -8,26 +8,38 @@ use axum::{
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use super::{ApiError, wire::Object};
+use super::{
+    ApiError,
+    fields::{Fields, Object},
+};
+use crate::entry::content_encoding;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A JSON object as a handler's parameter.
 pub struct JsonBody<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Fields> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let is_json = request.headers().get(CONTENT_TYPE).is_none_or(|value| value.to_str().is_ok_and(names_json));
+        let is_encoded = content_encoding::is_encoded(request.headers());
         // A layer has read the body and bounded it before.
         let unread = |_| ApiError::Form("The body could not be read.".to_owned());
         let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
-        if bytes.is_empty() {
+        // Some programs put a byte order mark in front, which RFC 8259, section 8.1 permits to ignore.
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+        if text.is_empty() {
             return Err(ApiError::Form("The request needs a body: a JSON object.".to_owned()));
+        }
+        if is_encoded {
+            return Err(ApiError::Encoded);
         }
         if !is_json {
             return Err(ApiError::NotJson);
         }
-        parse(&bytes).map(Self)
+        parse(text).map(Self)
     }
 }
 
@@ -36,7 +48,7 @@ fn names_json(content_type: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+fn parse<T: DeserializeOwned + Fields>(bytes: &[u8]) -> Result<T, ApiError> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| ApiError::Form("The body is not UTF-8, as JSON must be.".to_owned()))?;
     let mut reader = serde_json::Deserializer::from_str(text);
@@ -75,6 +87,8 @@ mod tests {
         lifetime_seconds: WholeNumber,
         password: Option<String>,
     }
+
+    impl Fields for Sample {}
 
     fn parsed(body: &str) -> Result<(i64, Option<String>), String> {
         match parse::<Sample>(body.as_bytes()) {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use zeroize::Zeroizing;
 
-use super::{ApiError, body::JsonBody, error::ApiResult};
+use super::{ApiError, body::JsonBody, error::ApiResult, fields::Fields};
 use crate::{
     app::App,
     config::Delegate,
@@ -33,6 +33,8 @@ struct ReportLeak {
     #[schema(max_items = 100, value_type = Vec<String>)]
     values: Vec<Zeroizing<String>>,
 }
+
+impl Fields for ReportLeak {}
 
 /// Report leaked tokens
 ///

@@ -8,9 +8,12 @@ mod authenticate;
 mod body;
 mod events;
 mod extract;
+mod fields;
 mod health;
 mod leaks;
+mod names;
 pub mod openapi;
+mod parameters;
 mod people;
 mod person_patch;
 mod query;
@@ -26,6 +29,7 @@ use crate::app::App;
 pub use crate::entry::ApiError;
 use crate::{config::Delegate, delegate, entry::error};
 use authenticate::SwitchedOff;
+use parameters::Switch;
 
 /// The token routes, for whose callers a switched-off feature is a route that does not exist.
 fn token_routes() -> OpenApiRouter<App> {
@@ -52,8 +56,8 @@ fn open_routes(config: &Delegate) -> OpenApiRouter<App> {
 pub fn routes(app: &App, config: &Delegate) -> Router {
     let tokens = authenticate::guarded(token_routes(), app, SwitchedOff::IsNotThere);
     let others = authenticate::guarded(other_routes(), app, SwitchedOff::IsRefused);
-    let routes =
-        OpenApiRouter::new().merge(tokens).merge(others).merge(open_routes(config)).merge(delegate::oauth(config));
+    let open = parameters::checked(open_routes(config), Switch::None);
+    let routes = OpenApiRouter::new().merge(tokens).merge(others).merge(open).merge(delegate::oauth(config));
     let (router, _) = routes.split_for_parts();
     router
         .fallback(|| async { ApiError::RouteNotFound })

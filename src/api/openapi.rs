@@ -55,9 +55,13 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token value"));
     components.add_security_scheme("basic", SecurityScheme::Http(basic.build()));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
+            // An unknown query parameter.
+            if path.starts_with("/v4/") && !is_for_proxies(operation) {
+                operation.responses.responses.entry("400".to_owned()).or_insert_with(|| RefOr::T(Response::default()));
+            }
             describe_errors(operation);
         }
     }
@@ -65,6 +69,10 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
 
 /// The operations by which proxies ask, who know 401 and 403 alone.
 const PROXIES: [&str; 2] = ["checkAuthentication", "checkRequirements"];
+
+fn is_for_proxies(operation: &Operation) -> bool {
+    operation.operation_id.as_deref().is_some_and(|id| PROXIES.contains(&id))
+}
 
 fn describe_errors(operation: &mut Operation) {
     // Anything may fail; only the process itself is always there.
@@ -74,8 +82,7 @@ fn describe_errors(operation: &mut Operation) {
         }
     }
     // Wherever a password may be presented; a proxy that asks is told 401 instead.
-    let is_for_proxies = operation.operation_id.as_deref().is_some_and(|id| PROXIES.contains(&id));
-    if operation.responses.responses.contains_key("401") && !is_for_proxies {
+    if operation.responses.responses.contains_key("401") && !is_for_proxies(operation) {
         operation.responses.responses.insert("429".to_owned(), RefOr::T(Response::default()));
     }
     if operation.tags.as_ref().is_some_and(|tags| tags.iter().any(|tag| tag == "oauth2")) {

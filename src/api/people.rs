@@ -9,6 +9,7 @@ use super::{
     body::JsonBody,
     error::ApiResult,
     extract::{Admin, Caller, PasswordChanger, PersonId},
+    fields::Fields,
     person_patch::PatchPerson,
     query::{Paging, QueryOf},
     wire::{Updated, moment, moment_or_null},
@@ -97,6 +98,17 @@ struct FilterQuery {
     email: Option<String>,
     /// Only people who are disabled, or only those who are not.
     is_disabled: Option<bool>,
+    /// Only people of this state. All are `active`; those that are disabled, too.
+    #[param(inline)]
+    state: Option<StateName>,
+}
+
+/// The states of people on the original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum StateName {
+    Active,
+    Hidden,
 }
 
 /// Somebody to be added.
@@ -115,6 +127,26 @@ struct CreatePerson {
     #[schema(format = Password)]
     password2: Option<String>,
     is_admin: Option<bool>,
+}
+
+impl Fields for CreatePerson {
+    fn meant(plain: &str) -> Option<&'static str> {
+        meant(plain)
+    }
+}
+
+/// The field of a person that other words stand for.
+pub(super) fn meant(plain: &str) -> Option<&'static str> {
+    match plain {
+        "mail" | "emailaddress" => Some("email"),
+        "newpassword" | "passwd" | "passphrase" => Some("password"),
+        _ => None,
+    }
+}
+
+/// A repetition that differs is a slip in one of the two.
+pub(super) fn check_repetition(password: &str, repeated: Option<&str>) -> Result<(), Invalid> {
+    if repeated.is_some_and(|repeated| repeated != password) { Err(Invalid::PasswordRepeat) } else { Ok(()) }
 }
 
 /// Read oneself
@@ -136,6 +168,9 @@ async fn list(
     QueryOf(filter): QueryOf<FilterQuery>,
 ) -> ApiResult<Json<PersonList>> {
     let (limit, offset) = paging.checked(DEFAULT_LIMIT)?;
+    if filter.state == Some(StateName::Hidden) {
+        return Ok(Json(PersonList { data: Vec::new(), count: paging.count(0) }));
+    }
     let filter = PersonFilter { email: filter.email.as_deref().map(EmailKey::of), is_disabled: filter.is_disabled };
     let (rows, count) = people.list(admin.workspace_id, &filter, limit, offset).await?;
     Ok(Json(PersonList { data: rows.into_iter().map(PersonView::from).collect(), count: paging.count(count) }))
@@ -166,9 +201,7 @@ async fn create(
     State(people): State<People>,
     JsonBody(body): JsonBody<CreatePerson>,
 ) -> ApiResult<(StatusCode, Json<PersonView>)> {
-    if body.password2.is_some_and(|repeated| repeated != body.password) {
-        return Err(Invalid::PasswordRepeat.into());
-    }
+    check_repetition(&body.password, body.password2.as_deref())?;
     let add = Add {
         email: &body.email,
         name: &body.name,

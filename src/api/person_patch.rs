@@ -9,7 +9,7 @@ use utoipa::{
     },
 };
 
-use super::ApiError;
+use super::{ApiError, fields::Fields, people};
 use crate::{
     domain::{Invalid, person::Email},
     service::{Refusal, people::Change},
@@ -40,47 +40,55 @@ pub(super) struct PatchPerson {
     token_access: Option<String>,
     /// For administrators. Until the password is changed it opens nothing else; tokens go on working.
     force_password_change: Option<bool>,
-    #[serde(flatten)]
+    // Fields that no request sets. Sending one is an error, so that the client does not believe it was done.
     #[schema(ignore)]
-    fixed: Fixed,
-}
-
-/// Fields of a person that no request sets. Sending one is an error, so that nobody believes it was done.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Fixed {
     id: Option<IgnoredAny>,
+    #[schema(ignore)]
     workspace_id: Option<IgnoredAny>,
+    #[schema(ignore)]
     is_platform_admin: Option<IgnoredAny>,
+    #[schema(ignore)]
     state: Option<IgnoredAny>,
+    #[schema(ignore)]
     sso_principal: Option<IgnoredAny>,
+    #[schema(ignore)]
     last_login_time: Option<IgnoredAny>,
+    #[schema(ignore)]
     created_at: Option<IgnoredAny>,
+    #[schema(ignore)]
     updated_at: Option<IgnoredAny>,
 }
 
-impl Fixed {
-    fn first(&self) -> Option<&'static str> {
-        [
-            ("id", self.id.is_some()),
-            ("workspaceId", self.workspace_id.is_some()),
-            ("isPlatformAdmin", self.is_platform_admin.is_some()),
-            ("state", self.state.is_some()),
-            ("ssoPrincipal", self.sso_principal.is_some()),
-            ("lastLoginTime", self.last_login_time.is_some()),
-            ("createdAt", self.created_at.is_some()),
-            ("updatedAt", self.updated_at.is_some()),
-        ]
-        .into_iter()
-        .find_map(|(field, is_sent)| is_sent.then_some(field))
+impl Fields for PatchPerson {
+    fn meant(plain: &str) -> Option<&'static str> {
+        match plain {
+            "enabled" | "isenabled" | "active" | "isactive" => Some("isDisabled"),
+            "administrator" | "isadministrator" => Some("isAdmin"),
+            plain => people::meant(plain),
+        }
     }
 }
 
 impl PatchPerson {
+    /// The first field that no request sets, if one is sent.
+    fn fixed(&self) -> Option<&'static str> {
+        let fields = [
+            ("id", &self.id),
+            ("workspaceId", &self.workspace_id),
+            ("isPlatformAdmin", &self.is_platform_admin),
+            ("state", &self.state),
+            ("ssoPrincipal", &self.sso_principal),
+            ("lastLoginTime", &self.last_login_time),
+            ("createdAt", &self.created_at),
+            ("updatedAt", &self.updated_at),
+        ];
+        fields.into_iter().find_map(|(field, sent)| sent.is_some().then_some(field))
+    }
+
     /// Whether a password is sent and nothing else.
     pub(super) fn changes_only_the_password(&self) -> bool {
         self.password.is_some()
-            && self.fixed.first().is_none()
+            && self.fixed().is_none()
             && self.name.is_none()
             && self.email.is_none()
             && self.is_admin.is_none()
@@ -91,7 +99,7 @@ impl PatchPerson {
 
     /// The change asked for.
     pub(super) fn as_change(&self) -> Result<Change<'_>, ApiError> {
-        if let Some(field) = self.fixed.first() {
+        if let Some(field) = self.fixed() {
             return Err(Refusal::FieldFixed { field }.into());
         }
         if self.password != self.password2 {

@@ -1,4 +1,4 @@
-//! Query strings: each parameter at most once and of the right type; unknown ones are ignored.
+//! Query strings: each parameter at most once and of the right type. Unknown ones are rejected by [`super::parameters`].
 
 use axum::{
     extract::{FromRequestParts, Query},

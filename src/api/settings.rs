@@ -10,8 +10,9 @@ use super::{
     body::JsonBody,
     error::ApiResult,
     extract::OwnWorkspace,
+    fields::{Fields, Object},
     query::QueryOf,
-    wire::{Object, Updated, WholeNumber},
+    wire::{Updated, WholeNumber},
 };
 use crate::{
     app::App,
@@ -100,6 +101,10 @@ struct SetSetting {
     value: GivenValue,
 }
 
+impl Fields for PatchSettings {}
+
+impl Fields for SetSetting {}
+
 /// A value as it is sent.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, expecting = "expected true, false, a whole number or a word")]
@@ -126,6 +131,8 @@ impl SetSetting {
 struct ResetSettings {
     settings: Vec<String>,
 }
+
+impl Fields for ResetSettings {}
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

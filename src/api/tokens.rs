@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{
     IntoParams, ToSchema,
     openapi::{
-        ObjectBuilder, RefOr, Schema,
-        schema::{AnyOfBuilder, Type},
+        KnownFormat, ObjectBuilder, RefOr, Schema,
+        schema::{AnyOfBuilder, SchemaFormat, Type},
     },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -21,6 +21,7 @@ use super::{
     body::JsonBody,
     error::ApiResult,
     extract::{TokenCaller, TokenId},
+    fields::Fields,
     query::QueryOf,
     wire::{WholeNumber, moment, moment_or_null},
 };
@@ -58,8 +59,20 @@ struct CreateToken {
     description: Option<String>,
 }
 
+impl Fields for CreateToken {
+    /// An ignored limit would make a token that may do more than its creator asked for.
+    const LIMITS: &'static [&'static str] =
+        &["scope", "permission", "network", "cidr", "restrict", "allow", "role", "replace", "grace"];
+
+    fn meant(plain: &str) -> Option<&'static str> {
+        let is_end = ["expir", "lifetime", "validuntil"].iter().any(|part| plain.contains(part));
+        (is_end || matches!(plain, "ttl" | "validity" | "maxage")).then_some("lifetimeSeconds")
+    }
+}
+
 fn lifetime() -> RefOr<Schema> {
-    let number = || ObjectBuilder::new().schema_type(Type::Integer);
+    let format = Some(SchemaFormat::KnownFormat(KnownFormat::Int64));
+    let number = || ObjectBuilder::new().schema_type(Type::Integer).format(format.clone());
     let forever = number().minimum(Some(-1)).maximum(Some(-1));
     let seconds = number().minimum(Some(1)).maximum(Some(Lifetime::MAX_SECONDS));
     Schema::from(AnyOfBuilder::new().item(forever).item(seconds).build()).into()

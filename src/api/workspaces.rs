@@ -9,9 +9,10 @@ use super::{
     body::JsonBody,
     error::ApiResult,
     extract::{Caller, PlatformAdmin, WorkspaceId},
-    people::DEFAULT_LIMIT,
+    fields::{Fields, Object},
+    people::{self, DEFAULT_LIMIT},
     query::{Paging, QueryOf},
-    wire::{Object, Updated, moment},
+    wire::{Updated, moment},
 };
 use crate::{
     app::App,
@@ -79,6 +80,17 @@ struct FirstAdmin {
     /// 15 to 128 characters; common passwords are refused.
     #[schema(format = Password, min_length = 8, max_length = 128)]
     password: String,
+    /// If sent, it must equal `password`.
+    #[schema(format = Password)]
+    password2: Option<String>,
+}
+
+impl Fields for CreateWorkspace {}
+
+impl Fields for FirstAdmin {
+    fn meant(plain: &str) -> Option<&'static str> {
+        people::meant(plain)
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -99,6 +111,8 @@ struct PatchWorkspace {
     #[schema(schema_with = name)]
     name: String,
 }
+
+impl Fields for PatchWorkspace {}
 
 fn name() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
     let schema = utoipa::openapi::ObjectBuilder::new()
@@ -148,7 +162,8 @@ async fn create(
     State(workspaces): State<Workspaces>,
     JsonBody(body): JsonBody<CreateWorkspace>,
 ) -> ApiResult<(StatusCode, Json<CreatedWorkspace>)> {
-    let FirstAdmin { email, name, password } = &body.admin.0;
+    let FirstAdmin { email, name, password, password2 } = &body.admin.0;
+    people::check_repetition(password, password2.as_deref())?;
     let add = Add { email, name, password, is_admin: true, is_platform_admin: false, force_password_change: false };
     let (workspace, admin) = workspaces.create(By::Person(&admin), &body.name, add).await?;
     let admin = CreatedAdmin { id: admin.id, email: admin.email };

@@ -166,6 +166,6 @@ fn seconds(moment: SystemTime) -> u64 {
 #[utoipa::path(post, path = "/oauth2/introspect", operation_id = "introspectToken", tag = "oauth2",
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "Whether it is, and whose", body = Answer<'static>), (status = 400), (status = 401), (status = 403),
-        (status = 413)))]
+        (status = 413), (status = 415)))]
 #[expect(dead_code, reason = "described here, answered by `Introspection`")]
 pub(super) fn introspect() {}

@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequest, Request},
     http::{
         HeaderMap, StatusCode,
-        header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::{
-    entry::{ApiError, Cause},
+    entry::{ApiError, Cause, content_encoding},
     service::Refusal,
 };
 
@@ -60,7 +60,8 @@ impl OAuthErrorBody {
             ),
             "403" => ("access_denied", "the password must be changed before anything else"),
             "413" => ("invalid_request", "A body has at most 65536 bytes."),
-            "429" => ("slow_down", "Too many wrong passwords were tried for this e-mail."),
+            "415" => ("invalid_request", "The body has a Content-Encoding that is not accepted; send it uncompressed."),
+            "429" => ("slow_down", "that is too much at once; wait 8 s"),
             "500" => ("server_error", "01a20a6a-c1b5-7dc2-aeac-0281c48408b8"),
             "503" => ("temporarily_unavailable", "the store cannot be reached or is too slow; try again"),
             _ => return None,
@@ -91,7 +92,7 @@ impl IntoResponse for OAuthError {
         let mut response = (status, Json(body)).into_response();
         // What the error says in headers and to the log holds here, too.
         let told = error.into_response();
-        for name in [WWW_AUTHENTICATE, RETRY_AFTER] {
+        for name in [WWW_AUTHENTICATE, RETRY_AFTER, ACCEPT_ENCODING] {
             for value in told.headers().get_all(&name) {
                 response.headers_mut().append(name.clone(), value.clone());
             }
@@ -105,6 +106,9 @@ impl IntoResponse for OAuthError {
 
 /// The parameter `token` of a form; the other parameters are ignored.
 pub(super) fn token_of_form(headers: &HeaderMap, body: &[u8]) -> Result<Zeroizing<String>, OAuthError> {
+    if content_encoding::is_encoded(headers) && !body.is_empty() {
+        return Err(ApiError::Encoded.into());
+    }
     let is_form = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
         value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
     });

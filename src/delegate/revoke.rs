@@ -12,10 +12,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Delete the token that is sent (RFC 7009)
 ///
-/// No other credential is needed: who holds the value could use it. Known and unknown tokens are answered alike.
+/// No other credential is needed: who holds the value could use it. Known and unknown tokens are answered alike, until an address has sent
+/// very many unknown values: further ones are answered 429, while tokens are deleted as ever.
 #[utoipa::path(post, path = "/oauth2/revoke", operation_id = "revokeToken", tag = "oauth2", security(()),
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "No check accepts the token any more"), (status = 400), (status = 413)))]
+    responses((status = 200, description = "No check accepts the token any more"), (status = 400), (status = 413), (status = 415),
+        (status = 429)))]
 async fn revoke(State(tokens): State<Tokens>, TokenForm(text): TokenForm) -> Result<StatusCode, OAuthError> {
     if let Some(presented) = Presented::parse(&text) {
         tokens.revoke(presented).await?;

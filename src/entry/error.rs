@@ -4,7 +4,7 @@ use axum::{
     Json,
     http::{
         HeaderName, HeaderValue, StatusCode,
-        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ACCEPT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
@@ -24,6 +24,8 @@ pub enum ApiError {
     Form(String),
     /// A body in another format than JSON.
     NotJson,
+    /// A compressed body.
+    Encoded,
     TooLarge,
     /// A URI of more bytes than [`URI_LIMIT`].
     UriTooLong,
@@ -115,7 +117,7 @@ impl ApiError {
     fn kind(&self) -> Kind {
         match self {
             Self::Form(_) => FORM,
-            Self::NotJson => MEDIA_TYPE,
+            Self::NotJson | Self::Encoded => MEDIA_TYPE,
             Self::TooLarge => TOO_LARGE,
             Self::UriTooLong => URI,
             Self::HeaderTooLarge => HEADER,
@@ -164,6 +166,7 @@ impl ApiError {
         match self {
             Self::Form(what) => what.clone(),
             Self::NotJson => "Send the body as JSON, with Content-Type: application/json.".to_owned(),
+            Self::Encoded => "The body has a Content-Encoding that is not accepted; send it uncompressed.".to_owned(),
             Self::TooLarge => format!("A body has at most {BODY_LIMIT} bytes."),
             Self::HeaderTooLarge => format!("The header fields have together at most {HEADER_LIMIT} bytes."),
             Self::UriTooLong => format!("Path and query have together at most {URI_LIMIT} bytes."),
@@ -273,6 +276,10 @@ impl ApiError {
         }
         for challenge in challenges {
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if matches!(self, Self::Encoded) {
+            // RFC 9110, section 15.5.16.
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Some(seconds) = self.wait() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

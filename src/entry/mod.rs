@@ -1,8 +1,9 @@
 //! What every way in shares: who is let in ([`doors`]), what is answered instead ([`error`]), where a list goes on ([`cursor`]),
 //! whence a request comes
-//! ([`address`]), and the headers of all answers.
+//! ([`address`]), which bodies are compressed ([`content_encoding`]), and the headers of all answers.
 
 pub mod address;
+pub mod content_encoding;
 pub mod cursor;
 pub mod doors;
 pub mod error;

@@ -23,7 +23,7 @@ use prometheus_client::{
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use super::{connections, crowd::Crowd};
+use super::{connections, crowd::Crowd, host};
 use crate::{
     config::Http,
     entry::address::Proxies,
@@ -153,7 +153,7 @@ impl MetricsListener {
         let mut registry = Registry::with_prefix("tokenward");
         registry.register_collector(Box::new(Figures { live, verdicts }));
         let registry = Arc::new(registry);
-        let answer = move |request: Request<Incoming>, _| std::future::ready(Ok(told(&registry, &request)));
+        let answer = move |request: Request<Incoming>, _| std::future::ready(Ok(told(&registry, request)));
         tokio::spawn(async move {
             let stop = async move {
                 stopped.changed().await.ok();
@@ -164,7 +164,10 @@ impl MetricsListener {
     }
 }
 
-fn told(registry: &Registry, request: &Request<Incoming>) -> Response {
+fn told(registry: &Registry, mut request: Request<Incoming>) -> Response {
+    if host::settle(&mut request).is_err() {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
     if (request.method(), request.uri().path()) != (&Method::GET, "/metrics") {
         return StatusCode::NOT_FOUND.into_response();
     }

@@ -5,6 +5,7 @@ mod checks;
 mod connections;
 mod crowd;
 mod grpc;
+mod host;
 mod layers;
 mod metrics;
 mod pace;
@@ -94,7 +95,7 @@ impl Server {
             metrics.serve(app.live().clone(), verdicts.clone(), config.http.clone(), stopped);
         }
         let service = counted(&app, &config, verdicts);
-        let answer = move |request, peer| service.answer(request, Some(Peer(peer)));
+        let answer = move |request, peer| service.receive(request, Peer(peer));
         let background = background::start(&app, &store, &config.retention);
         let Http { connections: most, connections_per_address: most_of_one, .. } = config.http;
         let crowd = Crowd::new(most, most_of_one, proxies(&config));

@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 
 use super::{
     checks::{self, Checks},
-    path,
+    host, path,
 };
 use crate::{
     delegate::{ForwardAuth, INTROSPECT},
@@ -59,6 +59,17 @@ impl Future for Answer {
 impl Service {
     pub(super) fn new(checks: Checks, router: Router) -> Self {
         Self(Arc::new(Inner { checks, router }))
+    }
+
+    /// Answers a request as it comes from the network, from this other end.
+    pub(super) fn receive<B>(&self, mut request: Request<B>, peer: Peer) -> Answer
+    where
+        B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static,
+    {
+        match host::settle(&mut request) {
+            Ok(()) => self.answer(request, Some(peer)),
+            Err(error) => Answer::Now(Some(checks::refusal(error.into_response(), &RequestId::of(request.headers())))),
+        }
     }
 
     /// Answers a request that came from this other end.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{error::PageError, site::Site};
-use crate::service::Refusal;
+use crate::{entry::content_encoding, service::Refusal};
 
 /// What a form on a page sent.
 pub(super) struct Posted<T>(pub T);
@@ -17,6 +17,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Posted<T> {
     type Rejection = PageError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
+        if content_encoding::is_encoded(request.headers()) {
+            return Err(PageError::told(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "That was not understood",
+                "The form was sent with a Content-Encoding, which is not accepted here. Send it uncompressed.",
+            ));
+        }
         match axum::Form::<T>::from_request(request, state).await {
             Ok(axum::Form(form)) => Ok(Self(form)),
             Err(FormRejection::InvalidFormContentType(_)) => Err(not_ours(StatusCode::UNSUPPORTED_MEDIA_TYPE)),

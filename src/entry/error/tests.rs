@@ -46,6 +46,7 @@ fn the_table_is_the_contracts() {
         (ApiError::HeaderTooLarge, 431, "HeaderFieldsTooLargeException"),
         (ApiError::UriTooLong, 414, "UriTooLongException"),
         (ApiError::NotJson, 415, "UnsupportedMediaTypeException"),
+        (ApiError::Encoded, 415, "UnsupportedMediaTypeException"),
         (ApiError::Throttled { seconds: 8 }, 429, "TooManyRequestsException"),
         (Refusal::TooFast { millis: 900 }.into(), 429, "TooManyRequestsException"),
         (ApiError::Internal, 500, "InternalException"),

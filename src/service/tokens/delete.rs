@@ -2,14 +2,15 @@
 
 use uuid::Uuid;
 
-use super::{Tokens, feature_off, own, within_reach};
+use super::{Tokens, feature_off, own, verify::SLOWED_BY, within_reach};
 use crate::{
     domain::{
         authority::{AuthorityLost, Mutation, RequiredRole},
         event::{Act, Action},
+        network::counted_by,
         time::Timestamp,
     },
-    live::Change,
+    live::{Change, Unavailable},
     service::{Actor, Refusal, Result, act},
     store::{self, DeletedFamily, Owner, TokenLabel},
     value::{Presented, TokenDigest},
@@ -149,14 +150,30 @@ impl Tokens {
 
     /// Deletes the token of this value for its holder, who needs no other credential. One that is not there is no error.
     ///
+    /// An address that sends many values without a token is served by reads, which are shared, and no longer by transactions: then only
+    /// tokens that are found are deleted.
+    ///
     /// # Errors
-    /// [`Refusal::Unavailable`]: then the token may still be good.
+    /// [`Refusal::TooFast`]: there is no such token, and the address has sent too many such values. [`Refusal::Unavailable`]: the token
+    /// may still be good.
     pub async fn revoke(&self, presented: Presented<'_>) -> Result<()> {
-        if let Some(digest) = self.format.recognise(presented) {
-            let mutation = Mutation::without_caller(Act::of_holder(self.clock.now(), act::origin()));
-            let delete = self.store.delete_by_digest(&digest, &mutation);
-            let changes = |deleted: &bool| deleted.then_some(Change::Token(digest)).into_iter().collect();
-            self.live.take_away(delete, changes).await?;
+        let Some(digest) = self.format.recognise(presented) else { return Ok(()) };
+        let now = self.clock.now();
+        let address = act::origin().address.map(counted_by);
+        let spent = address.map_or(Ok(()), |address| self.limits.refused.spend(address, now));
+        if let Err(millis) = spent {
+            let found = self.live.read(&digest).await.map_err(|Unavailable| store::Error::timed_out())?;
+            if found.is_none() {
+                tokio::time::sleep(SLOWED_BY).await;
+                return Err(Refusal::TooFast { millis });
+            }
+        }
+        let mutation = Mutation::without_caller(Act::of_holder(now, act::origin()));
+        let delete = self.store.delete_by_digest(&digest, &mutation);
+        let changes = |deleted: &bool| deleted.then_some(Change::Token(digest)).into_iter().collect();
+        let deleted = self.live.take_away(delete, changes).await?;
+        if let (true, Ok(()), Some(address)) = (deleted, spent, address) {
+            self.limits.refused.give_back(address);
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::{
 
 /// How much longer a refusal takes for whoever has had too many: well below the time that proxies wait for a check (Envoy 200 ms), so that
 /// it stays a refusal.
-const SLOWED_BY: Duration = Duration::from_millis(100);
+pub(super) const SLOWED_BY: Duration = Duration::from_millis(100);
 
 impl Verify for Tokens {
     async fn verify(&self, presented: Presented<'_>) -> std::result::Result<Principal, Denied> {

@@ -10,6 +10,7 @@ mod limits;
 mod lineage;
 mod people;
 mod removal;
+mod queries;
 mod rights;
 mod settings;
 mod throttle;

@@ -7,4 +7,5 @@ mod oauth;
 mod proxies;
 #[cfg(feature = "remote")]
 mod remote;
+mod revoke;
 mod soup;

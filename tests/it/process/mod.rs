@@ -2,6 +2,7 @@
 
 mod audit;
 mod commands;
+mod hosts;
 mod log;
 mod peers;
 mod readme;

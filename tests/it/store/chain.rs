@@ -179,7 +179,7 @@ async fn events_from_before_the_chain_are_counted(mut app: TestApp) {
     app.tamper("delete from event where id = (select max(id) from event where seq is null)").await;
     assert_eq!(findings(&app.store).await, [Finding::Older { workspace_id: 1, found: 2, expected: 3 }]);
     app.tamper("update event_chain set unchained_count = 2").await;
-    assert_eq!(app.store.prune_events(1, NOW.plus_seconds(2), 10, &at(NOW.plus_seconds(9))).await.unwrap(), 3);
+    assert_eq!(app.store.prune_events(1, NOW.plus_seconds(2), 10, &at(NOW.plus_seconds(9)).act).await.unwrap(), 3);
     assert_eq!(findings(&app.store).await, [], "those that are pruned are counted off");
     assert_eq!(app.store.list_chains().await.unwrap()[0].unchained_count, 0);
 }

@@ -1,0 +1,29 @@
+//! Compressed bodies, which no endpoint reads (RFC 9110, section 8.4).
+
+use axum::http::{HeaderMap, header::CONTENT_ENCODING};
+
+/// Whether a body is sent in any content coding but `identity`.
+#[must_use]
+pub fn is_encoded(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(CONTENT_ENCODING).iter().flat_map(|field| field.as_bytes().split(|b| *b == b','));
+    codings.map(<[u8]>::trim_ascii).any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[&str]) -> HeaderMap {
+        fields.iter().map(|field| (CONTENT_ENCODING, field.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn only_identity_is_no_coding() {
+        for fields in [&[][..], &[""], &["identity"], &[" Identity , identity"], &["identity", "IDENTITY"]] {
+            assert!(!is_encoded(&headers(fields)), "{fields:?}");
+        }
+        for fields in [&["gzip"][..], &["identity, gzip"], &["identity", "br"], &["x"], &["gzip, identity"]] {
+            assert!(is_encoded(&headers(fields)), "{fields:?}");
+        }
+    }
+}
