@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Source;
+use super::{Source, output};
 use crate::{
     domain::{chain::Link, time::Timestamp},
     server,
@@ -69,23 +69,25 @@ impl Verify {
     async fn run(self) -> anyhow::Result<()> {
         let store = server::open_store(&self.source.load(None)?, false).await?;
         let verdict = audit::verify(&store).await?;
-        for finding in &verdict.findings {
-            println!("{finding}");
-        }
-        let mut wrong = verdict.findings.len();
+        let mut lines: Vec<String> = verdict.findings.iter().map(ToString::to_string).collect();
         for end in &self.ends {
             if !holds(&store, *end).await? {
-                println!("workspace {}: event {} is not the one that was there, or was cut off", end.0, end.1);
-                wrong += 1;
+                lines.push(format!(
+                    "workspace {}: event {} is not the one that was there, or was cut off",
+                    end.0, end.1
+                ));
             }
         }
+        let wrong = lines.len();
         for (workspace_id, seq, hash) in &verdict.ends {
-            println!("end {workspace_id}:{seq}:{}", hash.to_hex());
+            lines.push(format!("end {workspace_id}:{seq}:{}", hash.to_hex()));
         }
         store.close().await;
+        // The verdict is the exit code, also where nothing reads the lines any more.
+        let printed = lines.iter().try_for_each(|line| output::line(format_args!("{line}")));
         ensure!(wrong == 0, "{wrong} findings in {} events", verdict.events);
-        println!("{} events, none altered or missing", verdict.events);
-        Ok(())
+        printed?;
+        output::line(format_args!("{} events, none altered or missing", verdict.events))
     }
 }
 
@@ -113,7 +115,7 @@ impl Export {
                 self.write_chain(&store, chain.workspace_id, &mut out).await?;
             }
         }
-        out.flush()?;
+        out.flush().map_err(output::explain)?;
         store.close().await;
         Ok(())
     }
@@ -127,7 +129,7 @@ impl Export {
             for (entry, stored) in &entries {
                 if self.since.is_none_or(|since| entry.at >= since) {
                     let hash = stored.hash.map(Link::to_hex);
-                    writeln!(out, "{}", entry.to_json(hash.as_deref()))?;
+                    writeln!(out, "{}", entry.to_json(hash.as_deref())).map_err(output::explain)?;
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::Source;
+use super::{Source, output};
 use crate::config::DEFAULT_FILE;
 
 /// What can be printed.
@@ -17,9 +17,8 @@ pub(super) enum Config {
 impl Config {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
-            Self::Print(source) => print!("{}", toml::to_string(&source.load(None)?)?),
-            Self::Default => print!("{DEFAULT_FILE}"),
+            Self::Print(source) => output::print(format_args!("{}", toml::to_string(&source.load(None)?)?)),
+            Self::Default => output::print(format_args!("{DEFAULT_FILE}")),
         }
-        Ok(())
     }
 }

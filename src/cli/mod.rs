@@ -4,6 +4,7 @@ mod audit;
 mod clock;
 mod cluster;
 mod config;
+mod output;
 mod person;
 mod prompt;
 mod scanner_rules;
@@ -22,8 +23,10 @@ use crate::{
     domain::time::Clock,
     server,
     store::Store,
+    telemetry::say,
     value::Random,
 };
+pub use output::Closed;
 
 /// Issues API access tokens and answers who holds one.
 ///
@@ -124,13 +127,11 @@ impl Cli {
             Command::Cluster(cluster) => wait_for(cluster.run()),
             Command::ScannerRules(rules) => rules.run(),
             Command::Config(config) => config.run(),
-            Command::Openapi => {
-                println!("{}", openapi::text());
-                Ok(())
-            }
+            Command::Openapi => output::line(format_args!("{}", openapi::text())),
             Command::Completions { shell } => {
-                clap_complete::generate(shell, &mut Self::command(), "tokenward", &mut std::io::stdout());
-                Ok(())
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "tokenward", &mut script);
+                output::print(format_args!("{}", String::from_utf8_lossy(&script)))
             }
         }
     }
@@ -145,7 +146,7 @@ async fn migrate(source: Source) -> anyhow::Result<()> {
     let address = config.database.url.address()?;
     let store = Store::open(&address, config.store_limits()).await?;
     server::migrate(&store).await?;
-    eprintln!("the store at {address} is up to date");
+    say(format_args!("the store at {address} is up to date"));
     store.close().await;
     Ok(())
 }

@@ -3,13 +3,14 @@
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
-use super::{Source, prompt};
+use super::{Source, output, prompt};
 use crate::{
     domain::workspace::FIRST,
     service::{
         Refusal,
         people::{Add, By, Change, PersonFilter},
     },
+    telemetry::say,
 };
 
 /// What can be done with people.
@@ -103,7 +104,7 @@ impl AddPerson {
             force_password_change: false,
         };
         let person = app.people().add(By::Operator, self.workspace, add).await.context("nobody was added")?;
-        println!("{}\t{}", person.id, person.email);
+        output::line(format_args!("{}\t{}", person.id, person.email))?;
         store.close().await;
         Ok(())
     }
@@ -113,7 +114,7 @@ impl List {
     async fn run(self) -> anyhow::Result<()> {
         const AT_ONCE: i64 = 1_000;
         let (store, app) = self.source.open().await?;
-        println!("id\temail\tname\trole\tstate\ttokens");
+        output::line(format_args!("id\temail\tname\trole\tstate\ttokens"))?;
         let mut offset = 0;
         loop {
             let (people, _) = app.people().list(self.workspace, &PersonFilter::default(), AT_ONCE, offset).await?;
@@ -125,7 +126,10 @@ impl List {
                 };
                 let state = if person.is_disabled { "disabled" } else { "enabled" };
                 let access = person.token_access.as_str();
-                println!("{}\t{}\t{}\t{role}\t{state}\t{access}", person.id, person.email, person.name);
+                output::line(format_args!(
+                    "{}\t{}\t{}\t{role}\t{state}\t{access}",
+                    person.id, person.email, person.name
+                ))?;
             }
             if people.is_empty() {
                 break;
@@ -141,7 +145,7 @@ impl SetPassword {
     async fn run(self) -> anyhow::Result<()> {
         let password = prompt::new_password(self.password_stdin)?;
         change(&self.source, &self.email, &Change { password: Some(&password), ..Change::default() }).await?;
-        eprintln!("the password of {} is set; tokens go on working", self.email);
+        say(format_args!("the password of {} is set; tokens go on working", self.email));
         Ok(())
     }
 }
@@ -149,7 +153,7 @@ impl SetPassword {
 impl Named {
     async fn set_disabled(self, is_disabled: bool) -> anyhow::Result<()> {
         change(&self.source, &self.email, &Change { is_disabled: Some(is_disabled), ..Change::default() }).await?;
-        eprintln!("{} is {}", self.email, if is_disabled { "disabled" } else { "enabled" });
+        say(format_args!("{} is {}", self.email, if is_disabled { "disabled" } else { "enabled" }));
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Source;
+use super::{Source, output};
 use crate::value::Format;
 
 /// For which scanner.
@@ -28,8 +28,8 @@ enum Scanner {
 impl ScannerRules {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let config = self.source.load(None)?;
-        print!("{}", rules(self.scanner, &config.token_format()?, config.delegate.issuer()));
-        Ok(())
+        let rules = rules(self.scanner, &config.token_format()?, config.delegate.issuer());
+        output::print(format_args!("{rules}"))
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use super::{Source, prompt};
+use super::{Source, output, prompt};
 use crate::service::people::{Add, By};
 
 /// What can be done with workspaces.
@@ -55,7 +55,7 @@ impl AddWorkspace {
         };
         let (workspace, admin) =
             app.workspaces().create(By::Operator, &self.name, add).await.context("no workspace was made")?;
-        println!("{}\t{}\t{}", workspace.id, workspace.name, admin.email);
+        output::line(format_args!("{}\t{}\t{}", workspace.id, workspace.name, admin.email))?;
         store.close().await;
         Ok(())
     }
@@ -64,12 +64,12 @@ impl AddWorkspace {
 async fn list(source: Source) -> anyhow::Result<()> {
     const AT_ONCE: i64 = 1_000;
     let (store, app) = source.open().await?;
-    println!("id\tname\tcreated");
+    output::line(format_args!("id\tname\tcreated"))?;
     let mut offset = 0;
     loop {
         let (workspaces, _) = app.workspaces().list(AT_ONCE, offset).await?;
         for workspace in &workspaces {
-            println!("{}\t{}\t{}", workspace.id, workspace.name, workspace.created_at);
+            output::line(format_args!("{}\t{}\t{}", workspace.id, workspace.name, workspace.created_at))?;
         }
         if workspaces.is_empty() {
             break;

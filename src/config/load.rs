@@ -8,8 +8,11 @@ use figment::{
     providers::{Env, Format as _, Serialized, Toml},
 };
 
-use super::{Config, DatabaseUrl, FIRST_START_VARIABLES, secret_file, service_link};
+use super::{CacheMode, Config, DatabaseUrl, FIRST_START_VARIABLES, secret_file, service_link};
 use crate::domain::password::{LEAST_MIN_CHARS, MAX_CHARS};
+
+/// What a request has left at least after it has waited for a whole lease.
+const LEASE_MARGIN_MS: u64 = 500;
 
 /// What the command line says; it wins over everything.
 #[derive(Clone, Debug, Default)]
@@ -113,6 +116,18 @@ impl Config {
         }
         if !(500..=10_000).contains(&self.cache.lease_ms) {
             return refuse("cache.lease_ms", "must be from 500 to 10000 milliseconds");
+        }
+        if self.cache.mode == CacheMode::Leased && self.cache.lease_ms + LEASE_MARGIN_MS > self.http.request_timeout_ms
+        {
+            let (lease, request) = (self.cache.lease_ms, self.http.request_timeout_ms);
+            let most = request.saturating_sub(LEASE_MARGIN_MS);
+            return refuse(
+                "cache.lease_ms",
+                &format!(
+                    "is {lease}; with http.request_timeout_ms = {request} the maximum is {most}, since a deletion may wait for a \
+                     whole lease; lower the one or raise the other"
+                ),
+            );
         }
         let times = [
             ("database.acquire_timeout_ms", self.database.acquire_timeout_ms),

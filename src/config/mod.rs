@@ -23,7 +23,7 @@ use crate::{
 pub use load::{Error, Overrides};
 pub use sections::{
     Cache, CacheMode, Database, Delegate, Http, Leaks, Limits, Listen, Log, LogChecks, LogFormat, Pages, Passwords,
-    Retention, Tokens,
+    Process, Retention, Tokens,
 };
 pub use url::{DatabaseUrl, WebhookUrl};
 
@@ -49,6 +49,7 @@ pub struct Config {
     pub retention: Retention,
     pub leaks: Leaks,
     pub log: Log,
+    pub process: Process,
 }
 
 impl Config {

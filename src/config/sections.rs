@@ -199,11 +199,27 @@ pub struct Leaks {
 }
 
 /// The log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     pub format: LogFormat,
     pub checks: LogChecks,
+    /// Most lines a second about denied checks where `checks` is `refused`; 0: any number.
+    pub denied_checks_per_second: u32,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, checks: LogChecks::Refused, denied_checks_per_second: 20 }
+    }
+}
+
+/// The process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Process {
+    /// Whether the memory of the process may be written to disk or read by a debugger.
+    pub core_dumps: bool,
 }
 
 /// Which checks have a line in the log. What went wrong on our side always has one.
@@ -272,7 +288,7 @@ impl Default for Http {
             request_timeout_ms: 3_000,
             header_timeout_ms: 5_000,
             body_timeout_ms: 10_000,
-            idle_timeout_ms: 60_000,
+            idle_timeout_ms: 75_000,
             connections: 8_192,
             connections_per_address: 512,
             shutdown_timeout_ms: 30_000,

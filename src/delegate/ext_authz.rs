@@ -112,26 +112,27 @@ fn origin(request: &CheckRequest) -> Origin {
     Origin { address, ..Origin::default() }
 }
 
-/// The client's `Authorization`. Envoy joins two fields with a comma, which no credential has.
+/// Every `Authorization` of the client, however it is transmitted: of several none counts, as in a request by HTTP. Envoy itself joins
+/// two fields with a comma, which no credential has.
 fn authorization(request: &CheckRequest) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    if let Some(value) =
-        client_headers(request).find_map(|(name, value)| (name == AUTHORIZATION.as_str()).then_some(value))
-    {
+    for (_, value) in client_headers(request).filter(|(name, _)| name.eq_ignore_ascii_case(AUTHORIZATION.as_str())) {
         // What is no header value is no credential either, but it was there.
-        headers.insert(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap_or(HeaderValue::from_static("Bearer ,")));
+        headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap_or(HeaderValue::from_static("Bearer ,")));
     }
     headers
 }
 
-/// The client's headers, names in lower case. Envoy sends them as text, or, where so configured, as raw bytes.
+/// The client's headers. Envoy sends them as text with names in lower case, or, where so configured, as raw bytes.
 fn client_headers(request: &CheckRequest) -> impl Iterator<Item = (&str, &[u8])> {
     let http = request.attributes.as_ref().and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
     let text = http.into_iter().flat_map(|http| &http.headers).map(|(name, value)| (name.as_str(), value.as_bytes()));
     let raw = http.into_iter().filter_map(|http| http.header_map.as_ref()).flat_map(|map| &map.headers);
-    text.chain(raw.map(|header| {
-        let value = if header.raw_value.is_empty() { header.value.as_bytes() } else { &header.raw_value };
-        (header.key.as_str(), value)
+    text.chain(raw.flat_map(|header| {
+        // One entry has one value; an entry with both says two things.
+        let (text, raw) = (header.value.as_bytes(), header.raw_value.as_slice());
+        let values = if raw.is_empty() { [Some(text), None] } else { [Some(raw), (!text.is_empty()).then_some(text)] };
+        values.into_iter().flatten().map(|value| (header.key.as_str(), value))
     }))
 }
 
@@ -181,5 +182,85 @@ fn header(name: &str, value: &str, action: HeaderAppendAction) -> HeaderValueOpt
         header: Some(EnvoyHeader { key: name.to_owned(), value: value.to_owned(), ..EnvoyHeader::default() }),
         append_action: action as i32,
         ..HeaderValueOption::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use envoy_types::pb::envoy::{
+        config::core::v3::HeaderMap as EnvoyHeaderMap,
+        service::auth::v3::{AttributeContext, attribute_context},
+    };
+
+    use super::*;
+    use crate::guard::Credential;
+
+    /// A check whose client sent these fields: as text, and as entries of the header map (name, value, raw value).
+    fn check(text: &[(&str, &str)], map: &[(&str, &str, &[u8])]) -> CheckRequest {
+        let headers = text.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let entries = map.iter().map(|(key, value, raw)| EnvoyHeader {
+            key: (*key).to_owned(),
+            value: (*value).to_owned(),
+            raw_value: raw.to_vec(),
+        });
+        let http = attribute_context::HttpRequest {
+            headers: headers.collect(),
+            header_map: (!map.is_empty()).then(|| EnvoyHeaderMap { headers: entries.collect() }),
+            ..attribute_context::HttpRequest::default()
+        };
+        let request = attribute_context::Request { http: Some(http), ..attribute_context::Request::default() };
+        CheckRequest { attributes: Some(AttributeContext { request: Some(request), ..AttributeContext::default() }) }
+    }
+
+    fn read(request: &CheckRequest) -> String {
+        match Credential::read(&authorization(request)) {
+            Ok(Credential::Bearer(presented)) => format!("bearer {}", presented.expose()),
+            Ok(Credential::Basic(_)) => "basic".to_owned(),
+            Ok(Credential::BadBearer) => "bad".to_owned(),
+            Ok(Credential::Missing) => "missing".to_owned(),
+            Err(malformed) => format!("{malformed:?}"),
+        }
+    }
+
+    #[test]
+    fn one_authorization_is_read_however_it_is_transmitted() {
+        let good = "Bearer abc";
+        for request in [
+            check(&[("authorization", good), ("x", "y")], &[]),
+            check(&[("Authorization", good)], &[]),
+            check(&[], &[("authorization", good, b"")]),
+            check(&[], &[("authorization", "", good.as_bytes()), ("x", "", b"y")]),
+            check(&[("x", "y")], &[("AUTHORIZATION", "", good.as_bytes())]),
+        ] {
+            assert_eq!(read(&request), "bearer abc", "{request:?}");
+        }
+        assert_eq!(read(&check(&[], &[])), "missing");
+        assert_eq!(read(&CheckRequest::default()), "missing");
+    }
+
+    /// Every way to transmit two fields, with every pair of values: none of them counts.
+    #[test]
+    fn of_several_none_counts() {
+        let values = ["Bearer abc", "Bearer def", "Basic eDp5", "Digest x", "nonsense"];
+        for (first, second) in values.iter().flat_map(|first| values.map(|second| (*first, second))) {
+            let [a, b] = [first.as_bytes(), second.as_bytes()];
+            for request in [
+                check(&[], &[("authorization", "", a), ("authorization", "", b)]),
+                check(&[], &[("authorization", first, b""), ("authorization", second, b"")]),
+                check(&[], &[("authorization", first, b""), ("authorization", "", b)]),
+                check(&[], &[("authorization", "", a), ("x", "", b"y"), ("Authorization", "", b)]),
+                check(&[], &[("authorization", first, b)]),
+                check(&[("authorization", first)], &[("authorization", "", b)]),
+                check(&[("authorization", first)], &[("authorization", second, b"")]),
+                check(&[("authorization", first), ("Authorization", second)], &[]),
+            ] {
+                assert_eq!(read(&request), "Malformed", "{request:?}");
+            }
+        }
+        // An empty field is a field.
+        assert_eq!(read(&check(&[], &[("authorization", "", b"Bearer abc"), ("authorization", "", b"")])), "Malformed");
+        // What Envoy makes of two fields.
+        assert_eq!(read(&check(&[("authorization", "Bearer abc,Bearer def")], &[])), "Malformed");
+        assert_eq!(read(&check(&[], &[("authorization", "", b"Bearer abc\n")])), "Malformed");
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     config::Retention,
     service::{Events, Refusals, Sessions, SignIn, Tokens},
     store::Store,
+    telemetry::LineBudget,
 };
 
 /// A crash may lose this much of `lastUsed`, and no more.
@@ -31,7 +32,7 @@ pub(super) struct Background {
     tasks: Vec<JoinHandle<()>>,
 }
 
-pub(super) fn start(app: &App, store: &Store, retention: &Retention) -> Background {
+pub(super) fn start(app: &App, store: &Store, retention: &Retention, lines: LineBudget) -> Background {
     let tokens = app.tokens().clone();
     let Retention { expired_tokens_days, deleted_tokens_days, events_days } = *retention;
     let (stop, stopped) = watch::channel(());
@@ -44,6 +45,7 @@ pub(super) fn start(app: &App, store: &Store, retention: &Retention) -> Backgrou
         tokio::spawn(until(stopped.clone(), forget(tokens.clone(), deleted_tokens_days))),
         tokio::spawn(until(stopped.clone(), back_up_when_told(store.clone()))),
         tokio::spawn(until(stopped.clone(), rest(app.sign_in().clone()))),
+        tokio::spawn(until(stopped.clone(), lines.summarize())),
         tokio::spawn(until(stopped.clone(), remove_what_is_over(app.sessions().clone(), app.sign_in().clone()))),
     ];
     if let Some(days) = expired_tokens_days {

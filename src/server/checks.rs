@@ -33,6 +33,7 @@ use crate::{
     },
     guard::Principal,
     service::{Refusals, act},
+    telemetry::LineBudget,
 };
 
 /// What answers proxies and services that ask.
@@ -42,6 +43,7 @@ pub(super) struct Checks {
     limit: Duration,
     body_limit: Duration,
     log: LogChecks,
+    lines: LineBudget,
     verdicts: Verdicts,
     proxies: Proxies,
     refusals: Refusals,
@@ -57,13 +59,14 @@ struct Line<'a> {
 }
 
 impl Checks {
-    pub(super) fn new(app: &App, config: &Config, verdicts: Verdicts) -> Self {
+    pub(super) fn new(app: &App, config: &Config, verdicts: Verdicts, lines: LineBudget) -> Self {
         Self {
             forward_auth: ForwardAuth::new(app, &config.delegate),
             introspection: Introspection::new(app, &config.delegate),
             limit: Duration::from_millis(config.http.request_timeout_ms),
             body_limit: Duration::from_millis(config.http.body_timeout_ms),
             log: config.log.checks,
+            lines,
             verdicts,
             proxies: proxies(config),
             refusals: app.refusals().clone(),
@@ -149,7 +152,8 @@ impl Checks {
         }
         let is_wanted = match self.log {
             LogChecks::All => true,
-            LogChecks::Refused => status != StatusCode::OK,
+            // Anybody can send such a check; what goes wrong on this side is always worth a line.
+            LogChecks::Refused => status != StatusCode::OK && (status.is_server_error() || self.lines.admit()),
             LogChecks::Off => status.is_server_error(),
         };
         if is_wanted {

@@ -1,6 +1,12 @@
 //! The layers around the router, in one place and in order.
 
-use std::{any::Any, sync::Arc, task::Poll, time::Duration};
+use std::{
+    any::Any,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -11,6 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http_body_util::BodyExt as _;
+use hyper::body::{Frame, SizeHint};
 use tokio::time::Instant;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -95,7 +102,47 @@ async fn log(request: Request, next: Next) -> Response {
     let response = next.run(request).instrument(span.clone()).await;
     request_span.is_answered = true;
     span.in_scope(|| answered(&response, request_span.begun.elapsed()));
-    response
+    // A body whose length is known is in memory already, and cannot fail.
+    if response.body().size_hint().exact().is_some() {
+        return response;
+    }
+    response.map(|body| Body::new(Streamed { body, span, sent_bytes: 0 }))
+}
+
+/// A body that is produced while it is sent. The time limit of requests ended with its first byte; an error after it ends the connection
+/// without the last chunk, and has its line here: nothing else can report it.
+struct Streamed {
+    body: Body,
+    span: Span,
+    sent_bytes: u64,
+}
+
+impl HttpBody for Streamed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        let _inside = this.span.enter();
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => this.sent_bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Err(error)) => {
+                let sent_bytes = this.sent_bytes;
+                tracing::error!(%error, sent_bytes, "broke off a response");
+            }
+            None => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A request under way. Dropped before it is answered, it has lost its client: what it writes is written all the same, and the log says so.

@@ -9,7 +9,6 @@ use std::{
     },
 };
 
-use anyhow::Context as _;
 use axum::{
     http::{Method, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
@@ -21,9 +20,13 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::{Registry, Unit},
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+    task::JoinHandle,
+};
 
-use super::{connections, crowd::Crowd, host};
+use super::{connections, crowd::Crowd, files::Cap, host, ports};
 use crate::{
     config::Http,
     entry::address::Proxies,
@@ -131,11 +134,8 @@ impl Figures {
 pub(super) struct MetricsListener(TcpListener);
 
 impl MetricsListener {
-    /// Takes the port, if the configuration names one.
-    pub(super) async fn bind(listen: Option<SocketAddr>) -> anyhow::Result<Option<Self>> {
-        let Some(listen) = listen else { return Ok(None) };
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-        Ok(Some(Self(listener)))
+    pub(super) fn listen(socket: TcpSocket) -> anyhow::Result<Self> {
+        Ok(Self(ports::listen(socket)?))
     }
 
     pub(super) fn address(&self) -> anyhow::Result<SocketAddr> {
@@ -148,6 +148,7 @@ impl MetricsListener {
         live: Live,
         verdicts: Verdicts,
         limits: Http,
+        cap: Cap,
         mut stopped: watch::Receiver<()>,
     ) -> JoinHandle<()> {
         let mut registry = Registry::with_prefix("tokenward");
@@ -158,7 +159,7 @@ impl MetricsListener {
             let stop = async move {
                 stopped.changed().await.ok();
             };
-            let crowd = Crowd::new(limits.connections, 0, Proxies::default());
+            let crowd = Crowd::new(cap.all, cap.of_one, Proxies::default());
             connections::serve(self.0, answer, &limits, &crowd, stop).await;
         })
     }

@@ -4,14 +4,20 @@ mod background;
 mod checks;
 mod connections;
 mod crowd;
+mod files;
 mod grpc;
+mod grpc_stream;
 mod host;
 mod layers;
 mod metrics;
 mod pace;
 mod path;
 mod patience;
+mod ports;
+mod sent;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -21,15 +27,19 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::{
     api,
     app::App,
-    config::{Config, Http},
+    config::Config,
     entry::address::{Peer, Proxies},
     store::{Schema, Store},
+    telemetry::LineBudget,
     web,
 };
 
 use checks::Checks;
 use crowd::Crowd;
+pub use files::raise_file_limit;
+use files::{Cap, FileBudget};
 use metrics::{MetricsListener, Verdicts};
+pub use ports::Ports;
 pub use service::{Reply, Service};
 
 /// How long closing the store may take.
@@ -43,19 +53,20 @@ pub struct Server {
     listener: TcpListener,
     grpc: Option<grpc::GrpcListener>,
     metrics: Option<MetricsListener>,
+    budget: FileBudget,
 }
 
 impl Server {
-    /// Takes the port, so that whoever knows the address may connect; answers begin with [`Server::run`].
+    /// Lets clients connect to the ports that were taken; answers begin with [`Server::run`].
     ///
     /// # Errors
-    /// A port that cannot be had.
-    pub async fn bind(app: App, store: Store, config: Config) -> anyhow::Result<Self> {
-        let listen = config.listen.http;
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-        let grpc = grpc::GrpcListener::bind(&config).await?;
-        let metrics = MetricsListener::bind(config.listen.metrics).await?;
-        Ok(Self { app, store, config, listener, grpc, metrics })
+    /// A port that another process listens on by now.
+    pub fn listen(ports: Ports, app: App, store: Store, config: Config) -> anyhow::Result<Self> {
+        let Ports { http, grpc, metrics, budget } = ports;
+        let listener = ports::listen(http)?;
+        let grpc = grpc.map(grpc::GrpcPort::listen).transpose()?;
+        let metrics = metrics.map(MetricsListener::listen).transpose()?;
+        Ok(Self { app, store, config, listener, grpc, metrics, budget })
     }
 
     /// The address that was taken.
@@ -83,62 +94,65 @@ impl Server {
     }
 
     /// Answers requests until `stop` completes; then finishes those under way, writes what waits and closes the store.
-    ///
-    /// # Errors
-    /// A certificate that cannot be used.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { app, store, config, listener, grpc, metrics } = self;
-        let (stopping, stopped) = watch::channel(());
-        let grpc = grpc.map(|grpc| grpc.serve(&app, &config, stopped.clone())).transpose()?;
-        let verdicts = Verdicts::default();
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self { app, store, config, listener, grpc, metrics, budget } = self;
+        let crowd = |cap: Cap| Crowd::new(cap.all, cap.of_one, proxies(&config));
+        let (announce, announced) = watch::channel(false);
+        let grpc = grpc.map(|grpc| grpc.serve(&app, &config, crowd(budget.grpc), announced));
+        let (verdicts, lines) = (Verdicts::default(), LineBudget::new(config.log.denied_checks_per_second));
+        let (end, ended) = watch::channel(());
         if let Some(metrics) = metrics {
-            metrics.serve(app.live().clone(), verdicts.clone(), config.http.clone(), stopped);
+            metrics.serve(app.live().clone(), verdicts.clone(), config.http.clone(), budget.metrics, ended.clone());
         }
-        let service = counted(&app, &config, verdicts);
+        let service = counted(&app, &config, verdicts, lines.clone());
         let answer = move |request, peer| service.receive(request, Peer(peer));
-        let background = background::start(&app, &store, &config.retention);
-        let Http { connections: most, connections_per_address: most_of_one, .. } = config.http;
-        let crowd = Crowd::new(most, most_of_one, proxies(&config));
+        let background = background::start(&app, &store, &config.retention, lines.clone());
         let stop = async {
             stop.await;
+            announce.send_replace(true);
             tracing::info!("stopping: finishing the requests under way");
         };
-        connections::serve(listener, answer, &config.http, &crowd, stop).await;
-        drop(stopping);
+        connections::serve(listener, answer, &config.http, &crowd(budget.http), stop).await;
+        drop((end, ended));
         if let Some(grpc) = grpc
             && tokio::time::timeout(LONGEST_CLOSE, grpc).await.is_err()
         {
             tracing::warn!("Envoy's checks were still under way");
         }
         background.stop().await;
-        if let Err(error) = app.tokens().flush_uses().await {
-            tracing::error!(error = ?anyhow::Error::from(error), "the last uses of tokens could not be written");
-        }
-        if let Err(error) = app.refusals().flush(true).await {
-            tracing::error!(error = ?anyhow::Error::from(error), "the last refusals could not be written");
-        }
-        if let Err(error) = app.clock_floor().note().await {
-            tracing::error!(error = ?anyhow::Error::from(error), "failed to write the time to the database");
-        }
-        // A connection whose other end has vanished may never come back; what is written is written.
-        if tokio::time::timeout(LONGEST_CLOSE, store.close()).await.is_err() {
-            tracing::warn!("connections to the store did not come back in time");
-        }
+        lines.finish();
+        close(&app, &store).await;
         tracing::info!("stopped");
-        Ok(())
+    }
+}
+
+/// Writes what waits and closes the store.
+async fn close(app: &App, store: &Store) {
+    if let Err(error) = app.tokens().flush_uses().await {
+        tracing::error!(error = ?anyhow::Error::from(error), "the last uses of tokens could not be written");
+    }
+    if let Err(error) = app.refusals().flush(true).await {
+        tracing::error!(error = ?anyhow::Error::from(error), "the last refusals could not be written");
+    }
+    if let Err(error) = app.clock_floor().note().await {
+        tracing::error!(error = ?anyhow::Error::from(error), "failed to write the time to the database");
+    }
+    // A connection whose other end has vanished may never come back; what is written is written.
+    if tokio::time::timeout(LONGEST_CLOSE, store.close()).await.is_err() {
+        tracing::warn!("connections to the store did not come back in time");
     }
 }
 
 /// The whole service as it answers requests: API and pages within their layers. Tests call it without a port.
 #[must_use]
 pub fn service(app: &App, config: &Config) -> Service {
-    counted(app, config, Verdicts::default())
+    counted(app, config, Verdicts::default(), LineBudget::new(config.log.denied_checks_per_second))
 }
 
-fn counted(app: &App, config: &Config, verdicts: Verdicts) -> Service {
+fn counted(app: &App, config: &Config, verdicts: Verdicts, lines: LineBudget) -> Service {
     let routes = api::routes(app, &config.delegate).merge(web::routes(app, config));
     let router = layers::around(routes, config);
-    Service::new(Checks::new(app, config, verdicts), router)
+    Service::new(Checks::new(app, config, verdicts, lines), router)
 }
 
 /// The proxies whose word is taken for their clients' addresses.

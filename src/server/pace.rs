@@ -1,77 +1,140 @@
-//! How slowly a client may send and take: a connection on which nothing moves is closed. hyper's own time limit counts from the end of
-//! the request before, so it bounds how long a connection may idle; this one bounds how long a header takes that has begun, the first
-//! byte of a connection, and an answer that nobody reads.
+//! The pace of a connection: closes it when nothing moves. hyper's own time limit counts from the end of the request before, so it
+//! bounds how long a connection may idle. This module bounds the first byte of a connection, a header that has begun, and a response
+//! that the client does not read. It also ends idle connections once the service stops.
 
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
+use rustix::io::ioctl_fionread;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     time::Sleep,
 };
 
-/// Nothing has come since the answer before; hyper counts.
-const IDLE: u8 = 0;
-/// A header has begun, or the connection has.
+/// No byte has come since the connection began.
+const FRESH: u8 = 0;
+/// A header has begun.
 const AWAITED: u8 = 1;
-/// A request is being answered.
+/// A request is being answered: the last byte of its response has not been produced.
 const ANSWERED: u8 = 2;
+/// The response is complete, and no byte of another request has come; hyper counts.
+const IDLE: u8 = 3;
+/// The response broke off after its first byte.
+const BROKEN: u8 = 4;
 
 /// How far a connection is. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
-pub(super) struct Phase(Arc<AtomicU8>);
+pub(super) struct Phase(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    phase: AtomicU8,
+    /// Requests that began and responses that ended.
+    moves: AtomicU32,
+    is_leaving: AtomicBool,
+}
 
 impl Phase {
     pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicU8::new(AWAITED)))
+        Self(Arc::new(Shared {
+            phase: AtomicU8::new(FRESH),
+            moves: AtomicU32::new(0),
+            is_leaving: AtomicBool::new(false),
+        }))
     }
 
-    /// A whole header has come.
+    /// Records that a whole header has come.
     pub(super) fn begin(&self) {
-        self.0.store(ANSWERED, Ordering::Relaxed);
+        self.set(ANSWERED);
+        self.0.moves.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The answer is made; the next header may come.
+    /// Records that the response is complete, unless it broke off.
     pub(super) fn end(&self) {
-        self.0.store(IDLE, Ordering::Relaxed);
+        self.0.phase.compare_exchange(ANSWERED, IDLE, Ordering::Relaxed, Ordering::Relaxed).ok();
+        self.0.moves.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn is(&self, phase: u8) -> bool {
-        self.0.load(Ordering::Relaxed) == phase
+    /// A number that differs from an earlier one where a request began or a response ended in between.
+    pub(super) fn moves(&self) -> u32 {
+        self.0.moves.load(Ordering::Relaxed)
     }
-}
 
-/// An answer on its way; when it is there, the next request may come.
-pub(super) struct Timed<F> {
-    answer: F,
-    phase: Phase,
-}
-
-impl<F> Timed<F> {
-    pub(super) fn new(answer: F, phase: Phase) -> Self {
-        Self { answer, phase }
+    /// Records that the response broke off: its client must not take it for a complete one.
+    pub(super) fn break_off(&self) {
+        self.set(BROKEN);
     }
-}
 
-impl<F: Future + Unpin> Future for Timed<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let done = Pin::new(&mut self.answer).poll(cx);
-        if done.is_ready() {
-            self.phase.end();
-        }
+    /// Ends the connection during this work if no request is under way on it.
+    pub(super) fn leave_during<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.0.is_leaving.store(true, Ordering::Relaxed);
+        let done = work();
+        self.0.is_leaving.store(false, Ordering::Relaxed);
         done
     }
+
+    fn is(&self, phases: &[u8]) -> bool {
+        phases.contains(&self.0.phase.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, phase: u8) {
+        self.0.phase.store(phase, Ordering::Relaxed);
+    }
+}
+
+/// An alarm that is set only where there is something to wait for: most requests come in one piece.
+#[derive(Debug, Default)]
+pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl Alarm {
+    /// Sets the alarm.
+    pub(super) fn set(after: Duration) -> Self {
+        Self(Some(Box::pin(tokio::time::sleep(after))))
+    }
+
+    /// Returns whether the time is over; it begins with the first call, unless the alarm was set before.
+    pub(super) fn is_over(&mut self, after: Duration, cx: &mut Context<'_>) -> bool {
+        self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep(after))).as_mut().poll(cx).is_ready()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Passes on the outcome of a write; an error where the client has taken nothing for too long.
+    pub(super) fn judge<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        limit: Duration,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        match written {
+            Poll::Pending if self.is_over(limit, cx) => too_slow(),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(done) => {
+                self.clear();
+                Poll::Ready(done)
+            }
+        }
+    }
+}
+
+/// The error of a client that is too slow.
+pub(super) fn too_slow<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client is too slow")))
 }
 
 /// A connection that keeps its pace, or is closed.
@@ -80,25 +143,24 @@ pub(super) struct Paced {
     phase: Phase,
     header: Duration,
     write: Duration,
-    /// Set only where there is something to wait for: most requests come in one piece.
-    reading: Option<Pin<Box<Sleep>>>,
-    writing: Option<Pin<Box<Sleep>>>,
+    reading: Alarm,
+    writing: Alarm,
 }
 
 impl Paced {
-    /// `header` is how long a header may take, `write` how long the client may take nothing of an answer.
+    /// `header` is how long a header may take, `write` how long the client may take nothing of a response.
     pub(super) fn new(stream: TcpStream, phase: Phase, header: Duration, write: Duration) -> Self {
-        Self { stream, phase, header, write, reading: None, writing: None }
+        Self { stream, phase, header, write, reading: Alarm::default(), writing: Alarm::default() }
     }
-}
 
-/// Whether the time to wait is over; it begins when this is asked first.
-fn is_over(alarm: &mut Option<Pin<Box<Sleep>>>, after: Duration, cx: &mut Context<'_>) -> bool {
-    alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep(after))).as_mut().poll(cx).is_ready()
-}
-
-fn too_slow<T>() -> Poll<io::Result<T>> {
-    Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client is too slow")))
+    /// Returns whether the service may end the connection here: no request is under way, its last response is written, and no byte
+    /// waits in the socket. What the socket holds is asked of the operating system: the runtime hears of it later.
+    fn may_leave(&self) -> bool {
+        self.phase.0.is_leaving.load(Ordering::Relaxed)
+            && self.phase.is(&[FRESH, IDLE])
+            && !self.writing.is_set()
+            && ioctl_fionread(&self.stream).is_ok_and(|bytes| bytes == 0)
+    }
 }
 
 impl AsyncRead for Paced {
@@ -107,33 +169,34 @@ impl AsyncRead for Paced {
         let before = buf.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Ready(read) => {
-                if this.phase.is(IDLE) && buf.filled().len() > before {
-                    this.phase.0.store(AWAITED, Ordering::Relaxed);
-                    this.reading = None;
+                if buf.filled().len() > before && this.phase.is(&[FRESH, IDLE]) {
+                    // The first header counts from the beginning of the connection.
+                    if this.phase.is(&[IDLE]) {
+                        this.reading.clear();
+                    }
+                    this.phase.set(AWAITED);
                 }
                 Poll::Ready(read)
             }
-            Poll::Pending if !this.phase.is(AWAITED) => {
-                this.reading = None;
+            // The end of what the client sends, as far as hyper is concerned.
+            Poll::Pending if this.may_leave() => Poll::Ready(Ok(())),
+            Poll::Pending if !this.phase.is(&[FRESH, AWAITED]) => {
+                this.reading.clear();
                 Poll::Pending
             }
-            Poll::Pending if is_over(&mut this.reading, this.header, cx) => too_slow(),
+            Poll::Pending if this.reading.is_over(this.header, cx) => too_slow(),
             Poll::Pending => Poll::Pending,
         }
     }
 }
 
 impl Paced {
-    /// Judges what came of writing.
     fn written<T>(&mut self, done: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        match done {
-            Poll::Pending if is_over(&mut self.writing, self.write, cx) => too_slow(),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(done) => {
-                self.writing = None;
-                Poll::Ready(done)
-            }
+        let judged = self.writing.judge(done, self.write, cx);
+        if matches!(judged, Poll::Ready(Err(_))) {
+            self.phase.break_off();
         }
+        judged
     }
 }
 
@@ -162,5 +225,15 @@ impl AsyncWrite for Paced {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Drop for Paced {
+    /// Resets a connection whose response is incomplete. A plain close would tell an HTTP/1.0 client, for which the end of the
+    /// connection is the end of the response, that a part is the whole.
+    fn drop(&mut self) {
+        if self.phase.is(&[ANSWERED, BROKEN]) {
+            self.stream.set_zero_linger().ok();
+        }
     }
 }

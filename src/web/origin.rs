@@ -5,7 +5,7 @@ use axum::{
     body::Body,
     extract::Request,
     http::{
-        Response, StatusCode,
+        HeaderMap, Response, StatusCode,
         header::{HeaderName, ORIGIN},
     },
     middleware::Next,
@@ -18,13 +18,17 @@ use super::error::PageError;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Refuses a form that says nothing of where it comes from: every browser of these years says it, and the layer would let it
-/// through.
+/// through. An empty field says nothing.
 pub(super) async fn must_be_told(request: Request, next: Next) -> Response<Body> {
     let headers = request.headers();
-    if !request.method().is_safe() && !headers.contains_key(ORIGIN) && !headers.contains_key(SEC_FETCH_SITE) {
+    if !request.method().is_safe() && !says(headers, &ORIGIN) && !says(headers, &SEC_FETCH_SITE) {
         return elsewhere();
     }
     next.run(request).await
+}
+
+fn says(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.get(name).is_some_and(|value| !value.is_empty())
 }
 
 /// What a form from elsewhere is answered.

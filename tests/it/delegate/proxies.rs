@@ -73,6 +73,32 @@ async fn haproxy_lets_through_only_whom_tokenward_knows() {
     Scene::of("haproxy", &["haproxy.cfg", "haproxy-tokenward.lua"], make).await.play().await;
 }
 
+/// The longest name and e-mail that a person may have make 5 KB of headers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_with_the_longest_name_passes_every_proxy() {
+    let nginx = |folder: &Path| {
+        let mut nginx = Command::new("nginx");
+        nginx.arg("-p").arg(folder).args(["-c", "nginx.conf"]);
+        nginx
+    };
+    Scene::of("nginx", &["nginx.conf"], nginx).await.longest_name().await;
+    let caddy = |folder: &Path| {
+        let mut caddy = Command::new("caddy");
+        caddy.args(["run", "--adapter", "caddyfile", "--config", "Caddyfile"]).env("HOME", folder);
+        caddy
+    };
+    Scene::of("caddy", &["Caddyfile"], caddy).await.longest_name().await;
+    for file in ["envoy-http.yaml", "envoy-grpc.yaml"] {
+        Scene::of(file, &[file], |_| envoy(file)).await.longest_name().await;
+    }
+    let haproxy = |_: &Path| {
+        let mut haproxy = Command::new("haproxy");
+        haproxy.args(["-db", "-f", "haproxy.cfg"]);
+        haproxy
+    };
+    Scene::of("haproxy", &["haproxy.cfg", "haproxy-tokenward.lua"], haproxy).await.longest_name().await;
+}
+
 fn envoy(file: &str) -> Command {
     let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin/envoy");
     assert!(program.exists(), "this test needs {}: scripts/test installs it", program.display());
@@ -150,6 +176,20 @@ impl Scene {
         self.odd_paths_change_nothing(&good);
         self.two_credentials_are_refused(&good);
         self.an_outage_is_no_verdict(&good);
+    }
+
+    async fn longest_name(&self) {
+        let (http, url) = (http_client(), &self.tokenward.url);
+        let email = format!("{}@{}.{}.{}.example", "a".repeat(64), "b".repeat(63), "c".repeat(63), "d".repeat(51));
+        let add = json!({"email": email, "name": "\u{1f511}".repeat(255), "password": PASSWORD});
+        let added = http.post(format!("{url}/v4/people")).basic_auth("admin@example.com", Some(PASSWORD));
+        let added = added.json(&add).send().await.unwrap();
+        assert_eq!(added.status(), 201, "{}", added.text().await.unwrap());
+        let made = http.post(format!("{url}/v4/apiAccessTokens")).basic_auth(&email, Some(PASSWORD));
+        let made: Value = made.json(&json!({"lifetimeSeconds": 60})).send().await.unwrap().json().await.unwrap();
+        let (status, seen) = self.get("/", &[bearer(made["tokenValue"].as_str().unwrap())]);
+        assert_eq!(status, 200, "{}: {seen}", self.name);
+        assert!(seen.contains(&"%F0%9F%94%91".repeat(255)) && seen.contains(&email), "{}: {seen}", self.name);
     }
 
     /// Sends a request and gives the answer's status and text.

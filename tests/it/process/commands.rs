@@ -101,7 +101,7 @@ fn the_configuration_comes_from_its_sources_in_order_and_hides_secrets() {
     let file = folder.path().join("tokenward.toml");
     std::fs::write(
         &file,
-        "[listen]\nhttp = \"127.0.0.1:1\"\n[tokens]\nprefix = \"file\"\n[http]\nrequest_timeout_ms = 5\n",
+        "[listen]\nhttp = \"127.0.0.1:1\"\n[tokens]\nprefix = \"file\"\n[http]\nrequest_timeout_ms = 5000\n",
     )
     .unwrap();
     let mut print = command("postgres://tokenward:s3cret@db.example/tokens");
@@ -114,7 +114,7 @@ fn the_configuration_comes_from_its_sources_in_order_and_hides_secrets() {
     for line in [
         "http = \"127.0.0.1:1\"",
         "prefix = \"env\"",
-        "request_timeout_ms = 5",
+        "request_timeout_ms = 5000",
         "header_timeout_ms = 5000",
         "url = \"postgres://tokenward@db.example:5432/tokens\"",
     ] {

@@ -2,8 +2,10 @@
 
 mod audit;
 mod commands;
+mod files;
 mod hosts;
 mod log;
+mod output;
 mod peers;
 mod readme;
 mod secrets;

@@ -16,7 +16,11 @@ use crate::support::{
     binary::{Running, command, run},
 };
 
-on_both_databases!(a_newcomer_makes_lists_reads_and_deletes_tokens, a_stop_finishes_what_runs_and_writes_the_last_use,);
+on_both_databases!(
+    a_newcomer_makes_lists_reads_and_deletes_tokens,
+    a_stop_finishes_what_runs_and_writes_the_last_use,
+    a_start_that_fails_for_want_of_a_port_leaves_nothing_behind,
+);
 
 async fn a_newcomer_makes_lists_reads_and_deletes_tokens(engine: Engine) {
     let database = Database::empty(engine).await;
@@ -188,4 +192,139 @@ async fn a_credential_is_judged_when_the_body_has_come() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+}
+
+async fn a_start_that_fails_for_want_of_a_port_leaves_nothing_behind(engine: Engine) {
+    let database = Database::empty(engine).await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for port in ["TOKENWARD_LISTEN__HTTP", "TOKENWARD_LISTEN__EXT_AUTHZ", "TOKENWARD_LISTEN__METRICS"] {
+        let mut serve = command(&database.url);
+        serve.env_remove("TOKENWARD_ADMIN_EMAIL").env_remove("TOKENWARD_ADMIN_PASSWORD");
+        serve.env("TOKENWARD_LISTEN__HTTP", "127.0.0.1:0").env(port, &taken).arg("serve");
+        let output = run(serve, "");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.code() == Some(1) && said.contains(&format!("cannot listen on {taken}")),
+            "{port}: {said}"
+        );
+        assert!(!said.contains("First start") && !said.contains("password"), "{port}: {said}");
+        match engine {
+            Engine::Sqlite => {
+                let file = database.url.trim_start_matches("sqlite:");
+                assert!(!std::path::Path::new(file).exists(), "{port}");
+            }
+            Engine::Postgres => {
+                let tables = "select count(*)::text from information_schema.tables where table_schema = 'public'";
+                assert_eq!(database.ask(tables).await.as_deref(), Some("0"), "{port}");
+            }
+        }
+    }
+    // The next start is the first one.
+    let mut serve = command(&database.url);
+    serve.env_remove("TOKENWARD_ADMIN_EMAIL").env_remove("TOKENWARD_ADMIN_PASSWORD");
+    assert!(Running::start_with(serve).log().contains("First start"));
+}
+
+/// SIGHUP of a service manager, of `nohup`, of a log rotation: it asks for nothing that there is, and ends nothing.
+#[tokio::test]
+async fn sighup_ends_nothing_where_there_is_no_terminal() {
+    let database = Database::empty(Engine::Sqlite).await;
+    let running = Running::start_with({
+        let mut serve = command(&database.url);
+        serve.stdout(std::process::Stdio::null());
+        serve
+    });
+    for _ in 0..3 {
+        running.signal("HUP");
+    }
+    while !running.log().contains("ignored SIGHUP") {
+        tokio::task::yield_now().await;
+    }
+    assert!(running.make_token(&http_client()).await.is_some());
+    running.signal("TERM");
+    assert_eq!(running.wait().0, Some(0));
+}
+
+/// A terminal that is closed ends what was started on it, in order.
+#[tokio::test]
+async fn sighup_is_a_clean_stop_on_a_terminal() {
+    const ON_A_TERMINAL: &str = "\
+import os, pty, signal, sys
+process, terminal = pty.fork()
+if process == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+said = b''
+while b'listening on' not in said:
+    said += os.read(terminal, 65536)
+os.kill(process, signal.SIGHUP)
+try:
+    while part := os.read(terminal, 65536):
+        said += part
+except OSError:
+    pass
+sys.stdout.buffer.write(said)
+status = os.waitpid(process, 0)[1]
+sys.exit(os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 99)
+";
+    let database = Database::empty(Engine::Sqlite).await;
+    let plain = command(&database.url);
+    let mut python = Command::new("python3");
+    python.args(["-c", ON_A_TERMINAL]).arg(plain.get_program()).args(["serve", "--listen", "127.0.0.1:0"]);
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => python.env(name, value),
+            None => python.env_remove(name),
+        };
+    }
+    let output = run(python, "");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.code() == Some(0) && said.contains("stopped"), "{:?} {said}", output.status);
+}
+
+#[tokio::test]
+async fn a_lease_that_a_request_cannot_wait_for_is_refused() {
+    let database = Database::empty(Engine::Sqlite).await;
+    let with = |lease: &str, request: &str, mode: &str| {
+        let mut serve = command(&database.url);
+        serve.env("TOKENWARD_CACHE__LEASE_MS", lease).env("TOKENWARD_HTTP__REQUEST_TIMEOUT_MS", request);
+        serve.env("TOKENWARD_CACHE__MODE", mode);
+        serve
+    };
+    for (lease, request) in [("10000", "3000"), ("3000", "3000"), ("2501", "3000"), ("500", "1")] {
+        let mut print = with(lease, request, "leased");
+        print.args(["config", "print"]);
+        let output = run(print, "");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains("cache.lease_ms: is"), "{lease} {request}: {said}");
+        assert!(said.contains(&format!("request_timeout_ms = {request}")), "{said}");
+    }
+    for (lease, request, mode) in [("2500", "3000", "leased"), ("2000", "3000", "leased"), ("10000", "3000", "off")] {
+        drop(Running::start_with(with(lease, request, mode)));
+    }
+}
+
+/// Anybody can send checks that are denied; the log grows by a bounded number of lines a second, and says what it leaves out.
+#[tokio::test]
+async fn denied_checks_fill_no_log() {
+    const SENT: u64 = 500;
+    let database = Database::empty(Engine::Sqlite).await;
+    let mut serve = command(&database.url);
+    serve.env("TOKENWARD_LOG__DENIED_CHECKS_PER_SECOND", "1");
+    let running = Running::start_with(serve);
+    let http = http_client();
+    for _ in 0..SENT {
+        let denied = http.get(format!("{}/v4/auth", running.url)).bearer_auth("nonsense").send().await.unwrap();
+        assert_eq!(denied.status(), 401);
+    }
+    running.signal("TERM");
+    let (_, log) = running.wait();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let (mut written, mut left_out) = (0, 0);
+    for line in lines {
+        written += u64::from(line["span"]["http.route"] == "/v4/auth");
+        left_out += line["left_out"].as_u64().unwrap_or_default();
+    }
+    assert_eq!(written + left_out, SENT, "{log}");
+    assert!(written >= 1 && left_out > 0, "{written} {left_out}");
 }

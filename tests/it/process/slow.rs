@@ -4,7 +4,11 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     process::Command,
-    time::{Duration, Instant},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use crate::support::{
@@ -15,7 +19,11 @@ use crate::support::{
 
 /// How many slow clients of each kind there are; `TOKENWARD_TORTURE=long` makes them many.
 fn crowd() -> usize {
-    if std::env::var("TOKENWARD_TORTURE").is_ok_and(|form| form == "long") { 500 } else { 40 }
+    if is_long() { 500 } else { 40 }
+}
+
+fn is_long() -> bool {
+    std::env::var("TOKENWARD_TORTURE").is_ok_and(|form| form == "long")
 }
 
 fn connect(running: &Running) -> TcpStream {
@@ -56,7 +64,6 @@ async fn slow_clients_are_cut_off_and_the_others_are_answered() {
     quick.env("TOKENWARD_HTTP__IDLE_TIMEOUT_MS", "2000").env("TOKENWARD_HTTP__CONNECTIONS_PER_ADDRESS", "0");
     let running = Running::start_with(quick);
     let body = "POST /v4/apiAccessTokens HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{";
-    let begun = Instant::now();
     let slow: Vec<TcpStream> = ["", "GET /health/live HT", "GET /health/live HTTP/1.1\r\nx: ", body]
         .iter()
         .flat_map(|sent| (0..crowd()).map(move |_| sent))
@@ -71,8 +78,7 @@ async fn slow_clients_are_cut_off_and_the_others_are_answered() {
         http_client().get(format!("{}/v4/auth", running.url)).bearer_auth(made["tokenValue"].as_str().unwrap());
     assert_eq!(checked.send().await.unwrap().status(), 200);
     let answers: Vec<String> = slow.iter().map(ends).collect();
-    println!("P10: {} slow connections, all closed after {:.1} s", slow.len(), begun.elapsed().as_secs_f64());
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    println!("P10: {} slow connections, all closed", slow.len());
     // Whoever has sent a header is told what was wrong.
     assert!(answers[3 * crowd()..].iter().all(|text| text.starts_with("HTTP/1.1 400")), "{:?}", answers.last());
     assert_eq!(checked_again(&running).await, 401);
@@ -82,40 +88,75 @@ async fn checked_again(running: &Running) -> u16 {
     http_client().get(format!("{}/v4/auth", running.url)).send().await.unwrap().status().as_u16()
 }
 
+const LIVE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
+
 /// A header that drips is bounded as a whole; a connection that was answered may idle longer than a header may take.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dripping_header_is_cut_off_and_an_idle_connection_is_not() {
     let database = Database::empty(Engine::Sqlite).await;
     let mut quick = command(&database.url);
-    quick.env("TOKENWARD_HTTP__HEADER_TIMEOUT_MS", "600").env("TOKENWARD_HTTP__IDLE_TIMEOUT_MS", "6000");
+    // Far apart: what ends here within a test was ended as a header, what goes on is idle.
+    quick.env("TOKENWARD_HTTP__HEADER_TIMEOUT_MS", "600").env("TOKENWARD_HTTP__IDLE_TIMEOUT_MS", "600000");
     let running = Running::start_with(quick);
-    const LIVE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut idle = connect(&running);
     idle.write_all(LIVE).unwrap();
     assert!(answer(&mut idle).starts_with("HTTP/1.1 200"));
-    // Drips until it is cut off: this is also what the idle one waits for.
-    let mut dripping = connect(&running);
-    dripping.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    let begun = Instant::now();
-    let mut sent = 0;
-    loop {
-        let is_sent = dripping.write_all(b"G").is_ok();
-        sent += 1;
-        let is_open =
-            matches!(dripping.read(&mut [0; 64]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
-        if !(is_sent && is_open) {
-            break;
+    // Drips until it is cut off, with less between two drops than a header may take: only a bound on the whole ends it.
+    let dripping = connect(&running);
+    let (mut drops, gone) = (dripping.try_clone().unwrap(), Arc::new(AtomicBool::new(false)));
+    let is_gone = Arc::clone(&gone);
+    let dripper = std::thread::spawn(move || {
+        while !is_gone.load(Ordering::SeqCst) && drops.write_all(b"G").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{sent} bytes went through");
-    }
-    assert!(sent > 3 && begun.elapsed() >= Duration::from_millis(550), "{sent} {:?}", begun.elapsed());
-    // The second header on a connection is bounded, too.
+    });
+    ends(&dripping);
+    gone.store(true, Ordering::SeqCst);
+    dripper.join().unwrap();
     idle.write_all(LIVE).unwrap();
     assert!(answer(&mut idle).starts_with("HTTP/1.1 200"), "it idled longer than a header may take");
+    // The second header on a connection is bounded, too.
     idle.write_all(&LIVE[..10]).unwrap();
-    let begun = Instant::now();
     ends(&idle);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+/// Load balancers keep idle connections for a minute, and send the next request on them at its last moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_may_idle_longer_than_load_balancers_keep_it() {
+    assert_eq!(tokenward::config::Config::default().http.idle_timeout_ms, 75_000);
+    if !is_long() {
+        return;
+    }
+    let database = Database::empty(Engine::Sqlite).await;
+    let running = Running::start(&database.url);
+    let mut idle = connect(&running);
+    for _ in 0..2 {
+        idle.write_all(LIVE).unwrap();
+        assert!(answer(&mut idle).starts_with("HTTP/1.1 200"));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
+/// A client that reads nothing of its responses takes no connection for good, and no memory without end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_read_nothing_are_cut_off() {
+    let database = Database::empty(Engine::Sqlite).await;
+    let mut quick = command(&database.url);
+    quick.env("TOKENWARD_HTTP__IDLE_TIMEOUT_MS", "1000");
+    let running = Running::start_with(quick);
+    let document = b"GET /v4/open-api-spec HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut deaf = connect(&running);
+    deaf.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+    // Requests without end, and not a byte is read: what is written is not taken any more at some point, and then the connection ends.
+    let ended = loop {
+        match deaf.write_all(document) {
+            Ok(()) => {}
+            Err(error) => break error.kind(),
+        }
+    };
+    let closed = [std::io::ErrorKind::ConnectionReset, std::io::ErrorKind::BrokenPipe];
+    assert!(closed.contains(&ended), "{ended}: the connection stays open");
+    assert_eq!(checked_again(&running).await, 401);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,14 +176,12 @@ async fn there_is_room_for_so_many_connections() {
     assert_eq!(ends(&connect(&running)), "", "the fourth is closed at once");
     // One that goes makes room; when it is noticed is not ours to say.
     drop(open.pop());
-    let begun = Instant::now();
     loop {
         let mut stream = connect(&running);
         stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
         if ends(&stream).starts_with("HTTP/1.1 200") {
             break;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "its place was not given back");
     }
 }
 

@@ -167,8 +167,10 @@ async fn every_form_has_its_senders(app: TestApp) {
 async fn forms_from_elsewhere_are_refused_at_every_path(app: TestApp) {
     let scene = Scene::new(&app).await;
     let admin = &scene.actors[3].1;
-    let forged: [&[(&str, &str)]; 8] = [
+    let forged: [&[(&str, &str)]; 10] = [
         &[],
+        &[("sec-fetch-site", "")],
+        &[("sec-fetch-site", ""), ("origin", "")],
         &[("sec-fetch-site", "cross-site")],
         &[("sec-fetch-site", "same-site")],
         &[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")],
