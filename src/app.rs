@@ -7,8 +7,8 @@ use crate::{
     domain::time::Clock,
     live::Live,
     service::{
-        ClockFloor, Events, Leaks, Mutations, People, Refusals, Sessions, SignIn, Tokens, Workspaces, health::Health,
-        password::Hasher, webhook::Webhook,
+        ClockFloor, Events, Leaks, Lists, Mutations, People, Refusals, Sessions, SignIn, Tokens, Workspaces,
+        health::Health, password::Hasher, webhook::Webhook,
     },
     store::Store,
     value::Random,
@@ -40,7 +40,8 @@ impl App {
         let hasher = Hasher::new(config.password_cost(), random.clone())?;
         let live = Live::new(store.clone(), clock.clone(), random.clone(), config.memory_limits());
         let mutations = Mutations::new(clock.clone(), defaults);
-        let stored = (store.clone(), live.clone(), clock.clone());
+        let lists = Lists::new(store.list_places());
+        let stored = (store.clone(), live.clone(), clock.clone(), lists.clone());
         let people = People::new(stored, hasher.clone(), config.password_policy(), mutations.clone());
         let format = config.token_format()?;
         let lifetime = config.session_lifetime();
@@ -50,7 +51,7 @@ impl App {
         let refusals = Refusals::new(store.clone(), clock.clone());
         let clock_floor = ClockFloor::new(store.clone(), clock.clone());
         let tokens = Tokens::new(
-            (store.clone(), live.clone(), refusals.clone()),
+            (store.clone(), live.clone(), refusals.clone(), lists.clone()),
             (clock.clone(), random),
             format.clone(),
             defaults,
@@ -61,11 +62,16 @@ impl App {
         Ok(Self {
             leaks: Leaks::new(tokens.clone(), clock.clone(), format, config.limits.leak_reports_per_minute, webhook),
             tokens,
-            workspaces: Workspaces::new(store.clone(), live.clone(), people.clone(), defaults, mutations),
+            workspaces: Workspaces::new(
+                (store.clone(), live.clone(), lists.clone()),
+                people.clone(),
+                defaults,
+                mutations,
+            ),
             live,
             people,
             sessions,
-            events: Events::new(store.clone(), clock.clone()),
+            events: Events::new(store.clone(), clock.clone(), lists),
             sign_in: SignIn::new(store.clone(), refusals.clone(), clock, hasher, wrong_per_address),
             refusals,
             clock_floor,

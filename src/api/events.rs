@@ -1,6 +1,6 @@
 //! `/v4/events`: what happened.
 
-use axum::{Json, extract::State};
+use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -11,6 +11,7 @@ use super::{
     error::ApiResult,
     extract::Caller,
     query::{QueryOf, check_limit},
+    stream::{self, Reader, Tail},
     wire::moment,
 };
 use crate::{
@@ -22,7 +23,8 @@ use crate::{
     guard::Principal,
     service::{
         Events,
-        events::{EventStart, Scope, Which},
+        events::{Scope, Which},
+        pages::EventPages,
     },
 };
 
@@ -122,6 +124,7 @@ struct EventQuery {
     cursor: Option<String>,
 }
 
+// The schema of what `stream` writes row by row.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct EventList {
@@ -138,20 +141,20 @@ struct EventList {
     responses((status = 200, description = "The events", body = EventList), (status = 400), (status = 401), (status = 403)))]
 async fn list(
     Caller(caller): Caller,
+    reader: Reader,
     State(events): State<Events>,
     QueryOf(query): QueryOf<EventQuery>,
-) -> ApiResult<Json<EventList>> {
+) -> ApiResult<Response> {
     let scope = match (query.all_users.unwrap_or(false), query.person_id) {
         (false, None) => Scope::Own,
         (false, Some(person_id)) if person_id == caller.person_id => Scope::Own,
         (_, person_id) => Scope::Workspace { person_id },
     };
     let limit = check_limit(query.limit)?.unwrap_or(DEFAULT_LIMIT);
-    let start = query.cursor.as_deref().map(start_of).transpose()?.unwrap_or_default();
-    let listed = events.list(&caller, scope, query.which()?, start, limit).await?;
-    let is_full = i64::try_from(listed.len()).is_ok_and(|count| count == limit);
-    let next_cursor = listed.last().filter(|_| is_full).map(|last| last.id.to_string());
-    Ok(Json(EventList { data: listed.into_iter().map(|event| EventView::new(event, &caller)).collect(), next_cursor }))
+    let after = query.cursor.as_deref().map(id_of).transpose()?.unwrap_or(i64::MAX);
+    let pages = events.pages(&caller, scope, query.which()?, after, limit)?;
+    let tail = |pages: &EventPages| Tail { count: None, next_cursor: pages.cut_at().map(|id| id.to_string()) };
+    stream::respond(pages, reader, move |event| EventView::new(event, &caller), tail).await
 }
 
 impl EventQuery {
@@ -175,8 +178,8 @@ fn moment_of(name: &str, text: &str) -> Result<Timestamp, ApiError> {
     moment.ok_or_else(|| ApiError::Form(format!("{name} must be an instant such as 2026-11-24T08:00:00Z.")))
 }
 
-/// Where a page begins that a mark of ours names.
-fn start_of(cursor: &str) -> Result<EventStart, ApiError> {
+/// The event after which a page begins that a mark of ours names.
+fn id_of(cursor: &str) -> Result<i64, ApiError> {
     let id = cursor.parse().ok().filter(|id: &i64| *id > 0 && id.to_string() == cursor);
-    id.map(EventStart::After).ok_or_else(|| ApiError::Form("cursor must be a nextCursor of the same list.".to_owned()))
+    id.ok_or_else(|| ApiError::Form("cursor must be a nextCursor of the same list.".to_owned()))
 }

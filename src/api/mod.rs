@@ -18,6 +18,7 @@ mod people;
 mod person_patch;
 mod query;
 mod settings;
+mod stream;
 mod tokens;
 mod wire;
 mod workspaces;

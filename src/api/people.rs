@@ -1,6 +1,6 @@
 //! `/v4/people`: the people of the caller's workspace.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -12,6 +12,7 @@ use super::{
     fields::Fields,
     person_patch::PatchPerson,
     query::{Paging, QueryOf},
+    stream::{self, Reader, Tail},
     wire::{Updated, moment, moment_or_null},
 };
 use crate::{
@@ -82,6 +83,7 @@ impl From<Person> for PersonView {
     }
 }
 
+// The schema of what `stream` writes row by row.
 #[derive(Debug, Serialize, ToSchema)]
 struct PersonList {
     data: Vec<PersonView>,
@@ -163,17 +165,19 @@ async fn current(Caller(caller): Caller, State(people): State<People>) -> ApiRes
     responses((status = 200, description = "The people, by id", body = PersonList), (status = 400), (status = 401), (status = 403)))]
 async fn list(
     Admin(admin): Admin,
+    reader: Reader,
     State(people): State<People>,
     QueryOf(paging): QueryOf<Paging>,
     QueryOf(filter): QueryOf<FilterQuery>,
-) -> ApiResult<Json<PersonList>> {
+) -> ApiResult<Response> {
     let (limit, offset) = paging.checked(DEFAULT_LIMIT)?;
     if filter.state == Some(StateName::Hidden) {
-        return Ok(Json(PersonList { data: Vec::new(), count: paging.count(0) }));
+        let none = PersonList { data: Vec::new(), count: paging.is_counted().then_some(0) };
+        return Ok(Json(none).into_response());
     }
     let filter = PersonFilter { email: filter.email.as_deref().map(EmailKey::of), is_disabled: filter.is_disabled };
-    let (rows, count) = people.list(admin.workspace_id, &filter, limit, offset).await?;
-    Ok(Json(PersonList { data: rows.into_iter().map(PersonView::from).collect(), count: paging.count(count) }))
+    let (pages, count) = people.pages(&admin, filter, (limit, offset), paging.is_counted()).await?;
+    stream::respond(pages, reader, PersonView::from, move |_| Tail { count, next_cursor: None }).await
 }
 
 /// Read somebody

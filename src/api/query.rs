@@ -57,9 +57,9 @@ impl Paging {
         Ok((limit, check_offset(self.offset)?))
     }
 
-    /// The count, where it was asked for.
-    pub fn count(&self, count: i64) -> Option<i64> {
-        self.include_count.unwrap_or(false).then_some(count)
+    /// Returns whether the count is asked for.
+    pub fn is_counted(&self) -> bool {
+        self.include_count.unwrap_or(false)
     }
 }
 

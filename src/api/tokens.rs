@@ -4,6 +4,7 @@ use axum::{
     Json,
     extract::State,
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{
@@ -23,18 +24,20 @@ use super::{
     extract::{TokenCaller, TokenId},
     fields::Fields,
     query::QueryOf,
+    stream::{self, Reader, Tail},
     wire::{WholeNumber, moment, moment_or_null},
 };
 use crate::{
     app::App,
     domain::{
-        list::{Cursor, Which},
+        list::Which,
         time::Timestamp,
         token::{Description, Lifetime, Status, Token},
     },
     entry::cursor,
     service::{
         Tokens,
+        pages::TokenPages,
         tokens::{IdempotencyKey, Listed, Once, Reach},
     },
 };
@@ -179,6 +182,7 @@ impl TokenView {
     }
 }
 
+// The schema of what `stream` writes row by row.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TokenList {
@@ -235,22 +239,24 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiErr
         (status = 400), (status = 401), (status = 403), (status = 404)))]
 async fn list(
     TokenCaller(caller): TokenCaller,
+    reader: Reader,
     State(tokens): State<Tokens>,
     QueryOf(query): QueryOf<ListQuery>,
-) -> ApiResult<Json<TokenList>> {
+) -> ApiResult<Response> {
     let reach = query.reach(&caller);
     let page = query.page(reach)?;
     let count = query.include_count.unwrap_or(false);
     let which = Which { status: query.status.map(Status::from), ..Which::default() };
-    let list = tokens.list(&caller, reach, which, &page, count).await?;
-    let is_full = i64::try_from(list.tokens.len()).ok() == page.limit;
-    let last = list.tokens.last().filter(|_| is_full && matches!(reach, Reach::Workspace { .. }));
-    let next_cursor = last.map(|last| cursor::write(&Cursor::of(&last.token, page.sort.key), page.sort));
-    let view = |listed: Listed| match reach {
+    let (pages, count) = tokens.pages(&caller, reach, which, &page, count).await?;
+    let view = move |listed: Listed| match reach {
         Reach::Own => TokenView::new(listed.token, listed.status),
         Reach::Workspace { .. } => TokenView::with_owner(listed),
     };
-    Ok(Json(TokenList { data: list.tokens.into_iter().map(view).collect(), count: list.count, next_cursor }))
+    let tail = move |pages: &TokenPages| {
+        let cut_at = pages.cut_at().filter(|_| matches!(reach, Reach::Workspace { .. }));
+        Tail { count, next_cursor: cut_at.map(|cursor| cursor::write(cursor, page.sort)) }
+    };
+    stream::respond(pages, reader, view, tail).await
 }
 
 /// Read a token

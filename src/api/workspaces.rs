@@ -128,7 +128,7 @@ fn name() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
 #[utoipa::path(get, path = "/v4/workspaces/current", operation_id = "getCurrentWorkspace", tag = "workspaces",
     responses((status = 200, description = "The workspace", body = CurrentWorkspace), (status = 401), (status = 403), (status = 404)))]
 async fn current(Caller(caller): Caller, State(workspaces): State<Workspaces>) -> ApiResult<Json<CurrentWorkspace>> {
-    let overview = workspaces.overview(caller.workspace_id).await?;
+    let overview = workspaces.overview(&caller, caller.workspace_id).await?;
     Ok(Json(CurrentWorkspace {
         workspace: overview.workspace.into(),
         person_count: overview.person_count,
@@ -142,13 +142,13 @@ async fn current(Caller(caller): Caller, State(workspaces): State<Workspaces>) -
 #[utoipa::path(get, path = "/v4/workspaces", operation_id = "listWorkspaces", tag = "workspaces", params(Paging),
     responses((status = 200, description = "The workspaces, by id", body = WorkspaceList), (status = 400), (status = 401), (status = 403)))]
 async fn list(
-    _: PlatformAdmin,
+    PlatformAdmin(admin): PlatformAdmin,
     State(workspaces): State<Workspaces>,
     QueryOf(paging): QueryOf<Paging>,
 ) -> ApiResult<Json<WorkspaceList>> {
     let (limit, offset) = paging.checked(DEFAULT_LIMIT)?;
-    let (rows, count) = workspaces.list(limit, offset).await?;
-    Ok(Json(WorkspaceList { data: rows.into_iter().map(WorkspaceView::from).collect(), count: paging.count(count) }))
+    let (rows, count) = workspaces.list(By::Person(&admin), limit, offset, paging.is_counted()).await?;
+    Ok(Json(WorkspaceList { data: rows.into_iter().map(WorkspaceView::from).collect(), count }))
 }
 
 /// Make a workspace

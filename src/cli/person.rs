@@ -8,7 +8,7 @@ use crate::{
     domain::workspace::FIRST,
     service::{
         Refusal,
-        people::{Add, By, Change, PersonFilter},
+        people::{Add, By, Change},
     },
     telemetry::say,
 };
@@ -115,9 +115,9 @@ impl List {
         const AT_ONCE: i64 = 1_000;
         let (store, app) = self.source.open().await?;
         output::line(format_args!("id\temail\tname\trole\tstate\ttokens"))?;
-        let mut offset = 0;
+        let mut after = 0;
         loop {
-            let (people, _) = app.people().list(self.workspace, &PersonFilter::default(), AT_ONCE, offset).await?;
+            let people = app.people().list(self.workspace, after, AT_ONCE).await?;
             for person in &people {
                 let role = match (person.manages_workspaces(), person.is_admin) {
                     (true, _) => "platform administrator",
@@ -131,10 +131,10 @@ impl List {
                     person.id, person.email, person.name
                 ))?;
             }
-            if people.is_empty() {
-                break;
+            match people.last() {
+                Some(last) => after = last.id,
+                None => break,
             }
-            offset += AT_ONCE;
         }
         store.close().await;
         Ok(())

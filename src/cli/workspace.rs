@@ -67,7 +67,7 @@ async fn list(source: Source) -> anyhow::Result<()> {
     output::line(format_args!("id\tname\tcreated"))?;
     let mut offset = 0;
     loop {
-        let (workspaces, _) = app.workspaces().list(AT_ONCE, offset).await?;
+        let (workspaces, _) = app.workspaces().list(By::Operator, AT_ONCE, offset, false).await?;
         for workspace in &workspaces {
             output::line(format_args!("{}\t{}\t{}", workspace.id, workspace.name, workspace.created_at))?;
         }

@@ -19,6 +19,15 @@ pub struct Which {
     pub search: Option<String>,
 }
 
+impl Which {
+    /// Returns whether no condition is set.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        let Self { status, expires_by, unused_since, search } = self;
+        status.is_none() && expires_by.is_none() && unused_since.is_none() && search.is_none()
+    }
+}
+
 /// What a list is ordered by; ties by token id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SortKey {

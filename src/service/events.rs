@@ -7,7 +7,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     guard::Principal,
-    service::{Refusal, Result},
+    service::{Lists, Refusal, Result, lists::Share, pages::EventPages},
     store::{EventFilter, Store},
 };
 
@@ -42,12 +42,13 @@ pub struct Which {
 pub struct Events {
     store: Store,
     clock: Clock,
+    lists: Lists,
 }
 
 impl Events {
     #[must_use]
-    pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock }
+    pub fn new(store: Store, clock: Clock, lists: Lists) -> Self {
+        Self { store, clock, lists }
     }
 
     /// Lists events, newest first.
@@ -62,14 +63,18 @@ impl Events {
         start: EventStart,
         limit: i64,
     ) -> Result<Vec<Event>> {
-        let person_id = match scope {
-            Scope::Own => Some(caller.person_id),
-            Scope::Workspace { person_id } if caller.is_admin => person_id,
-            Scope::Workspace { .. } => return Err(Refusal::NotAdministrator),
-        };
-        let Which { action, actor_id, since, until } = which;
-        let filter = EventFilter { workspace_id: caller.workspace_id, person_id, action, actor_id, since, until };
-        Ok(self.store.list_events(&filter, start, limit).await?)
+        let (store, filter) = (self.store.clone(), filter(caller, scope, which)?);
+        let read = async move { store.list_events(&filter, start, limit).await };
+        self.lists.read(Share::of(caller.person_id), read).await
+    }
+
+    /// Lists events page by page, newest first: those older than an event.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAdministrator`] where the scope is an administrator's and the caller is none.
+    pub fn pages(&self, caller: &Principal, scope: Scope, which: Which, after: i64, limit: i64) -> Result<EventPages> {
+        let filter = filter(caller, scope, which)?;
+        Ok(EventPages::new(self.lists.clone(), self.store.clone(), caller.person_id, (filter, after, limit)))
     }
 
     /// Who changed a setting of the administrator's workspace last, and when.
@@ -102,4 +107,14 @@ impl Events {
         }
         Ok(removed)
     }
+}
+
+fn filter(caller: &Principal, scope: Scope, which: Which) -> Result<EventFilter> {
+    let person_id = match scope {
+        Scope::Own => Some(caller.person_id),
+        Scope::Workspace { person_id } if caller.is_admin => person_id,
+        Scope::Workspace { .. } => return Err(Refusal::NotAdministrator),
+    };
+    let Which { action, actor_id, since, until } = which;
+    Ok(EventFilter { workspace_id: caller.workspace_id, person_id, action, actor_id, since, until })
 }

@@ -12,8 +12,10 @@ use crate::{
     guard::Principal,
     live::{Change as Changed, Live},
     service::{
-        Actor, Mutations, Refusal, Result,
+        Actor, Lists, Mutations, Refusal, Result,
         error::email_taken,
+        lists::Share,
+        pages::PersonPages,
         password::{Busy, Hasher},
         sign_in::SignedIn,
     },
@@ -30,6 +32,7 @@ pub struct People {
     clock: Clock,
     hasher: Hasher,
     policy: Policy,
+    lists: Lists,
     mutations: Mutations,
 }
 
@@ -75,6 +78,14 @@ impl By<'_> {
             Self::Person(actor) => mutations.by(actor, role),
         }
     }
+
+    /// The share in the budget of lists.
+    pub(super) fn share(self) -> Share {
+        match self {
+            Self::Operator => Share::operator(),
+            Self::Person(caller) => Share::of(caller.person_id),
+        }
+    }
 }
 
 impl Change<'_> {
@@ -95,12 +106,12 @@ impl Change<'_> {
 impl People {
     #[must_use]
     pub fn new(
-        (store, live, clock): (Store, Live, Clock),
+        (store, live, clock, lists): (Store, Live, Clock, Lists),
         hasher: Hasher,
         policy: Policy,
         mutations: Mutations,
     ) -> Self {
-        Self { store, live, clock, hasher, policy, mutations }
+        Self { store, live, clock, hasher, policy, lists, mutations }
     }
 
     /// Adds somebody to a workspace.
@@ -142,18 +153,40 @@ impl People {
         self.hasher.release();
     }
 
-    /// Lists the people of a workspace by id, and counts all that the filter lets through.
+    /// Lists the people of a workspace by ID, for the operator.
     ///
     /// # Errors
     /// [`Refusal::Unavailable`].
-    pub async fn list(
+    pub async fn list(&self, workspace_id: i64, after: i64, limit: i64) -> Result<Vec<Person>> {
+        let store = self.store.clone();
+        let read =
+            async move { store.list_people_after(workspace_id, &PersonFilter::default(), after, (limit, 0)).await };
+        self.lists.read(Share::operator(), read).await
+    }
+
+    /// Lists people of the administrator's workspace by ID page by page; with their number, where that is asked for.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAdministrator`].
+    pub async fn pages(
         &self,
-        workspace_id: i64,
-        filter: &PersonFilter,
-        limit: i64,
-        offset: i64,
-    ) -> Result<(Vec<Person>, i64)> {
-        Ok(self.store.list_people(workspace_id, filter, limit, offset).await?)
+        administrator: &Principal,
+        filter: PersonFilter,
+        part: (i64, i64),
+        count: bool,
+    ) -> Result<(PersonPages, Option<i64>)> {
+        if !administrator.is_admin {
+            return Err(Refusal::NotAdministrator);
+        }
+        let count = if count {
+            let (store, workspace_id, filter) = (self.store.clone(), administrator.workspace_id, filter.clone());
+            let count = async move { store.count_people(workspace_id, &filter).await };
+            Some(self.lists.read(Share::of(administrator.person_id), count).await?)
+        } else {
+            None
+        };
+        let pages = PersonPages::new(self.lists.clone(), self.store.clone(), administrator, filter, part);
+        Ok((pages, count))
     }
 
     /// Lists people of the administrator's workspace by e-mail, each with the number of active tokens.
@@ -170,7 +203,10 @@ impl People {
         if !administrator.is_admin {
             return Err(Refusal::NotAdministrator);
         }
-        Ok(self.store.list_members(administrator.workspace_id, filter, start, self.clock.now(), limit).await?)
+        let (store, workspace_id, now) = (self.store.clone(), administrator.workspace_id, self.clock.now());
+        let (filter, start) = (filter.clone(), start.clone());
+        let read = async move { store.list_members(workspace_id, &filter, &start, now, limit).await };
+        self.lists.read(Share::of(administrator.person_id), read).await
     }
 
     /// Some administrators' addresses, for whoever needs one.

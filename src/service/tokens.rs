@@ -2,6 +2,7 @@
 
 mod delete;
 mod issue;
+mod reading;
 mod seal;
 mod verify;
 
@@ -13,20 +14,23 @@ use crate::{
     domain::{
         authority::AuthorityLost,
         budget::Rate,
-        list::{Cursor, Page, SortKey, Which},
+        list::{Page, Which},
         setting::Settings,
         time::{Clock, Timestamp},
         token::{Status, Token},
     },
     guard::Principal,
     live::Live,
-    service::{Mutations, Refusal, Refusals, Result, budgets::Budgets},
+    service::{
+        Lists, Mutations, Refusal, Refusals, Result, budgets::Budgets, lists::Share, pages::TokenPages,
+    },
     store::{self, Holders, Owner, Store, TokenFilter, TokenOwner},
     value::{Format, Random},
 };
 
 pub use crate::store::Form;
 pub use issue::Once;
+pub use reading::Reading;
 pub use seal::IdempotencyKey;
 pub use verify::Inspected;
 
@@ -40,6 +44,7 @@ pub struct Tokens {
     defaults: Settings,
     live: Live,
     refusals: Refusals,
+    lists: Lists,
     limits: Limits,
     mutations: Mutations,
 }
@@ -81,32 +86,69 @@ pub struct Listed {
     pub is_blocked: bool,
 }
 
-/// A part of a list.
-#[derive(Clone, Debug)]
-pub struct List {
-    pub tokens: Vec<Listed>,
-    /// How many there are in all, where that was asked for.
-    pub count: Option<i64>,
+impl Listed {
+    pub(super) fn new((token, owner): (Token, TokenOwner), now: Timestamp) -> Self {
+        Self {
+            status: token.status(now),
+            token,
+            is_blocked: owner.is_disabled || !owner.token_access.lets_use(),
+            email: owner.email,
+        }
+    }
 }
 
 impl Tokens {
     #[must_use]
     pub fn new(
-        (store, live, refusals): (Store, Live, Refusals),
+        (store, live, refusals, lists): (Store, Live, Refusals, Lists),
         (clock, random): (Clock, Random),
         format: Format,
         defaults: Settings,
         limits: Limits,
         mutations: Mutations,
     ) -> Self {
-        Self { store, clock, random, format, defaults, live, refusals, limits, mutations }
+        Self { store, clock, random, format, defaults, live, refusals, lists, limits, mutations }
     }
 
-    /// Lists tokens within reach.
+    /// Lists the tokens of one page within reach.
     ///
     /// # Errors
     /// [`Refusal::NotAdministrator`] where the reach is an administrator's and the caller is none.
-    pub async fn list(&self, caller: &Principal, reach: Reach, which: Which, page: &Page, count: bool) -> Result<List> {
+    pub async fn list(&self, caller: &Principal, reach: Reach, which: Which, page: &Page) -> Result<Vec<Listed>> {
+        let filter = self.filter(caller, reach, which)?;
+        let (tokens, page, now) = (self.clone(), page.clone(), filter.now);
+        let read = async move {
+            tokens.live.flush_uses().await?;
+            tokens.store.list_tokens(&filter, &page).await
+        };
+        let rows = self.lists.read(Share::of(caller.person_id), read).await?;
+        Ok(rows.into_iter().map(|row| Listed::new(row, now)).collect())
+    }
+
+    /// Lists tokens within reach page by page, however many; with their number, where that is asked for.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAdministrator`] where the reach is an administrator's and the caller is none.
+    pub async fn pages(
+        &self,
+        caller: &Principal,
+        reach: Reach,
+        which: Which,
+        page: &Page,
+        count: bool,
+    ) -> Result<(TokenPages, Option<i64>)> {
+        let filter = self.filter(caller, reach, which)?;
+        let (tokens, counted) = (self.clone(), filter.clone());
+        let begin = async move {
+            tokens.live.flush_uses().await?;
+            if count { tokens.store.count_tokens(&counted).await.map(Some) } else { Ok(None) }
+        };
+        let count = self.lists.read(Share::of(caller.person_id), begin).await?;
+        let pages = TokenPages::new(self.lists.clone(), self.store.clone(), caller.person_id, filter, page);
+        Ok((pages, count))
+    }
+
+    fn filter(&self, caller: &Principal, reach: Reach, which: Which) -> Result<TokenFilter> {
         let workspace_id = caller.workspace_id;
         let owner = match reach {
             Reach::Own => Owner::Person { workspace_id, person_id: caller.person_id },
@@ -114,41 +156,7 @@ impl Tokens {
             Reach::Workspace { person_id: Some(person_id) } => Owner::Person { workspace_id, person_id },
             Reach::Workspace { person_id: None } => Owner::Workspace(workspace_id),
         };
-        self.flush_uses().await?;
-        let now = self.clock.now();
-        let filter = TokenFilter { owner, which, now };
-        let count = if count { Some(self.store.count_tokens(&filter).await?) } else { None };
-        let rows = self.rows(&filter, page).await?;
-        let listed = |(token, owner): (Token, TokenOwner)| Listed {
-            status: token.status(now),
-            token,
-            is_blocked: owner.is_disabled || !owner.token_access.lets_use(),
-            email: owner.email,
-        };
-        let tokens = rows.into_iter().map(listed).collect();
-        Ok(List { tokens, count })
-    }
-
-    /// The rows of a list. A whole list in the order of an index is read in parts, so that it never keeps a connection, or
-    /// SQLite's only one, from those who check tokens.
-    async fn rows(&self, filter: &TokenFilter, page: &Page) -> Result<Vec<(Token, TokenOwner)>> {
-        const AT_ONCE: i64 = 1_000;
-        if page.limit.is_some() || page.sort.key != SortKey::CreatedAt {
-            return Ok(self.store.list_tokens(filter, page).await?);
-        }
-        let mut part = Page { limit: Some(AT_ONCE), ..page.clone() };
-        let mut rows = Vec::new();
-        loop {
-            let read = self.store.list_tokens(filter, &part).await?;
-            let is_last = i64::try_from(read.len()).is_ok_and(|count| count < AT_ONCE);
-            rows.extend(read);
-            match rows.last() {
-                Some((last, _)) if !is_last => {
-                    part = Page { offset: 0, after: Some(Cursor::of(last, page.sort.key)), ..part };
-                }
-                _ => return Ok(rows),
-            }
-        }
+        Ok(TokenFilter { owner, which, now: self.clock.now() })
     }
 
     /// Reads one token: the caller's own, or for an administrator one of the workspace.
@@ -170,7 +178,9 @@ impl Tokens {
         if !(caller.is_admin || person_id == Some(caller.person_id)) {
             return Err(Refusal::NotAdministrator);
         }
-        Ok(self.store.count_holders(caller.workspace_id, person_id, self.clock.now()).await?)
+        let (store, workspace_id, now) = (self.store.clone(), caller.workspace_id, self.clock.now());
+        let count = async move { store.count_holders(workspace_id, person_id, now).await };
+        self.lists.read(Share::of(caller.person_id), count).await
     }
 
     /// This moment, by which tokens are judged.

@@ -11,11 +11,12 @@ use crate::{
     },
     live::{Change, Live},
     service::{
-        Actor, Mutations, People, Refusal, Result,
+        Actor, Lists, Mutations, People, Refusal, Result,
         error::email_taken,
+        lists::Share,
         people::{Add, By},
     },
-    store::Store,
+    store::{Store, WorkspaceCount},
 };
 
 /// The workspaces of the service.
@@ -25,6 +26,7 @@ pub struct Workspaces {
     live: Live,
     people: People,
     defaults: Settings,
+    lists: Lists,
     mutations: Mutations,
 }
 
@@ -36,10 +38,22 @@ pub struct Overview {
     pub token_count: i64,
 }
 
+impl From<WorkspaceCount> for Overview {
+    fn from(counted: WorkspaceCount) -> Self {
+        let WorkspaceCount { workspace, people, tokens } = counted;
+        Self { workspace, person_count: people, token_count: tokens }
+    }
+}
+
 impl Workspaces {
     #[must_use]
-    pub fn new(store: Store, live: Live, people: People, defaults: Settings, mutations: Mutations) -> Self {
-        Self { store, live, people, defaults, mutations }
+    pub fn new(
+        (store, live, lists): (Store, Live, Lists),
+        people: People,
+        defaults: Settings,
+        mutations: Mutations,
+    ) -> Self {
+        Self { store, live, people, defaults, lists, mutations }
     }
 
     /// What holds where a workspace has set nothing.
@@ -52,32 +66,45 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`Refusal::WorkspaceNotFound`].
-    pub async fn overview(&self, id: i64) -> Result<Overview> {
-        let workspace = self.store.find_workspace(id).await?.ok_or(Refusal::WorkspaceNotFound)?;
-        let (person_count, token_count) = self.store.count_members(id).await?;
-        Ok(Overview { workspace, person_count, token_count })
+    pub async fn overview(&self, reader: &Actor, id: i64) -> Result<Overview> {
+        let store = self.store.clone();
+        let read = async move { store.find_workspace_count(id).await };
+        let found = self.lists.read(Share::of(reader.person_id), read).await?;
+        found.map(Overview::from).ok_or(Refusal::WorkspaceNotFound)
     }
 
-    /// Lists the workspaces by id, and counts all of them.
+    /// Lists the workspaces by ID; with their number, where that is asked for.
     ///
     /// # Errors
     /// [`Refusal::Unavailable`].
-    pub async fn list(&self, limit: i64, offset: i64) -> Result<(Vec<Workspace>, i64)> {
-        Ok(self.store.list_workspaces(limit, offset).await?)
+    pub async fn list(
+        &self,
+        by: By<'_>,
+        limit: i64,
+        offset: i64,
+        count: bool,
+    ) -> Result<(Vec<Workspace>, Option<i64>)> {
+        let store = self.store.clone();
+        let read = async move {
+            let workspaces = store.list_workspaces(limit, offset).await?;
+            let count = if count { Some(store.count_workspaces().await?) } else { None };
+            Ok((workspaces, count))
+        };
+        self.lists.read(by.share(), read).await
     }
 
     /// Lists the workspaces by id with how much is in them, and counts all of them.
     ///
     /// # Errors
     /// [`Refusal::Unavailable`].
-    pub async fn overviews(&self, limit: i64, offset: i64) -> Result<(Vec<Overview>, i64)> {
-        let (workspaces, count) = self.store.list_workspaces(limit, offset).await?;
-        let mut overviews = Vec::with_capacity(workspaces.len());
-        for workspace in workspaces {
-            let (person_count, token_count) = self.store.count_members(workspace.id).await?;
-            overviews.push(Overview { workspace, person_count, token_count });
-        }
-        Ok((overviews, count))
+    pub async fn overviews(&self, reader: &Actor, limit: i64, offset: i64) -> Result<(Vec<Overview>, i64)> {
+        let store = self.store.clone();
+        let read = async move {
+            let workspaces = store.list_workspace_counts(limit, offset).await?;
+            Ok((workspaces, store.count_workspaces().await?))
+        };
+        let (workspaces, count) = self.lists.read(Share::of(reader.person_id), read).await?;
+        Ok((workspaces.into_iter().map(Overview::from).collect(), count))
     }
 
     /// Makes a workspace together with its first administrator.

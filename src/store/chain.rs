@@ -119,7 +119,7 @@ impl Store {
     /// [`Error::Unavailable`].
     pub async fn list_chains(&self) -> Result<Vec<Chain>> {
         const SELECT: &str = "select workspace_id, seq, hash, anchor_seq, anchor_hash, unchained_count, unchained_id \
-             from event_chain order by workspace_id";
+             from event_chain where workspace_id in (select id from workspace where removed_at is null) order by workspace_id";
         let rows: Vec<ChainRow> = on_pool!(self, pool => sqlx::query_as(SELECT).fetch_all(pool).await)?;
         rows.into_iter().map(Chain::try_from).collect()
     }
@@ -151,7 +151,7 @@ impl Store {
     /// [`Error::Unavailable`].
     pub async fn list_chainless(&self) -> Result<Vec<i64>> {
         const SELECT: &str =
-            "select id from workspace where id not in (select workspace_id from event_chain) order by id";
+            "select id from workspace where removed_at is null and id not in (select workspace_id from event_chain) order by id";
         Ok(on_pool!(self, pool => sqlx::query_scalar(SELECT).fetch_all(pool).await)?)
     }
 

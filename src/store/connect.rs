@@ -4,29 +4,41 @@ use std::{
     fs::Permissions,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sqlx::{
     Connection as _, SqliteConnection,
-    sqlite::{
-        SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions, SqliteSynchronous,
-        SqliteTransactionManager,
-    },
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous, SqliteTransactionManager},
 };
 use sqlx_core::transaction::TransactionManager as _;
 
-use super::{Address, Error, Pool, Result, Store, address::Scheme, hosts::Hosts};
+use super::{Address, Error, Pool, Result, Store, address::Scheme, hosts::Hosts, on_readers};
 
 /// How many connections, and how long anything may take; past it the caller is told that the store is away.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Most connections to PostgreSQL. SQLite has one.
+    /// Most connections to PostgreSQL, [`Limits::readers`] included. SQLite has one that writes, beside its readers.
     pub max_connections: u32,
     /// How long a request waits for a connection.
     pub acquire_timeout: Duration,
     /// How long PostgreSQL works at one statement.
     pub statement_timeout: Duration,
+}
+
+/// Connections to a SQLite file that only read.
+const SQLITE_READERS: u32 = 2;
+
+impl Limits {
+    /// The number of connections to PostgreSQL that serve lists and counts, and nothing else: a quarter, at least one.
+    pub(super) fn readers(self) -> u32 {
+        (self.max_connections / 4).max(1)
+    }
+
+    /// The number of connections to PostgreSQL that serve everything else, at least one.
+    pub(super) fn others(self) -> u32 {
+        self.max_connections.saturating_sub(self.readers()).max(1)
+    }
 }
 
 impl Store {
@@ -35,25 +47,37 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] with the reason.
     pub async fn open(address: &Address, limits: Limits) -> Result<Self> {
-        let pool = match &address.scheme {
-            Scheme::Postgres(hosts) => Pool::Postgres(Hosts::open(hosts, limits).await?),
-            Scheme::Sqlite(options) => Pool::Sqlite(open_sqlite(options, limits).await?),
-        };
-        Ok(Self { pool })
+        match &address.scheme {
+            Scheme::Postgres(hosts) => {
+                Ok(Self { pool: Pool::Postgres(Hosts::open(hosts, limits).await?), readers: None })
+            }
+            Scheme::Sqlite(options) => {
+                let writer = open_sqlite(options, limits).await?;
+                let readers = Some(sqlite_readers(&writer, limits));
+                Ok(Self { pool: Pool::Sqlite(writer), readers })
+            }
+        }
+    }
+
+    /// The number of lists that can be read at the same time.
+    #[must_use]
+    pub fn list_places(&self) -> usize {
+        let size = on_readers!(self, pool => pool.options().get_max_connections());
+        usize::try_from(size).unwrap_or(1)
     }
 }
 
 async fn open_sqlite(options: &SqliteConnectOptions, limits: Limits) -> Result<sqlx::SqlitePool> {
     let file = options.get_filename();
     make_private(file).and_then(|()| keep_private(file)).map_err(|error| Error::Unavailable(sqlx::Error::Io(error)))?;
+    // No other process may read or write the file while it is open: the token cache would not notice. This VFS locks the file for
+    // the process, where `locking_mode = exclusive` locks it for one connection and lists could have none of their own.
+    let options = options.clone().vfs("unix-excl");
     let options = options
-        .clone()
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         // In WAL mode anything less acknowledges commits that are not on disk yet.
         .synchronous(SqliteSynchronous::Full)
-        // Nobody else may read or write the file while it is open: what is known in memory would not hear of it.
-        .locking_mode(SqliteLockingMode::Exclusive)
         // Below the pool's own patience, which would hide the reason.
         .busy_timeout(limits.acquire_timeout / 2);
     // One connection: two writers in one file only wait for each other, or fail.
@@ -64,6 +88,38 @@ async fn open_sqlite(options: &SqliteConnectOptions, limits: Limits) -> Result<s
         .acquire_timeout(limits.acquire_timeout)
         .after_release(|connection, _| Box::pin(end_transaction(connection)));
     pool.connect_with(options).await.map_err(|error| if is_locked(&error) { Error::InUse } else { error.into() })
+}
+
+/// Whether the database is a file, which more than one connection can open.
+fn has_file(options: &SqliteConnectOptions) -> bool {
+    let file = options.get_filename();
+    !(file.as_os_str().is_empty() || file.starts_with(":memory:") || file.to_string_lossy().starts_with("file:"))
+}
+
+/// Connections that read beside the one that writes. In WAL mode neither waits for the other.
+fn sqlite_readers(writer: &sqlx::SqlitePool, limits: Limits) -> sqlx::SqlitePool {
+    // Not opened read-only: in this VFS such a connection would give the lock of the process away.
+    let options = (*writer.connect_options()).clone().pragma("query_only", "on");
+    let limit = limits.statement_timeout;
+    SqlitePoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(limits.acquire_timeout)
+        .after_connect(move |connection, _| Box::pin(limit_statement(connection, limit)))
+        .before_acquire(move |connection, _| {
+            Box::pin(async move { limit_statement(connection, limit).await.map(|()| true) })
+        })
+        .connect_lazy_with(options)
+}
+
+/// Interrupts the next statement where it takes longer than this. PostgreSQL has a setting for it.
+async fn limit_statement(connection: &mut SqliteConnection, limit: Duration) -> sqlx::Result<()> {
+    /// Instructions of SQLite's virtual machine between two looks at the clock, well below a millisecond.
+    const INSTRUCTIONS: i32 = 10_000;
+    let begun = Instant::now();
+    connection.lock_handle().await?.set_progress_handler(INSTRUCTIONS, move || begun.elapsed() < limit);
+    Ok(())
 }
 
 /// Sees to it that no transaction outlives who began it. Where a commit fails because the disk is full, SQLite has rolled back by

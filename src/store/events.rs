@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Error, Result, Store, authority::Authorized, on_pool};
+use super::{Error, Result, Store, authority::Authorized, on_pool, on_readers};
 use crate::domain::{
     chain::{Entry, Link},
     event::{Act, Action, Details, Event, Origin},
@@ -147,6 +147,14 @@ impl Default for EventStart {
     }
 }
 
+/// A page of a list, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventPage {
+    pub events: Vec<Event>,
+    /// Where the next page begins; none after the last one.
+    pub next: Option<EventStart>,
+}
+
 #[derive(FromRow)]
 struct Row {
     id: i64,
@@ -211,22 +219,38 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn list_events(&self, filter: &EventFilter, start: EventStart, limit: i64) -> Result<Vec<Event>> {
+        let rows = self.event_rows(filter, start, limit).await?;
+        let mut events: Vec<Event> = rows.into_iter().filter_map(Row::into_event).collect();
+        if matches!(start, EventStart::Before(_)) {
+            events.reverse();
+        }
+        Ok(events)
+    }
+
+    /// Reads a page of events, newest first, that begins after an event.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_event_page(&self, filter: &EventFilter, after: i64, limit: i64) -> Result<EventPage> {
+        let rows = self.event_rows(filter, EventStart::After(after), limit).await?;
+        let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
+        // By the rows and not by the events: a row that a newer program wrote ends no list.
+        let next = rows.last().filter(|_| is_full).map(|last| EventStart::After(last.id));
+        Ok(EventPage { events: rows.into_iter().filter_map(Row::into_event).collect(), next })
+    }
+
+    async fn event_rows(&self, filter: &EventFilter, start: EventStart, limit: i64) -> Result<Vec<Row>> {
         let (statement, mark) = match (filter.person_id, start) {
             (Some(_), EventStart::After(mark)) => (list!("person_id = $2", "<", " desc"), mark),
             (Some(_), EventStart::Before(mark)) => (list!("person_id = $2", ">", ""), mark),
             (None, EventStart::After(mark)) => (list!("cast($2 as bigint) is null", "<", " desc"), mark),
             (None, EventStart::Before(mark)) => (list!("cast($2 as bigint) is null", ">", ""), mark),
         };
-        let rows: Vec<Row> = on_pool!(self, pool => sqlx::query_as(statement)
+        Ok(on_readers!(self, pool => sqlx::query_as(statement)
             .bind(filter.workspace_id).bind(filter.person_id).bind(mark).bind(limit)
             .bind(filter.action.map(Action::as_str)).bind(filter.actor_id)
             .bind(filter.since.unwrap_or(Timestamp::FIRST)).bind(filter.until.unwrap_or(Timestamp::LAST))
-            .fetch_all(pool).await)?;
-        let mut events: Vec<Event> = rows.into_iter().filter_map(Row::into_event).collect();
-        if matches!(start, EventStart::Before(_)) {
-            events.reverse();
-        }
-        Ok(events)
+            .fetch_all(pool).await)?)
     }
 
     /// Writes down what no other method does: somebody who was refused.

@@ -36,7 +36,16 @@ struct Inner {
 #[derive(Debug)]
 struct Current {
     pool: PgPool,
+    /// For lists and counts alone.
+    readers: PgPool,
     timeline: i32,
+}
+
+impl Current {
+    fn new(options: PgConnectOptions, limits: Limits, timeline: i32) -> Self {
+        let readers = pool_of(options.clone(), limits, limits.readers());
+        Self { pool: pool_of(options, limits, limits.others()), readers, timeline }
+    }
 }
 
 /// What a session is good for.
@@ -75,13 +84,18 @@ impl Hosts {
             .collect();
         // The pool would hide the reason behind its own time-out, so the first connections are made beside it.
         let Primary { options, timeline, .. } = find(&hosts, 0).await?;
-        let current = RwLock::new(Current { pool: pool_of(options, limits), timeline });
+        let current = RwLock::new(Current::new(options, limits, timeline));
         Ok(Self(Arc::new(Inner { hosts, limits, current })))
     }
 
     /// The connections to the primary, as far as is known.
     pub(super) fn pool(&self) -> PgPool {
         self.0.current.read().unwrap_or_else(PoisonError::into_inner).pool.clone()
+    }
+
+    /// The connections to the primary that serve lists and counts.
+    pub(super) fn readers(&self) -> PgPool {
+        self.0.current.read().unwrap_or_else(PoisonError::into_inner).readers.clone()
     }
 
     /// Looks for the primary anew, and begins a new pool of connections to it. What is under way on the old ones ends by itself:
@@ -102,7 +116,7 @@ impl Hosts {
             let (host, port) = (found.options.get_host(), found.options.get_port());
             tracing::warn!(db.host = host, db.port = port, "another host is the primary now");
         }
-        *current = Current { pool: pool_of(found.options, self.0.limits), timeline: found.timeline };
+        *current = Current::new(found.options, self.0.limits, found.timeline);
         Ok(())
     }
 }
@@ -190,11 +204,11 @@ fn refused(why: &'static str) -> Error {
     Error::Unavailable(sqlx::Error::Configuration(why.into()))
 }
 
-fn pool_of(options: PgConnectOptions, limits: Limits) -> PgPool {
+fn pool_of(options: PgConnectOptions, limits: Limits, size: u32) -> PgPool {
     let doubt = Arc::new(Doubt::default());
     let noted = Arc::clone(&doubt);
     PgPoolOptions::new()
-        .max_connections(limits.max_connections)
+        .max_connections(size)
         .acquire_timeout(limits.acquire_timeout)
         .after_connect(move |connection, _| {
             let noted = Arc::clone(&noted);

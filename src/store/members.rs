@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::{Database, Encode, QueryBuilder, Type};
 
-use super::{Result, Store, on_pool, people, text::containing};
+use super::{Result, Store, on_pool, on_readers, people, text::containing};
 use crate::domain::{
     person::{EmailKey, Person},
     time::Timestamp,
@@ -103,7 +103,7 @@ impl Store {
         };
         let search = filter.search.as_deref().unwrap_or_default();
         let (pattern, as_written) = (containing(&search.to_lowercase()), containing(search));
-        let (rows, counts): (Vec<people::Row>, HashMap<i64, i64>) = on_pool!(self, pool => {
+        let (rows, counts): (Vec<people::Row>, HashMap<i64, i64>) = on_readers!(self, pool => {
             let rows: Vec<people::Row> = sqlx::query_as(statement)
                 .bind(workspace_id).bind(key.as_str()).bind(filter.is_disabled).bind(filter.is_admin)
                 .bind(&pattern).bind(&as_written).bind(limit).fetch_all(pool).await?;
@@ -153,7 +153,7 @@ impl Store {
             Some(_) => count!("person_id = $2"),
             None => count!("cast($2 as bigint) is null"),
         };
-        let (people, tokens) = on_pool!(self, pool => sqlx::query_as(statement)
+        let (people, tokens) = on_readers!(self, pool => sqlx::query_as(statement)
             .bind(workspace_id).bind(person_id).bind(now).fetch_one(pool).await)?;
         Ok(Holders { people, tokens })
     }

@@ -23,6 +23,7 @@ mod error;
 mod events;
 mod hosts;
 mod last_use;
+mod lists;
 mod members;
 mod migrations;
 mod nodes;
@@ -42,9 +43,10 @@ pub use address::{Address, BadAddress};
 pub use chain::{Chain, Stored};
 pub use connect::Limits;
 pub use error::Error;
-pub use events::{EventFilter, EventStart, Told};
+pub use events::{EventFilter, EventPage, EventStart, Told};
 use hosts::Hosts;
 pub use last_use::USES_AT_ONCE;
+pub use lists::{Reader, WorkspaceCount};
 pub use members::{Holders, Member, MemberFilter, Start};
 pub use migrations::Schema;
 pub use nodes::{ClusterSecret, ClusterState, Ear, Exposure, Node, Nodes};
@@ -61,6 +63,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: Pool,
+    /// Connections that only read lists; on PostgreSQL they are beside the others in [`Hosts`].
+    readers: Option<SqlitePool>,
 }
 
 #[derive(Clone, Debug)]
@@ -84,9 +88,29 @@ macro_rules! on_pool {
 }
 use on_pool;
 
+/// Runs one expression on the pool for lists, counts and other reads whose cost grows with the data. Auth checks, sign-ins and writes
+/// never wait for one of its connections.
+macro_rules! on_readers {
+    ($store:expr, $pool:ident => $body:expr) => {
+        match &$store.pool {
+            crate::store::Pool::Postgres(hosts) => {
+                let current = hosts.readers();
+                let $pool = &current;
+                $body
+            }
+            crate::store::Pool::Sqlite(writer) => {
+                let $pool = $store.readers.as_ref().unwrap_or(writer);
+                $body
+            }
+        }
+    };
+}
+use on_readers;
+
 impl Store {
     /// Waits for the connections in use to come back, and closes them all.
     pub async fn close(&self) {
+        on_readers!(self, pool => pool.close().await);
         on_pool!(self, pool => pool.close().await);
     }
 

@@ -8,7 +8,7 @@ use super::{
     Error, Result, Store,
     authority::{Authorized, begin},
     events::{Done, record},
-    on_pool,
+    on_pool, on_readers,
 };
 use crate::domain::{
     authority::Mutation,
@@ -198,26 +198,36 @@ impl Store {
             .transpose()
     }
 
-    /// Lists the people of a workspace by id, and counts all that the filter lets through.
+    /// Lists people of a workspace by ID: those after an ID, less as many as the offset says, at most as many as the limit says.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn list_people(
+    pub async fn list_people_after(
         &self,
         workspace_id: i64,
         filter: &PersonFilter,
-        limit: i64,
-        offset: i64,
-    ) -> Result<(Vec<Person>, i64)> {
-        const LIST: &str = concat!("select ", columns!(), matching!(), " order by id limit $4 offset $5");
-        const COUNT: &str = concat!("select count(*)", matching!());
+        after: i64,
+        (limit, offset): (i64, i64),
+    ) -> Result<Vec<Person>> {
+        const LIST: &str = concat!("select ", columns!(), matching!(), " and id > $4 order by id limit $5 offset $6");
         let email = filter.email.as_ref().map(EmailKey::as_str);
-        on_pool!(self, pool => {
-            let rows: Vec<Row> = sqlx::query_as(LIST).bind(workspace_id).bind(email).bind(filter.is_disabled)
-                .bind(limit).bind(offset).fetch_all(pool).await?;
-            let count = sqlx::query_scalar(COUNT).bind(workspace_id).bind(email).bind(filter.is_disabled).fetch_one(pool).await?;
-            Ok((rows.into_iter().map(Person::try_from).collect::<Result<_>>()?, count))
-        })
+        let rows: Vec<Row> = on_readers!(self, pool => sqlx::query_as(LIST).bind(workspace_id).bind(email)
+            .bind(filter.is_disabled).bind(after).bind(limit).bind(offset).fetch_all(pool).await)?;
+        rows.into_iter().map(Person::try_from).collect()
+    }
+
+    /// Counts the people of a workspace that a filter selects.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn count_people(&self, workspace_id: i64, filter: &PersonFilter) -> Result<i64> {
+        const COUNT: &str = concat!("select count(*)", matching!());
+        if filter.email.is_none() && filter.is_disabled.is_none() {
+            return Ok(self.count_members(workspace_id).await?.0);
+        }
+        let email = filter.email.as_ref().map(EmailKey::as_str);
+        Ok(on_readers!(self, pool => sqlx::query_scalar(COUNT).bind(workspace_id).bind(email).bind(filter.is_disabled)
+            .fetch_one(pool).await)?)
     }
 
     /// How many enabled administrators a workspace has, and how many of them are platform administrators.

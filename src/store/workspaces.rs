@@ -6,7 +6,7 @@ use super::{
     Error, NewPerson, Result, Store,
     authority::begin,
     events::{Done, record},
-    on_pool, people, removal,
+    on_pool, on_readers, people, removal,
 };
 use crate::domain::{
     authority::Mutation,
@@ -92,29 +92,15 @@ impl Store {
         Ok(row.map(Workspace::from))
     }
 
-    /// Counts a workspace's people and tokens, in this order.
+    /// Lists workspaces by id.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn count_members(&self, workspace_id: i64) -> Result<(i64, i64)> {
-        const COUNT: &str = "select (select count(*) from person where workspace_id = $1 and removed_at is null), \
-                             (select count(*) from live_token where workspace_id = $1)";
-        Ok(on_pool!(self, pool => sqlx::query_as(COUNT).bind(workspace_id).fetch_one(pool).await)?)
-    }
-
-    /// Lists workspaces by id, and counts all of them.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn list_workspaces(&self, limit: i64, offset: i64) -> Result<(Vec<Workspace>, i64)> {
-        const LIST: &str =
-            "select id, name, created_at from workspace where removed_at is null order by id limit $1 offset $2";
-        const COUNT: &str = "select count(*) from workspace where removed_at is null";
-        on_pool!(self, pool => {
-            let rows: Vec<Row> = sqlx::query_as(LIST).bind(limit).bind(offset).fetch_all(pool).await?;
-            let count = sqlx::query_scalar(COUNT).fetch_one(pool).await?;
-            Ok((rows.into_iter().map(Workspace::from).collect(), count))
-        })
+    pub async fn list_workspaces(&self, limit: i64, offset: i64) -> Result<Vec<Workspace>> {
+        const LIST: &str = "select id, name, created_at from workspace where removed_at is null order by id limit $1 offset $2";
+        let rows: Vec<Row> =
+            on_readers!(self, pool => sqlx::query_as(LIST).bind(limit).bind(offset).fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(Workspace::from).collect())
     }
 
     /// Renames a workspace; answers whether there is one.

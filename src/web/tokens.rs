@@ -126,7 +126,7 @@ pub(super) async fn page_of(
     let page = Page { sort, limit: i64::try_from(ROWS + 1).ok(), offset: 0, after };
     let now = site.tokens.now();
     let is_off = is_off(site, caller).await?;
-    let mut rows = site.tokens.list(caller, reach, query.which(now), &page, false).await?.tokens;
+    let mut rows = site.tokens.list(caller, reach, query.which(now), &page).await?;
     if !page.sort.descending {
         rows.reverse();
     }

@@ -12,6 +12,7 @@ mod support;
 mod api;
 mod delegate;
 mod layout;
+mod lists;
 mod memory;
 mod nodes;
 mod outage;

@@ -93,7 +93,7 @@ impl Tokens {
         }
     }
 
-    fn judged(&self, facts: Facts) -> std::result::Result<Inspected, Denied> {
+    pub(super) fn judged(&self, facts: Facts) -> std::result::Result<Inspected, Denied> {
         let now = self.clock.now();
         self.judge(&facts, now)?;
         Ok(Inspected { principal: principal(&facts), facts, at: now })

@@ -11,7 +11,7 @@ use crate::{
         time::Timestamp,
         token::{Status, Token},
     },
-    store::{Result, Store, on_pool, text::containing},
+    store::{Result, Store, on_readers, text::containing},
 };
 
 /// Which tokens a list shows.
@@ -58,17 +58,53 @@ impl Store {
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
     pub async fn list_tokens(&self, filter: &TokenFilter, page: &Page) -> Result<Vec<(Token, TokenOwner)>> {
         let rows: Vec<ListRow> =
-            on_pool!(self, pool => page_of(matching(COLUMNS, filter), page).build_query_as().fetch_all(pool).await)?;
+            on_readers!(self, pool => page_of(matching(COLUMNS, filter), page).build_query_as().fetch_all(pool).await)?;
         rows.into_iter().map(ListRow::read).collect()
     }
 
-    /// Counts the tokens that a list of any length would show.
+    /// Reads those of these tokens that a list shows, in no order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
+    pub async fn list_tokens_of(&self, filter: &TokenFilter, ids: &[Uuid]) -> Result<Vec<(Token, TokenOwner)>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<ListRow> =
+            on_readers!(self, pool => among(matching(COLUMNS, filter), ids).build_query_as().fetch_all(pool).await)?;
+        rows.into_iter().map(ListRow::read).collect()
+    }
+
+    /// Counts the tokens that a list of any length would show. Without a condition the count is one that is kept up.
     ///
     /// # Errors
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
     pub async fn count_tokens(&self, filter: &TokenFilter) -> Result<i64> {
-        Ok(on_pool!(self, pool => matching(COUNT, filter).build_query_scalar().fetch_one(pool).await)?)
+        const OF_PERSON: &str =
+            "select coalesce(max(tokens), 0) from token_count where workspace_id = $1 and person_id = $2";
+        match filter.owner {
+            _ if !filter.which.is_everything() => {
+                Ok(on_readers!(self, pool => matching(COUNT, filter).build_query_scalar().fetch_one(pool).await)?)
+            }
+            Owner::Person { workspace_id, person_id } => Ok(on_readers!(self, pool => sqlx::query_scalar(OF_PERSON)
+                .bind(workspace_id).bind(person_id).fetch_one(pool).await)?),
+            Owner::Workspace(workspace_id) => Ok(self.count_members(workspace_id).await?.1),
+        }
     }
+}
+
+fn among<'a, DB>(mut statement: QueryBuilder<DB>, ids: &'a [Uuid]) -> QueryBuilder<DB>
+where
+    DB: Database,
+    Uuid: Encode<'a, DB> + Type<DB>,
+{
+    statement.push(" and t.id in (");
+    let mut list = statement.separated(", ");
+    for id in ids {
+        list.push_bind(*id);
+    }
+    statement.push(")");
+    statement
 }
 
 fn matching<DB>(select: &str, filter: &TokenFilter) -> QueryBuilder<DB>

@@ -70,7 +70,7 @@ struct Ask {
 
 async fn list(visitor: PlatformVisitor, State(site): State<Site>, Asked(ask): Asked<Ask>) -> PageResult<Response> {
     let (from, rows) = (i64::from(ask.from.unwrap_or(0)), i64::try_from(ROWS).unwrap_or(i64::MAX));
-    let (workspaces, count) = site.workspaces.overviews(rows, from).await?;
+    let (workspaces, count) = site.workspaces.overviews(&visitor.actor(), rows, from).await?;
     let path = |from: i64| format!("{PLACE}?from={from}");
     let pager = Pager {
         back: (from > 0).then(|| path((from - rows).max(0))),
@@ -187,7 +187,7 @@ async fn page<'a>(
     id: i64,
     problem: Option<&'a str>,
 ) -> PageResult<WorkspacePage<'a>> {
-    let overview = site.workspaces.overview(id).await?;
+    let overview = site.workspaces.overview(&visitor.actor(), id).await?;
     Ok(WorkspacePage {
         frame: visitor.frame(Place::Workspaces),
         problem,
@@ -239,7 +239,7 @@ async fn remove(
     Numbered(id): Numbered,
     Posted(form): Posted<RemoveForm>,
 ) -> PageResult<Response> {
-    let overview = site.workspaces.overview(id).await?;
+    let overview = site.workspaces.overview(&visitor.actor(), id).await?;
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
     let problem = if form.confirm.trim() == overview.workspace.name {
         match prove(&site, &visitor, &headers, own_password).await? {

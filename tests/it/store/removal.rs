@@ -121,7 +121,7 @@ async fn a_person_with_many_tokens_is_removed_at_once(mut app: TestApp) {
     assert!(!lives(store, digest(1)).await && !lives(store, digest(MANY)).await);
     assert_eq!(store.find_person(1, ada).await.unwrap(), None);
     assert!(store.find_person_by_email(&EmailKey::of("ada@example.com")).await.unwrap().is_none());
-    assert_eq!(store.list_people(1, &Default::default(), 10, 0).await.unwrap().1, 1);
+    assert_eq!(store.list_people_after(1, &Default::default(), 0, (10, 0)).await.unwrap().len(), 1);
     assert_eq!(store.count_members(1).await.unwrap(), (1, 0));
     assert_eq!(store.delete_person(1, ada, &by()).await.unwrap(), Rank::Absent);
     assert_eq!(store.update_person(1, ada, &Default::default(), &by()).await.unwrap(), Rank::Absent);
@@ -129,6 +129,7 @@ async fn a_person_with_many_tokens_is_removed_at_once(mut app: TestApp) {
     let again = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
     assert_ne!(again.id, ada, "the e-mail is free");
     remove_remains(store).await;
+    assert_eq!(store.count_members(1).await.unwrap(), (2, 0));
     assert_eq!(store.find_person(1, again.id).await.unwrap().map(|person| person.id), Some(again.id));
     assert_eq!(app.look("select cast(count(*) as text) from token").await.as_deref(), Some("0"));
     assert_eq!(app.look("select cast(count(*) as text) from person").await.as_deref(), Some("2"));
@@ -143,7 +144,7 @@ async fn a_workspace_with_many_tokens_is_removed_at_once(mut app: TestApp) {
     assert!(store.delete_workspace(lab.id, &by()).await.unwrap());
     assert!(!lives(store, digest(1)).await && !lives(store, digest(MANY)).await);
     assert_eq!(store.find_workspace(lab.id).await.unwrap(), None);
-    assert_eq!(store.list_workspaces(10, 0).await.unwrap().1, 1);
+    assert_eq!((store.list_workspaces(10, 0).await.unwrap().len(), store.count_workspaces().await.unwrap()), (1, 1));
     assert!(store.find_person_by_email(&EmailKey::of("eve@example.com")).await.unwrap().is_none());
     assert!(store.insert_person(lab.id, &new_person("x@example.com"), &by()).await.unwrap().is_none());
     assert!(!store.delete_workspace(lab.id, &by()).await.unwrap());

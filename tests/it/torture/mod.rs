@@ -11,6 +11,7 @@ mod failover;
 mod flood;
 mod full;
 mod ledger;
+mod lists;
 mod outage;
 mod races;
 mod read_only;
