@@ -52,7 +52,7 @@ impl App {
         let clock_floor = ClockFloor::new(store.clone(), clock.clone());
         let tokens = Tokens::new(
             (store.clone(), live.clone(), refusals.clone(), lists.clone()),
-            (clock.clone(), random),
+            (clock.clone(), random.clone()),
             format.clone(),
             defaults,
             config.token_limits(),
@@ -72,7 +72,7 @@ impl App {
             people,
             sessions,
             events: Events::new(store.clone(), clock.clone(), lists),
-            sign_in: SignIn::new(store.clone(), refusals.clone(), clock, hasher, wrong_per_address),
+            sign_in: SignIn::new(store.clone(), refusals.clone(), (clock, random), hasher, wrong_per_address),
             refusals,
             clock_floor,
             health: Health::new(store),

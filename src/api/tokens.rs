@@ -58,7 +58,7 @@ struct CreateToken {
     #[schema(schema_with = lifetime)]
     lifetime_seconds: WholeNumber,
     /// A note for recognition.
-    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
     description: Option<String>,
 }
 

@@ -98,7 +98,7 @@ impl Introspection {
     /// Lets the asker in, and looks at the token of the form.
     pub(crate) async fn ask(&self, headers: &HeaderMap, body: &Bytes) -> Result<Asked, OAuthError> {
         // The asker first: whoever is not let in learns nothing, not even that the form was wrong.
-        let asker = self.doors.admit(headers).await?.caller()?;
+        let asker = self.doors.admit_oauth_client(headers).await?.caller()?;
         let token = oauth::token_of_form(headers, body)?;
         let active = match Presented::parse(&token) {
             Some(presented) => self.look(&asker, presented).await?,
@@ -161,7 +161,8 @@ fn seconds(moment: SystemTime) -> u64 {
 
 /// Ask whether a token is active (RFC 7662)
 ///
-/// Whoever asks authenticates by a token or a password of their own. Tokens of other workspaces are not active to anybody but platform
+/// Whoever asks authenticates by a token or by e-mail and password of their own; the latter may be encoded as form fields are (RFC 6749,
+/// section 2.3.1). Tokens of other workspaces are not active to anybody but platform
 /// administrators.
 #[utoipa::path(post, path = "/oauth2/introspect", operation_id = "introspectToken", tag = "oauth2",
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),

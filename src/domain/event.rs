@@ -12,9 +12,19 @@ use super::{session::UserAgent, time::Timestamp};
 pub struct Origin {
     /// The client's address, as far as the connection or a trusted proxy tells it.
     pub address: Option<IpAddr>,
+    /// The address is that of a proxy which `listen.trusted_proxies` does not name, so it stands for many clients. Not stored.
+    pub is_shared: bool,
     pub user_agent: UserAgent,
     /// The id of the request, at most 128 visible ASCII characters; may be empty.
     pub request_id: String,
+}
+
+impl Origin {
+    /// The address where it stands for one client. None where it is unknown or shared.
+    #[must_use]
+    pub fn own_address(&self) -> Option<IpAddr> {
+        self.address.filter(|_| !self.is_shared)
+    }
 }
 
 /// Who does something, when and from where.

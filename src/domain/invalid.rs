@@ -32,6 +32,8 @@ pub enum Invalid {
     OutOfRange { parameter: &'static str, least: i64, most: i64 },
     #[error("email must be an address such as ada@example.com, without spaces or colons")]
     Email,
+    #[error("email contains the invisible character U+{:04X}; type the address instead of pasting it", u32::from(*character))]
+    EmailInvisible { character: char },
     #[error("tokenAccess must be default, enabled or disabled")]
     TokenAccess,
     #[error("password must have from {min} to {} characters", password::MAX_CHARS)]

@@ -14,6 +14,7 @@ pub mod password;
 pub mod person;
 pub mod session;
 pub mod setting;
+pub mod source;
 mod text;
 pub mod time;
 pub mod token;

@@ -1,5 +1,6 @@
 //! People: who may sign in, and what they may do with tokens.
 
+use idna::uts46::{AsciiDenyList, Hyphens, Uts46};
 use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -79,7 +80,8 @@ impl TokenAccess {
     }
 }
 
-/// An e-mail address, trimmed and in NFC, at most 254 bytes (RFC 5321, section 4.5.3.1.3).
+/// An e-mail address as it is shown: trimmed, in NFC, an internationalized domain in Unicode (UTS #46), and otherwise as it was typed; at
+/// most 254 bytes (RFC 5321, section 4.5.3.1.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email(String);
 
@@ -91,17 +93,30 @@ impl Email {
     /// Basic authentication (RFC 7617, section 2) ends the name there.
     ///
     /// # Errors
-    /// [`Invalid::Email`], [`Invalid::TooLong`] or [`Invalid::Control`].
+    /// [`Invalid::Email`], [`Invalid::EmailInvisible`], [`Invalid::TooLong`] or [`Invalid::Control`].
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let text: String = text.trim().nfc().collect();
-        if text.len() > Self::MAX_BYTES {
+        if text.len() > Self::MAX_BYTES * 4 {
             return Err(Invalid::TooLong { field: "email", max: Self::MAX_BYTES });
         }
+        let text: String = text.trim().nfc().collect();
         text::one_line("email", &text, Self::MAX_BYTES)?;
-        let parts: Vec<&str> = text.split('@').collect();
-        let shaped = matches!(parts[..], [local, domain] if !local.is_empty() && is_host_name(domain));
-        if !shaped || text.chars().any(|c| c.is_whitespace() || ":,;<>\"()[]\\".contains(c)) {
+        if let Some(character) = text.chars().find(|c| text::is_invisible(*c)) {
+            return Err(Invalid::EmailInvisible { character });
+        }
+        let text = match text.split('@').collect::<Vec<_>>()[..] {
+            [local, domain] if !local.is_empty() => {
+                let typed = Some(domain).filter(|domain| is_plain(domain)).map(str::to_owned);
+                let domain = typed.or_else(|| canonical_domain(domain)).filter(|domain| is_host_name(domain));
+                let domain = domain.ok_or(Invalid::Email)?;
+                format!("{local}@{domain}")
+            }
+            _ => return Err(Invalid::Email),
+        };
+        if text.chars().any(|c| c.is_whitespace() || ":,;<>\"()[]\\".contains(c)) {
             return Err(Invalid::Email);
+        }
+        if text.len() > Self::MAX_BYTES {
+            return Err(Invalid::TooLong { field: "email", max: Self::MAX_BYTES });
         }
         Ok(Self(text))
     }
@@ -123,7 +138,31 @@ fn is_host_name(text: &str) -> bool {
     text.split('.').all(|label| !(label.is_empty() || label.starts_with('-') || label.ends_with('-')))
 }
 
-/// The canonical form of an e-mail: trimmed, NFC, lower case.
+/// Returns whether a domain name has one form but for its case.
+fn is_plain(domain: &str) -> bool {
+    let is_encoded = |label: &str| label.as_bytes().get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"xn--"));
+    domain.is_ascii() && !domain.split('.').any(is_encoded)
+}
+
+/// Returns the one form of a domain name: lower case, and Unicode where it is internationalized, so that `xn--mnchen-3ya.de` and
+/// `münchen.de` are one name. Browsers turn either form into the other, and mail is delivered to both alike.
+///
+/// An `xn--` label that stands for nothing that could be shown stays as it is. None for Unicode that is no domain name.
+fn canonical_domain(domain: &str) -> Option<String> {
+    // Not `str::to_lowercase`, which writes a last sigma in another way.
+    let lower: String = domain.chars().flat_map(char::to_lowercase).collect();
+    if is_plain(&lower) {
+        return Some(lower);
+    }
+    let (unicode, valid) = Uts46::new().to_unicode(lower.as_bytes(), AsciiDenyList::URL, Hyphens::Allow);
+    // Whoever reads the name must see all of it.
+    if valid.is_ok() && !unicode.chars().any(text::is_invisible) {
+        return Some(unicode.into_owned());
+    }
+    lower.is_ascii().then_some(lower)
+}
+
+/// The canonical form of an e-mail: no invisible characters, trimmed, NFC, lower case, the domain in Unicode.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EmailKey(String);
 
@@ -131,9 +170,12 @@ impl EmailKey {
     /// The key of whatever somebody typed, valid or not; a text that is no address matches nobody.
     #[must_use]
     pub fn of(text: &str) -> Self {
+        let visible: String = text.chars().filter(|c| !text::is_invisible(*c)).collect();
         // Lower case can leave NFC (İ becomes i and a combining dot), so it is normalised again.
-        let lower: String = text.trim().nfc().map(without_nul).flat_map(char::to_lowercase).collect();
-        Self(lower.nfc().collect())
+        let lower: String = visible.trim().nfc().map(without_nul).flat_map(char::to_lowercase).collect();
+        let lower: String = lower.nfc().collect();
+        let canonical = lower.rsplit_once('@').and_then(|(local, domain)| Some((local, canonical_domain(domain)?)));
+        Self(canonical.map_or(lower.clone(), |(local, domain)| format!("{local}@{domain}")))
     }
 
     #[must_use]

@@ -88,7 +88,7 @@ impl Lifetime {
     }
 }
 
-/// What the owner noted about a token: at most 255 characters, none of them control characters, kept as sent.
+/// What the owner noted about a token: one line of at most 255 characters, kept as sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description(String);
 
@@ -101,7 +101,7 @@ impl Description {
     /// # Errors
     /// [`Invalid::TooLong`] or [`Invalid::Control`].
     pub fn parse(text: String) -> Result<Self, Invalid> {
-        text::no_controls("description", &text, Self::MAX_CHARS)?;
+        text::one_line("description", &text, Self::MAX_CHARS)?;
         Ok(Self(text))
     }
 

@@ -2,7 +2,7 @@
 //! client that the proxy names.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Once,
 };
 
@@ -48,7 +48,9 @@ impl Proxies {
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         if !self.trust(client) {
-            warn_of_unnamed_proxy(client, headers);
+            if self.is_unnamed_proxy(client, headers) {
+                warn_of_unnamed_proxy(client);
+            }
             return client;
         }
         let hops: Vec<Option<IpAddr>> = match self.header {
@@ -70,26 +72,52 @@ impl Proxies {
     pub(crate) fn origin(&self, peer: Option<Peer>, headers: &HeaderMap, id: &RequestId) -> Origin {
         let user_agent = headers.get(axum::http::header::USER_AGENT).and_then(|value| value.to_str().ok());
         Origin {
-            address: peer.map(|Peer(address)| self.client(address, headers)),
             user_agent: user_agent.map(UserAgent::of).unwrap_or_default(),
             request_id: id.as_str().to_owned(),
+            ..self.source(peer, headers)
         }
+    }
+
+    /// The source address of a request, without what only events need.
+    #[must_use]
+    pub(crate) fn source(&self, peer: Option<Peer>, headers: &HeaderMap) -> Origin {
+        let Some(Peer(peer)) = peer else { return Origin::default() };
+        let peer = peer.to_canonical();
+        let address = self.client(peer, headers);
+        // A named proxy that names no client is as little of one: its header is missing, or `listen.forwarded_header` is another.
+        let is_shared = address == peer && (self.trust(peer) || self.is_unnamed_proxy(peer, headers));
+        Origin { address: Some(address), is_shared, ..Origin::default() }
+    }
+
+    /// Returns whether a peer is a proxy that the operator did not name: it forwards clients, and stands where proxies stand. At a public
+    /// address the header alone proves nothing, because each client can send it.
+    fn is_unnamed_proxy(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let forwards = headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(FORWARDED);
+        forwards && is_near(peer) && !self.trust(peer)
     }
 }
 
-/// Says once that everybody who comes by a proxy is taken for the proxy: then all of them are slowed down together. Where it stands at a
-/// public address nobody knows whether it is a proxy or a client that pretends.
-fn warn_of_unnamed_proxy(peer: IpAddr, headers: &HeaderMap) {
-    static SAID: Once = Once::new();
-    let is_near = match peer {
-        IpAddr::V4(peer) => peer.is_loopback() || peer.is_private(),
-        IpAddr::V6(peer) => peer.is_loopback() || peer.is_unique_local(),
-    };
-    if is_near && (headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(FORWARDED)) {
-        SAID.call_once(|| {
-            tracing::warn!(%peer, "a proxy that listen.trusted_proxies does not name forwards clients: all of them count as one address");
-        });
+/// Returns whether an address belongs to this machine or to a network that is not public, where the proxy of a deployment is.
+fn is_near(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            // RFC 6598, which clouds give to containers.
+            let is_carrier_grade = address.to_bits() >> 22 == Ipv4Addr::new(100, 64, 0, 0).to_bits() >> 22;
+            address.is_loopback() || address.is_private() || address.is_link_local() || is_carrier_grade
+        }
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
     }
+}
+
+/// Logs once that the clients of a proxy cannot be told apart by address.
+fn warn_of_unnamed_proxy(peer: IpAddr) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        tracing::warn!(
+            %peer,
+            "a proxy that listen.trusted_proxies does not name forwards clients: no limit by address holds for them, and events name the proxy"
+        );
+    });
 }
 
 /// The elements of a list that may stand in several fields (RFC 9110, section 5.3), in their order. What is no text is an element
@@ -140,6 +168,31 @@ mod tests {
         assert_eq!(client(&Proxies::default(), "127.0.0.1", "x-forwarded-for", &["203.0.113.9"]), "127.0.0.1");
         let proxies = proxies(ForwardedHeader::XForwardedFor);
         assert_eq!(client(&proxies, "203.0.113.7", "x-forwarded-for", &["203.0.113.9"]), "203.0.113.7");
+    }
+
+    #[test]
+    fn the_address_of_a_proxy_stands_for_many_clients() {
+        let is_shared = |proxies: &Proxies, peer: &str, header: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header, "203.0.113.9".parse().unwrap());
+            let origin = proxies.source(Some(Peer(peer.parse().unwrap())), &headers);
+            assert_eq!(origin.own_address().is_none(), origin.is_shared);
+            origin.is_shared
+        };
+        let (named, unnamed) = (proxies(ForwardedHeader::XForwardedFor), Proxies::default());
+        for peer in
+            ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "172.17.0.1", "100.64.0.1", "fd00::1", "::ffff:10.0.0.1"]
+        {
+            assert!(is_shared(&unnamed, peer, "x-forwarded-for") && is_shared(&unnamed, peer, "forwarded"), "{peer}");
+            assert!(!is_shared(&unnamed, peer, "x-real-ip"), "{peer}");
+        }
+        // What a client says of itself at a public address changes nothing.
+        for peer in ["203.0.113.7", "100.63.255.255", "100.128.0.1", "2001:4860::1", "::ffff:203.0.113.7"] {
+            assert!(!is_shared(&unnamed, peer, "x-forwarded-for") && !is_shared(&unnamed, peer, "forwarded"), "{peer}");
+        }
+        assert!(!is_shared(&named, "10.0.0.1", "x-forwarded-for"), "it names the client");
+        assert!(is_shared(&named, "10.0.0.1", "forwarded"), "the header that is not read");
+        assert!(is_shared(&named, "10.0.0.1", "x-real-ip"), "no header");
     }
 
     #[test]

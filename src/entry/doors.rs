@@ -2,6 +2,7 @@
 
 use axum::http::HeaderMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use super::ApiError;
@@ -117,19 +118,65 @@ impl Doors {
     /// # Errors
     /// 401, or 503 where it could not be checked.
     pub async fn admit_by_password(&self, basic: &BasicCredential<'_>) -> Result<Admitted, ApiError> {
-        let shape = ApiError::WrongPassword(Denied::Invalid(Cause::Shape));
-        let Ok(bytes) = STANDARD.decode(basic.expose()).map(Zeroizing::new) else { return Err(shape) };
-        let Some((email, password)) = std::str::from_utf8(&bytes).ok().and_then(|text| text.split_once(':')) else {
-            return Err(shape);
-        };
-        match self.sign_in.by_password(email, password, Via::Request).await {
-            Ok(who) => {
-                let (principal, must_change_password) = (who.principal.clone(), who.must_change_password);
-                Ok(Admitted { principal, must_change_password, proof: Some(who) })
+        let typed = typed(basic)?;
+        let (email, password) = typed.split_once(':').ok_or(SHAPE)?;
+        self.admit_proven(email, password, Via::Request).await
+    }
+
+    /// The same for a client of the OAuth 2.0 endpoints. Its name and password may be encoded as form fields are (RFC 6749, section
+    /// 2.3.1); many clients do not do that, so both forms are taken.
+    ///
+    /// What is tried depends on what was sent and on nothing else, so it tells a stranger nothing.
+    ///
+    /// # Errors
+    /// 401, or 503 where it could not be checked.
+    pub async fn admit_oauth_client(&self, headers: &HeaderMap) -> Result<Admitted, ApiError> {
+        match Credential::read(headers) {
+            Ok(Credential::Basic(basic)) if self.takes_passwords => {
+                let typed = typed(&basic)?;
+                let (name, password) = typed.split_once(':').ok_or(SHAPE)?;
+                Box::pin(self.admit_encoded(name, password)).await
             }
-            Err(error) => Err(error.into()),
+            _ => self.admit(headers).await,
         }
     }
+
+    async fn admit_encoded(&self, name: &str, password: &str) -> Result<Admitted, ApiError> {
+        let decoded = form_decoded(password).filter(|decoded| decoded.as_str() != password);
+        let decoded = decoded.as_ref().map(|decoded| decoded.as_str());
+        // An e-mail has an @, and a name in which it is encoded has none. The password is then encoded, too.
+        let email = form_decoded(name).filter(|email| !name.contains('@') && email.contains('@'));
+        let (email, first, other) = match (&email, decoded) {
+            (Some(email), Some(decoded)) => (email.as_str(), decoded, Some(password)),
+            (Some(email), None) => (email.as_str(), password, None),
+            (None, decoded) => (name, password, decoded),
+        };
+        self.admit_proven(email, first, Via::OAuthClient { other }).await
+    }
+
+    async fn admit_proven(&self, email: &str, password: &str, via: Via<'_>) -> Result<Admitted, ApiError> {
+        let who = self.sign_in.by_password(email, password, via).await?;
+        let (principal, must_change_password) = (who.principal.clone(), who.must_change_password);
+        Ok(Admitted { principal, must_change_password, proof: Some(who) })
+    }
+}
+
+const SHAPE: ApiError = ApiError::WrongPassword(Denied::Invalid(Cause::Shape));
+
+/// Name and password as they were sent, with the colon between them.
+fn typed(basic: &BasicCredential<'_>) -> Result<Zeroizing<String>, ApiError> {
+    let bytes = STANDARD.decode(basic.expose()).map_err(|_| SHAPE)?;
+    String::from_utf8(bytes).map(Zeroizing::new).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        SHAPE
+    })
+}
+
+/// Decodes a form field (`application/x-www-form-urlencoded`). None where that gives no UTF-8.
+fn form_decoded(text: &str) -> Option<Zeroizing<String>> {
+    let spaced = Zeroizing::new(text.replace('+', " "));
+    let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
+    Some(Zeroizing::new(decoded.into_owned()))
 }
 
 fn by_token(principal: Principal) -> Admitted {

@@ -131,7 +131,7 @@ impl Checks {
 
     /// Whence a check comes. The id of the request is not needed: what is written down of checks is written down together.
     fn origin(&self, peer: Option<Peer>, headers: &HeaderMap) -> Origin {
-        Origin { address: peer.map(|Peer(address)| self.proxies.client(address, headers)), ..Origin::default() }
+        self.proxies.source(peer, headers)
     }
 
     async fn in_time<T, E: From<ApiError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {

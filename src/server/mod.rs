@@ -185,10 +185,12 @@ pub async fn open_store(config: &Config, migrate_now: bool) -> anyhow::Result<St
 /// A store of a newer program, which is left alone.
 pub async fn migrate(store: &Store) -> anyhow::Result<()> {
     match store.schema().await? {
-        Schema::Current => Ok(()),
-        Schema::Behind { .. } => store.migrate().await.context("cannot migrate the store"),
-        schema @ Schema::Ahead { .. } => Err(unfit(schema)),
+        Schema::Current => {}
+        Schema::Behind { .. } => store.migrate().await.context("cannot migrate the store")?,
+        schema @ Schema::Ahead { .. } => return Err(unfit(schema)),
     }
+    // What SQL alone could not migrate.
+    Ok(store.review_email_keys().await?)
 }
 
 fn unfit(schema: Schema) -> anyhow::Error {

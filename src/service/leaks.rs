@@ -10,6 +10,8 @@ use crate::{
     value::{Format, Presented},
 };
 
+/// How many times the budget of one address a proxy has that was not named: it stands for all its clients.
+const SHARED_TIMES: u32 = 100;
 /// The most values of one report.
 pub const MOST_VALUES: u32 = 100;
 
@@ -25,6 +27,7 @@ pub struct Leaks {
     clock: Clock,
     format: Format,
     reports: Budgets<Option<IpAddr>>,
+    shared_reports: Budgets<Option<IpAddr>>,
     webhook: Webhook,
 }
 
@@ -32,7 +35,8 @@ impl Leaks {
     /// Each address may report so many values a minute, and at least [`MOST_VALUES`] at once; 0: any number.
     #[must_use]
     pub fn new(tokens: Tokens, clock: Clock, format: Format, per_minute: u32, webhook: Webhook) -> Self {
-        Self { tokens, clock, format, reports: Budgets::new(rate(per_minute)), webhook }
+        let shared_reports = Budgets::new(rate(per_minute.saturating_mul(SHARED_TIMES)));
+        Self { tokens, clock, format, reports: Budgets::new(rate(per_minute)), shared_reports, webhook }
     }
 
     /// What values look like.
@@ -43,10 +47,12 @@ impl Leaks {
 
     /// The whole report or nothing: whoever sends it again need not know how far it came.
     fn spend(&self, values: usize) -> Result<()> {
-        let from = act::origin().address.map(counted_by);
+        let origin = act::origin();
+        let reports = if origin.is_shared { &self.shared_reports } else { &self.reports };
+        let from = origin.address.map(counted_by);
         for spent in 0..values {
-            if let Err(millis) = self.reports.spend(from, self.clock.now()) {
-                (0..spent).for_each(|_| self.reports.give_back(from));
+            if let Err(millis) = reports.spend(from, self.clock.now()) {
+                (0..spent).for_each(|_| reports.give_back(from));
                 return Err(Refusal::TooFast { millis });
             }
         }

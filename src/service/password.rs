@@ -9,7 +9,7 @@ use std::{
     num::NonZeroUsize,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -54,17 +54,30 @@ pub struct Hasher(Arc<Inner>);
 struct Inner {
     params: Params,
     random: Random,
+    cores: usize,
     permits: Arc<Semaphore>,
+    places: usize,
     queue: Arc<Semaphore>,
     buffers: Mutex<Vec<Vec<Block>>>,
     /// Whether anything was hashed since somebody asked.
     has_worked: AtomicBool,
+    /// The number of hashes that were computed.
+    computed: AtomicU64,
     /// Compared with where there is no account, so that a stranger's try costs what a member's does. It is chance, no password's.
     decoy: String,
 }
 
 /// How much less of the processor a thread that hashes is given where others want it (setpriority(2)).
 const NICENESS: i32 = 10;
+
+/// All permits.
+struct Hold(Option<OwnedSemaphorePermit>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.take();
+    }
+}
 
 /// A place in the queue, given back when dropped.
 #[derive(Debug)]
@@ -80,12 +93,16 @@ impl Hasher {
         let params = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, Some(OUTPUT_LEN));
         let params = params.ok().filter(|_| ceiling).ok_or(BadCost)?;
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let places = cores.saturating_add(cost.queue).min(Semaphore::MAX_PERMITS);
         let mut inner = Inner {
             params,
+            cores,
             permits: Arc::new(Semaphore::new(cores)),
-            queue: Arc::new(Semaphore::new(cores.saturating_add(cost.queue).min(Semaphore::MAX_PERMITS))),
+            places,
+            queue: Arc::new(Semaphore::new(places)),
             buffers: Mutex::default(),
             has_worked: AtomicBool::new(false),
+            computed: AtomicU64::new(0),
             decoy: String::new(),
             random,
         };
@@ -102,8 +119,8 @@ impl Hasher {
         self.run(self.place()?, move |inner, buffer| inner.hash(password.expose(), buffer)).await
     }
 
-    /// A place in the queue, to be taken before anything else is done for a try: whoever is one too many is told so at once, and keeps
-    /// nobody from the store.
+    /// A place in the queue, to be taken when a password is about to be hashed and at no other time: a request that holds one keeps
+    /// others from signing in.
     ///
     /// # Errors
     /// [`Busy`].
@@ -116,11 +133,41 @@ impl Hasher {
     /// # Errors
     /// [`Busy`].
     pub async fn verify(&self, password: &Password, stored: Option<&str>, place: Place) -> Result<bool, Busy> {
-        let password = password.clone();
+        Ok(self.verify_any(std::slice::from_ref(password), stored, place).await?.is_some())
+    }
+
+    /// Finds the first of several passwords that is the one of a stored hash. Without a hash there is none, and finding that out takes
+    /// as long as finding out that all are wrong.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub async fn verify_any(
+        &self,
+        passwords: &[Password],
+        stored: Option<&str>,
+        place: Place,
+    ) -> Result<Option<usize>, Busy> {
+        let passwords = passwords.to_vec();
         let exists = stored.is_some();
         let stored = stored.unwrap_or(&self.0.decoy).to_owned();
-        let equal = self.run(place, move |inner, buffer| inner.verify(password.expose(), &stored, buffer)).await?;
-        Ok(exists && equal)
+        let equal = move |inner: &Inner, buffer: &mut Vec<Block>| {
+            // The decoy is no password's hash, so all are compared with it.
+            passwords.iter().position(|password| inner.verify(password.expose(), &stored, buffer))
+        };
+        Ok(self.run(place, equal).await?.filter(|_| exists))
+    }
+
+    /// Returns how many hashes were computed since the start, and how many places of the queue are taken.
+    #[must_use]
+    pub fn counts(&self) -> (u64, usize) {
+        (self.0.computed.load(Ordering::Relaxed), self.0.places - self.0.queue.available_permits())
+    }
+
+    /// Keeps any hash from starting until the guard is dropped: those that run are waited for. For tests.
+    pub(super) async fn hold(&self) -> impl Drop + use<> {
+        let all = u32::try_from(self.0.cores).unwrap_or(u32::MAX);
+        // They are never closed.
+        Hold(Arc::clone(&self.0.permits).acquire_many_owned(all).await.ok())
     }
 
     /// Whether a stored hash was made at another cost than the present one.
@@ -193,7 +240,7 @@ impl Inner {
     )]
     fn hash(&self, password: &str, buffer: &mut Vec<Block>) -> String {
         let salt = self.random.bytes::<16>();
-        let output = digest(&self.params, password, &salt, OUTPUT_LEN, buffer).expect("checked parameters");
+        let output = self.digest(&self.params, password, &salt, OUTPUT_LEN, buffer).expect("checked parameters");
         self.written(&salt, Some(output))
     }
 
@@ -217,18 +264,26 @@ impl Inner {
             return false;
         };
         // `Output` compares in constant time.
-        digest(&params, password, &salt, expected.len(), buffer).is_some_and(|output| output == expected)
+        self.digest(&params, password, &salt, expected.len(), buffer).is_some_and(|output| output == expected)
     }
-}
 
-fn digest(params: &Params, password: &str, salt: &[u8], len: usize, buffer: &mut Vec<Block>) -> Option<Output> {
-    if buffer.len() < params.block_count() {
-        buffer.resize(params.block_count(), Block::default());
+    fn digest(
+        &self,
+        params: &Params,
+        password: &str,
+        salt: &[u8],
+        len: usize,
+        buffer: &mut Vec<Block>,
+    ) -> Option<Output> {
+        self.computed.fetch_add(1, Ordering::Relaxed);
+        if buffer.len() < params.block_count() {
+            buffer.resize(params.block_count(), Block::default());
+        }
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+        let mut output = vec![0; len];
+        argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut output, buffer.as_mut_slice()).ok()?;
+        Output::new(&output).ok()
     }
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-    let mut output = vec![0; len];
-    argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut output, buffer.as_mut_slice()).ok()?;
-    Output::new(&output).ok()
 }
 
 /// Takes a PHC string apart, unless it is of another algorithm or asks for more than the ceiling.
@@ -302,20 +357,42 @@ mod tests {
 
     #[tokio::test]
     async fn past_the_queue_the_answer_is_busy_and_permits_come_back() {
-        let hasher = hasher(Cost { memory_kib: 8192, iterations: 4, queue: 0, ..CHEAP });
-        let tries = (0..64).map(|_| {
-            let hasher = hasher.clone();
-            tokio::spawn(async move {
-                let place = hasher.place()?;
-                hasher.verify(&password("x"), None, place).await
+        let hasher = hasher(Cost { queue: 3, ..CHEAP });
+        let held = hasher.hold().await;
+        let waiting: Vec<_> = std::iter::from_fn(|| hasher.place().ok())
+            .map(|place| {
+                let hasher = hasher.clone();
+                tokio::spawn(async move { hasher.verify(&password("x"), None, place).await })
             })
-        });
-        let mut busy = 0;
-        for outcome in tries.collect::<Vec<_>>() {
-            busy += usize::from(outcome.await.unwrap() == Err(Busy));
+            .collect();
+        assert_eq!(waiting.len(), hasher.0.cores + 3);
+        assert!(matches!(hasher.place(), Err(Busy)) && hasher.hash(&password("x")).await == Err(Busy));
+        assert_eq!(hasher.counts(), (0, waiting.len()));
+        drop(held);
+        let computed = u64::try_from(waiting.len()).unwrap();
+        for outcome in waiting {
+            assert_eq!(outcome.await.unwrap(), Ok(false));
         }
-        assert!(busy > 0);
+        assert_eq!(hasher.counts(), (computed, 0));
         assert_eq!(hasher.verify(&password("x"), None, hasher.place().unwrap()).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn of_several_passwords_the_right_one_is_found() {
+        let hasher = hasher(CHEAP);
+        let stored = hasher.hash(&password("right")).await.unwrap();
+        let [right, wrong] = ["right", "wrong"].map(password);
+        for (passwords, stored, found, computed) in [
+            (vec![wrong.clone(), right.clone()], Some(&stored), Some(1), 2),
+            (vec![right.clone(), wrong.clone()], Some(&stored), Some(0), 1),
+            (vec![wrong.clone(), wrong.clone()], Some(&stored), None, 2),
+            (vec![wrong, right], None, None, 2),
+        ] {
+            let before = hasher.counts().0;
+            let place = hasher.place().unwrap();
+            assert_eq!(hasher.verify_any(&passwords, stored.map(String::as_str), place).await, Ok(found));
+            assert_eq!(hasher.counts().0 - before, computed);
+        }
     }
 
     #[tokio::test]

@@ -90,12 +90,6 @@ async fn open_sqlite(options: &SqliteConnectOptions, limits: Limits) -> Result<s
     pool.connect_with(options).await.map_err(|error| if is_locked(&error) { Error::InUse } else { error.into() })
 }
 
-/// Whether the database is a file, which more than one connection can open.
-fn has_file(options: &SqliteConnectOptions) -> bool {
-    let file = options.get_filename();
-    !(file.as_os_str().is_empty() || file.starts_with(":memory:") || file.to_string_lossy().starts_with("file:"))
-}
-
 /// Connections that read beside the one that writes. In WAL mode neither waits for the other.
 fn sqlite_readers(writer: &sqlx::SqlitePool, limits: Limits) -> sqlx::SqlitePool {
     // Not opened read-only: in this VFS such a connection would give the lock of the process away.

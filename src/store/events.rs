@@ -180,6 +180,7 @@ impl Row {
             address: self.address.and_then(|text| text.parse().ok()),
             user_agent: UserAgent::of(&self.user_agent),
             request_id: self.request_id,
+            ..Origin::default()
         };
         let act =
             Act { at: self.at, person_id: self.actor_id, name: self.actor, token_id: self.actor_token_id, origin };

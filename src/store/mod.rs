@@ -19,6 +19,7 @@ mod chain;
 mod clock;
 mod connect;
 mod doubt;
+mod email_keys;
 mod error;
 mod events;
 mod hosts;
@@ -31,6 +32,7 @@ mod people;
 mod removal;
 mod sessions;
 mod settings;
+mod sources;
 mod text;
 mod time;
 mod tokens;
@@ -52,6 +54,7 @@ pub use migrations::Schema;
 pub use nodes::{ClusterSecret, ClusterState, Ear, Exposure, Node, Nodes};
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, Rank};
 pub use sessions::{FoundSession, NewSession};
+pub use sources::{KnownSource, Record};
 pub use tokens::{
     DeletedFamily, Form, Found, Issued, NewToken, Once, Owner, Repeated, TokenFilter, TokenLabel, TokenOwner,
 };

@@ -25,6 +25,7 @@ mod show;
 mod sign_in;
 mod site;
 mod tokens;
+mod transport;
 mod visitor;
 mod words;
 
@@ -48,7 +49,6 @@ pub fn routes(app: &App, config: &Config) -> Router {
         false => csrf,
     };
     Router::new()
-        .route("/", get(home))
         .merge(sign_in::routes())
         .merge(password::routes())
         .merge(tokens::routes())
@@ -57,6 +57,9 @@ pub fn routes(app: &App, config: &Config) -> Router {
         .merge(activity::routes())
         .merge(admin::routes())
         .route_layer(middleware::from_fn(outbox::deliver))
+        .route_layer(middleware::from_fn_with_state(site.clone(), transport::must_be_secure))
+        // It shows nothing, and load balancers ask for it by plain HTTP.
+        .route("/", get(home))
         .route_layer(csrf)
         .route_layer(middleware::from_fn(origin::must_be_told))
         .merge(assets::routes())

@@ -82,7 +82,7 @@ pub(super) async fn change(
     if form.new_password != form.repeated_password {
         return Ok(Err(Problem::of(Invalid::PasswordRepeat.into())?));
     }
-    let Some(proof) = password_of(site, visitor, &form.old_password).await? else {
+    let Some(proof) = password_of(site, visitor, headers, &form.old_password).await? else {
         return Ok(Err(Problem::new("The present password is not right.")));
     };
     let change = Change { password: Some(&form.new_password), proof: Some(&proof), ..Change::default() };
@@ -91,7 +91,9 @@ pub(super) async fn change(
         return Ok(Err(Problem::of(refusal)?));
     }
     // The password is changed, whatever happens now: who cannot go on signs in.
-    let who = site.sign_in.by_password(&visitor.person.email, &form.new_password, Via::Page).await;
+    let device = site.cookies.read_device(headers);
+    let via = Via::Page { device: device.as_ref() };
+    let who = site.sign_in.by_password(&visitor.person.email, &form.new_password, via).await;
     let who = who.map_err(|_| PageError::signed_out())?;
     begin_again(site, headers, &who, &visitor.outbox).await?;
     Ok(Ok(()))

@@ -32,11 +32,11 @@ pub(super) async fn prove(
     let Some(password) = password.filter(|text| !text.is_empty()) else {
         return Ok(Err(Problem::new("Write your password to confirm that it is you.")));
     };
-    if password_of(site, visitor, password).await?.is_none() {
+    if password_of(site, visitor, headers, password).await?.is_none() {
         return Ok(Err(Problem::new("That is not your password.")));
     }
     let value = site.sessions.renew(&visitor.session).await?.ok_or(PageError::signed_out())?;
-    visitor.outbox.put(Cookies::set(&value, site.cookies.way(headers)));
+    visitor.outbox.put(Cookies::set(&value, site.way(headers)));
     Ok(Ok(()))
 }
 
@@ -44,8 +44,15 @@ pub(super) async fn prove(
 ///
 /// # Errors
 /// Where that could not be found out.
-pub(super) async fn password_of(site: &Site, visitor: &Visitor, password: &str) -> PageResult<Option<SignedIn>> {
-    match site.sign_in.by_password(&visitor.person.email, password, Via::Page).await {
+pub(super) async fn password_of(
+    site: &Site,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    password: &str,
+) -> PageResult<Option<SignedIn>> {
+    let device = site.cookies.read_device(headers);
+    let via = Via::Page { device: device.as_ref() };
+    match site.sign_in.by_password(&visitor.person.email, password, via).await {
         // An address can change hands.
         Ok(who) => Ok(Some(who).filter(|who| who.principal.person_id == visitor.person.id)),
         Err(NotSignedIn::Denied(Denied::Invalid(_))) => Ok(None),

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
-    cookie::{Cookies, Way},
-    error::{PageError, PageResult, see_other},
+    cookie::Cookies,
+    error::{PageResult, see_other},
     form::{Asked, Posted},
     frame::{show, show_as},
     outbox::Outbox,
@@ -81,12 +81,11 @@ async fn sign_in(
     headers: HeaderMap,
     Posted(form): Posted<SignInForm>,
 ) -> PageResult<Response> {
-    let way = site.cookies.way(&headers);
-    if way == Way::Open {
-        return Err(needs_tls());
-    }
+    let way = site.way(&headers);
     let next = own_path(Some(&form.next));
-    let who = match site.sign_in.by_password(&form.email, &form.password, Via::Page).await {
+    let device = site.cookies.read_device(&headers).unwrap_or_else(|| site.sign_in.new_device());
+    let via = Via::Page { device: Some(&device) };
+    let who = match site.sign_in.by_password(&form.email, &form.password, via).await {
         Ok(who) => Some(who),
         Err(NotSignedIn::Denied(denied @ Denied::Invalid(_))) => {
             tracing::info!(cause = %denied, "a sign-in was refused");
@@ -105,7 +104,7 @@ async fn sign_in(
     };
     end_former(&site, &headers).await?;
     let next = if who.must_change_password { "/change-password" } else { next };
-    outbox.put(Cookies::set(&value, way));
+    outbox.put([Cookies::set_device(&device, way)].into_iter().chain(Cookies::set(&value, way)));
     Ok(see_other(next))
 }
 
@@ -137,22 +136,13 @@ async fn sign_out(
 /// Begins a session anew, for somebody whose others have just been ended.
 pub(super) async fn begin_again(site: &Site, headers: &HeaderMap, who: &SignedIn, outbox: &Outbox) -> PageResult<()> {
     if let Some(value) = site.sessions.begin(who, browser_of(headers)).await? {
-        outbox.put(Cookies::set(&value, site.cookies.way(headers)));
+        outbox.put(Cookies::set(&value, site.way(headers)));
     }
     Ok(())
 }
 
 fn browser_of(headers: &HeaderMap) -> UserAgent {
     headers.get(USER_AGENT).map(|value| UserAgent::of(&String::from_utf8_lossy(value.as_bytes()))).unwrap_or_default()
-}
-
-fn needs_tls() -> PageError {
-    PageError::told(
-        StatusCode::FORBIDDEN,
-        "Signing in needs a secure connection",
-        "This page was reached by plain HTTP over a network, where anybody on the way can read what is sent, your password \
-         included. Open it by https:// instead, and if there is no such address, ask whoever runs the service for one.",
-    )
 }
 
 /// Where to go after signing in: a page of ours, or the first. A browser takes `//` and `/\` for another host.

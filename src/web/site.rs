@@ -1,8 +1,8 @@
 //! What the pages' handlers see.
 
-use axum::extract::FromRef;
+use axum::{extract::FromRef, http::HeaderMap};
 
-use super::cookie::Cookies;
+use super::cookie::{Cookies, Way};
 use crate::{
     app::App,
     config::Config,
@@ -45,6 +45,14 @@ impl Site {
             address: Address(issuer.to_owned()),
             passwords: PasswordLength(config.passwords.min_length),
         }
+    }
+}
+
+impl Site {
+    /// How a browser reached us.
+    pub(super) fn way(&self, headers: &HeaderMap) -> Way {
+        let host = self.address.origin().strip_prefix("https://");
+        self.cookies.way(headers, host)
     }
 }
 

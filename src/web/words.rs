@@ -73,6 +73,9 @@ pub(super) fn of_invalid(invalid: &Invalid) -> String {
         Invalid::PasswordRepeat => "The two new passwords differ.".to_owned(),
         Invalid::PasswordUnchanged => "The new password must differ from the present one.".to_owned(),
         Invalid::Email => "Write an e-mail address such as ada@example.com.".to_owned(),
+        Invalid::EmailInvisible { .. } => {
+            "The e-mail address contains an invisible character. Type it instead of pasting it.".to_owned()
+        }
         invalid => sentence(&invalid.to_string()),
     }
 }

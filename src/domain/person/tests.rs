@@ -10,6 +10,11 @@ fn one_account_has_one_key_however_it_is_spelled() {
         ("Ada@Example.COM", " ada@example.com "),
         ("jos\u{e9}@example.com", "JOSE\u{301}@example.com"),
         ("\u{130}@x.y", "i\u{307}@x.y"),
+        ("a@m\u{fc}nchen.de", "A@XN--MNCHEN-3YA.de"),
+        ("a@m\u{fc}nchen.de", "a@MU\u{308}NCHEN.DE"),
+        ("a@m\u{fc}nchen.de", "a@\u{ff4d}\u{fc}nchen\u{3002}de"),
+        ("a@\u{4f8b}\u{3048}.jp", "a@xn--r8jz45g.jp"),
+        ("ad\u{200b}a@example.com", "\u{feff}ada@exam\u{ad}ple.com\u{2060}"),
     ] {
         assert_eq!(EmailKey::of(a), EmailKey::of(b), "{a} {b}");
     }
@@ -31,12 +36,67 @@ fn addresses_that_could_not_sign_in_are_refused() {
     {
         assert!(Email::parse(wrong).is_err(), "{wrong:?}");
     }
-    for right in ["admin@localhost", "o'hara+x@example.com", "josé@exämple.com"] {
+    for right in [
+        "admin@localhost",
+        "o'hara+x@example.com",
+        "josé@exämple.com",
+        "ö@example.com",
+        "a@under_score.example",
+        "a@xn--a.example",
+        "a@ex--ample.com",
+    ] {
         assert_eq!(Email::parse(right).unwrap().as_str(), right);
     }
     let of_bytes = |bytes: usize| Email::parse(&format!("{}@b", "a".repeat(bytes - 2)));
     assert!(of_bytes(254).is_ok());
     assert_eq!(of_bytes(255), Err(Invalid::TooLong { field: "email", max: 254 }));
+}
+
+#[test]
+fn a_domain_has_one_form_whichever_was_typed() {
+    for (typed, canonical) in [
+        ("Ada@EXAMPLE.com", "Ada@EXAMPLE.com"),
+        ("a@M\u{dc}NCHEN.de", "a@m\u{fc}nchen.de"),
+        ("a@xn--mnchen-3ya.de", "a@m\u{fc}nchen.de"),
+        ("a@XN--MNCHEN-3YA.DE", "a@m\u{fc}nchen.de"),
+        ("a@stra\u{df}e.example", "a@stra\u{df}e.example"),
+        ("a@xn--strae-oqa.example", "a@stra\u{df}e.example"),
+        // What it stands for holds a character that shows nothing, so it stays readable as it is.
+        ("a@xn--ab-j1t.example", "a@xn--ab-j1t.example"),
+    ] {
+        assert_eq!(Email::parse(typed).unwrap().as_str(), canonical, "{typed}");
+    }
+    for wrong in
+        ["a@m\u{fc}n chen.de", "a@\u{ff0f}.de", "a@m\u{fc}nchen\u{ff0c}de", "a@b\u{5d0}\u{fc}.de", "a@-\u{fc}.de"]
+    {
+        assert_eq!(Email::parse(wrong), Err(Invalid::Email), "{wrong}");
+    }
+}
+
+#[test]
+fn an_address_shows_all_of_itself() {
+    for c in [
+        '\u{200b}',
+        '\u{200c}',
+        '\u{200d}',
+        '\u{2060}',
+        '\u{feff}',
+        '\u{ad}',
+        '\u{180e}',
+        '\u{3164}',
+        '\u{2800}',
+        '\u{e0061}',
+    ] {
+        for text in [
+            format!("a{c}da@example.com"),
+            format!("{c}ada@example.com"),
+            format!("ada@exam{c}ple.com"),
+            format!("ada@example.com{c}"),
+        ] {
+            assert_eq!(Email::parse(&text), Err(Invalid::EmailInvisible { character: c }), "{text:?}");
+            assert_eq!(EmailKey::of(&text), EmailKey::of("ada@example.com"), "{text:?}");
+        }
+    }
 }
 
 #[test]

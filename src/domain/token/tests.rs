@@ -26,10 +26,10 @@ fn a_lifetime_ends_to_the_millisecond() {
 
 #[test]
 fn descriptions_are_kept_as_they_were_sent() {
-    for kept in ["", " nightly  job ", "\u{202e}ünï", &"\u{1f980}".repeat(255)] {
+    for kept in ["", " nightly  job ", "\u{200f}ünï", "\u{1f468}\u{200d}\u{1f680}", &"\u{1f980}".repeat(255)] {
         assert_eq!(Description::parse(kept.to_owned()).map(Description::into_string).as_deref(), Ok(kept));
     }
-    for wrong in ["a\0", "a\nb", &"x".repeat(256)] {
+    for wrong in ["a\0", "a\nb", "\u{202e}ünï", "a\u{2066}b", "a\u{2028}b", &"x".repeat(256)] {
         assert!(Description::parse(wrong.to_owned()).is_err(), "{wrong}");
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         Result, Store,
         authority::begin,
         events::{Done, record},
-        on_pool, removal, sessions, tries,
+        on_pool, removal, sessions, sources, tries,
     },
 };
 
@@ -119,6 +119,7 @@ impl Store {
             if change.password_hash.is_some() || change.is_disabled == Some(false) {
                 let digest = EmailKey::of(&email_key).digest();
                 sqlx::query(tries::CLEAR).bind(digest.as_bytes().as_slice()).execute(&mut *tx).await?;
+                sqlx::query(sources::FORGIVE).bind(id).execute(&mut *tx).await?;
             }
             if change.ends_sessions(was_admin) {
                 sqlx::query(sessions::END_ALL).bind(workspace_id).bind(id).execute(&mut *tx).await?;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::person::Person,
+    domain::person::{Email, Person},
     service::people::{By, Change},
     web::{
         error::{PageResult, see_other},
@@ -106,7 +106,7 @@ async fn page<'a>(visitor: &AdminVisitor, site: &Site, person: &'a Person) -> Pa
         active_tokens: holders.tokens,
         session_count: site.sessions.list(person).await?.len(),
         last_login: person.last_login_at.map(When),
-        wait: site.sign_in.wait(&person.email).await?,
+        wait: site.sign_in.wait(person).await?,
         needs_proof: visitor.needs_proof(),
     })
 }
@@ -185,8 +185,12 @@ impl UserForm {
             _ => return Err(Problem::new("Choose one of the roles.")),
         };
         let is_changed = |now: &str, shown: &Option<String>| shown.as_deref() != Some(now);
+        // Browsers may send an address in another spelling than they were given.
+        let canonical = |text: &str| Email::parse(text).ok();
+        let is_same_email =
+            canonical(&self.email).is_some_and(|email| Some(email) == self.shown_email.as_deref().and_then(canonical));
         Ok(Change {
-            email: is_changed(&self.email, &self.shown_email).then_some(&self.email),
+            email: (!is_same_email && is_changed(&self.email, &self.shown_email)).then_some(&self.email),
             name: is_changed(&self.name, &self.shown_name).then_some(&self.name),
             is_admin: is_changed(&self.role, &self.shown_role).then_some(is_admin),
             token_access: is_changed(&self.token_access, &self.shown_token_access).then_some(&self.token_access),

@@ -11,7 +11,7 @@ const TEXTS = [
   "' onmouseover='alert(1)",
   "{{7*7}} ${7*7} {% raw %}",
   "&lt;b&gt; &amp; &#x27;",
-  "\u202Egnp.exe\u202C",
+  "\u05D0\u200Fgnp.exe\u200F",
   "javascript:alert(1)",
   "🚀".repeat(255),
   "👩‍🚀".repeat(85),
@@ -35,7 +35,7 @@ module.exports = async (browser) => {
   await person.judge();
   await person.picture("hostile-text-light-wide");
 
-  // A reversal of the direction stays within its cell.
+  // A change of the direction stays within its cell.
   const isolated = await page.locator("tbody td bdi").evaluateAll(
     (cells) => cells.every((cell) => getComputedStyle(cell).unicodeBidi === "isolate"));
   assert.ok(isolated);

@@ -33,7 +33,7 @@ async fn states(app: &TestApp) -> Vec<Case> {
         ("the longest lifetime", admin.bearer_for(json!({"lifetimeSeconds": 3_153_600_000_i64})).await.value, true),
         (
             "described",
-            admin.bearer_for(json!({"lifetimeSeconds": 60, "description": "\u{202e}'\"<"})).await.value,
+            admin.bearer_for(json!({"lifetimeSeconds": 60, "description": "\u{200f}'\"<"})).await.value,
             true,
         ),
         ("expired", admin.bearer_for(json!({"lifetimeSeconds": 1})).await.value, false),

@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::HeaderValue;
 use serde_json::json;
 
-use crate::support::{Client, Database, Engine, Reply, TestApp};
+use crate::support::{Client, Database, Engine, PASSWORD, Reply, TestApp, basic};
 
 const INACTIVE: &str = r#"{"active":false}"#;
 
@@ -17,6 +17,9 @@ on_both!(
     whoever_holds_a_token_may_kill_it,
     an_outage_is_neither_inactive_nor_revoked,
     stock_clients_find_the_endpoints,
+    a_client_may_encode_its_name_and_password,
+    what_is_encoded_costs_as_much_for_accounts_that_are_not_there,
+    both_forms_of_a_password_are_one_try,
 );
 
 async fn form(client: &Client, path: &str, body: &str) -> Reply {
@@ -144,4 +147,86 @@ async fn stock_clients_find_the_endpoints(app: TestApp) {
     assert_eq!(found["issuer"], "http://127.0.0.1:3005");
     assert_eq!(found["introspection_endpoint"], "http://127.0.0.1:3005/oauth2/introspect");
     assert_eq!(found["revocation_endpoint"], "http://127.0.0.1:3005/oauth2/revoke");
+}
+
+/// Encodes a form field as RFC 6749 asks for in section 2.3.1 and appendix B.
+fn encoded(text: &str) -> String {
+    let byte = |b: u8| match b {
+        b' ' => "+".to_owned(),
+        b if b.is_ascii_alphanumeric() || b"-._*".contains(&b) => char::from(b).to_string(),
+        b => format!("%{b:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+async fn ask_as(app: &TestApp, name: &str, password: &str) -> Reply {
+    introspect(&app.presenting(&[&basic(name, password)]), "x").await
+}
+
+async fn a_client_may_encode_its_name_and_password(app: TestApp) {
+    let email = "ada+tools@example.com";
+    for (n, password) in
+        ["k\u{e4}se & brot+wurst: 50% off", "really %40 and + and %2B and %", "only plain letters"].iter().enumerate()
+    {
+        let email = format!("{n}{email}");
+        let body = json!({"email": email, "name": "A", "password": password});
+        app.admin().post("/v4/people", &body).await.expect(201);
+        for (name, typed) in [
+            (email.clone(), (*password).to_owned()),
+            (encoded(&email), encoded(password)),
+            (encoded(&email).to_lowercase(), encoded(password)),
+            (encoded(&email), encoded(password).replace('+', "%20")),
+            // Half of it encoded.
+            (email.clone(), encoded(password)),
+            (encoded(&email), (*password).to_owned()),
+        ] {
+            assert_eq!(ask_as(&app, &name, &typed).await.expect(200).text, INACTIVE, "{name} {typed}");
+        }
+        for (name, typed) in [
+            (encoded(&email), encoded("wrong %40+")),
+            (email.clone(), "%ff%zz%".to_owned()),
+            (encoded(&encoded(&email)), encoded(password)),
+            (format!("%ff{}", encoded(&email)), encoded(password)),
+        ] {
+            assert_eq!(ask_as(&app, &name, &typed).await.expect(401).json["error"], "invalid_client");
+        }
+        // Nowhere else is it decoded.
+        let field = basic(&encoded(&email), &encoded(password));
+        for path in ["/v4/people/current", "/v4/auth"] {
+            app.presenting(&[&field]).get(path).await.expect(401);
+        }
+    }
+    let twice = encoded(&encoded("k\u{e4}se & brot+wurst: 50% off"));
+    ask_as(&app, &encoded(&format!("0{email}")), &twice).await.expect(401);
+}
+
+async fn what_is_encoded_costs_as_much_for_accounts_that_are_not_there(app: TestApp) {
+    app.person("ada").await;
+    let off = app.person("off").await;
+    app.admin().change(off.id, json!({"isDisabled": true})).await.expect(200);
+    let hashes = || app.app.sign_in().hashing().0;
+    for (password, cost) in [("plain", 1), ("a%20b", 2), ("a+b", 2), ("%ff", 1), ("100%", 1)] {
+        for email in ["ada@example.com", "off@example.com", "nobody@example.com"] {
+            for name in [email.to_owned(), encoded(email)] {
+                let before = hashes();
+                let reply = ask_as(&app, &name, password).await.expect(401);
+                assert_eq!(hashes() - before, cost, "{name} {password}");
+                assert_eq!(reply.json["error"], "invalid_client");
+            }
+        }
+        app.advance_seconds(86_400);
+    }
+}
+
+async fn both_forms_of_a_password_are_one_try(app: TestApp) {
+    app.person("ada").await;
+    for n in 0..10 {
+        let name = if n % 2 == 0 { "ada@example.com" } else { "ada%40example.com" };
+        ask_as(&app, name, "wrong%20one").await.expect(401);
+    }
+    for name in ["ada@example.com", "ada%40example.com"] {
+        assert_eq!(ask_as(&app, name, &encoded(PASSWORD)).await.expect(429).json["error"], "slow_down");
+    }
+    app.advance_seconds(1);
+    ask_as(&app, "ada%40example.com", &encoded(PASSWORD)).await.expect(200);
 }

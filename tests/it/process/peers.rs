@@ -51,7 +51,7 @@ async fn a_stock_oauth_client_asks_and_revokes(engine: Engine) {
         .args([&running.url, "admin@example.com", PASSWORD, made["tokenValue"].as_str().unwrap()])
         .output()
         .unwrap();
-    assert_eq!(said(&output), "200 True admin@example.com\n401\n200\n200 {'active': False}\n");
+    assert_eq!(said(&output), "200 True admin@example.com\n200\n401\n200\n200 {'active': False}\n");
 }
 
 fn said(output: &Output) -> String {

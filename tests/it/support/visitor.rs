@@ -1,10 +1,10 @@
 //! Somebody with a browser: what it sends, and the cookie it keeps.
 
-use std::sync::Mutex;
+use std::{net::IpAddr, sync::Mutex};
 
 use axum::{body::Body, http::Request};
 use http::{HeaderValue, header::COOKIE};
-use tokenward::server::Service;
+use tokenward::{entry::address::Peer, server::Service};
 use tower::ServiceExt as _;
 
 use super::Reply;
@@ -16,11 +16,14 @@ pub const ORIGIN: &str = "http://127.0.0.1:3005";
 pub struct Visitor {
     service: Service,
     cookie: Mutex<Option<String>>,
+    device: Mutex<Option<String>>,
+    keeps_device: bool,
+    peer: Option<IpAddr>,
 }
 
 impl Visitor {
     pub fn new(service: Service) -> Self {
-        Self { service, cookie: Mutex::default() }
+        Self { service, cookie: Mutex::default(), device: Mutex::default(), keeps_device: false, peer: None }
     }
 
     /// The cookie that it keeps: name and value.
@@ -30,7 +33,31 @@ impl Visitor {
 
     /// Another browser into which somebody has put this cookie.
     pub fn with_cookie(&self, cookie: Option<String>) -> Self {
-        Self { service: self.service.clone(), cookie: Mutex::new(cookie) }
+        Self { cookie: Mutex::new(cookie), ..Self::new(self.service.clone()) }
+    }
+
+    /// The same browser at this address.
+    pub fn from(mut self, address: &str) -> Self {
+        self.peer = Some(address.parse().unwrap());
+        self
+    }
+
+    /// The same browser, which keeps the long-lived cookie beside the session's. Others delete it, as privacy tools do.
+    pub fn keeping_device(mut self) -> Self {
+        self.keeps_device = true;
+        self
+    }
+
+    /// The long-lived cookie: name and value.
+    pub fn device(&self) -> Option<String> {
+        self.device.lock().unwrap().clone()
+    }
+
+    /// Another browser into which the long-lived cookie of this one was copied.
+    pub fn with_device(&self, device: Option<String>) -> Self {
+        let copy = Self::new(self.service.clone()).keeping_device();
+        *copy.device.lock().unwrap() = device;
+        copy
     }
 
     pub async fn sign_in(&self, email: &str, password: &str) -> Reply {
@@ -62,8 +89,12 @@ impl Visitor {
         let mut request = Request::builder().method(method).uri(path).body(body).unwrap();
         request.headers_mut().insert("host", HeaderValue::from_static("127.0.0.1:3005"));
         request.headers_mut().insert("accept", HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"));
-        if let Some(cookie) = self.cookie() {
-            request.headers_mut().insert(COOKIE, HeaderValue::from_str(&cookie).unwrap());
+        let cookies: Vec<String> = self.cookie().into_iter().chain(self.device()).collect();
+        if !cookies.is_empty() {
+            request.headers_mut().insert(COOKIE, HeaderValue::from_str(&cookies.join("; ")).unwrap());
+        }
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(Peer(peer));
         }
         request
     }
@@ -72,6 +103,12 @@ impl Visitor {
         let reply = Reply::read(self.service.clone().oneshot(request).await.unwrap()).await;
         for field in reply.header_values("set-cookie") {
             let pair = field.split(';').next().unwrap();
+            if pair.contains("-device=") {
+                if self.keeps_device {
+                    *self.device.lock().unwrap() = Some(pair.to_owned());
+                }
+                continue;
+            }
             let is_gone = field.contains("Max-Age=0");
             let mut kept = self.cookie.lock().unwrap();
             let name = |pair: &str| pair.split('=').next().unwrap().to_owned();

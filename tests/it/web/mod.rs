@@ -7,3 +7,4 @@ mod headers;
 mod lists;
 mod sessions;
 mod size;
+mod transport;
