@@ -36,7 +36,7 @@ async fn characters_that_reverse_the_direction_are_refused_in_descriptions(app: 
 }
 
 async fn the_document_says_what_a_description_is(app: TestApp) {
-    let document = app.anonymous().get("/v4/open-api-spec").await.expect(200).json;
+    let document = app.admin().get("/v4/open-api-spec").await.expect(200).json;
     let schemas = &document["components"]["schemas"];
     let pattern = &schemas["CreateToken"]["properties"]["description"]["pattern"];
     assert_eq!(pattern, &schemas["CreatePerson"]["properties"]["name"]["pattern"]);
