@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use crate::support::{
     Database, Engine, PASSWORD,
     binary::{Running, command},
+    postgres::free_port,
 };
 
 const IDENTITY: [&str; 8] = [
@@ -385,10 +386,6 @@ fn odd_case(name: &str) -> String {
     let odd =
         name.chars().enumerate().map(|(n, c)| if n % 2 == 0 { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() });
     odd.collect()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Proxies that were started by root read their files as somebody else.

@@ -67,6 +67,13 @@ impl TestApp {
         Self { service: server::service(&app, &config), app, store, database, now, _stop: stop }
     }
 
+    /// Runs a statement of the test's own while the service is stopped, and starts it again, with its clock as at the beginning.
+    pub async fn restarted_after(self, statement: &str) -> Self {
+        self.store.close().await;
+        self.database.run(statement).await;
+        Self::with(self.database, |_| ()).await
+    }
+
     /// Does something to the database behind the service's back. The services of this app have lost their store then; `store` is
     /// opened anew.
     pub async fn tamper(&mut self, statement: &str) {

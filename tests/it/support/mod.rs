@@ -9,7 +9,7 @@ mod reply;
 mod visitor;
 
 pub use app::{TestApp, config};
-pub use database::{Database, Engine};
+pub use database::{Database, Engine, POSTGRES, SQLITE, insert_tokens, numbered};
 pub use people::{Bearer, Client, Person, basic};
 pub use reply::Reply;
 pub use visitor::Visitor;

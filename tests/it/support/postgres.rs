@@ -4,10 +4,17 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
-    os::unix::{fs::chown, process::CommandExt as _},
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::{
+            fs::chown,
+            net::{SocketAddr, UnixListener},
+            process::CommandExt as _,
+        },
+    },
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::LazyLock,
+    sync::{LazyLock, Mutex},
 };
 
 /// Starts a server in `$1` with the programs of `$2`, a copy of the one at port `$3` if that is given, and the other arguments, says
@@ -73,11 +80,14 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
     Server::start(5432, &hurry, None)
 });
 
-/// The URL of a database on the tests' server. `TEST_DATABASE_URL` names another server, without the database.
+/// The URL of a database on the tests' server. `TEST_DATABASE_URL` names another server, without the database: `scripts/with-postgres`
+/// starts one for all test processes of a run.
 pub fn url(database: &str) -> String {
-    match std::env::var("TEST_DATABASE_URL") {
-        Ok(server) => format!("{}/{database}", server.trim_end_matches('/')),
-        Err(_) => format!("postgres://postgres@localhost:5432/{database}?host={}", SERVER.directory.display()),
+    let server = std::env::var("TEST_DATABASE_URL")
+        .unwrap_or_else(|_| format!("postgres://postgres@localhost:5432?host={}", SERVER.directory.display()));
+    match server.split_once('?') {
+        Some((server, parameters)) => format!("{}/{database}?{parameters}", server.trim_end_matches('/')),
+        None => format!("{}/{database}", server.trim_end_matches('/')),
     }
 }
 
@@ -121,6 +131,11 @@ impl Server {
         let mut server = Self { directory, supervisor, orders, answers, port };
         server.hear("ready");
         server
+    }
+
+    /// The folder with the server's own files.
+    pub fn data(&self) -> PathBuf {
+        self.directory.join("data")
     }
 
     /// The URL of a database on this server by way of `port`: its own, or that of something in between.
@@ -168,9 +183,24 @@ impl Drop for Server {
     }
 }
 
-/// A port of this machine that nobody listens on.
+/// A port of this machine on which nothing listens. No other test process is given the same one while this process runs, and the kernel
+/// does not use it for an outgoing connection: it lies below the range of `ip_local_port_range`.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static RESERVED: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+    let first_ephemeral: u16 = range.split_whitespace().next().unwrap().parse().unwrap();
+    let end = if first_ephemeral > 12_000 { first_ephemeral } else { 30_000 };
+    for _ in 0..10_000 {
+        let port = rand::random_range(10_000..end);
+        // The name is taken until this process ends, however it ends.
+        let name = SocketAddr::from_abstract_name(format!("tokenward-test-port-{port}")).unwrap();
+        let Ok(reservation) = UnixListener::bind_addr(&name) else { continue };
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            RESERVED.lock().unwrap().push(reservation);
+            return port;
+        }
+    }
+    panic!("no port is free");
 }
 
 /// One of PostgreSQL's programs.
