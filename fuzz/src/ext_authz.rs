@@ -1,0 +1,70 @@
+//! Envoy's question: `require` in the first line, then a header to a line; with `!` in front it stands among the raw ones.
+//!
+//! OK is said to a live token that meets the requirements, and to nothing else; then every header of the client's that could be
+//! taken for one of ours is removed or overwritten.
+
+use super::house::{is_bearer_of, with_house};
+use envoy_types::{
+    ext_authz::v3::pb::{CheckRequest, HeaderValue},
+    pb::envoy::{
+        config::core::v3::HeaderMap,
+        service::auth::v3::{
+            AttributeContext,
+            attribute_context::{HttpRequest, Request},
+            check_response::HttpResponse,
+        },
+    },
+};
+
+/// Checks one input; panics where the service is wrong about it.
+pub fn run(bytes: &[u8]) {
+    with_house(|house| {
+        let bytes = house.filled_in(bytes);
+        let mut lines = bytes.split(|b| *b == b'\n');
+        let require = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
+        let (mut http, mut raw) = (HttpRequest::default(), Vec::new());
+        for line in lines {
+            let at = line.iter().position(|b| *b == b':').unwrap_or(line.len());
+            let name = String::from_utf8_lossy(&line[..at]).into_owned();
+            let value = line.get(at + 1..).unwrap_or_default().to_vec();
+            match name.strip_prefix('!') {
+                Some(name) => {
+                    raw.push(HeaderValue { key: name.to_owned(), raw_value: value, ..HeaderValue::default() });
+                }
+                None => drop(http.headers.insert(name, String::from_utf8_lossy(&value).into_owned())),
+            }
+        }
+        // The text ones come first, and the first one counts.
+        let texts = http.headers.get("authorization").map(String::as_bytes);
+        let first_raw = raw.iter().find(|header| header.key == "authorization").map(|header| header.raw_value.clone());
+        let field = texts.map(<[u8]>::to_vec).or(first_raw).unwrap_or_default();
+        let names: Vec<String> = http.headers.keys().chain(raw.iter().map(|header| &header.key)).cloned().collect();
+        http.header_map = (!raw.is_empty()).then_some(HeaderMap { headers: raw });
+        let request = Request { http: Some(http), ..Request::default() };
+        let extensions = if require == "-" { Vec::new() } else { vec![("require".to_owned(), require.clone())] };
+        let attributes = AttributeContext {
+            request: Some(request),
+            context_extensions: extensions.into_iter().collect(),
+            ..AttributeContext::default()
+        };
+        let answer = house.check(CheckRequest { attributes: Some(attributes) }).expect("the store is there");
+        let is_admin = is_bearer_of(&field, &house.live);
+        let is_met = match require.as_str() {
+            "-" | "any" | "workspace=1" => is_admin || is_bearer_of(&field, &house.plain),
+            "admin" | "workspace=1,admin" | "admin,workspace=1" => is_admin,
+            _ => false,
+        };
+        let Some(HttpResponse::OkResponse(ok)) = answer.http_response else {
+            assert!(!is_met, "{require}");
+            return;
+        };
+        assert!(is_met && answer.status.is_some_and(|status| status.code == 0), "{require}");
+        let ours: Vec<String> = ok.headers.into_iter().filter_map(|option| Some(option.header?.key)).collect();
+        for name in names {
+            let plain = name.to_ascii_lowercase().replace(['_', '.'], "-");
+            if plain.starts_with("x-tokenward-") || plain.starts_with("remote-") && ours.contains(&plain) {
+                assert!(ours.contains(&name) || ok.headers_to_remove.contains(&name), "{name} is let through");
+            }
+        }
+    });
+}
