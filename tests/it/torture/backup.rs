@@ -5,7 +5,7 @@ use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command, ti
 use tokio::task::block_in_place;
 
 use super::{
-    Token, client,
+    Token, check, client,
     crash::integrity,
     delete,
     ledger::{Ledger, Writers},
@@ -28,6 +28,7 @@ async fn a_sqlite_backup_taken_under_load_is_whole() {
     let (admin, ledger) = history(&running).await;
     let writers = Writers::start(&running.url, &admin, 4);
     writers.have_done(40).await;
+    let before = Before::of(&writers);
     running.signal("USR1");
     let is_there = || async { backup.exists() };
     let took = within(Duration::from_secs(30), "the backup", is_there).await;
@@ -37,6 +38,7 @@ async fn a_sqlite_backup_taken_under_load_is_whole() {
     assert_eq!(integrity(&backup).await, "ok");
     let restored = Running::start(&format!("sqlite:{}", backup.display()));
     ledger.verify(&restored.url).await;
+    before.verify(&later, &restored.url).await;
     report("Sqlite", &ledger, &later, took);
 }
 
@@ -52,6 +54,7 @@ async fn a_dump_of_postgres_taken_under_load_is_whole() {
     let dump = folder.path().join("dump");
     let writers = Writers::start(&running.url, &admin, 4);
     writers.have_done(40).await;
+    let before = Before::of(&writers);
     let begun = std::time::Instant::now();
     run("pg_dump", &["-Fc", "-f"], &[dump.as_os_str(), Server::url_by(server.port, "tokenward").as_ref()]);
     let took = begun.elapsed();
@@ -61,7 +64,34 @@ async fn a_dump_of_postgres_taken_under_load_is_whole() {
     run("pg_restore", &["-d"], &[Server::url_by(server.port, "restored").as_ref(), dump.as_os_str()]);
     let restored = Running::start_with(command(&Server::url_by(server.port, "restored")));
     ledger.verify(&restored.url).await;
+    before.verify(&later, &restored.url).await;
     report("Postgres", &ledger, &later, took);
+}
+
+/// What the writers had been told when the backup was asked for: until that moment.
+struct Before {
+    made: Vec<Token>,
+    deleted: Vec<Token>,
+}
+
+impl Before {
+    fn of(writers: &Writers) -> Self {
+        // In this order: a token is made before it is deleted.
+        let deleted = writers.deleted();
+        Self { made: writers.made(), deleted }
+    }
+
+    /// Insists that all of it is in what was brought back. Of tokens that were deleted later, the backup may know either.
+    async fn verify(&self, later: &Ledger, url: &str) {
+        let http = client();
+        assert!(self.made.len() + self.deleted.len() >= 40, "{} and {}", self.made.len(), self.deleted.len());
+        for token in self.made.iter().filter(|token| later.is_good(token)) {
+            assert_eq!(check(&http, url, &token.value).await, Some(200), "{} was made before the backup", token.id);
+        }
+        for token in &self.deleted {
+            assert_eq!(check(&http, url, &token.value).await, Some(401), "{} was deleted before the backup", token.id);
+        }
+    }
 }
 
 fn run(program: &str, options: &[&str], arguments: &[&std::ffi::OsStr]) {

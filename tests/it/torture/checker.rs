@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -43,6 +43,7 @@ struct Shared {
     url: String,
     tokens: Mutex<BTreeMap<Kind, Vec<Token>>>,
     is_over: AtomicBool,
+    unavailable: AtomicUsize,
 }
 
 impl Checkers {
@@ -54,8 +55,12 @@ impl Checkers {
             (Kind::Deleted, deleted.to_vec()),
             (Kind::MadeUp, made_up.collect()),
         ]);
-        let shared =
-            Arc::new(Shared { url: url.to_owned(), tokens: Mutex::new(tokens), is_over: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            url: url.to_owned(),
+            tokens: Mutex::new(tokens),
+            is_over: AtomicBool::new(false),
+            unavailable: AtomicUsize::new(0),
+        });
         let tasks = (0..count).map(|n| tokio::spawn(Arc::clone(&shared).look(n))).collect();
         Self { shared, tasks }
     }
@@ -63,6 +68,13 @@ impl Checkers {
     /// These have been deleted.
     pub fn know_deleted(&self, deleted: Vec<Token>) {
         self.shared.tokens.lock().unwrap().entry(Kind::Deleted).or_default().extend(deleted);
+    }
+
+    /// Completes when a check has been answered 503.
+    pub async fn have_seen_503(&self) {
+        while self.shared.unavailable.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub async fn stop(self) -> Seen {
@@ -98,6 +110,7 @@ impl Shared {
             let status = check(&http, &self.url, &token.value).await.unwrap_or(0);
             *seen.counts.entry((kind, status)).or_default() += 1;
             if status == 503 {
+                self.unavailable.fetch_add(1, Ordering::SeqCst);
                 seen.slowest_503 = seen.slowest_503.max(begun.elapsed());
             }
         }

@@ -37,13 +37,18 @@ impl Ledger {
         self.slowest_refusal = self.slowest_refusal.max(other.slowest_refusal);
     }
 
+    /// Whether the deletion of a token was not even asked for.
+    pub fn is_good(&self, token: &Token) -> bool {
+        !self.deleted.contains(token) && !self.unknown.contains(token)
+    }
+
     pub fn acknowledged(&self) -> usize {
         self.made.len() + self.deleted.len()
     }
 
     /// Tokens that must be good.
     pub fn good(&self) -> impl Iterator<Item = &Token> {
-        self.made.iter().filter(|token| !self.deleted.contains(*token) && !self.unknown.contains(*token))
+        self.made.iter().filter(|token| self.is_good(token))
     }
 
     /// Insists that nothing acknowledged was lost, and nothing deleted came back.
@@ -69,7 +74,8 @@ struct Shared {
     by: Token,
     is_over: AtomicBool,
     acknowledged: AtomicUsize,
-    /// A few of those that were deleted, for who looks at them meanwhile.
+    /// Those that were made and deleted, for who looks at them meanwhile.
+    made: Mutex<Vec<Token>>,
     deleted: Mutex<Vec<Token>>,
 }
 
@@ -80,6 +86,7 @@ impl Writers {
             by: by.clone(),
             is_over: AtomicBool::new(false),
             acknowledged: AtomicUsize::new(0),
+            made: Mutex::default(),
             deleted: Mutex::default(),
         });
         let tasks = (0..count).map(|n| tokio::spawn(Arc::clone(&shared).write(n))).collect();
@@ -94,6 +101,11 @@ impl Writers {
             assert!(begun.elapsed() < Duration::from_secs(60), "writes go on");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Tokens whose making has been acknowledged.
+    pub fn made(&self) -> Vec<Token> {
+        self.shared.made.lock().unwrap().clone()
     }
 
     /// Tokens whose deletion has been acknowledged.
@@ -139,6 +151,7 @@ impl Shared {
         match answer {
             Some((201, Some(token))) => {
                 self.acknowledged.fetch_add(1, Ordering::SeqCst);
+                self.made.lock().unwrap().push(token.clone());
                 ledger.made.insert(token.clone());
                 return Some(token);
             }

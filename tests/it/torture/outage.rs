@@ -8,7 +8,7 @@ use tokio::{task::block_in_place, time::sleep};
 use super::{
     Token,
     checker::{Checkers, Kind},
-    client, delete,
+    client, delete, is_long,
     ledger::Writers,
     make, times, writes_within,
 };
@@ -31,10 +31,15 @@ enum Fault {
 const FAULTS: [Fault; 4] =
     [Fault::Stopped, Fault::Between(Mode::Stall), Fault::Between(Mode::Reset), Fault::Between(Mode::Refuse)];
 
-/// A "not now" comes within this.
-const SOON: Duration = Duration::from_secs(3);
+/// A "not now" comes within this. The short form runs beside other tests, and does not judge how busy they keep the machine.
+fn soon() -> Duration {
+    Duration::from_secs(if is_long() { 3 } else { 15 })
+}
+
 /// After the return of the database all is well within this.
-const WHOLE_WITHIN: Duration = Duration::from_secs(5);
+fn whole_within() -> Duration {
+    Duration::from_secs(if is_long() { 5 } else { 60 })
+}
 
 struct Scene {
     server: Server,
@@ -67,16 +72,21 @@ impl Scene {
         Self { server, proxy, running, admin, good, deleted }
     }
 
-    async fn go_wrong(&mut self, fault: Fault, length: Duration) {
+    /// Lasts this long, and until a check was answered 503.
+    async fn go_wrong(&mut self, fault: Fault, length: Duration, checkers: &Checkers) {
+        let lasts = async {
+            sleep(length).await;
+            checkers.have_seen_503().await;
+        };
         match fault {
             Fault::Stopped => {
                 block_in_place(|| self.server.end(End::Immediate));
-                sleep(length).await;
+                lasts.await;
                 block_in_place(|| self.server.start_again());
             }
             Fault::Between(mode) => {
                 self.proxy.switch(mode);
-                sleep(length).await;
+                lasts.await;
                 self.proxy.switch(Mode::Pass);
             }
         }
@@ -92,8 +102,8 @@ async fn without_its_database_the_service_lets_nobody_in_and_calls_nobody_bad() 
         let writers = Writers::start(&scene.running.url, &scene.admin, 2);
         writers.have_done(10).await;
         let before = resident_kib(scene.running.id());
-        scene.go_wrong(fault, length).await;
-        let back = writes_within(WHOLE_WITHIN, &scene.running.url, &scene.admin).await;
+        scene.go_wrong(fault, length, &checkers).await;
+        let back = writes_within(whole_within(), &scene.running.url, &scene.admin).await;
         let grown = resident_kib(scene.running.id()).saturating_sub(before);
         let (ledger, seen) = (writers.stop().await, checkers.stop().await);
         seen.expect_closed();
@@ -109,7 +119,7 @@ async fn without_its_database_the_service_lets_nobody_in_and_calls_nobody_bad() 
             ledger.slowest_refusal,
         );
         assert!(seen.unavailable() > 0 && seen.count(Kind::Good, 200) > 0, "{seen:?}");
-        assert!(seen.slowest_503 < SOON, "{:?}", seen.slowest_503);
+        assert!(seen.slowest_503 < soon(), "{:?}", seen.slowest_503);
         assert_eq!(ledger.unanswered, 0);
         // What an outage leaves in memory does not depend on how long it lasts.
         assert!(grown < 64 * 1024, "{grown} KiB more than before");
