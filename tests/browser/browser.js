@@ -109,11 +109,21 @@ class Person {
   /** Chromium reports on its console what the page's policy forbids, and what cannot be loaded. */
   watch(page) {
     page.on("console", (message) => {
-      // A page that is refused is shown to the reader; that it was refused is no fault of the page.
-      const isRefusal = message.text().startsWith("Failed to load resource: the server responded with a status of 4")
-        || message.text().startsWith("Failed to load resource: the server responded with a status of 5");
+      // A page that is refused is shown to the reader, and that it was refused is no fault of the page; what a page loads must be there.
+      const isRefusal = /^Failed to load resource: the server responded with a status of [45]\d\d/.test(message.text());
       if (["error", "warning"].includes(message.type()) && !isRefusal) {
         this.browser.complaints.push(`${page.url()}: ${message.text()}`);
+      }
+    });
+    page.on("response", (response) => {
+      if (response.status() >= 400 && !response.request().isNavigationRequest()) {
+        this.browser.complaints.push(`${page.url()} loads ${response.url()}, which is answered ${response.status()}`);
+      }
+    });
+    page.on("requestfailed", (request) => {
+      // A form or link that is followed by another before it was answered is given up.
+      if (!request.isNavigationRequest()) {
+        this.browser.complaints.push(`${page.url()} loads ${request.url()}: ${request.failure().errorText}`);
       }
     });
     page.on("pageerror", (error) => this.browser.complaints.push(`${page.url()}: ${error}`));
@@ -178,7 +188,9 @@ class Person {
     assert.deepEqual(beyond, [], `${this.page.url()} has a table that is wider than its card`);
   }
 
+  /** Takes a picture for people to look at, where scripts/screenshots asks for them. */
   async picture(name) {
+    if (!process.env.TOKENWARD_PICTURES) return;
     fs.mkdirSync(PICTURES, { recursive: true });
     await this.page.screenshot({ path: path.join(PICTURES, `${name}.png`), fullPage: true });
   }

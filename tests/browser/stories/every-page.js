@@ -1,4 +1,4 @@
-// Every page, light and dark, wide and on a phone: judged by axe, and its picture kept.
+// Every page, light and dark, wide and on a phone: judged by axe. With TOKENWARD_PICTURES its picture is kept.
 "use strict";
 
 const assert = require("node:assert/strict");
