@@ -5,6 +5,7 @@ use crate::support::{PASSWORD, TestApp, Visitor};
 on_both!(
     every_page_has_its_readers,
     every_form_has_its_senders,
+    every_form_does_what_it_is_for,
     forms_from_elsewhere_are_refused_at_every_path,
     pages_take_no_header_and_the_api_no_cookie,
     a_workspace_is_closed_to_the_administrators_of_others,
@@ -41,50 +42,105 @@ pub const PAGES: [(&str, &str); 20] = [
 /// Names and values of a form.
 type Fields = &'static [(&'static str, &'static str)];
 
-/// Each form, with fields that would do something, and who may send it.
-const FORMS: [(&str, &str, Fields); 22] = [
-    ("/preferences/access-tokens/generate", "administrator", &[("lifetime", "30")]),
-    ("/preferences/access-tokens/delete-all", "person", &[]),
-    ("/preferences/access-tokens/{token}/delete", "nobody", &[]),
-    ("/preferences/profile", "person", &[("name", "Other")]),
+const NEW_PASSWORD: &str = "a wholly different phrase of words";
+/// Stands for the name of a form that was shown to its sender.
+const FORM: &str = "{form}";
+
+/// Fields with a form's name in its place.
+fn filled<'a>(fields: &[(&'a str, &'a str)], form: &'a str) -> Vec<(&'a str, &'a str)> {
+    fields.iter().map(|(name, value)| (*name, if *value == FORM { form } else { *value })).collect()
+}
+
+/// Each form, who may send it, fields that do something, and where its sender is sent once it is done: empty where a page is shown
+/// at once. In an order in which one actor can send all that are open to it.
+const FORMS: [(&str, &str, Fields, &str); 23] = [
+    (
+        "/preferences/access-tokens/generate",
+        "administrator",
+        &[("form", FORM), ("lifetime", "30"), ("description", "of a form")],
+        "",
+    ),
+    ("/preferences/access-tokens/{token}/delete", "nobody", &[], ""),
+    ("/preferences/access-tokens/{own}/delete", "person", &[], "/preferences/access-tokens?done=deleted"),
+    ("/preferences/access-tokens/delete-all", "person", &[], "/preferences/access-tokens?done=all-deleted"),
+    ("/preferences/profile", "person", &[("name", "Other")], "/preferences/profile?done=saved"),
+    ("/preferences/profile/sessions/{session}/end", "person", &[], "/preferences/profile?done=ended"),
+    ("/preferences/profile/sessions/end-others", "person", &[], "/preferences/profile?done=others-ended"),
     (
         "/preferences/profile/password",
         "person",
-        &[("old_password", "x"), ("new_password", "y"), ("repeated_password", "y")],
+        &[("old_password", PASSWORD), ("new_password", NEW_PASSWORD), ("repeated_password", NEW_PASSWORD)],
+        "/preferences/profile?done=password",
     ),
-    ("/preferences/profile/sessions/end-others", "person", &[]),
-    ("/preferences/profile/sessions/00000000-0000-7000-8000-000000000000/end", "person", &[]),
-    ("/change-password", "person", &[("old_password", "x"), ("new_password", "y"), ("repeated_password", "y")]),
-    ("/admin/users/new", "administrator", &[("email", "x")]),
-    ("/admin/users/{person}", "administrator", &[("email", "x")]),
-    ("/admin/users/{person}/disable", "administrator", &[]),
-    ("/admin/users/{person}/enable", "administrator", &[]),
-    ("/admin/users/{person}/force-password-change", "administrator", &[]),
-    ("/admin/users/{person}/end-sessions", "administrator", &[]),
-    ("/admin/tokens/{token}/delete", "administrator", &[]),
-    ("/admin/users/{person}/delete-tokens", "administrator", &[]),
-    ("/admin/settings/feature.apiAccessTokens.maxLifetimeDays", "administrator", &[("value", "custom"), ("days", "7")]),
-    ("/admin/users/{person}/remove", "administrator", &[]),
-    ("/admin/workspaces/new", "platform administrator", &[("name", "x")]),
-    ("/admin/workspaces/{workspace}", "platform administrator", &[("name", "Renamed")]),
-    ("/admin/workspaces/{workspace}/remove", "platform administrator", &[("confirm", "x")]),
-    ("/sign-out", "stranger", &[]),
+    (
+        "/change-password",
+        "person",
+        &[("old_password", NEW_PASSWORD), ("new_password", PASSWORD), ("repeated_password", PASSWORD)],
+        "/preferences/access-tokens",
+    ),
+    (
+        "/admin/users/new",
+        "administrator",
+        &[("email", "new@example.com"), ("name", "New"), ("password", PASSWORD)],
+        "/admin/users?done=added",
+    ),
+    (
+        "/admin/users/{person}",
+        "administrator",
+        &[("email", "target@example.com"), ("name", "Target"), ("role", "user"), ("token_access", "enabled")],
+        "/admin/users/{person}?done=saved",
+    ),
+    ("/admin/users/{person}/disable", "administrator", &[], "/admin/users/{person}?done="),
+    ("/admin/users/{person}/enable", "administrator", &[], "/admin/users/{person}?done="),
+    ("/admin/users/{person}/force-password-change", "administrator", &[], "/admin/users/{person}?done="),
+    ("/admin/users/{person}/end-sessions", "administrator", &[], "/admin/users/{person}?done=sessions-ended"),
+    ("/admin/tokens/{token}/delete", "administrator", &[], "/admin/tokens?done=deleted"),
+    ("/admin/users/{person}/delete-tokens", "administrator", &[], "/admin/users/{person}?done=all-deleted"),
+    (
+        "/admin/settings/feature.apiAccessTokens.maxLifetimeDays",
+        "administrator",
+        &[("value", "custom"), ("days", "7")],
+        "/admin/settings?done=setting",
+    ),
+    ("/admin/users/{person}/remove", "administrator", &[], "/admin/users?done=removed"),
+    (
+        "/admin/workspaces/new",
+        "platform administrator",
+        &[("name", "Third"), ("admin_email", "third@example.com"), ("password", PASSWORD)],
+        "/admin/workspaces?done=workspace-added",
+    ),
+    (
+        "/admin/workspaces/{workspace}",
+        "platform administrator",
+        &[("name", "Renamed")],
+        "/admin/workspaces/{workspace}?done=saved",
+    ),
+    (
+        "/admin/workspaces/{workspace}/remove",
+        "platform administrator",
+        &[("confirm", "Renamed")],
+        "/admin/workspaces?done=workspace-removed",
+    ),
+    ("/sign-out", "stranger", &[], "/sign-in?out=yes"),
 ];
 
 /// A workspace with somebody in it for each actor, and what paths name.
-struct Scene {
+pub struct Scene {
     names: Vec<(&'static str, String)>,
     actors: Vec<(&'static str, Visitor)>,
+    /// Whose password and tokens they are: the id of each actor's account.
+    accounts: Vec<i64>,
+    pub target: i64,
 }
 
 impl Scene {
-    async fn new(app: &TestApp) -> Self {
+    pub async fn new(app: &TestApp) -> Self {
         let target = app.person("target").await;
         app.admin().change(target.id, serde_json::json!({"tokenAccess": "enabled"})).await.expect(200);
         let token = target.bearer().await.token_id;
         let other = app.other_admin("other").await;
-        app.person("person").await;
-        app.admin().add("administrator", true).await;
+        let person = app.person("person").await;
+        let administrator = app.admin().add("administrator", true).await;
         let actors = vec![
             ("stranger", app.visitor()),
             ("person", app.signed_in("person@example.com").await),
@@ -96,11 +152,31 @@ impl Scene {
             ("{token}", token),
             ("{workspace}", other.workspace_id.to_string()),
         ];
-        Self { names, actors }
+        Self { names, actors, accounts: vec![0, person.id, administrator.id, 1], target: target.id }
     }
 
-    fn path(&self, template: &str) -> String {
+    /// A path with the scene's ids in it.
+    pub fn path(&self, template: &str) -> String {
         self.names.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value))
+    }
+
+    /// Gives an actor a token, and a second session, and names both.
+    async fn furnish(&mut self, app: &TestApp, actor: usize) {
+        let (id, email) = (self.accounts[actor], ["", "person", "administrator", "admin"][actor]);
+        if actor == 0 {
+            return;
+        }
+        let access = |word: &str| serde_json::json!({"tokenAccess": word});
+        app.admin().change(id, access("enabled")).await.expect(200);
+        let account = app.presenting(&[&crate::support::basic(&format!("{email}@example.com"), PASSWORD)]);
+        let made = account.post("/v4/apiAccessTokens", &crate::support::an_hour()).await.expect(201);
+        app.admin().change(id, access("default")).await.expect(200);
+        let before = app.store.list_sessions(1, id).await.unwrap();
+        app.signed_in(&format!("{email}@example.com")).await;
+        let sessions = app.store.list_sessions(1, id).await.unwrap();
+        let second = sessions.iter().find(|session| before.iter().all(|other| other.id != session.id)).unwrap();
+        self.names.push(("{own}", made.json["tokenInfo"]["tokenId"].as_str().unwrap().to_owned()));
+        self.names.push(("{session}", second.id.to_string()));
     }
 }
 
@@ -131,13 +207,13 @@ async fn every_page_has_its_readers(app: TestApp) {
 
 async fn every_form_has_its_senders(app: TestApp) {
     let scene = Scene::new(&app).await;
-    for (template, least, fields) in FORMS {
+    for (template, least, fields, _) in FORMS {
         let path = scene.path(template);
         for (actor, visitor) in &scene.actors {
             if may(actor, least) {
                 continue;
             }
-            let reply = visitor.post(&path, fields).await;
+            let reply = visitor.post(&path, &filled(fields, "00000000-0000-7000-8000-000000000000")).await;
             match *actor {
                 "stranger" => assert_eq!(
                     (reply.status, &reply.headers["location"]),
@@ -150,18 +226,35 @@ async fn every_form_has_its_senders(app: TestApp) {
             }
         }
     }
-    // Those who may, may: in the order of the table, which takes the target apart bit by bit.
-    let (_, administrator) = &scene.actors[2];
-    for (template, least, fields) in FORMS.iter().filter(|(_, least, _)| *least == "administrator") {
-        let reply = administrator.post(&scene.path(template), fields).await;
-        assert!(
-            matches!(reply.status, 200 | 303 | 400 | 409),
-            "{least} at {template}: {} {}",
-            reply.status,
-            reply.text
-        );
+    let token = app.admin().get(&scene.path("/v4/apiAccessTokens/{token}")).await;
+    assert_eq!(token.status, 200, "what was refused was not done");
+}
+
+/// The other half of the table: for each actor a service of its own, in which it sends all forms that are open to it, one after the other.
+async fn every_form_does_what_it_is_for(app: TestApp) {
+    for (number, actor) in ACTORS.into_iter().enumerate() {
+        let app = TestApp::start(app.database.engine).await;
+        let mut scene = Scene::new(&app).await;
+        scene.furnish(&app, number).await;
+        let visitor = &scene.actors[number].1;
+        for (template, _, fields, then) in FORMS.into_iter().filter(|(_, least, ..)| may(actor, least)) {
+            let needs_form = fields.iter().any(|(_, value)| *value == FORM);
+            let form = if needs_form { visitor.new_form().await } else { String::new() };
+            let reply = visitor.post(&scene.path(template), &filled(fields, &form)).await;
+            if then.is_empty() {
+                assert_eq!(reply.status, 200, "{actor} at {template}: {}", reply.text);
+                continue;
+            }
+            assert_eq!(reply.status, 303, "{actor} at {template}: {}", reply.text);
+            let place = reply.headers["location"].to_str().unwrap().to_owned();
+            assert!(place.starts_with(&scene.path(then)), "{actor} at {template} is sent to {place}");
+        }
+        // What the last of them were for has happened.
+        let is_left = app.admin().get(&scene.path("/v4/people/{person}")).await.status;
+        assert_eq!(is_left, if number < 2 { 200 } else { 404 }, "{actor}");
+        let workspaces = app.admin().get("/v4/workspaces").await.text;
+        assert_eq!((workspaces.contains("Third"), workspaces.contains("Renamed")), (number == 3, false), "{actor}");
     }
-    assert_eq!(app.admin().get(&format!("/v4/people/{}", scene.path("{person}"))).await.status, 404);
 }
 
 async fn forms_from_elsewhere_are_refused_at_every_path(app: TestApp) {
@@ -179,9 +272,8 @@ async fn forms_from_elsewhere_are_refused_at_every_path(app: TestApp) {
         &[("origin", "http://127.0.0.1:3006")],
         &[("sec-fetch-site", "nonsense"), ("origin", "http://127.0.0.1.evil.example:3005")],
     ];
-    for (template, _, fields) in
-        FORMS.iter().chain(&[("/sign-in", "", &[("email", "admin@example.com"), ("password", PASSWORD)] as &[_])])
-    {
+    let sign_in: Fields = &[("email", "admin@example.com"), ("password", PASSWORD)];
+    for (template, _, fields, _) in FORMS.iter().chain(&[("/sign-in", "", sign_in, "")]) {
         for headers in forged {
             let mut request = admin.form(&scene.path(template), fields);
             for (name, value) in headers {
@@ -235,7 +327,7 @@ async fn a_workspace_is_closed_to_the_administrators_of_others(app: TestApp) {
     ] {
         assert_eq!(other.get(&scene.path(template)).await.status, 404, "{template}");
     }
-    for (template, least, fields) in FORMS {
+    for (template, least, fields, _) in FORMS {
         if template.contains("{person}") || template.contains("{token}") {
             assert_eq!(other.post(&scene.path(template), fields).await.status, 404, "{template}");
         } else if least == "platform administrator" {
