@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Person, Reply, TestApp, an_hour};
+use tokenward::domain::time::Timestamp;
+
+use crate::support::{Person, Reply, TestApp, an_hour, insert_tokens, numbered};
 
 const PATH: &str = "/v4/apiAccessTokens";
 
@@ -51,12 +53,10 @@ async fn a_list_has_all_of_ones_own_oldest_first_and_no_value(app: TestApp) {
 
 /// The whole list is read in parts; all of these were made in the same millisecond.
 async fn a_long_list_is_whole(app: TestApp) {
+    let fill = insert_tokens(app.database.engine, 2_000, "", Timestamp::from_millis(1_767_225_600_000), None);
+    let app = app.restarted_after(&fill).await;
     let bearer = app.admin().bearer().await;
-    let mut made: Vec<String> = vec![bearer.token_id.clone()];
-    for _ in 0..2_000 {
-        let token = bearer.post("/v4/apiAccessTokens", &an_hour()).await.expect(201);
-        made.push(token.json["tokenInfo"]["tokenId"].as_str().unwrap().to_owned());
-    }
+    let mut made: Vec<String> = (1..=2_000).map(numbered).chain([bearer.token_id.clone()]).collect();
     made.sort();
     let listed = bearer.get("/v4/apiAccessTokens?sort=-createdAt").await.expect(200);
     let ids: Vec<&str> =
