@@ -207,6 +207,12 @@ impl Refusals {
         }
     }
 
+    /// The number of token hashes of which it is not known yet whether they were tokens; at most 10,000.
+    #[must_use]
+    pub fn unknown(&self) -> usize {
+        self.lock().unknown.len()
+    }
+
     /// Writes what is due, or all of it. What could not be written waits on.
     ///
     /// # Errors

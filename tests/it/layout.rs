@@ -28,8 +28,7 @@ fn modules_import_only_what_stands_below_them() {
     for (module, allowed) in MAY_IMPORT {
         for file in files_of(&src, module) {
             let text = std::fs::read_to_string(&file).unwrap();
-            let code = text.split("#[cfg(test)]").next().unwrap();
-            for imported in imports(code) {
+            for imported in imports(&without_tests(&text)) {
                 if imported != module && !allowed.contains(&imported.as_str()) {
                     wrong.push(format!("{} imports {imported}", file.strip_prefix(&src).unwrap().display()));
                 }
@@ -70,6 +69,70 @@ fn files_of(src: &Path, module: &str) -> Vec<PathBuf> {
         !file.ends_with("tests.rs") && file.extension().is_some_and(|ending| ending == "rs") && file.exists()
     });
     files
+}
+
+/// A source file without the items that are only compiled for tests. In formatted code an item ends where the indentation of its first
+/// line comes back.
+fn without_tests(text: &str) -> String {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut kept = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim_start() != "#[cfg(test)]" {
+            kept.push(line);
+            continue;
+        }
+        let depth = indent(line);
+        for line in lines.by_ref() {
+            let is_attribute = line.trim_start().starts_with("#[");
+            if !line.is_empty() && indent(line) == depth && !is_attribute && line.ends_with([';', '}', ',']) {
+                break;
+            }
+        }
+    }
+    kept.join("\n")
+}
+
+#[test]
+fn imports_behind_the_tests_are_seen() {
+    let text = r"
+use crate::{
+    domain::{event::Act, time},
+    service,
+};
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::store::Store;
+
+impl Known {
+    #[cfg(test)]
+    #[must_use]
+    pub fn names(&self) -> usize {
+        if crate::web::is_on() {
+            crate::cli::count()
+        }
+    }
+
+    fn other() -> crate::live::Live {}
+}
+
+#[cfg(test)]
+use crate::{
+    api,
+    web::page,
+};
+
+// crate::telemetry is only spoken of.
+#[cfg(test)]
+mod more {
+    use crate::server;
+}
+
+fn last() -> crate::value::Format {}
+";
+    assert_eq!(imports(&without_tests(text)), ["domain", "service", "store", "live", "value"]);
 }
 
 /// The modules named in `crate::name` and in `use crate::{name::.., name, ..}`.

@@ -427,8 +427,10 @@ fn every_method_is_tested() {
         // Every test opens a store.
         .filter(|method| method != "open")
         .collect();
+    // What is only spoken of is not called.
     let tests = texts("tests/it/store").concat();
-    let untested: Vec<_> = methods.iter().filter(|method| !tests.contains(&format!(".{method}("))).collect();
+    let code: String = tests.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let untested: Vec<_> = methods.iter().filter(|method| !code.contains(&format!(".{method}("))).collect();
     assert!(untested.is_empty(), "{untested:?}");
     assert!(methods.len() > 20);
 }
