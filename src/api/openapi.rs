@@ -8,6 +8,7 @@ use utoipa::{
     openapi::{
         ContentBuilder, Ref, RefOr, Response,
         path::Operation,
+        schema::{Schema, SchemaType, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -63,6 +64,20 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
                 operation.responses.responses.entry("400".to_owned()).or_insert_with(|| RefOr::T(Response::default()));
             }
             describe_errors(operation);
+            forbid_null(operation);
+        }
+    }
+}
+
+/// An optional parameter is omitted. Only JSON can say null, and a header with that text is a wrong one.
+fn forbid_null(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
+            && let SchemaType::Array(types) = &schema.schema_type
+            && let [one] = types.iter().filter(|kind| **kind != Type::Null).collect::<Vec<_>>()[..]
+        {
+            schema.schema_type = SchemaType::Type(one.clone());
         }
     }
 }

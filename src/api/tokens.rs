@@ -202,7 +202,7 @@ struct TokenList {
 #[utoipa::path(post, path = "/v4/apiAccessTokens", operation_id = "createApiAccessToken", tag = "apiAccessTokens",
     request_body = CreateToken,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again: 16 to 255 visible characters, for instance a UUID",
-        min_length = 16, max_length = 255, pattern = r"^[!-~]+$")),
+        min_length = 16, max_length = 255, pattern = r"^[!-~]{16,255}$")),
     responses((status = 201, description = "The token, with its value", body = CreatedToken),
         (status = 400), (status = 401), (status = 403), (status = 404), (status = 409), (status = 413), (status = 415)))]
 async fn create(

@@ -63,6 +63,10 @@ struct WorkspaceList {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[schema(examples(json!({
+    "name": "Laboratory",
+    "admin": {"email": "rosalind@example.org", "name": "Rosalind", "password": "correct horse battery staple"}
+})))]
 struct CreateWorkspace {
     #[schema(schema_with = name)]
     name: String,

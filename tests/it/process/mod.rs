@@ -7,6 +7,7 @@ mod hosts;
 mod log;
 mod output;
 mod peers;
+mod readers;
 mod readme;
 mod secrets;
 mod serve;
