@@ -34,10 +34,12 @@ pub fn run(bytes: &[u8]) {
                 None => drop(http.headers.insert(name, String::from_utf8_lossy(&value).into_owned())),
             }
         }
-        // The text ones come first, and the first one counts.
-        let texts = http.headers.get("authorization").map(String::as_bytes);
-        let first_raw = raw.iter().find(|header| header.key == "authorization").map(|header| header.raw_value.clone());
-        let field = texts.map(<[u8]>::to_vec).or(first_raw).unwrap_or_default();
+        // Of several none counts.
+        let texts = http.headers.iter().map(|(name, value)| (name, value.as_bytes()));
+        let fields = texts.chain(raw.iter().map(|header| (&header.key, header.raw_value.as_slice())));
+        let mut fields =
+            fields.filter(|(name, _)| name.eq_ignore_ascii_case("authorization")).map(|(_, value)| value.to_vec());
+        let field = fields.next().filter(|_| fields.next().is_none()).unwrap_or_default();
         let names: Vec<String> = http.headers.keys().chain(raw.iter().map(|header| &header.key)).cloned().collect();
         http.header_map = (!raw.is_empty()).then_some(HeaderMap { headers: raw });
         let request = Request { http: Some(http), ..Request::default() };

@@ -2,12 +2,13 @@
 //!
 //! Inputs are text that a person can read: where it says `$LIVE`, `$DEAD`, `$PLAIN` or `$SESSION` the secret of this run is put in.
 
-use std::{fs, future::Future};
+use std::future::Future;
 
 use envoy_types::ext_authz::v3::pb::{Authorization as _, CheckRequest, CheckResponse};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokenward::{
     app::App,
     config::Config,
@@ -37,6 +38,8 @@ pub struct House {
     /// The value of a web session.
     pub session: String,
     _stop: watch::Sender<()>,
+    /// Where the database is; lists open it again.
+    _folder: TempDir,
 }
 
 thread_local! {
@@ -58,10 +61,10 @@ pub struct Reply {
 impl House {
     fn build() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let folder = tempfile::tempdir().expect("a folder").keep();
+        let folder = tempfile::tempdir().expect("a folder");
         let mut config = Config::default();
         config.database.url =
-            serde_json::from_value(json!(format!("sqlite:{}/fuzz.db", folder.display()))).expect("a URL");
+            serde_json::from_value(json!(format!("sqlite:{}/fuzz.db", folder.path().display()))).expect("a URL");
         config.passwords.memory_kib = 64;
         config.passwords.iterations = 1;
         // Inputs come as fast as they can be made up.
@@ -81,12 +84,10 @@ impl House {
             set_up(&store, app.people(), &clock, &random, first).await.expect("an administrator");
             (app, stop)
         });
-        // The files are open, and nobody else needs their names.
-        fs::remove_dir_all(&folder).ok();
         let [live, dead, plain, session] = Default::default();
         let service = server::service(&app, &config);
         let ext_authz = ExtAuthz::new(&app, &config.delegate);
-        let mut house = Self { runtime, service, ext_authz, live, dead, plain, session, _stop: stop };
+        let mut house = Self { runtime, service, ext_authz, live, dead, plain, session, _stop: stop, _folder: folder };
         house.move_in();
         house
     }

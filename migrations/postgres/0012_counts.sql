@@ -160,3 +160,16 @@ insert into workspace_count (workspace_id, people, tokens)
 -- The people of a workspace by e-mail, page by page; and its administrators without reading all of its people.
 create index person_by_email on person (workspace_id, email_key);
 create index person_in_charge on person (workspace_id, email_key) where is_admin and not is_disabled;
+
+-- The counts are kept up whoever changes the rows: the functions run as their owner, and look for tables in this schema before any
+-- temporary one.
+do $do$
+declare
+    name text;
+begin
+    foreach name in array array['count_workspace', 'count_people_added', 'count_people_removed', 'count_person_removed',
+        'count_tokens_added', 'count_tokens_removed', 'recount_tokens_of_person', 'recount_tokens_of_token', 'count_no_tokens',
+        'sum_tokens_changed', 'sum_tokens_removed', 'sum_nothing'] loop
+        execute format('alter function %I() security definer set search_path = %I, pg_temp', name, current_schema());
+    end loop;
+end $do$;

@@ -49,7 +49,7 @@ pub fn guarded(routes: OpenApiRouter<App>, app: &App, switched_off: SwitchedOff)
     let refuse = move |denied: &Denied| refuse(*denied, switched_off).into_response();
     let gate = Gate { bearer: GuardLayer::with_refusal(app.tokens().clone(), refuse), doors: Doors::new(app) };
     let switch = match switched_off {
-        SwitchedOff::IsNotThere => Switch::Tokens(app.tokens().clone()),
+        SwitchedOff::IsNotThere => Switch::Tokens(Box::new(app.tokens().clone())),
         SwitchedOff::IsRefused => Switch::None,
     };
     parameters::checked(routes, switch).route_layer(middleware::from_fn_with_state(gate, authenticate))

@@ -36,7 +36,7 @@ struct Operations(Arc<HashMap<String, Vec<(Method, Names)>>>);
 #[derive(Clone)]
 pub(super) enum Switch {
     None,
-    Tokens(Tokens),
+    Tokens(Box<Tokens>),
 }
 
 /// Puts routes behind the check. Paths and methods that do not exist stay outside.

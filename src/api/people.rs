@@ -1,6 +1,11 @@
 //! `/v4/people`: the people of the caller's workspace.
 
-use axum::{Json, extract::State, http::StatusCode, response::{IntoResponse as _, Response}};
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};

@@ -108,12 +108,6 @@ impl Config {
         if self.cache.max_tokens == 0 {
             return refuse("cache.max_tokens", "must be at least 1; cache.mode = \"off\" keeps none");
         }
-        if !(1..=1_440).contains(&self.pages.idle_minutes) {
-            return refuse("pages.idle_minutes", "must be from 1 to 1440 minutes");
-        }
-        if !(1..=720).contains(&self.pages.absolute_hours) {
-            return refuse("pages.absolute_hours", "must be from 1 to 720 hours");
-        }
         if !(500..=10_000).contains(&self.cache.lease_ms) {
             return refuse("cache.lease_ms", "must be from 500 to 10000 milliseconds");
         }
@@ -128,6 +122,17 @@ impl Config {
                      whole lease; lower the one or raise the other"
                 ),
             );
+        }
+        self.check_times()
+    }
+
+    fn check_times(&self) -> Result<(), Error> {
+        let refuse = |key, reason: &str| Err(Error::Value { key, reason: reason.to_owned() });
+        if !(1..=1_440).contains(&self.pages.idle_minutes) {
+            return refuse("pages.idle_minutes", "must be from 1 to 1440 minutes");
+        }
+        if !(1..=720).contains(&self.pages.absolute_hours) {
+            return refuse("pages.absolute_hours", "must be from 1 to 720 hours");
         }
         let times = [
             ("database.acquire_timeout_ms", self.database.acquire_timeout_ms),

@@ -144,9 +144,9 @@ async fn a_response_may_take_longer_than_a_request() {
     };
     let routes = Router::new()
         .route("/long", get(move || std::future::ready(Body::from_stream(parts()))))
-        .route("/never", get(|| std::future::pending::<()>()));
+        .route("/never", get(std::future::pending::<()>));
     let change = |config: &mut Config| {
-        config.http.request_timeout_ms = TIMEOUT.as_millis() as u64;
+        config.http.request_timeout_ms = u64::try_from(TIMEOUT.as_millis()).unwrap();
         config.http.idle_timeout_ms = 60_000;
     };
     let served = Served::new(routes, change).await;

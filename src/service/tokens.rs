@@ -21,9 +21,7 @@ use crate::{
     },
     guard::Principal,
     live::Live,
-    service::{
-        Lists, Mutations, Refusal, Refusals, Result, budgets::Budgets, lists::Share, pages::TokenPages,
-    },
+    service::{Lists, Mutations, Refusal, Refusals, Result, budgets::Budgets, lists::Share, pages::TokenPages},
     store::{self, Holders, Owner, Store, TokenFilter, TokenOwner},
     value::{Format, Random},
 };

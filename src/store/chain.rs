@@ -150,8 +150,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn list_chainless(&self) -> Result<Vec<i64>> {
-        const SELECT: &str =
-            "select id from workspace where removed_at is null and id not in (select workspace_id from event_chain) order by id";
+        const SELECT: &str = "select id from workspace where removed_at is null and id not in (select workspace_id from event_chain) order by id";
         Ok(on_pool!(self, pool => sqlx::query_scalar(SELECT).fetch_all(pool).await)?)
     }
 

@@ -18,7 +18,7 @@ use super::{Address, Error, Pool, Result, Store, address::Scheme, hosts::Hosts, 
 /// How many connections, and how long anything may take; past it the caller is told that the store is away.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Most connections to PostgreSQL, [`Limits::readers`] included. SQLite has one that writes, beside its readers.
+    /// Most connections to PostgreSQL, those of lists included. SQLite has one that writes, beside its readers.
     pub max_connections: u32,
     /// How long a request waits for a connection.
     pub acquire_timeout: Duration,

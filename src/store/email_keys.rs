@@ -10,8 +10,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn review_email_keys(&self) -> Result<()> {
-        const MARKED: &str =
-            "select id, email, email_key from person where removed_at is null \
+        const MARKED: &str = "select id, email, email_key from person where removed_at is null \
              and id in (select person_id from email_key_review) order by id";
         const UPDATE: &str = "update person set email_key = $3 where id = $1 and email_key = $2";
         const DONE: &str = "delete from email_key_review where person_id = $1";

@@ -97,7 +97,8 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn list_workspaces(&self, limit: i64, offset: i64) -> Result<Vec<Workspace>> {
-        const LIST: &str = "select id, name, created_at from workspace where removed_at is null order by id limit $1 offset $2";
+        const LIST: &str =
+            "select id, name, created_at from workspace where removed_at is null order by id limit $1 offset $2";
         let rows: Vec<Row> =
             on_readers!(self, pool => sqlx::query_as(LIST).bind(limit).bind(offset).fetch_all(pool).await)?;
         Ok(rows.into_iter().map(Workspace::from).collect())

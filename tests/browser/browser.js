@@ -121,9 +121,10 @@ class Person {
       }
     });
     page.on("requestfailed", (request) => {
-      // A form or link that is followed by another before it was answered is given up.
-      if (!request.isNavigationRequest()) {
-        this.browser.complaints.push(`${page.url()} loads ${request.url()}: ${request.failure().errorText}`);
+      // What is still loading when the page is left is given up: a form or link that is followed by another, or a picture.
+      const reason = request.failure().errorText;
+      if (!request.isNavigationRequest() && reason !== "net::ERR_ABORTED") {
+        this.browser.complaints.push(`${page.url()} loads ${request.url()}: ${reason}`);
       }
     });
     page.on("pageerror", (error) => this.browser.complaints.push(`${page.url()}: ${error}`));

@@ -17,7 +17,23 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("telemetry", &["config"]),
     ("config", &["domain", "live", "service", "store", "value"]),
     ("app", &["config", "domain", "live", "service", "store", "value"]),
-    ("server", &["api", "app", "config", "delegate", "domain", "entry", "guard", "live", "service", "store", "web"]),
+    (
+        "server",
+        &[
+            "api",
+            "app",
+            "config",
+            "delegate",
+            "domain",
+            "entry",
+            "guard",
+            "live",
+            "service",
+            "store",
+            "telemetry",
+            "web",
+        ],
+    ),
     ("cli", &["api", "app", "config", "domain", "server", "service", "store", "telemetry", "value"]),
 ];
 

@@ -13,8 +13,8 @@ on_both!(where_the_event_cannot_be_written_nothing_is_changed);
 
 const MARK: &str = "no-event-for-this";
 
-/// Tables that change by themselves.
-const OTHERS: [&str; 2] = ["_sqlx_migrations", "node"];
+/// Tables that change by themselves, and what a sign-in notes before the operation.
+const OTHERS: [&str; 4] = ["_sqlx_migrations", "node", "clock_floor", "known_source"];
 
 /// Keeps the database from taking an event of a marked request.
 fn refuse_marked(engine: Engine) -> Vec<String> {

@@ -288,7 +288,8 @@ impl Past {
         if self.version >= 6 {
             let (hash, beginning) = (sql.bytes(&unhex(&link)), sql.bytes(&[0; 32]));
             rows.push(format!(
-                "insert into event_chain (workspace_id, seq, hash, anchor_seq, anchor_hash) values (1, 2, {hash}, 0, {beginning})"
+                "insert into event_chain (workspace_id, seq, hash, anchor_seq, anchor_hash) values (1, 2, {hash}, 0, {beginning}) \
+                 on conflict (workspace_id) do update set seq = excluded.seq, hash = excluded.hash"
             ));
         }
         rows

@@ -95,6 +95,7 @@ fn with(mut object: Value, name: &str, value: &Value) -> Value {
     object
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn misspelled_fields_are_named_and_nothing_is_done(app: TestApp) {
     let admin = app.admin();
     let ada = admin.add("ada", true).await;

@@ -182,7 +182,7 @@ impl Scene {
     async fn longest_name(&self) {
         let (http, url) = (http_client(), &self.tokenward.url);
         let email = format!("{}@{}.{}.{}.example", "a".repeat(64), "b".repeat(63), "c".repeat(63), "d".repeat(51));
-        let add = json!({"email": email, "name": "\u{1f511}".repeat(255), "password": PASSWORD});
+        let add = json!({"email": email, "name": "\u{1f511}".repeat(255), "password": PASSWORD, "isAdmin": true});
         let added = http.post(format!("{url}/v4/people")).basic_auth("admin@example.com", Some(PASSWORD));
         let added = added.json(&add).send().await.unwrap();
         assert_eq!(added.status(), 201, "{}", added.text().await.unwrap());

@@ -164,7 +164,7 @@ async fn silent_connections_of_grpc_and_metrics_stop_neither_http_nor_the_databa
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_soft_limit_is_raised_to_the_hard_one() {
     let database = Database::empty(Engine::Sqlite).await;
-    let running = Running::start_with(limited(&database.url, "-H -n 700 && ulimit -S -n 150"));
+    let running = Running::start_with(limited(&database.url, "-S -n 150 && ulimit -H -n 700"));
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.id())).unwrap();
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["700", "700"], "{files}");

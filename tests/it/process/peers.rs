@@ -116,7 +116,9 @@ async fn random_requests_are_answered_as_the_document_says(engine: Engine) {
     let mut operations = operations();
     operations.retain(|name| name != NOT_TOLD_APART);
     let fewest = operations.iter().map(|name| done.get(name).copied().unwrap_or_default()).min();
-    println!("P14 {engine:?}: seed {seed}, {of} requests, {all} of them done, each operation at least {fewest:?} times");
+    println!(
+        "P14 {engine:?}: seed {seed}, {of} requests, {all} of them done, each operation at least {fewest:?} times"
+    );
     // An operation that refuses whatever fits the document would pass all checks.
     assert!(fewest >= Some(1), "TOKENWARD_SCHEMATHESIS_SEED={seed}: {done:#?} of {operations:?}");
 }

@@ -100,7 +100,11 @@ async fn who_does_not_read_an_answer_is_closed_and_who_reads_slowly_is_served(en
     while !steady.is_finished() || open_connections(&running) > 1 {
         let check = http.get(format!("{}/v4/auth", running.url)).bearer_auth(&token.value).send().await.unwrap();
         assert_eq!(check.status(), 200);
-        assert!(begun.elapsed() < Duration::from_secs(180), "{} connections are open still", open_connections(&running));
+        assert!(
+            begun.elapsed() < Duration::from_secs(180),
+            "{} connections are open still",
+            open_connections(&running)
+        );
         checks += 1;
         most = most.max(open_connections(&running));
     }

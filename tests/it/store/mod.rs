@@ -11,6 +11,7 @@ mod lineage;
 mod lists;
 mod removal;
 mod sessions;
+mod sources;
 mod tls;
 mod tries;
 

@@ -219,16 +219,16 @@ async fn a_stop_answers_every_request_of_busy_connections(engine: Engine) {
         let token = Token::made_by(&running).await.value;
         let rounds: Arc<[AtomicUsize]> = (0..60).map(|_| AtomicUsize::new(0)).collect();
         let busy: Vec<_> = (0..60)
-            .map(|n| {
+            .map(|n: u32| {
                 let (mut kept, token, rounds) = (Kept::open(&running.url), token.clone(), Arc::clone(&rounds));
                 spawn_blocking(move || {
-                    let pause = Duration::from_millis(if n < 40 { 0 } else { 5 * (n - 39) });
+                    let pause = Duration::from_millis(5 * u64::from(n.saturating_sub(39)));
                     loop {
                         kept.send(&token);
                         if kept.read() == Ended::Last {
                             return;
                         }
-                        rounds[n as usize].fetch_add(1, Ordering::SeqCst);
+                        rounds[usize::try_from(n).unwrap()].fetch_add(1, Ordering::SeqCst);
                         std::thread::sleep(pause);
                     }
                 })
@@ -270,10 +270,11 @@ async fn a_request_in_the_socket_is_answered_before_the_stop(engine: Engine) {
         kept.iter_mut().for_each(|kept| kept.send(&token));
         running.signal("TERM");
         running.signal("CONT");
-        assert!(
-            kept.iter_mut().all(|kept| kept.read() == Ended::Last),
-            "each is answered, and says that it is the last"
-        );
+        // Each is answered: reading fails where a connection ends without a response. What was answered before the process came to
+        // the signal does not announce the end.
+        for kept in &mut kept {
+            kept.read();
+        }
         let (code, log) = spawn_blocking(move || running.wait()).await.unwrap();
         assert_eq!(code, Some(0), "{log}");
     }
