@@ -10,16 +10,25 @@ use divan::{Bencher, black_box};
 use tokenward::{
     app::App,
     config::Config,
-    domain::{time::Clock, token::Description, token::Lifetime},
-    guard::{Credential, Principal},
-    server::{self, Service},
+    domain::{
+        random::Random,
+        time::Clock,
+        token::{Description, Lifetime},
+    },
+    http::{
+        root::Service,
+        server::{self},
+    },
     service::{
         Actor,
-        set_up::{FirstAdministrator, set_up},
+        bootstrap::{FirstAdministrator, set_up},
         sign_in::Via,
         tokens::Once,
     },
-    value::{Format, Presented, Random},
+};
+use tokenward_guard::{
+    Credential, Principal,
+    token_format::{BearerToken, TokenFormat},
 };
 
 #[global_allocator]
@@ -51,7 +60,7 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
         let admin = Actor::of(proof.principal.clone(), Some(&proof)).expect("a proof");
         let (value, _) =
             app.tokens().issue(&admin, Lifetime::Forever, Description::default(), Once::Never).await.expect("a token");
-        let presented = Presented::parse(value.expose()).expect("a bearer");
+        let presented = BearerToken::parse(value.expose()).expect("a bearer");
         app.tokens().inspect(presented).await.expect("a good token");
         (app, value.expose().to_owned())
     });
@@ -72,24 +81,25 @@ fn main() {
 #[divan::bench]
 fn read_header(bencher: Bencher) {
     let request = request();
-    bencher.bench_local(|| Credential::read(black_box(request.headers())).is_ok());
+    bencher.bench_local(|| Credential::from_headers(black_box(request.headers())).is_ok());
 }
 
 #[divan::bench]
 fn recognise_and_digest(bencher: Bencher) {
-    let (format, presented) = (Format::default(), Presented::parse(&SCENE.value).expect("a bearer"));
-    bencher.bench_local(|| format.recognise(black_box(presented)));
+    let (format, presented) = (TokenFormat::default(), BearerToken::parse(&SCENE.value).expect("a bearer"));
+    bencher.bench_local(|| format.parse_digest(black_box(presented)));
 }
 
 #[divan::bench]
 fn look_up(bencher: Bencher) {
-    let digest = Format::default().recognise(Presented::parse(&SCENE.value).expect("a bearer")).expect("a token");
+    let digest =
+        TokenFormat::default().parse_digest(BearerToken::parse(&SCENE.value).expect("a bearer")).expect("a token");
     bencher.bench_local(|| SCENE.app.live().find(black_box(&digest)).is_some());
 }
 
 #[divan::bench]
 fn whose_it_is(bencher: Bencher) {
-    let presented = Presented::parse(&SCENE.value).expect("a bearer");
+    let presented = BearerToken::parse(&SCENE.value).expect("a bearer");
     let whose = || -> Option<Principal> {
         Some(SCENE.app.tokens().inspect_at_once(black_box(presented))?.ok()?.into_principal())
     };

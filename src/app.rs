@@ -3,15 +3,14 @@
 use axum::extract::FromRef;
 
 use crate::{
+    cluster::Live,
     config::Config,
-    domain::time::Clock,
-    live::Live,
+    domain::{random::Random, time::Clock},
     service::{
         ClockFloor, Events, Leaks, Lists, Mutations, People, Refusals, Sessions, SignIn, Tokens, Workspaces,
         health::Health, password::Hasher, webhook::Webhook,
     },
     store::Store,
-    value::Random,
 };
 
 /// The services of one running Tokenward. Cheap to clone.

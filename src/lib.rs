@@ -39,33 +39,19 @@
 //! the verifier that asks a Tokenward over HTTP, `axum` the caller as a parameter of axum handlers: neither brings a database,
 //! a password hash or a page.
 
-#[cfg(feature = "server")]
 pub mod api;
-#[cfg(feature = "server")]
 pub mod app;
-#[cfg(feature = "server")]
+pub mod auth_check;
+pub mod cache;
 pub mod cli;
-#[cfg(feature = "server")]
+pub mod cluster;
 pub mod config;
-#[cfg(feature = "server")]
-pub mod delegate;
-#[cfg(feature = "server")]
 pub mod domain;
-#[cfg(feature = "server")]
-pub mod entry;
-#[cfg(feature = "guard")]
-pub mod guard;
-#[cfg(feature = "server")]
-pub mod live;
-#[cfg(feature = "server")]
-pub mod server;
-#[cfg(feature = "server")]
+pub mod http;
+mod jobs;
+mod last_used;
+mod metrics;
 pub mod service;
-#[cfg(feature = "server")]
 pub mod store;
-#[cfg(feature = "server")]
 pub mod telemetry;
-#[cfg(feature = "guard")]
-pub mod value;
-#[cfg(feature = "server")]
 pub mod web;

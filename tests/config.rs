@@ -1,6 +1,5 @@
 //! What stands twice must be equal: the documented defaults and the code's, the migrations of the two databases.
 
-#![cfg(feature = "server")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{collections::BTreeSet, path::Path};

@@ -3,7 +3,6 @@
 //!
 //! `TOKENWARD_FUZZ_SEED` makes other mutations, `TOKENWARD_FUZZ_MUTATIONS` more of them.
 
-#![cfg(feature = "server")]
 #![expect(clippy::expect_used, clippy::panic, reason = "a target that finds something panics")]
 
 #[path = "../fuzz/src/lib.rs"]

@@ -1,5 +1,4 @@
--- Asks Tokenward whether a request may pass. Who asks: the workspace is named here. With several workspaces on one Tokenward,
--- `any` would let in all of them.
+-- Checks a request with Tokenward. The URL names the workspace to admit; `any` admits all workspaces of the Tokenward server.
 local URL = "http://127.0.0.1:3005/v4/auth/workspace=1"
 local HEADERS = {
   "remote-user", "remote-name", "remote-email", "remote-groups", "x-tokenward-person-id", "x-tokenward-workspace-id",
@@ -10,7 +9,7 @@ core.register_action("tokenward", { "http-req" }, function(txn)
   txn:set_var("txn.tw_status", "unavailable")
   local sent, asked = txn.http:req_get_headers(), {}
   if sent["authorization"] then asked["authorization"] = { sent["authorization"][0] } end
-  -- Who the client is; Tokenward believes it where listen.trusted_proxies names this proxy.
+  -- The client address. Tokenward uses it if listen.trusted_proxies contains this proxy.
   asked["x-forwarded-for"] = { txn.f:src() }
   local answer = core.httpclient():get { url = URL, headers = asked, timeout = 3000 }
   if not answer then return end
@@ -18,7 +17,7 @@ core.register_action("tokenward", { "http-req" }, function(txn)
   if answer.status == 200 then
     for _, name in ipairs(HEADERS) do
       local values = answer.headers[name]
-      -- Without one of them the service would see the client's: then nobody passes.
+      -- Without one of these headers the service would see the client's. Deny the request.
       if not values then return end
       txn:set_var("txn." .. name:gsub("-", "_"), values[0])
     end

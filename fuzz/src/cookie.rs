@@ -1,6 +1,6 @@
 //! Cookies: one field to a line. A page is shown to whoever has the one session in the one place for it, and to nobody else.
 
-use super::house::with_house;
+use super::test_service::with_service;
 
 /// The value that a name has, where it has one that is shaped like a session's.
 fn value<'c>(fields: &[&'c [u8]], name: &str) -> Option<&'c str> {
@@ -16,13 +16,13 @@ fn value<'c>(fields: &[&'c [u8]], name: &str) -> Option<&'c str> {
 
 /// Checks one input; panics where the service is wrong about it.
 pub fn run(bytes: &[u8]) {
-    with_house(|house| {
-        let bytes = house.filled_in(bytes);
+    with_service(|service| {
+        let bytes = service.filled_in(bytes);
         let fields: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
         let headers = fields.iter().map(|field| ("cookie", *field));
-        let Some(reply) = house.send("GET", "/preferences/access-tokens", headers, b"") else { return };
+        let Some(reply) = service.send("GET", "/preferences/access-tokens", headers, b"") else { return };
         let decides = value(&fields, "__Host-tokenward").or_else(|| value(&fields, "tokenward"));
-        let expected = if decides == Some(house.session.as_str()) { 200 } else { 303 };
+        let expected = if decides == Some(service.session.as_str()) { 200 } else { 303 };
         assert_eq!(reply.status, expected);
     });
 }

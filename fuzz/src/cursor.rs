@@ -1,8 +1,8 @@
 //! The mark behind which a list goes on: what is read is what was written, and for no other order.
 
 use tokenward::{
-    domain::list::{Sort, SortKey},
-    entry::cursor,
+    domain::token_query::{Sort, SortKey},
+    http::cursor,
 };
 
 /// Checks one input; panics where the service is wrong about it.

@@ -3,7 +3,7 @@
 //! OK is said to a live token that meets the requirements, and to nothing else; then every header of the client's that could be
 //! taken for one of ours is removed or overwritten.
 
-use super::house::{is_bearer_of, with_house};
+use super::test_service::{is_bearer_of, with_service};
 use envoy_types::{
     ext_authz::v3::pb::{CheckRequest, HeaderValue},
     pb::envoy::{
@@ -18,8 +18,8 @@ use envoy_types::{
 
 /// Checks one input; panics where the service is wrong about it.
 pub fn run(bytes: &[u8]) {
-    with_house(|house| {
-        let bytes = house.filled_in(bytes);
+    with_service(|service| {
+        let bytes = service.filled_in(bytes);
         let mut lines = bytes.split(|b| *b == b'\n');
         let require = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
         let (mut http, mut raw) = (HttpRequest::default(), Vec::new());
@@ -49,10 +49,10 @@ pub fn run(bytes: &[u8]) {
             context_extensions: extensions.into_iter().collect(),
             ..AttributeContext::default()
         };
-        let answer = house.check(CheckRequest { attributes: Some(attributes) }).expect("the store is there");
-        let is_admin = is_bearer_of(&field, &house.live);
+        let answer = service.check(CheckRequest { attributes: Some(attributes) }).expect("the store is there");
+        let is_admin = is_bearer_of(&field, &service.live);
         let is_met = match require.as_str() {
-            "-" | "any" | "workspace=1" => is_admin || is_bearer_of(&field, &house.plain),
+            "-" | "any" | "workspace=1" => is_admin || is_bearer_of(&field, &service.plain),
             "admin" | "workspace=1,admin" | "admin,workspace=1" => is_admin,
             _ => false,
         };

@@ -1,6 +1,6 @@
 //! Forms: a service asks about a token. It is active where the one parameter `token` is the live one.
 
-use super::house::with_house;
+use super::test_service::with_service;
 
 /// WHATWG's `application/x-www-form-urlencoded` parser, written down once more.
 fn decoded(text: &[u8]) -> String {
@@ -38,16 +38,16 @@ fn tokens(body: &[u8]) -> Vec<String> {
 
 /// Checks one input; panics where the service is wrong about it.
 pub fn run(bytes: &[u8]) {
-    with_house(|house| {
-        let body = house.filled_in(bytes);
-        let asker = format!("Bearer {}", house.plain);
+    with_service(|service| {
+        let body = service.filled_in(bytes);
+        let asker = format!("Bearer {}", service.plain);
         let kind = b"application/x-www-form-urlencoded".as_slice();
         let fields = [("authorization", asker.as_bytes()), ("content-type", kind)];
-        let reply = house.send("POST", "/oauth2/introspect", fields, &body).expect("a request");
+        let reply = service.send("POST", "/oauth2/introspect", fields, &body).expect("a request");
         match &tokens(&body)[..] {
             [token] => {
                 let bare = token.strip_prefix("secret-token:").unwrap_or(token);
-                let is_active = bare == house.live || bare == house.plain;
+                let is_active = bare == service.live || bare == service.plain;
                 assert_eq!(reply.status, 200, "{}", reply.json);
                 assert_eq!(reply.json["active"], is_active);
                 assert!(is_active || reply.json.as_object().is_some_and(|answer| answer.len() == 1));

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderValue};
 use tokenward::{
-    domain::network::{ForwardedHeader, Network, counted_by},
-    entry::address::Proxies,
+    domain::ip_network::{ForwardedHeader, Network, counted_by},
+    http::client_ip::Proxies,
 };
 
 /// Checks one input; panics where the service is wrong about it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
-use super::house::with_house;
+use super::test_service::with_service;
 
 /// What is read of a body; whatever else stands there is passed over as it is by the service, down to escapes that are none.
 #[derive(Deserialize)]
@@ -48,9 +48,9 @@ fn has_other_fields(text: &[u8]) -> bool {
 
 /// Checks one input; panics where the service is wrong about it.
 pub fn run(bytes: &[u8]) {
-    with_house(|house| {
-        let bearer = format!("Bearer {}", house.plain);
-        let sent = house.send("POST", "/v4/apiAccessTokens", [("authorization", bearer.as_bytes())], bytes);
+    with_service(|service| {
+        let bearer = format!("Bearer {}", service.plain);
+        let sent = service.send("POST", "/v4/apiAccessTokens", [("authorization", bearer.as_bytes())], bytes);
         let reply = sent.expect("a request");
         match reply.status.as_u16() {
             403 => assert!(may_be_read(bytes), "read: {}", String::from_utf8_lossy(bytes)),

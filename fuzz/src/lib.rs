@@ -7,9 +7,9 @@ pub mod cursor;
 pub mod ext_authz;
 pub mod form;
 pub mod forwarded;
-pub mod house;
 pub mod json;
 pub mod path;
+pub mod test_service;
 pub mod token_value;
 
 /// A function that panics where the service is wrong about an input.

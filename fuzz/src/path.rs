@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::house::with_house;
+use super::test_service::with_service;
 
 /// The methods of each path in the document.
 static ROUTES: LazyLock<BTreeMap<String, BTreeSet<String>>> = LazyLock::new(|| {
@@ -45,7 +45,7 @@ pub fn run(bytes: &[u8]) {
     if !is_judged {
         return;
     }
-    let Some(reply) = with_house(|house| house.send(method, path, [], b"")) else { return };
+    let Some(reply) = with_service(|service| service.send(method, path, [], b"")) else { return };
     let status = reply.status.as_u16();
     assert!(status < 500, "{method} {path}: {status} {}", reply.json);
     assert!(!(method == "DELETE" && status < 400), "{method} {path} did something without a credential");

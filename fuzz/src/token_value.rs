@@ -2,7 +2,8 @@
 //!
 //! What is recognised has the published shape and checksum, worked out here anew, and is exactly what was made.
 
-use tokenward::value::{Format, Presented, Random};
+use tokenward::domain::random::Random;
+use tokenward_guard::token_format::{BearerToken, TokenFormat};
 
 /// CRC-32 (ISO-HDLC), bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
@@ -19,7 +20,7 @@ fn base62(digit: u8) -> u64 {
 }
 
 fn is_recognised(text: &str) -> bool {
-    Presented::parse(text).is_some_and(|presented| Format::default().recognise(presented).is_some())
+    BearerToken::parse(text).is_some_and(|presented| TokenFormat::default().parse_digest(presented).is_some())
 }
 
 fn judge(text: &str) {
@@ -47,7 +48,7 @@ pub fn run(bytes: &[u8]) {
             *byte = seed[n % 16].wrapping_add(u8::try_from(n / 16 * 97 % 256).expect("a byte")) % 248;
         }
     });
-    let made = Format::default().make(&random).expose().to_owned();
+    let made = TokenFormat::default().generate(|bytes| random.fill(bytes)).expose().to_owned();
     judge(&made);
     assert!(is_recognised(&made));
     let mut damaged = made.clone().into_bytes();

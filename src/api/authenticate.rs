@@ -12,14 +12,14 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     ApiError,
-    parameters::{self, Switch},
+    known_parameters::{self, Switch},
 };
 use crate::{
     app::App,
-    entry::doors::{Admitted, Doors},
-    guard::{Cause, Credential, Denied, GuardLayer, Principal},
+    http::authenticate::{Admitted, Doors},
     service::{Tokens, sign_in::SignedIn},
 };
+use tokenward_guard::{AuthError, Credential, DenialReason, GuardLayer, Principal};
 
 /// What a token answers that would be good but for its workspace's switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,24 +46,26 @@ struct Gate {
 
 /// Puts routes behind the two doors, and then behind the check of what they take. Paths and methods that do not exist stay outside.
 pub fn guarded(routes: OpenApiRouter<App>, app: &App, switched_off: SwitchedOff) -> OpenApiRouter<App> {
-    let refuse = move |denied: &Denied| refuse(*denied, switched_off).into_response();
-    let gate = Gate { bearer: GuardLayer::with_refusal(app.tokens().clone(), refuse), doors: Doors::new(app) };
+    let refuse = move |denied: &AuthError| refuse(*denied, switched_off).into_response();
+    let gate = Gate { bearer: GuardLayer::with_rejection(app.tokens().clone(), refuse), doors: Doors::new(app) };
     let switch = match switched_off {
         SwitchedOff::IsNotThere => Switch::Tokens(Box::new(app.tokens().clone())),
         SwitchedOff::IsRefused => Switch::None,
     };
-    parameters::checked(routes, switch).route_layer(middleware::from_fn_with_state(gate, authenticate))
+    known_parameters::checked(routes, switch).route_layer(middleware::from_fn_with_state(gate, authenticate))
 }
 
-fn refuse(denied: Denied, switched_off: SwitchedOff) -> ApiError {
+fn refuse(denied: AuthError, switched_off: SwitchedOff) -> ApiError {
     match denied {
-        Denied::Invalid(Cause::FeatureOff) if switched_off == SwitchedOff::IsNotThere => ApiError::RouteNotFound,
+        AuthError::Denied(DenialReason::FeatureOff) if switched_off == SwitchedOff::IsNotThere => {
+            ApiError::RouteNotFound
+        }
         denied => ApiError::Unauthenticated(denied),
     }
 }
 
 async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let admitted = match Credential::read(request.headers()) {
+    let admitted = match Credential::from_headers(request.headers()) {
         Ok(Credential::Basic(basic)) => Box::pin(gate.doors.admit_by_password(&basic)).await,
         _ => {
             return match gate.bearer.layer(next).oneshot(request).await {

@@ -10,9 +10,9 @@ use super::{
     ApiError,
     error::ApiResult,
     extract::Caller,
-    query::{QueryOf, check_limit},
+    serde_types::moment,
     stream::{self, Reader, Tail},
-    wire::moment,
+    strict_query::{QueryOf, check_limit},
 };
 use crate::{
     app::App,
@@ -20,13 +20,13 @@ use crate::{
         event::{Action, Event, Origin, Outcome},
         time::Timestamp,
     },
-    guard::Principal,
     service::{
         Events,
         events::{Scope, Which},
-        pages::EventPages,
+        list_pages::EventPages,
     },
 };
+use tokenward_guard::Principal;
 
 /// How many rows are listed where no limit is given.
 const DEFAULT_LIMIT: i64 = 100;

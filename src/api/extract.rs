@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     app::App,
-    entry::doors::note_in_log,
-    guard::{Denied, Principal},
+    http::authenticate::note_in_log,
     service::{Actor, Refusal, Tokens, sign_in::SignedIn},
 };
+use tokenward_guard::{AuthError, Principal};
 
 /// Anybody authenticated.
 pub struct Caller(pub Actor);
@@ -43,10 +43,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PasswordChanger {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         // A route that forgot to stand behind the doors refuses everybody.
         let principal = parts.extensions.get::<Principal>().cloned();
-        let principal = principal.ok_or(ApiError::Unauthenticated(Denied::Missing))?;
+        let principal = principal.ok_or(ApiError::Unauthenticated(AuthError::Missing))?;
         note_in_log(&principal);
         let proof = parts.extensions.get::<Proof>().and_then(|Proof(proof)| proof.clone());
-        let actor = Actor::of(principal, proof.as_ref()).ok_or(ApiError::Unauthenticated(Denied::Missing))?;
+        let actor = Actor::of(principal, proof.as_ref()).ok_or(ApiError::Unauthenticated(AuthError::Missing))?;
         Ok(Self { actor, must_change_password: parts.extensions.get::<MustChangePassword>().is_some(), proof })
     }
 }

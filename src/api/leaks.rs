@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use zeroize::Zeroizing;
 
-use super::{ApiError, body::JsonBody, error::ApiResult, fields::Fields};
+use super::{ApiError, error::ApiResult, json_object::Fields, strict_json::JsonBody};
 use crate::{
     app::App,
     config::Delegate,

@@ -2,35 +2,35 @@
 //!
 //! Who may call a handler stands in its signature: `Caller`, `Admin`, `PlatformAdmin`, `TokenCaller`, `PasswordChanger`, all in
 //! `extract`. A route that no such parameter guards would let anybody in, and a test walks them all.
-//! What is answered instead stands in one table, in [`crate::entry::error`].
+//! What is answered instead stands in one table, in [`crate::http::error`].
 
 mod authenticate;
-mod body;
 mod events;
 mod extract;
-mod fields;
 mod health;
+mod json_object;
+mod known_parameters;
 mod leaks;
-mod names;
 pub mod openapi;
-mod parameters;
 mod people;
 mod person_patch;
-mod query;
+mod serde_types;
 mod settings;
+mod spelling;
 mod stream;
+mod strict_json;
+mod strict_query;
 mod tokens;
-mod wire;
 mod workspaces;
 
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-pub use crate::entry::ApiError;
-use crate::{config::Delegate, delegate, entry::error};
+pub use crate::http::ApiError;
+use crate::{auth_check, config::Delegate, http::error};
 use authenticate::SwitchedOff;
-use parameters::Switch;
+use known_parameters::Switch;
 
 /// The token routes, for whose callers a switched-off feature is a route that does not exist.
 fn token_routes() -> OpenApiRouter<App> {
@@ -57,8 +57,8 @@ fn open_routes(config: &Delegate) -> OpenApiRouter<App> {
 pub fn routes(app: &App, config: &Delegate) -> Router {
     let tokens = authenticate::guarded(token_routes(), app, SwitchedOff::IsNotThere);
     let others = authenticate::guarded(other_routes(), app, SwitchedOff::IsRefused);
-    let open = parameters::checked(open_routes(config), Switch::None);
-    let routes = OpenApiRouter::new().merge(tokens).merge(others).merge(open).merge(delegate::oauth(config));
+    let open = known_parameters::checked(open_routes(config), Switch::None);
+    let routes = OpenApiRouter::new().merge(tokens).merge(others).merge(open).merge(auth_check::oauth(config));
     let (router, _) = routes.split_for_parts();
     router
         .fallback(|| async { ApiError::RouteNotFound })

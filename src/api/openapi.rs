@@ -15,7 +15,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ApiError, error::ErrorBody, extract::Caller};
-use crate::{app::App, config::Delegate, delegate::OAuthErrorBody};
+use crate::{app::App, auth_check::OAuthErrorBody, config::Delegate};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -37,7 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 static TEXT: LazyLock<String> = LazyLock::new(|| {
     let mut document = described().merge(super::token_routes()).merge(super::other_routes()).into_openapi();
     document.merge(super::open_routes(&Delegate::default()).into_openapi());
-    document.merge(crate::delegate::described());
+    document.merge(crate::auth_check::described());
     complete(&mut document);
     #[expect(clippy::expect_used, reason = "the document is made of nothing but strings, numbers and maps")]
     document.to_pretty_json().expect("an OpenAPI document is JSON")

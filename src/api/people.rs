@@ -11,18 +11,22 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    body::JsonBody,
     error::ApiResult,
     extract::{Admin, Caller, PasswordChanger, PersonId},
-    fields::Fields,
+    json_object::Fields,
     person_patch::PatchPerson,
-    query::{Paging, QueryOf},
+    serde_types::{Updated, moment, moment_or_null},
     stream::{self, Reader, Tail},
-    wire::{Updated, moment, moment_or_null},
+    strict_json::JsonBody,
+    strict_query::{Paging, QueryOf},
 };
 use crate::{
     app::App,
-    domain::{Invalid, person::EmailKey, person::Person, time::Timestamp},
+    domain::{
+        Invalid,
+        person::{EmailKey, Person},
+        time::Timestamp,
+    },
     service::{
         People, Refusal,
         people::{Add, By, Change, PersonFilter},

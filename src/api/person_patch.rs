@@ -9,7 +9,7 @@ use utoipa::{
     },
 };
 
-use super::{ApiError, fields::Fields, people};
+use super::{ApiError, json_object::Fields, people};
 use crate::{
     domain::{Invalid, person::Email},
     service::{Refusal, people::Change},

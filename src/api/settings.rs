@@ -7,12 +7,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     ApiError,
-    body::JsonBody,
     error::ApiResult,
     extract::OwnWorkspace,
-    fields::{Fields, Object},
-    query::QueryOf,
-    wire::{Updated, WholeNumber},
+    json_object::{Fields, Object},
+    serde_types::{Updated, WholeNumber},
+    strict_json::JsonBody,
+    strict_query::QueryOf,
 };
 use crate::{
     app::App,

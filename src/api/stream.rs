@@ -15,9 +15,9 @@ use serde::Serialize;
 use super::{ApiError, authenticate::Proof, error::ApiResult};
 use crate::{
     app::App,
-    guard::{Credential, Denied, Principal},
-    service::{pages::Pages, tokens::Reading},
+    service::{list_pages::Pages, tokens::Reading},
 };
+use tokenward_guard::{AuthError, Credential, Principal};
 
 /// The size of a piece, in bytes. hyper holds sixteen of them for a client that does not read.
 const PIECE: usize = 2 * 1024;
@@ -29,8 +29,8 @@ impl FromRequestParts<App> for Reader {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let principal = parts.extensions.get::<Principal>().ok_or(ApiError::Unauthenticated(Denied::Missing))?;
-        let bearer = match Credential::read(&parts.headers) {
+        let principal = parts.extensions.get::<Principal>().ok_or(ApiError::Unauthenticated(AuthError::Missing))?;
+        let bearer = match Credential::from_headers(&parts.headers) {
             Ok(Credential::Bearer(bearer)) => Some(bearer),
             _ => None,
         };

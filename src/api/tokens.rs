@@ -19,25 +19,25 @@ use uuid::Uuid;
 
 use super::{
     ApiError,
-    body::JsonBody,
     error::ApiResult,
     extract::{TokenCaller, TokenId},
-    fields::Fields,
-    query::QueryOf,
+    json_object::Fields,
+    serde_types::{WholeNumber, moment, moment_or_null},
     stream::{self, Reader, Tail},
-    wire::{WholeNumber, moment, moment_or_null},
+    strict_json::JsonBody,
+    strict_query::QueryOf,
 };
 use crate::{
     app::App,
     domain::{
-        list::Which,
         time::Timestamp,
         token::{Description, Lifetime, Status, Token},
+        token_query::Which,
     },
-    entry::cursor,
+    http::cursor,
     service::{
         Tokens,
-        pages::TokenPages,
+        list_pages::TokenPages,
         tokens::{IdempotencyKey, Listed, Once, Reach},
     },
 };

@@ -6,13 +6,13 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    body::JsonBody,
     error::ApiResult,
     extract::{Caller, PlatformAdmin, WorkspaceId},
-    fields::{Fields, Object},
+    json_object::{Fields, Object},
     people::{self, DEFAULT_LIMIT},
-    query::{Paging, QueryOf},
-    wire::{Updated, moment},
+    serde_types::{Updated, moment},
+    strict_json::JsonBody,
+    strict_query::{Paging, QueryOf},
 };
 use crate::{
     app::App,

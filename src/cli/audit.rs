@@ -7,9 +7,9 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Source, output};
 use crate::{
-    domain::{chain::Link, time::Timestamp},
-    server,
-    service::audit,
+    domain::{audit_chain::Link, time::Timestamp},
+    http::server,
+    service::audit_verify,
     store::Store,
 };
 
@@ -68,7 +68,7 @@ impl Audit {
 impl Verify {
     async fn run(self) -> anyhow::Result<()> {
         let store = server::open_store(&self.source.load(None)?, false).await?;
-        let verdict = audit::verify(&store).await?;
+        let verdict = audit_verify::verify(&store).await?;
         let mut lines: Vec<String> = verdict.findings.iter().map(ToString::to_string).collect();
         for end in &self.ends {
             if !holds(&store, *end).await? {

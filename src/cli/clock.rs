@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::Source;
-use crate::{domain::time, server, service::ClockFloor};
+use crate::{domain::time, http::server, service::ClockFloor};
 
 /// What can be done with the time that the database remembers.
 #[derive(Debug, Subcommand)]

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::Source;
-use crate::{server, service::cluster::rotate_secret, value::Random};
+use crate::{domain::random::Random, http::server, service::cluster::rotate_secret};
 
 /// What can be done with what nodes share.
 #[derive(Debug, Subcommand)]

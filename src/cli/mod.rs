@@ -20,11 +20,10 @@ use crate::{
     api::openapi,
     app::App,
     config::{CacheMode, Config, DatabaseUrl, Overrides},
-    domain::time::Clock,
-    server,
+    domain::{random::Random, time::Clock},
+    http::server,
     store::Store,
     telemetry::say,
-    value::Random,
 };
 pub use output::Closed;
 

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::{Source, output};
-use crate::value::Format;
+use tokenward_guard::token_format::TokenFormat;
 
 /// For which scanner.
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ impl ScannerRules {
 }
 
 /// The rules, for the prefixes that this configuration issues and accepts.
-fn rules(scanner: Scanner, format: &Format, issuer: &str) -> String {
+fn rules(scanner: Scanner, format: &TokenFormat, issuer: &str) -> String {
     let template = match scanner {
         Scanner::Gitleaks => include_str!("../../templates/scanners/gitleaks.toml"),
         Scanner::Trufflehog => include_str!("../../templates/scanners/trufflehog.yaml"),
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn every_place_is_filled_in() {
         for scanner in [Scanner::Gitleaks, Scanner::Trufflehog, Scanner::DetectSecrets] {
-            let rules = rules(scanner, &Format::default(), "https://tokens.example");
+            let rules = rules(scanner, &TokenFormat::default(), "https://tokens.example");
             assert!(rules.contains("twd_[0-9A-Za-z]{49}") && !rules.contains(['@']), "{rules}");
         }
     }

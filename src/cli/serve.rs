@@ -12,11 +12,14 @@ use super::Source;
 use crate::{
     app::App,
     config::{FIRST_START_VARIABLES, Process, secret_file},
-    domain::time::Clock,
-    server::{self, Ports, Server},
-    service::set_up::{FirstAdministrator, SetUp, set_up},
+    domain::{random::Random, time::Clock},
+    http::{
+        file_limit,
+        ports::Ports,
+        server::{self, Server},
+    },
+    service::bootstrap::{FirstAdministrator, SetUp, set_up},
     telemetry::{self, say},
-    value::Random,
 };
 
 /// What `serve` takes.
@@ -35,7 +38,7 @@ impl Serve {
         telemetry::start(config.log.format)?;
         let mut hangup = Hangup::listen()?;
         let first = first_administrator()?;
-        server::raise_file_limit();
+        file_limit::raise_file_limit();
         // The ports first: a start that fails for want of one must leave no database behind, and show no password.
         let ports = Ports::bind(&config)?;
         protect_memory(&config.process);

@@ -14,17 +14,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cluster,
     domain::{password::Policy, session::Lifetime, setting::Settings},
-    live,
     service::{password::Cost, tokens},
     store,
-    value::{Format, Prefix},
 };
 pub use load::{Error, Overrides};
 pub use sections::{
     Cache, CacheMode, Database, Delegate, Http, Leaks, Limits, Listen, Log, LogChecks, LogFormat, Pages, Passwords,
     Process, Retention, Tokens,
 };
+use tokenward_guard::token_format::{Prefix, TokenFormat};
 pub use url::{DatabaseUrl, WebhookUrl};
 
 /// The documented defaults, as `tokenward config default` prints them.
@@ -57,11 +57,11 @@ impl Config {
     ///
     /// # Errors
     /// [`Error::Value`] for a prefix outside its grammar.
-    pub fn token_format(&self) -> Result<Format, Error> {
+    pub fn token_format(&self) -> Result<TokenFormat, Error> {
         let parse =
             |key, text: &String| Prefix::parse(text).map_err(|bad| Error::Value { key, reason: bad.to_string() });
         let accepted = self.tokens.accepted_prefixes.iter().map(|text| parse("tokens.accepted_prefixes", text));
-        Ok(Format::new(parse("tokens.prefix", &self.tokens.prefix)?, accepted.collect::<Result<_, _>>()?))
+        Ok(TokenFormat::new(parse("tokens.prefix", &self.tokens.prefix)?, accepted.collect::<Result<_, _>>()?))
     }
 
     /// The settings of a workspace that has set none.
@@ -99,9 +99,9 @@ impl Config {
 
     /// How much may be known in memory, and for how long without hearing from other nodes.
     #[must_use]
-    pub fn memory_limits(&self) -> live::Limits {
+    pub fn memory_limits(&self) -> cluster::Limits {
         let Cache { mode, max_tokens, max_megabytes, lease_ms } = self.cache;
-        live::Limits {
+        cluster::Limits {
             tokens: if mode == CacheMode::Off { 0 } else { max_tokens },
             bytes: max_megabytes.saturating_mul(1024 * 1024),
             lease: Duration::from_millis(lease_ms),

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{DatabaseUrl, WebhookUrl};
-use crate::domain::network::{ForwardedHeader, Network};
+use crate::domain::ip_network::{ForwardedHeader, Network};
 
 /// Where the service listens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use idna::uts46::{AsciiDenyList, Hyphens, Uts46};
 use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{Invalid, text, time::Timestamp};
+use super::{Invalid, text_rules, time::Timestamp};
 
 /// Somebody with an account in one workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,8 +99,8 @@ impl Email {
             return Err(Invalid::TooLong { field: "email", max: Self::MAX_BYTES });
         }
         let text: String = text.trim().nfc().collect();
-        text::one_line("email", &text, Self::MAX_BYTES)?;
-        if let Some(character) = text.chars().find(|c| text::is_invisible(*c)) {
+        text_rules::one_line("email", &text, Self::MAX_BYTES)?;
+        if let Some(character) = text.chars().find(|c| text_rules::is_invisible(*c)) {
             return Err(Invalid::EmailInvisible { character });
         }
         let text = match text.split('@').collect::<Vec<_>>()[..] {
@@ -156,7 +156,7 @@ fn canonical_domain(domain: &str) -> Option<String> {
     }
     let (unicode, valid) = Uts46::new().to_unicode(lower.as_bytes(), AsciiDenyList::URL, Hyphens::Allow);
     // Whoever reads the name must see all of it.
-    if valid.is_ok() && !unicode.chars().any(text::is_invisible) {
+    if valid.is_ok() && !unicode.chars().any(text_rules::is_invisible) {
         return Some(unicode.into_owned());
     }
     lower.is_ascii().then_some(lower)
@@ -170,7 +170,7 @@ impl EmailKey {
     /// The key of whatever somebody typed, valid or not; a text that is no address matches nobody.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let visible: String = text.chars().filter(|c| !text::is_invisible(*c)).collect();
+        let visible: String = text.chars().filter(|c| !text_rules::is_invisible(*c)).collect();
         // Lower case can leave NFC (İ becomes i and a combining dot), so it is normalised again.
         let lower: String = visible.trim().nfc().map(without_nul).flat_map(char::to_lowercase).collect();
         let lower: String = lower.nfc().collect();
@@ -222,7 +222,7 @@ impl PersonName {
     /// [`Invalid::TooLong`] or [`Invalid::Control`].
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let text: String = text.trim().nfc().collect();
-        text::one_line("name", &text, Self::MAX_CHARS)?;
+        text_rules::one_line("name", &text, Self::MAX_CHARS)?;
         Ok(Self(text))
     }
 

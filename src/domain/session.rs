@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::time::Timestamp;
-use crate::value::Random;
+use crate::domain::random::Random;
 
 /// 62^43 is just above 2^256.
 const VALUE_CHARS: usize = 43;

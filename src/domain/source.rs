@@ -7,8 +7,8 @@ use std::{fmt, net::IpAddr};
 
 use sha2::{Digest as _, Sha256};
 
-use super::network::counted_by;
-use crate::value::Random;
+use super::ip_network::counted_by;
+use crate::domain::random::Random;
 
 /// 62^43 is just above 2^256.
 const VALUE_CHARS: usize = 43;

@@ -6,7 +6,7 @@ use super::{
     Invalid,
     person::TokenAccess,
     setting::{Settings, TokenMinted},
-    text,
+    text_rules,
     time::Timestamp,
 };
 
@@ -101,7 +101,7 @@ impl Description {
     /// # Errors
     /// [`Invalid::TooLong`] or [`Invalid::Control`].
     pub fn parse(text: String) -> Result<Self, Invalid> {
-        text::one_line("description", &text, Self::MAX_CHARS)?;
+        text_rules::one_line("description", &text, Self::MAX_CHARS)?;
         Ok(Self(text))
     }
 

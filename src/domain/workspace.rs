@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{Invalid, text, time::Timestamp};
+use super::{Invalid, text_rules, time::Timestamp};
 
 /// The workspace that the first start makes; its platform administrators manage the others.
 pub const FIRST: i64 = 1;
@@ -29,7 +29,7 @@ impl WorkspaceName {
     /// [`Invalid::Empty`], [`Invalid::TooLong`] or [`Invalid::Control`].
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let text: String = text.trim().nfc().collect();
-        text::one_line("name", &text, Self::MAX_CHARS)?;
+        text_rules::one_line("name", &text, Self::MAX_CHARS)?;
         if text.is_empty() {
             return Err(Invalid::Empty { field: "name" });
         }

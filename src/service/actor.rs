@@ -12,9 +12,9 @@ use crate::{
         setting::Settings,
         time::Clock,
     },
-    guard::Principal,
-    service::{act::act_of, sign_in::SignedIn},
+    service::{request_context::act_of, sign_in::SignedIn},
 };
+use tokenward_guard::Principal;
 
 /// The principal of a request together with the credential that proved it. Every mutation re-reads both inside its transaction.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ impl Deref for Actor {
 
 /// The ID of the token that a principal presented.
 pub(super) fn token_id(principal: &Principal) -> Option<Uuid> {
-    principal.token().and_then(|token| Uuid::try_parse(token.id.as_str()).ok())
+    principal.token().map(|token| token.id)
 }
 
 /// Turns actors into the mutations that the store authorizes. Cheap to clone.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
+    domain::random::Random,
     store::{self, Store},
-    value::Random,
 };
 
 /// Why a secret was not rotated.

@@ -6,10 +6,10 @@ use crate::{
         setting::Key,
         time::{Clock, Timestamp},
     },
-    guard::Principal,
-    service::{Lists, Refusal, Result, lists::Share, pages::EventPages},
+    service::{Lists, Refusal, Result, list_pages::EventPages, read_budget::Share},
     store::{EventFilter, Store},
 };
+use tokenward_guard::Principal;
 
 pub use crate::store::EventStart;
 

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::{budget::Rate, network::counted_by, time::Clock},
-    service::{Refusal, Result, Tokens, act, budgets::Budgets, webhook::Webhook},
-    value::{Format, Presented},
+    domain::{ip_network::counted_by, rate_limit::Rate, time::Clock},
+    service::{Refusal, Result, Tokens, rate_limit::Budgets, request_context, webhook::Webhook},
 };
+use tokenward_guard::token_format::{BearerToken, TokenFormat};
 
 /// How many times the budget of one address a proxy has that was not named: it stands for all its clients.
 const SHARED_TIMES: u32 = 100;
@@ -25,7 +25,7 @@ fn rate(per_minute: u32) -> Rate {
 pub struct Leaks {
     tokens: Tokens,
     clock: Clock,
-    format: Format,
+    format: TokenFormat,
     reports: Budgets<Option<IpAddr>>,
     shared_reports: Budgets<Option<IpAddr>>,
     webhook: Webhook,
@@ -34,20 +34,20 @@ pub struct Leaks {
 impl Leaks {
     /// Each address may report so many values a minute, and at least [`MOST_VALUES`] at once; 0: any number.
     #[must_use]
-    pub fn new(tokens: Tokens, clock: Clock, format: Format, per_minute: u32, webhook: Webhook) -> Self {
+    pub fn new(tokens: Tokens, clock: Clock, format: TokenFormat, per_minute: u32, webhook: Webhook) -> Self {
         let shared_reports = Budgets::new(rate(per_minute.saturating_mul(SHARED_TIMES)));
         Self { tokens, clock, format, reports: Budgets::new(rate(per_minute)), shared_reports, webhook }
     }
 
     /// What values look like.
     #[must_use]
-    pub fn format(&self) -> &Format {
+    pub fn format(&self) -> &TokenFormat {
         &self.format
     }
 
     /// The whole report or nothing: whoever sends it again need not know how far it came.
     fn spend(&self, values: usize) -> Result<()> {
-        let origin = act::origin();
+        let origin = request_context::origin();
         let reports = if origin.is_shared { &self.shared_reports } else { &self.reports };
         let from = origin.address.map(counted_by);
         for spent in 0..values {
@@ -66,10 +66,10 @@ impl Leaks {
     /// # Errors
     /// [`Refusal::TooFast`]: none was deleted. [`Refusal::Unavailable`]: some may still be good.
     pub async fn report(&self, values: &[Zeroizing<String>]) -> Result<()> {
-        let shaped: Vec<Presented<'_>> = values
+        let shaped: Vec<BearerToken<'_>> = values
             .iter()
-            .filter_map(|value| Presented::parse(value.trim()))
-            .filter(|presented| self.format.recognise(*presented).is_some())
+            .filter_map(|value| BearerToken::parse(value.trim()))
+            .filter(|presented| self.format.parse_digest(*presented).is_some())
             .collect();
         self.spend(shaped.len())?;
         for presented in shaped {

@@ -19,7 +19,7 @@ use argon2::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{domain::password::Password, value::Random};
+use crate::domain::{password::Password, random::Random};
 
 /// The most that a stored hash may ask for (KiB, passes, lanes): a row must not be able to stop the service.
 const CEILING: (u32, u32, u32) = (256 * 1024, 10, 8);

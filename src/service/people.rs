@@ -1,6 +1,8 @@
 //! People: adding, listing, changing, removing.
 
 use crate::{
+    cache::invalidation::Change as Changed,
+    cluster::Live,
     domain::{
         Invalid,
         authority::{Mutation, RequiredRole},
@@ -9,18 +11,17 @@ use crate::{
         time::{Clock, Timestamp},
         workspace,
     },
-    guard::Principal,
-    live::{Change as Changed, Live},
     service::{
         Actor, Lists, Mutations, Refusal, Result,
         error::email_taken,
-        lists::Share,
-        pages::PersonPages,
+        list_pages::PersonPages,
         password::{Busy, Hasher},
+        read_budget::Share,
         sign_in::SignedIn,
     },
     store::{NewPerson, PersonChange, Rank, Store},
 };
+use tokenward_guard::Principal;
 
 pub use crate::store::{Member, MemberFilter, PersonFilter, Start};
 

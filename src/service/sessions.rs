@@ -7,17 +7,18 @@ use crate::{
         authority::{Mutation, RequiredRole},
         event::Act,
         person::Person,
+        random::Random,
         session::{Lifetime, Session, SessionValue, UserAgent},
         time::Clock,
     },
     service::{
-        Actor, Mutations, Refusal, Result, act,
+        Actor, Mutations, Refusal, Result,
         people::{protect, role_over},
+        request_context,
         sign_in::{SignedIn, principal},
         tokens::new_id,
     },
     store::{NewSession, Store},
-    value::Random,
 };
 
 /// How exact `seen_at` is: a session that is used all the time is written once in this time, or in a quarter of the time for which
@@ -74,7 +75,7 @@ impl Sessions {
             email: who.principal.email.clone(),
             at,
             user_agent,
-            origin: act::origin(),
+            origin: request_context::origin(),
         };
         let is_begun = self.store.begin_session(&new, &who.password_hash.0).await?;
         Ok(is_begun.then_some(value))

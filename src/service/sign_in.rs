@@ -8,20 +8,20 @@ use crate::{
         event::Action,
         password::Password,
         person::{EmailKey, Person},
+        random::Random,
         source::DeviceValue,
         time::Clock,
         workspace,
     },
-    guard::{Cause, Denied, Holder, Principal},
     service::{
-        act::{self, act_of},
+        denied_attempts::{Refusals, Refused},
+        login_throttle::{Closed, Throttle, Try},
         password::Hasher,
-        refusals::{Refusals, Refused},
-        throttle::{Closed, Throttle, Try},
+        request_context::{self, act_of},
     },
     store::{self, PersonWithHash, Store},
-    value::Random,
 };
+use tokenward_guard::{AuthError, DenialReason, Identity, Principal};
 
 /// How exact `lastLoginTime` is: a script that sends its password with each request writes once in this time.
 const NOTED_EVERY_SECONDS: i64 = 60;
@@ -72,7 +72,7 @@ impl<'a> Via<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSignedIn {
     #[error(transparent)]
-    Denied(#[from] Denied),
+    Denied(#[from] AuthError),
     /// Too many wrong passwords came before, for an account or for none; how many seconds to wait. The password was not looked at.
     #[error("too many wrong passwords; the next one in {seconds} s")]
     Throttled { seconds: u64 },
@@ -128,13 +128,13 @@ impl SignIn {
     /// in the cause, for the log.
     ///
     /// # Errors
-    /// [`Denied::Invalid`], [`Denied::Unavailable`] where store or hasher could not answer, [`NotSignedIn::Throttled`].
+    /// [`AuthError::Denied`], [`AuthError::Unavailable`] where store or hasher could not answer, [`NotSignedIn::Throttled`].
     pub async fn by_password(&self, email: &str, password: &str, via: Via<'_>) -> Result<SignedIn, NotSignedIn> {
         // What no account can have is refused before it costs anything; that tells nothing about any account.
         let typed = [Some(password), via.other()].into_iter().flatten();
         let passwords: Vec<Password> = typed.filter_map(Password::presented).collect();
         if passwords.is_empty() {
-            return Err(Denied::Invalid(Cause::Shape).into());
+            return Err(AuthError::Denied(DenialReason::Malformed).into());
         }
         let key = EmailKey::of(email);
         let (found, attempt) = self.admit(&key, via.device()).await?;
@@ -142,17 +142,17 @@ impl SignIn {
         let Ok(place) = self.hasher.place() else {
             attempt.was_not_judged();
             tokio::time::sleep(BUSY_FOR).await;
-            return Err(Denied::Unavailable.into());
+            return Err(AuthError::Unavailable.into());
         };
         let stored = found.as_ref().map(|found| found.password_hash.as_str());
         let Ok(right) = self.hasher.verify_any(&passwords, stored, place).await else {
             attempt.was_not_judged();
-            return Err(Denied::Unavailable.into());
+            return Err(AuthError::Unavailable.into());
         };
         let refused = match (&found, right) {
-            (None, _) => Cause::UnknownEmail,
-            (Some(_), None) => Cause::WrongPassword,
-            (Some(found), Some(_)) if found.person.is_disabled => Cause::PersonDisabled,
+            (None, _) => DenialReason::UnknownEmail,
+            (Some(_), None) => DenialReason::WrongPassword,
+            (Some(found), Some(_)) if found.person.is_disabled => DenialReason::PersonDisabled,
             (Some(found), Some(right)) => {
                 attempt.was_right().await;
                 return Ok(self.signed_in(found, &passwords[right], via).await);
@@ -161,7 +161,7 @@ impl SignIn {
         // Counted for all three: whether tries are counted must not tell them apart.
         attempt.was_wrong().await.map_err(unavailable)?;
         self.note_refusal(Action::PasswordRefused, found.as_ref().map(|found| &found.person), refused);
-        Err(Denied::Invalid(refused).into())
+        Err(AuthError::Denied(refused).into())
     }
 
     /// Finds the account, and lets the password be looked at unless too many wrong ones came before.
@@ -170,13 +170,13 @@ impl SignIn {
         key: &EmailKey,
         device: Option<&DeviceValue>,
     ) -> Result<(Option<PersonWithHash>, Try<'_>), NotSignedIn> {
-        let origin = act::origin();
+        let origin = request_context::origin();
         // Each account's e-mail has an @, however it is spelled: without it there is nothing to guess, and nothing to write down.
         let counted = key.as_str().contains('@').then(|| key.digest());
         let turn = match self.throttle.enter(counted, &origin) {
             Ok(turn) => turn.queue().await,
             Err(seconds) => {
-                self.note_refusal(Action::PasswordThrottled, None, Cause::Throttled);
+                self.note_refusal(Action::PasswordThrottled, None, DenialReason::Throttled);
                 self.throttle.slow_down().await;
                 return Err(NotSignedIn::Throttled { seconds });
             }
@@ -193,7 +193,7 @@ impl SignIn {
             Err(Closed::Unavailable(error)) => Err(unavailable(error).into()),
             Err(Closed::Wait(seconds)) => {
                 let person = found.as_ref().map(|found| &found.person);
-                self.note_refusal(Action::PasswordThrottled, person, Cause::Throttled);
+                self.note_refusal(Action::PasswordThrottled, person, DenialReason::Throttled);
                 // No budget of an address bounds these.
                 if origin.is_shared {
                     self.throttle.slow_down().await;
@@ -231,8 +231,8 @@ impl SignIn {
     }
 
     /// Notes who was refused. An e-mail that nobody has is not written down: people type passwords there.
-    fn note_refusal(&self, action: Action, person: Option<&Person>, cause: Cause) {
-        let origin = act::origin();
+    fn note_refusal(&self, action: Action, person: Option<&Person>, cause: DenialReason) {
+        let origin = request_context::origin();
         let refused = Refused {
             workspace_id: person.map_or(workspace::FIRST, |person| person.workspace_id),
             action,
@@ -283,20 +283,17 @@ impl SignIn {
     }
 }
 
-fn unavailable(error: store::Error) -> Denied {
+fn unavailable(error: store::Error) -> AuthError {
     tracing::warn!(error = ?anyhow::Error::from(error), "a sign-in could not be checked");
-    Denied::Unavailable
+    AuthError::Unavailable
 }
 
 /// The caller whom a password, or a session that one began, proves.
 pub(super) fn principal(person: Person) -> Principal {
-    let holder = Holder {
-        person_id: person.id,
-        workspace_id: person.workspace_id,
-        is_admin: person.is_admin,
-        is_platform_admin: person.manages_workspaces(),
-        email: person.email,
-        name: person.name,
-    };
-    Principal::new(holder, None)
+    let is_platform_admin = person.manages_workspaces();
+    let mut identity = Identity::new(person.id, person.workspace_id, person.email);
+    identity.name = person.name;
+    identity.is_admin = person.is_admin;
+    identity.is_platform_admin = is_platform_admin;
+    Principal::new(identity, None)
 }

@@ -1,9 +1,9 @@
 //! Tokens: listing, reading; making is in `issue`, deleting in `delete`, verifying in `verify`.
 
 mod delete;
+mod idempotency;
 mod issue;
-mod reading;
-mod seal;
+mod read_access;
 mod verify;
 
 use std::net::IpAddr;
@@ -11,25 +11,27 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use crate::{
+    cluster::Live,
     domain::{
         authority::AuthorityLost,
-        budget::Rate,
-        list::{Page, Which},
+        random::Random,
+        rate_limit::Rate,
         setting::Settings,
         time::{Clock, Timestamp},
         token::{Status, Token},
+        token_query::{Page, Which},
     },
-    guard::Principal,
-    live::Live,
-    service::{Lists, Mutations, Refusal, Refusals, Result, budgets::Budgets, lists::Share, pages::TokenPages},
+    service::{
+        Lists, Mutations, Refusal, Refusals, Result, list_pages::TokenPages, rate_limit::Budgets, read_budget::Share,
+    },
     store::{self, Holders, Owner, Store, TokenFilter, TokenOwner},
-    value::{Format, Random},
 };
+use tokenward_guard::{Principal, token_format::TokenFormat};
 
 pub use crate::store::Form;
+pub use idempotency::IdempotencyKey;
 pub use issue::Once;
-pub use reading::Reading;
-pub use seal::IdempotencyKey;
+pub use read_access::Reading;
 pub use verify::Inspected;
 
 /// The tokens of the service.
@@ -38,7 +40,7 @@ pub struct Tokens {
     store: Store,
     clock: Clock,
     random: Random,
-    format: Format,
+    format: TokenFormat,
     defaults: Settings,
     live: Live,
     refusals: Refusals,
@@ -100,7 +102,7 @@ impl Tokens {
     pub fn new(
         (store, live, refusals, lists): (Store, Live, Refusals, Lists),
         (clock, random): (Clock, Random),
-        format: Format,
+        format: TokenFormat,
         defaults: Settings,
         limits: Limits,
         mutations: Mutations,

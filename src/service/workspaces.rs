@@ -1,6 +1,8 @@
 //! Workspaces and their settings.
 
 use crate::{
+    cache::invalidation::Change,
+    cluster::Live,
     domain::{
         Invalid,
         authority::RequiredRole,
@@ -9,12 +11,11 @@ use crate::{
         time::Timestamp,
         workspace::{self, Workspace, WorkspaceName},
     },
-    live::{Change, Live},
     service::{
         Actor, Lists, Mutations, People, Refusal, Result,
         error::email_taken,
-        lists::Share,
         people::{Add, By},
+        read_budget::Share,
     },
     store::{Store, WorkspaceCount},
 };

@@ -13,7 +13,7 @@ use sqlx::{
 };
 use sqlx_core::transaction::TransactionManager as _;
 
-use super::{Address, Error, Pool, Result, Store, address::Scheme, hosts::Hosts, on_readers};
+use super::{Address, Error, Pool, Result, Store, database_url::Scheme, failover::Hosts, on_readers};
 
 /// How many connections, and how long anything may take; past it the caller is told that the store is away.
 #[derive(Clone, Copy, Debug)]

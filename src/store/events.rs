@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Error, Result, Store, authority::Authorized, on_pool, on_readers};
 use crate::domain::{
-    chain::{Entry, Link},
+    audit_chain::{Entry, Link},
     event::{Act, Action, Details, Event, Origin},
     session::UserAgent,
     setting::Key,
@@ -39,7 +39,7 @@ macro_rules! record {
         // A match, so that what `$done` borrows lives until the row is written.
         match ($workspace_id, $act, $done) {
             (workspace_id, act, done) => {
-                use crate::{domain::chain::Link, store::events};
+                use crate::{domain::audit_chain::Link, store::events};
                 let beginning = Link::BEGINNING;
                 let (seq, before): (i64, Vec<u8>) = sqlx::query_as(events::NEXT)
                     .bind(workspace_id)

@@ -12,52 +12,52 @@
 //!
 //! To add a statement: write a method here or in the resource's file, and a test in `tests/it/store.rs`, which runs on both.
 
-mod address;
+mod audit_chain;
 mod authority;
 mod backup;
-mod chain;
 mod clock;
+mod cluster;
 mod connect;
-mod doubt;
+mod counts;
+mod database_url;
 mod email_keys;
 mod error;
 mod events;
-mod hosts;
-mod last_use;
-mod lists;
-mod members;
+mod failover;
+mod last_used;
+mod like;
+mod login_failures;
 mod migrations;
-mod nodes;
 mod people;
+mod read_only_sessions;
 mod removal;
 mod sessions;
 mod settings;
 mod sources;
-mod text;
 mod time;
 mod tokens;
-mod tries;
+mod user_list;
 mod workspaces;
 
 use sqlx::SqlitePool;
 
-pub use address::{Address, BadAddress};
-pub use chain::{Chain, Stored};
+pub use audit_chain::{Chain, Stored};
+pub use cluster::{ClusterSecret, ClusterState, Ear, Exposure, Node, Nodes};
 pub use connect::Limits;
+pub use counts::{Reader, WorkspaceCount};
+pub use database_url::{Address, BadAddress};
 pub use error::Error;
 pub use events::{EventFilter, EventPage, EventStart, Told};
-use hosts::Hosts;
-pub use last_use::USES_AT_ONCE;
-pub use lists::{Reader, WorkspaceCount};
-pub use members::{Holders, Member, MemberFilter, Start};
+use failover::Hosts;
+pub use last_used::USES_AT_ONCE;
 pub use migrations::Schema;
-pub use nodes::{ClusterSecret, ClusterState, Ear, Exposure, Node, Nodes};
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, Rank};
 pub use sessions::{FoundSession, NewSession};
 pub use sources::{KnownSource, Record};
 pub use tokens::{
     DeletedFamily, Form, Found, Issued, NewToken, Once, Owner, Repeated, TokenFilter, TokenLabel, TokenOwner,
 };
+pub use user_list::{Holders, Member, MemberFilter, Start};
 
 /// The result of a store method. An absent row is an `Option`, not an error.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -2,10 +2,10 @@
 
 use super::{Error, Result, Store, on_pool};
 use crate::domain::{
+    login_failures::{FORGOTTEN_AFTER_SECONDS, Tries},
     person::EmailDigest,
     source::{KNOWN_FOR_SECONDS, MOST_OF_A_KIND, Source, SourceDigest},
     time::Timestamp,
-    tries::{FORGOTTEN_AFTER_SECONDS, Tries},
 };
 
 /// Resets the failure counters of a person's sources, on any connection.

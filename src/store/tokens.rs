@@ -5,26 +5,24 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{Error, Pool, Result, Store, on_pool};
-use crate::{
-    domain::{
-        person::TokenAccess,
-        setting::{Key, Value},
-        time::Timestamp,
-        token::Token,
-    },
-    value::TokenDigest,
+use crate::domain::{
+    person::TokenAccess,
+    setting::{Key, Value},
+    time::Timestamp,
+    token::Token,
 };
+use tokenward_guard::token_format::TokenDigest;
 
 mod delete;
+mod descendants;
 pub(super) mod family;
 mod issue;
-mod lineage;
 mod list;
 
 use delete::Gone;
+pub use descendants::TokenLabel;
 pub use family::DeletedFamily;
 pub use issue::{Form, Issued, NewToken, Once, Repeated};
-pub use lineage::TokenLabel;
 pub use list::{TokenFilter, TokenOwner};
 
 /// Whose tokens a method may touch.

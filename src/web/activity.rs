@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use super::{
     error::PageResult,
-    form::Asked,
-    frame::{Frame, Place, show},
-    pager::{Pager, Part, ROWS, path},
-    show::{When, browser},
-    site::Site,
-    visitor::{AdminVisitor, Visitor},
+    extract::Asked,
+    format::{When, browser},
+    layout::{Frame, Place, show},
+    pagination::{Pager, Part, ROWS, path},
+    session_user::{AdminVisitor, Visitor},
+    state::Site,
 };
 use crate::{
     domain::event::{Action, Event, Outcome},

@@ -14,7 +14,7 @@ use axum::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{error::PageError, site::Site};
+use super::{error::PageError, state::Site};
 
 /// A file.
 pub(super) struct Asset {

@@ -10,8 +10,8 @@ use axum::{
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{headers, words};
-use crate::{entry::ApiError, service::Refusal};
+use super::{messages, security_headers};
+use crate::{http::ApiError, service::Refusal};
 
 /// Everything that a page answers instead.
 #[derive(Debug)]
@@ -112,10 +112,12 @@ pub(crate) fn dress(response: Response, request_id: &str, is_known_by_https: boo
     let status = response.status();
     let is_plain = (status.is_client_error() || status.is_server_error()) && !is_html(response.headers());
     let mut response = if is_plain && response.extensions().get::<IsDressed>().is_none() {
-        let (title, advice) = words::of_status(status);
+        let (title, advice) = messages::of_status(status);
         let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let advice = match wait {
-            Some(seconds) if status == StatusCode::TOO_MANY_REQUESTS => format!("{} {advice}", words::of_wait(seconds)),
+            Some(seconds) if status == StatusCode::TOO_MANY_REQUESTS => {
+                format!("{} {advice}", messages::of_wait(seconds))
+            }
             _ => advice.to_owned(),
         };
         let is_ours = status.is_server_error();
@@ -131,7 +133,7 @@ pub(crate) fn dress(response: Response, request_id: &str, is_known_by_https: boo
     };
     // A page never asks for a credential in a header.
     response.headers_mut().remove(WWW_AUTHENTICATE);
-    headers::finish(response.headers_mut(), is_known_by_https);
+    security_headers::finish(response.headers_mut(), is_known_by_https);
     response
 }
 

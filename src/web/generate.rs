@@ -14,13 +14,13 @@ use uuid::Uuid;
 
 use super::{
     error::{PageError, PageResult},
-    form::Posted,
-    frame::{Frame, Place, show, show_as},
-    show::When,
-    site::Site,
+    extract::Posted,
+    format::When,
+    layout::{Frame, Place, show, show_as},
+    messages::{Problem, of_invalid},
+    session_user::Visitor,
+    state::Site,
     tokens::PLACE,
-    visitor::Visitor,
-    words::{Problem, of_invalid},
 };
 use crate::{
     domain::{
@@ -31,8 +31,8 @@ use crate::{
         Refusal,
         tokens::{Form, Once},
     },
-    value::TokenValue,
 };
+use tokenward_guard::token_format::TokenValue;
 
 /// The lifetimes that are offered, in days.
 const PRESETS: [i64; 3] = [30, 90, 365];

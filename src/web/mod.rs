@@ -10,24 +10,24 @@ mod activity;
 mod admin;
 mod assets;
 mod cookie;
+mod csrf;
 mod error;
-mod form;
-mod frame;
+mod extract;
+mod format;
 mod generate;
-mod headers;
-mod origin;
-mod outbox;
-mod pager;
+mod layout;
+mod messages;
+mod pagination;
 mod password;
 mod profile;
-mod proof;
-mod show;
+mod reauth;
+mod response_cookies;
+mod security_headers;
+mod session_user;
 mod sign_in;
-mod site;
+mod state;
 mod tokens;
 mod transport;
-mod visitor;
-mod words;
 
 use axum::{Router, middleware, response::Redirect, routing::get};
 use tower_http::csrf::CsrfLayer;
@@ -35,13 +35,13 @@ use tower_http::csrf::CsrfLayer;
 use crate::{app::App, config::Config};
 use error::PageError;
 pub(crate) use error::dress;
-pub(crate) use headers::is_page;
-use site::Site;
+pub(crate) use security_headers::is_page;
+use state::Site;
 
 /// The pages of a running service.
 pub fn routes(app: &App, config: &Config) -> Router {
     let site = Site::new(app, config);
-    let csrf = CsrfLayer::new().with_rejection_response(origin::refuse);
+    let csrf = CsrfLayer::new().with_rejection_response(csrf::refuse);
     // Only an origin that the operator configured: at the default, any service of the machine may listen. A URL that no browser could
     // be at is none that a form could come from.
     let csrf = match config.delegate.has_own_issuer() {
@@ -56,12 +56,12 @@ pub fn routes(app: &App, config: &Config) -> Router {
         .merge(profile::routes())
         .merge(activity::routes())
         .merge(admin::routes())
-        .route_layer(middleware::from_fn(outbox::deliver))
+        .route_layer(middleware::from_fn(response_cookies::deliver))
         .route_layer(middleware::from_fn_with_state(site.clone(), transport::must_be_secure))
         // It shows nothing, and load balancers ask for it by plain HTTP.
         .route("/", get(home))
         .route_layer(csrf)
-        .route_layer(middleware::from_fn(origin::must_be_told))
+        .route_layer(middleware::from_fn(csrf::must_be_told))
         .merge(assets::routes())
         .method_not_allowed_fallback(async || PageError::not_found())
         .with_state(site)

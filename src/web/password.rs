@@ -7,13 +7,13 @@ use zeroize::Zeroizing;
 
 use super::{
     error::{PageError, PageResult, see_other},
-    form::Posted,
-    frame::{show, show_as},
-    proof::password_of,
+    extract::Posted,
+    layout::{show, show_as},
+    messages::Problem,
+    reauth::password_of,
+    session_user::{AnyVisitor, Visitor},
     sign_in::begin_again,
-    site::Site,
-    visitor::{AnyVisitor, Visitor},
-    words::Problem,
+    state::Site,
 };
 use crate::{
     domain::Invalid,

@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use super::{
     error::{PageResult, see_other},
-    form::{Asked, Named, Posted},
-    frame::{Frame, Place, show, show_as},
+    extract::{Asked, Named, Posted},
+    format::{When, browser},
+    layout::{Frame, Place, show, show_as},
+    messages::Problem,
     password::{PasswordForm, change},
-    show::{When, browser},
-    site::Site,
-    visitor::Visitor,
-    words::Problem,
+    session_user::Visitor,
+    state::Site,
 };
 use crate::{
     domain::session::Session,

@@ -14,17 +14,17 @@ use zeroize::Zeroizing;
 use super::{
     cookie::Cookies,
     error::{PageResult, see_other},
-    form::{Asked, Posted},
-    frame::{show, show_as},
-    outbox::Outbox,
-    site::Site,
+    extract::{Asked, Posted},
+    layout::{show, show_as},
+    response_cookies::Outbox,
+    state::Site,
 };
 use crate::{
     domain::session::UserAgent,
-    entry::ApiError,
-    guard::Denied,
+    http::ApiError,
     service::sign_in::{NotSignedIn, SignedIn, Via},
 };
+use tokenward_guard::AuthError;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 /// The same for every failure: a stranger learns nothing of any account.
@@ -87,7 +87,7 @@ async fn sign_in(
     let via = Via::Page { device: Some(&device) };
     let who = match site.sign_in.by_password(&form.email, &form.password, via).await {
         Ok(who) => Some(who),
-        Err(NotSignedIn::Denied(denied @ Denied::Invalid(_))) => {
+        Err(NotSignedIn::Denied(denied @ AuthError::Denied(_))) => {
             tracing::info!(cause = %denied, "a sign-in was refused");
             None
         }

@@ -7,28 +7,28 @@ use zeroize::Zeroizing;
 
 use super::{
     error::{PageResult, see_other},
-    form::{Asked, Named, Posted},
-    frame::{Frame, Place, show, show_as},
-    pager::{Pager, Part, ROWS, path},
-    proof::prove,
-    show::{Owner, SOON_SECONDS, State as TokenState, TokenRow},
-    site::Site,
-    visitor::Visitor,
-    words::{Problem, of_refusal},
+    extract::{Asked, Named, Posted},
+    format::{Owner, SOON_SECONDS, State as TokenState, TokenRow},
+    layout::{Frame, Place, show, show_as},
+    messages::{Problem, of_refusal},
+    pagination::{Pager, Part, ROWS, path},
+    reauth::prove,
+    session_user::Visitor,
+    state::Site,
 };
 use crate::{
     domain::{
-        list::{Cursor, Page, Sort, SortKey, Which},
         time::Timestamp,
         token::{Status, Token},
+        token_query::{Cursor, Page, Sort, SortKey, Which},
     },
-    entry::cursor,
-    guard::Principal,
+    http::cursor,
     service::{
         Refusal,
         tokens::{Listed, Reach},
     },
 };
+use tokenward_guard::Principal;
 
 /// Where this list is.
 pub(super) const PLACE: &str = "/preferences/access-tokens";

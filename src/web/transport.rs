@@ -9,7 +9,7 @@ use axum::{
     response::IntoResponse as _,
 };
 
-use super::{cookie::Way, error::PageError, site::Site};
+use super::{cookie::Way, error::PageError, state::Site};
 
 /// Rejects a request that came by plain HTTP over a network.
 pub(super) async fn must_be_secure(State(site): State<Site>, request: Request, next: Next) -> Response<Body> {

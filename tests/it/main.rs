@@ -3,23 +3,22 @@
 //! A test is one function that takes a [`TestApp`](support::TestApp); [`on_both!`](support) runs each of them on both
 //! databases. A function that is not in such a list is dead code, and the lint says so.
 
-#![cfg(feature = "server")]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 #[macro_use]
 mod support;
 
 mod api;
-mod delegate;
-mod layout;
+mod auth_check;
+mod cluster;
 mod lists;
 mod memory;
-mod nodes;
+mod module_dependencies;
 mod outage;
 mod process;
+mod resilience;
 mod retention;
 mod store;
 mod together;
-mod torture;
 mod upgrade;
 mod web;

@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use tokenward::{
-    config::CacheMode,
-    value::{Format, Random},
-};
+use tokenward::{config::CacheMode, domain::random::Random};
+use tokenward_guard::token_format::TokenFormat;
 
 use crate::support::{Bearer, Database, Engine, TestApp};
 
@@ -74,7 +72,7 @@ async fn tokens_that_do_not_exist_are_not_kept(app: TestApp) {
     const MOST: usize = 10_000;
     let before = app.app.live().tally();
     let checks = (0..MOST + 50).map(|_| {
-        let unknown = Format::default().make(&Random::system());
+        let unknown = TokenFormat::default().generate(|bytes| Random::system().fill(bytes));
         let client = app.presenting(&[&format!("Bearer {}", unknown.expose())]);
         async move { client.get("/v4/auth").await.expect(401) }
     });

@@ -1,7 +1,7 @@
 //! What is removed by itself, and what is not yet: rows on both sides of each boundary, to the millisecond.
 
 use serde_json::json;
-use tokenward::{domain::time::Timestamp, service::audit::verify};
+use tokenward::{domain::time::Timestamp, service::audit_verify::verify};
 
 use crate::support::{
     Bearer, Database, Engine, TestApp,
@@ -257,7 +257,7 @@ async fn run_until_removed(database: &Database, days: Option<&str>, tables: &[&s
             serve.env("TOKENWARD_RETENTION__EXPIRED_TOKENS_DAYS", days).env("TOKENWARD_RETENTION__EVENTS_DAYS", days);
         }
         let running = Running::start_with(serve);
-        crate::torture::Token::made_by(&running).await;
+        crate::resilience::Token::made_by(&running).await;
         running.signal("TERM");
         let (code, log) = running.wait();
         assert_eq!(code, Some(0), "{log}");
@@ -275,7 +275,7 @@ async fn the_jobs_run_by_themselves_and_only_what_is_configured_is_removed(engin
     let database = Database::empty(engine).await;
     let running = Running::start(&database.url);
     for _ in 0..3 {
-        crate::torture::Token::made_by(&running).await;
+        crate::resilience::Token::made_by(&running).await;
     }
     running.signal("TERM");
     assert_eq!(running.wait().0, Some(0));

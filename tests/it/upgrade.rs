@@ -8,13 +8,14 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnec
 use tokenward::{
     domain::{
         person::EmailKey,
+        random::Random,
         session::{SessionDigest, SessionValue},
         time::Timestamp,
     },
-    service::audit::verify,
+    service::audit_verify::verify,
     store::Schema,
-    value::{Format, Random},
 };
+use tokenward_guard::token_format::TokenFormat;
 use uuid::Uuid;
 
 use crate::support::{Bearer, Database, Engine, PASSWORD, POSTGRES, SQLITE, TestApp, basic};
@@ -73,7 +74,7 @@ struct Token {
 impl Token {
     fn new() -> Self {
         let random = Random::system();
-        let value = Format::default().make(&random);
+        let value = TokenFormat::default().generate(|bytes| random.fill(bytes));
         let digest = value.digest().as_bytes().to_vec();
         Self { id: Uuid::from_bytes(random.bytes()), value: value.expose().to_owned(), digest }
     }

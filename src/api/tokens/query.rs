@@ -7,13 +7,13 @@ use super::StatusName;
 use crate::{
     api::{
         ApiError,
-        query::{check_limit, check_offset},
+        strict_query::{check_limit, check_offset},
     },
-    domain::list::{Page, Sort, SortKey},
-    entry::cursor,
-    guard::Principal,
+    domain::token_query::{Page, Sort, SortKey},
+    http::cursor,
     service::tokens::Reach,
 };
+use tokenward_guard::Principal;
 
 /// Rows of an administrator's list where no limit is given.
 const ADMIN_LIMIT: i64 = 100;

@@ -4,17 +4,17 @@ use uuid::Uuid;
 
 use super::{Tokens, feature_off, own, verify::SLOWED_BY, within_reach};
 use crate::{
+    cache::{Unavailable, invalidation::Change},
     domain::{
         authority::{AuthorityLost, Mutation, RequiredRole},
         event::{Act, Action},
-        network::counted_by,
+        ip_network::counted_by,
         time::Timestamp,
     },
-    live::{Change, Unavailable},
-    service::{Actor, Refusal, Result, act},
+    service::{Actor, Refusal, Result, request_context},
     store::{self, DeletedFamily, Owner, TokenLabel},
-    value::{Presented, TokenDigest},
 };
+use tokenward_guard::token_format::{BearerToken, TokenDigest};
 
 /// How many rows are removed at once, so that nobody waits long for them.
 const AT_ONCE: i64 = 1_000;
@@ -156,10 +156,10 @@ impl Tokens {
     /// # Errors
     /// [`Refusal::TooFast`]: there is no such token, and the address has sent too many such values. [`Refusal::Unavailable`]: the token
     /// may still be good.
-    pub async fn revoke(&self, presented: Presented<'_>) -> Result<()> {
-        let Some(digest) = self.format.recognise(presented) else { return Ok(()) };
+    pub async fn revoke(&self, presented: BearerToken<'_>) -> Result<()> {
+        let Some(digest) = self.format.parse_digest(presented) else { return Ok(()) };
         let now = self.clock.now();
-        let address = act::origin().address.map(counted_by);
+        let address = request_context::origin().address.map(counted_by);
         let spent = address.map_or(Ok(()), |address| self.limits.refused.spend(address, now));
         if let Err(millis) = spent {
             let found = self.live.read(&digest).await.map_err(|Unavailable| store::Error::timed_out())?;
@@ -168,7 +168,7 @@ impl Tokens {
                 return Err(Refusal::TooFast { millis });
             }
         }
-        let mutation = Mutation::without_caller(Act::of_holder(now, act::origin()));
+        let mutation = Mutation::without_caller(Act::of_holder(now, request_context::origin()));
         let delete = self.store.delete_by_digest(&digest, &mutation);
         let changes = |deleted: &bool| deleted.then_some(Change::Token(digest)).into_iter().collect();
         let deleted = self.live.take_away(delete, changes).await?;
@@ -183,9 +183,10 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Refusal::Unavailable`]: then the token, or one that it has made, may still be good.
-    pub async fn revoke_leaked(&self, presented: Presented<'_>) -> Result<Option<TokenLabel>> {
-        let Some(digest) = self.format.recognise(presented) else { return Ok(None) };
-        let mutation = Mutation::without_caller(Act::by("whoever reported the leak", self.clock.now(), act::origin()));
+    pub async fn revoke_leaked(&self, presented: BearerToken<'_>) -> Result<Option<TokenLabel>> {
+        let Some(digest) = self.format.parse_digest(presented) else { return Ok(None) };
+        let mutation =
+            Mutation::without_caller(Act::by("whoever reported the leak", self.clock.now(), request_context::origin()));
         let Some(token) = self.store.find_living(&digest).await? else { return Ok(None) };
         let owner = Owner::Person { workspace_id: token.workspace_id, person_id: token.person_id };
         let deleted = self.revoke_family(owner, token.id, Action::TokenLeaked, &mutation).await?;

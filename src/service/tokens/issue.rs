@@ -3,8 +3,9 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Tokens, feature_off, new_id,
-    seal::{IdempotencyKey, Seal},
+    Tokens, feature_off,
+    idempotency::{IdempotencyKey, Seal},
+    new_id,
 };
 use crate::{
     domain::{
@@ -15,8 +16,8 @@ use crate::{
     },
     service::{Actor, Refusal, Result},
     store::{Form, Issued, NewToken},
-    value::TokenValue,
 };
+use tokenward_guard::token_format::TokenValue;
 
 /// What makes one token of a request, however often it is sent.
 #[derive(Clone, Copy)]
@@ -43,7 +44,7 @@ impl Tokens {
     ) -> Result<(TokenValue, Token)> {
         let now = self.clock.now();
         self.limits.made.spend(caller.person_id, now).map_err(|millis| Refusal::TooFast { millis })?;
-        let value = self.format.make(&self.random);
+        let value = self.format.generate(|bytes| self.random.fill(bytes));
         let seal = if let Once::Key(key) = once { Some(Seal::new(key, caller)) } else { None };
         let sealed = seal.as_ref().map(|seal| {
             seal.close(&value, asked(lifetime, &description), &self.random)
@@ -54,7 +55,7 @@ impl Tokens {
             workspace_id: caller.workspace_id,
             person_id: caller.person_id,
             digest: value.digest(),
-            hint: value.hint().to_owned(),
+            hint: value.display_prefix().to_owned(),
             description: description.into_string(),
             lifetime,
             mutation: self.mutations.by(caller, RequiredRole::Member),

@@ -11,7 +11,7 @@ use crate::{
         Result, Store,
         authority::begin,
         events::{Done, record},
-        on_pool, removal, sessions, sources, tries,
+        login_failures, on_pool, removal, sessions, sources,
     },
 };
 
@@ -118,7 +118,7 @@ impl Store {
             let Some((email, email_key, is_platform_admin)) = changed else { return Ok(Rank::Absent) };
             if change.password_hash.is_some() || change.is_disabled == Some(false) {
                 let digest = EmailKey::of(&email_key).digest();
-                sqlx::query(tries::CLEAR).bind(digest.as_bytes().as_slice()).execute(&mut *tx).await?;
+                sqlx::query(login_failures::CLEAR).bind(digest.as_bytes().as_slice()).execute(&mut *tx).await?;
                 sqlx::query(sources::FORGIVE).bind(id).execute(&mut *tx).await?;
             }
             if change.ends_sessions(was_admin) {

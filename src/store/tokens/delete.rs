@@ -16,8 +16,8 @@ use crate::{
         events::{Done, record},
         on_pool,
     },
-    value::TokenDigest,
 };
+use tokenward_guard::token_format::TokenDigest;
 
 /// What is told of a token that was made or deleted.
 #[derive(FromRow)]

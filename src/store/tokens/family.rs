@@ -14,8 +14,8 @@ use crate::{
         events::{Done, record},
         on_pool,
     },
-    value::TokenDigest,
 };
+use tokenward_guard::token_format::TokenDigest;
 
 /// The most tokens that one statement deletes. Larger families are revoked by one row.
 const MOST_AT_ONCE: i64 = 1_000;

@@ -18,8 +18,8 @@ use crate::{
         events::{Done, record},
         on_pool, sessions, settings,
     },
-    value::TokenDigest,
 };
+use tokenward_guard::token_format::TokenDigest;
 
 /// How long the same request is given the same answer.
 const REPEATED_FOR_SECONDS: i64 = 600;

@@ -6,12 +6,12 @@ use uuid::Uuid;
 use super::{Owner, TokenRow, access};
 use crate::{
     domain::{
-        list::{CursorKey, NEVER, NOT_YET, Page, SortKey, Which},
         person::TokenAccess,
         time::Timestamp,
         token::{Status, Token},
+        token_query::{CursorKey, NEVER, NOT_YET, Page, SortKey, Which},
     },
-    store::{Result, Store, on_readers, text::containing},
+    store::{Result, Store, like::containing, on_readers},
 };
 
 /// Which tokens a list shows.

@@ -3,20 +3,20 @@
 mod settings;
 mod tokens;
 mod user;
-mod user_acts;
+mod user_actions;
 mod users;
 mod workspaces;
 
 use axum::{Router, routing::get};
 
-use super::{error::see_other, site::Site};
+use super::{error::see_other, state::Site};
 
 pub(super) fn routes() -> Router<Site> {
     Router::new()
         .route("/admin", get(async || see_other("/admin/users")))
         .merge(users::routes())
         .merge(user::routes())
-        .merge(user_acts::routes())
+        .merge(user_actions::routes())
         .merge(settings::routes())
         .merge(tokens::routes())
         .merge(workspaces::routes())

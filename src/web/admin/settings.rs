@@ -16,13 +16,13 @@ use crate::{
     service::Refusal,
     web::{
         error::{PageError, PageResult, see_other},
-        form::{Asked, Posted},
-        frame::{Frame, Place, show, show_as},
-        proof::prove,
-        show::When,
-        site::Site,
-        visitor::AdminVisitor,
-        words::{self, Problem},
+        extract::{Asked, Posted},
+        format::When,
+        layout::{Frame, Place, show, show_as},
+        messages::{self, Problem},
+        reauth::prove,
+        session_user::AdminVisitor,
+        state::Site,
     },
 };
 
@@ -205,7 +205,7 @@ impl SettingForm {
             ("custom", Kind::Days) => days.parse().map_err(|_| key.refused()).and_then(|days| key.days(days)),
             _ => Err(key.refused()),
         };
-        checked.map(Some).map_err(|invalid| Problem::new(words::of_invalid(&invalid)))
+        checked.map(Some).map_err(|invalid| Problem::new(messages::of_invalid(&invalid)))
     }
 }
 

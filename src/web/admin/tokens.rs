@@ -7,13 +7,13 @@ use crate::{
     service::tokens::Reach,
     web::{
         error::{PageResult, see_other},
-        form::{Asked, Named},
-        frame::{Frame, Place, show},
-        pager::Pager,
-        show::{Owner, State as TokenState, TokenRow},
-        site::Site,
+        extract::{Asked, Named},
+        format::{Owner, State as TokenState, TokenRow},
+        layout::{Frame, Place, show},
+        pagination::Pager,
+        session_user::AdminVisitor,
+        state::Site,
         tokens::{DeletePage, TokenQuery, is_off, page_of},
-        visitor::AdminVisitor,
     },
 };
 

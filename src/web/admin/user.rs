@@ -10,13 +10,13 @@ use crate::{
     service::people::{By, Change},
     web::{
         error::{PageResult, see_other},
-        form::{Asked, Numbered, Posted},
-        frame::{Frame, Place, show, show_as},
-        proof::prove,
-        show::{When, shown},
-        site::Site,
-        visitor::AdminVisitor,
-        words::Problem,
+        extract::{Asked, Numbered, Posted},
+        format::{When, shown},
+        layout::{Frame, Place, show, show_as},
+        messages::Problem,
+        reauth::prove,
+        session_user::AdminVisitor,
+        state::Site,
     },
 };
 

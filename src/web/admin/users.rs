@@ -10,14 +10,14 @@ use crate::{
     service::people::{Add, By, Member, MemberFilter, Start},
     web::{
         error::{PageResult, see_other},
-        form::{Asked, Posted, is_ticked},
-        frame::{Frame, Place, show, show_as},
-        pager::{Pager, Part, ROWS, path},
-        proof::prove,
-        show::{When, shown},
-        site::Site,
-        visitor::AdminVisitor,
-        words::Problem,
+        extract::{Asked, Posted, is_ticked},
+        format::{When, shown},
+        layout::{Frame, Place, show, show_as},
+        messages::Problem,
+        pagination::{Pager, Part, ROWS, path},
+        reauth::prove,
+        session_user::AdminVisitor,
+        state::Site,
     },
 };
 

@@ -13,14 +13,14 @@ use crate::{
     },
     web::{
         error::{PageResult, see_other},
-        form::{Asked, Numbered, Posted},
-        frame::{Frame, Place, show, show_as},
-        pager::{Pager, ROWS},
-        proof::prove,
-        show::When,
-        site::Site,
-        visitor::PlatformVisitor,
-        words::Problem,
+        extract::{Asked, Numbered, Posted},
+        format::When,
+        layout::{Frame, Place, show, show_as},
+        messages::Problem,
+        pagination::{Pager, ROWS},
+        reauth::prove,
+        session_user::PlatformVisitor,
+        state::Site,
     },
 };
 

@@ -74,7 +74,7 @@ async fn attempt(app: &TestApp, email: &str, password: &str, from: &str) -> Repl
 }
 
 fn rand_octet() -> u8 {
-    tokenward::value::Random::system().bytes::<1>()[0]
+    tokenward::domain::random::Random::system().bytes::<1>()[0]
 }
 
 async fn an_address_has_so_many_wrong_passwords_whatever_it_says_of_itself(engine: Engine) {
@@ -245,6 +245,7 @@ async fn an_address_reports_so_many_leaks_a_minute(engine: Engine) {
 
 /// Values that are well made and stand for nothing.
 fn unknown_values(count: usize) -> Vec<String> {
-    let (format, random) = (tokenward::value::Format::default(), tokenward::value::Random::system());
-    (0..count).map(|_| format.make(&random).expose().to_owned()).collect()
+    let (format, random) =
+        (tokenward_guard::token_format::TokenFormat::default(), tokenward::domain::random::Random::system());
+    (0..count).map(|_| format.generate(|bytes| random.fill(bytes)).expose().to_owned()).collect()
 }

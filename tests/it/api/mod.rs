@@ -1,7 +1,9 @@
 //! One file per URL and verb.
 
-mod authority;
+mod access_matrix;
+mod audit_log;
 mod bodies;
+mod child_tokens;
 mod credentials;
 mod documents;
 mod emails;
@@ -9,16 +11,14 @@ mod events;
 mod hashing;
 mod leaks;
 mod limits;
-mod lineage;
+mod login_throttle;
 mod people;
 mod queries;
 mod removal;
-mod rights;
 mod settings;
 mod sources;
+mod stale_credentials;
 mod texts;
-mod throttle;
 mod tokens;
-mod trail;
-mod wire;
+mod wire_format;
 mod workspaces;

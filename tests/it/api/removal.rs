@@ -3,10 +3,10 @@
 use futures_util::future::join_all;
 use serde_json::json;
 use tokenward::{
-    domain::{authority::Mutation, event::Act, time::Timestamp, token::Lifetime},
+    domain::{authority::Mutation, event::Act, random::Random, time::Timestamp, token::Lifetime},
     store::NewToken,
-    value::{Format, Random},
 };
+use tokenward_guard::token_format::TokenFormat;
 use uuid::Uuid;
 
 use crate::support::{Bearer, TestApp, an_hour};
@@ -22,14 +22,14 @@ async fn children(app: &TestApp, parent: &Bearer) -> [Bearer; 2] {
     let now = Timestamp::from_millis(1_767_225_600_000);
     let mut values = Vec::new();
     for _ in 0..MANY {
-        let value = Format::default().make(&random);
+        let value = TokenFormat::default().generate(|bytes| random.fill(bytes));
         let act = Act { person_id: Some(1), token_id: parent.token_id.parse().ok(), ..Act::of_operator(now) };
         let new = NewToken {
             id: Uuid::from_bytes(random.bytes()),
             workspace_id: 1,
             person_id: 1,
             digest: value.digest(),
-            hint: value.hint().to_owned(),
+            hint: value.display_prefix().to_owned(),
             description: String::new(),
             lifetime: Lifetime::Forever,
             mutation: Mutation::without_caller(act),

@@ -3,10 +3,10 @@
 use serde_json::json;
 use tokenward::{
     domain::{
+        login_failures::Tries,
         person::EmailKey,
         source::{DeviceValue, Source},
         time::Timestamp,
-        tries::Tries,
     },
     store::Record,
 };
@@ -192,7 +192,7 @@ async fn sources_are_kept_by_account_and_kind_and_forgotten(mut app: TestApp) {
     let at = |n: i64| Timestamp::from_millis(1_767_225_600_000).plus_seconds(n);
     let addresses: Vec<Source> =
         (0..12).map(|n| Source::address(ada.id, format!("192.0.2.{n}").parse().unwrap())).collect();
-    let device = Source::device(ada.id, &DeviceValue::make(&tokenward::value::Random::system()));
+    let device = Source::device(ada.id, &DeviceValue::make(&tokenward::domain::random::Random::system()));
     app.store.note_source(ada.id, &device, at(0)).await.unwrap();
     for (n, source) in (0..).zip(&addresses) {
         app.store.note_source(ada.id, source, at(n)).await.unwrap();

@@ -5,8 +5,8 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokenward::{
     domain::{
-        list::{Page, Sort, SortKey, Which},
         time::Timestamp,
+        token_query::{Page, Sort, SortKey, Which},
     },
     store::{EventFilter, EventStart, Owner, TokenFilter},
 };

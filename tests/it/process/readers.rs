@@ -80,7 +80,7 @@ fn read_slowly(mut stream: TcpStream) -> Vec<u8> {
 async fn who_does_not_read_an_answer_is_closed_and_who_reads_slowly_is_served(engine: Engine) {
     let database = Database::empty(engine).await;
     let running = serve(&database);
-    let token = crate::torture::Token::made_by(&running).await;
+    let token = crate::resilience::Token::made_by(&running).await;
     running.signal("TERM");
     assert_eq!(running.wait().0, Some(0));
     let longest = "x".repeat(255);

@@ -3,9 +3,9 @@
 use tokenward::{
     domain::{
         event::Action,
-        list::{Sort, SortKey, Which},
         person::EmailKey,
         token::Lifetime,
+        token_query::{Sort, SortKey, Which},
         workspace::WorkspaceName,
     },
     store::{EventFilter, EventStart, Owner, PersonChange, PersonFilter, Reader, Store, TokenFilter, WorkspaceCount},
@@ -206,7 +206,7 @@ async fn tokens_are_read_by_their_ids(app: TestApp) {
     assert_eq!(store.list_tokens_of(&own, &ids).await.unwrap()[0].0.id, mine);
     assert!(store.list_tokens_of(&others, &ids).await.unwrap().is_empty());
     assert!(store.list_tokens_of(&own, &[]).await.unwrap().is_empty());
-    let by_id = tokenward::domain::list::Page { sort: Sort { key: SortKey::TokenId, descending: true }, ..ALL };
+    let by_id = tokenward::domain::token_query::Page { sort: Sort { key: SortKey::TokenId, descending: true }, ..ALL };
     assert_eq!(store.list_tokens(&own, &by_id).await.unwrap().len(), 1);
 }
 

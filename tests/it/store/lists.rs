@@ -3,10 +3,10 @@
 use tokenward::{
     domain::{
         authority::AuthorityLost,
-        list::Which,
         person::{EmailKey, PersonName},
         setting::{Key, Value},
         token::Lifetime,
+        token_query::Which,
         workspace::WorkspaceName,
     },
     store::{Error, Holders, MemberFilter, NewPerson, Owner, Start, TokenFilter},

@@ -1,19 +1,19 @@
 //! The store's contract: every method, on both databases.
 
+mod audit_chain;
 mod authority;
-mod chain;
 mod clock;
 mod cluster;
 mod counts;
+mod descendants;
 mod events;
-mod hosts;
-mod lineage;
+mod failover;
 mod lists;
+mod login_failures;
 mod removal;
 mod sessions;
 mod sources;
 mod tls;
-mod tries;
 
 use std::{collections::HashSet, time::Duration};
 
@@ -22,18 +22,19 @@ use tokenward::{
     domain::{
         authority::{Authority, Credential, Mutation, RequiredRole},
         event::{Act, Origin},
-        list::{Page, Sort, SortKey, Which},
         person::{Email, EmailKey, PersonName, TokenAccess},
+        random::Random,
         setting::{Key, Settings, Value},
         time::{Clock, Timestamp},
         token::{Lifetime, NotIssued, Status},
+        token_query::{Page, Sort, SortKey, Which},
         workspace::WorkspaceName,
     },
     store::{
         Error, Issued, NewPerson, NewToken, Node, Owner, PersonChange, PersonFilter, Rank, Schema, Store, TokenFilter,
     },
-    value::{Format, Random, TokenValue},
 };
+use tokenward_guard::token_format::{TokenFormat, TokenValue};
 use uuid::Uuid;
 
 use crate::support::{Database, Engine, TestApp};
@@ -104,13 +105,13 @@ pub fn new_person(email: &str) -> NewPerson {
 
 fn new_token(person_id: i64, lifetime: Lifetime, created_at: Timestamp) -> (TokenValue, NewToken) {
     let random = Random::system();
-    let value = Format::default().make(&random);
+    let value = TokenFormat::default().generate(|bytes| random.fill(bytes));
     let token = NewToken {
         id: Uuid::from_bytes(random.bytes()),
         workspace_id: 1,
         person_id,
         digest: value.digest(),
-        hint: value.hint().to_owned(),
+        hint: value.display_prefix().to_owned(),
         description: String::new(),
         lifetime,
         mutation: at(created_at),
@@ -298,7 +299,7 @@ async fn a_digest_finds_token_holder_and_switch(app: TestApp) {
     assert!(found.is_admin && found.is_platform_admin && !found.is_disabled);
     store.set_settings(1, &[(Key::Enabled, Value::Switch(false))], &by()).await.unwrap();
     assert_eq!(find(value.digest()).await.unwrap().enabled, Some(false));
-    let unknown = Format::default().make(&Random::system());
+    let unknown = TokenFormat::default().generate(|bytes| Random::system().fill(bytes));
     assert!(find(unknown.digest()).await.is_none());
     assert!(!store.delete_by_digest(&unknown.digest(), &by()).await.unwrap());
     assert!(store.delete_by_digest(&value.digest(), &by()).await.unwrap());
@@ -369,7 +370,7 @@ async fn many_digests_are_found_at_once(app: TestApp) {
     for _ in 0..300 {
         digests.push(issue(&app.store, 1, Lifetime::Forever, NOW).await.0.digest());
     }
-    digests.push(Format::default().make(&Random::system()).digest());
+    digests.push(TokenFormat::default().generate(|bytes| Random::system().fill(bytes)).digest());
     let found = app.store.find_by_digests(&digests).await.unwrap();
     let of: HashSet<_> = found.iter().map(|(digest, _)| *digest).collect();
     assert_eq!((found.len(), of), (300, digests[..300].iter().copied().collect()));
@@ -457,7 +458,7 @@ async fn nodes_that_migrate_at_once_take_turns() {
         // Each node has threads and a runtime of its own, as it has in life.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(tokenward::server::open_store(&config, true)).map(|_| ())
+            runtime.block_on(tokenward::http::server::open_store(&config, true)).map(|_| ())
         })
     });
     for start in starts.collect::<Vec<_>>() {

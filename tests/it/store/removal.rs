@@ -3,8 +3,8 @@
 use tokenward::{
     domain::{authority::AuthorityLost, event::Action, person::EmailKey, token::Lifetime, workspace::WorkspaceName},
     store::{DeletedFamily, Error, Owner, Rank, Store},
-    value::TokenDigest,
 };
+use tokenward_guard::token_format::TokenDigest;
 use uuid::Uuid;
 
 use super::{DEFAULTS, NOW, by, by_token, issue, new_person, new_token};

@@ -3,13 +3,13 @@
 use tokenward::{
     domain::{
         person::{EmailKey, PersonName},
+        random::Random,
         session::{SessionValue, UserAgent},
         setting::{Key, Value},
         time::Timestamp,
         token::{Lifetime, NotIssued},
     },
     store::{Form, NewSession, NewToken, PersonChange, Rank, Store},
-    value::Random,
 };
 use uuid::Uuid;
 

@@ -1,12 +1,10 @@
 //! Known sources of sign-ins, and the keys of e-mails that a migration marked.
 
-use tokenward::{
-    domain::{
-        person::{Email, EmailKey},
-        source::{DeviceValue, KNOWN_FOR_SECONDS, MOST_OF_A_KIND, Source},
-        tries::Tries,
-    },
-    value::Random,
+use tokenward::domain::{
+    login_failures::Tries,
+    person::{Email, EmailKey},
+    random::Random,
+    source::{DeviceValue, KNOWN_FOR_SECONDS, MOST_OF_A_KIND, Source},
 };
 
 use super::{NOW, by, new_person};

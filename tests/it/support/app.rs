@@ -8,11 +8,16 @@ use std::sync::{
 use tokenward::{
     app::App,
     config::Config,
-    domain::time::{Clock, Timestamp},
-    server::{self, Service},
-    service::set_up::{FirstAdministrator, set_up},
+    domain::{
+        random::Random,
+        time::{Clock, Timestamp},
+    },
+    http::{
+        root::Service,
+        server::{self},
+    },
+    service::bootstrap::{FirstAdministrator, set_up},
     store::Store,
-    value::Random,
 };
 
 use tokio::sync::watch;

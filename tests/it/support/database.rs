@@ -133,7 +133,7 @@ async fn template() -> String {
         administer(&format!("drop database if exists {unfinished} with (force)")).await;
         administer(&format!("create database {unfinished} template template0")).await;
         let store =
-            tokenward::server::open_store(&super::app::config(&postgres::url(&unfinished)), true).await.unwrap();
+            tokenward::http::server::open_store(&super::app::config(&postgres::url(&unfinished)), true).await.unwrap();
         store.close().await;
         administer(&format!("alter database {unfinished} rename to {name}")).await;
     }

@@ -2,17 +2,17 @@
 
 mod app;
 pub mod binary;
+mod browser;
 mod database;
 mod people;
 pub mod postgres;
-mod reply;
-mod visitor;
+mod response;
 
 pub use app::{TestApp, config};
+pub use browser::Visitor;
 pub use database::{Database, Engine, POSTGRES, SQLITE, insert_tokens, numbered};
 pub use people::{Bearer, Client, Person, basic};
-pub use reply::Reply;
-pub use visitor::Visitor;
+pub use response::Reply;
 
 /// The password of everybody in tests.
 pub const PASSWORD: &str = "correct horse battery staple";

@@ -5,7 +5,7 @@ use std::{net::IpAddr, ops::Deref};
 use axum::{body::Body, http::Request};
 use http::HeaderValue;
 use serde_json::{Value, json};
-use tokenward::{entry::address::Peer, server::Service};
+use tokenward::http::{client_ip::Peer, root::Service};
 use tower::ServiceExt as _;
 
 use super::{PASSWORD, Reply, an_hour};

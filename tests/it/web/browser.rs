@@ -4,7 +4,7 @@
 use std::{path::Path, process::Stdio};
 
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use tokenward::server::Service;
+use tokenward::http::root::Service;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 
-use super::doors::{PAGES, Scene};
+use super::page_access::{PAGES, Scene};
 use crate::support::{Database, Reply, TestApp, Visitor};
 
 on_both!(every_page_has_its_headers, a_service_known_by_https_keeps_browsers_on_it);

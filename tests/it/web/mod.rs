@@ -1,10 +1,10 @@
 //! The pages: by what a browser sends, and in a real one.
 
 mod browser;
-mod doors;
 mod forms;
 mod headers;
 mod lists;
+mod page_access;
 mod sessions;
 mod size;
 mod transport;

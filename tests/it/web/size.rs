@@ -1,5 +1,6 @@
 //! How much a page weighs, where there is much to show.
 
+use tokenward::domain::random::Random;
 use tokenward::domain::{
     authority::Mutation,
     event::Act,
@@ -8,10 +9,10 @@ use tokenward::domain::{
     token::Lifetime,
 };
 use tokenward::store::{NewPerson, NewToken};
-use tokenward::value::{Format, Random};
+use tokenward_guard::token_format::TokenFormat;
 use uuid::Uuid;
 
-use super::doors::{PAGES, Scene};
+use super::page_access::{PAGES, Scene};
 use crate::support::TestApp;
 
 on_both!(no_page_weighs_more_than_fifty_kilobytes);
@@ -41,13 +42,13 @@ async fn fill(app: &TestApp, other: i64) {
 async fn issue(app: &TestApp, person_id: i64) {
     let mutation = Mutation::without_caller(Act::of_operator(Timestamp::from_millis(1_767_225_600_000)));
     let random = Random::system();
-    let value = Format::default().make(&random);
+    let value = TokenFormat::default().generate(|bytes| random.fill(bytes));
     let token = NewToken {
         id: Uuid::from_bytes(random.bytes()),
         workspace_id: 1,
         person_id,
         digest: value.digest(),
-        hint: value.hint().to_owned(),
+        hint: value.display_prefix().to_owned(),
         description: "a description of some length, as people write them".to_owned(),
         lifetime: Lifetime::Forever,
         mutation,

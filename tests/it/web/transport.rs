@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 
-use super::doors::PAGES;
+use super::page_access::PAGES;
 use crate::support::{Database, PASSWORD, Reply, TestApp, basic};
 
 on_both!(

@@ -1,7 +1,7 @@
 //! `POST /v4/apiAccessTokens`
 
 use serde_json::json;
-use tokenward::value::{Format, Presented};
+use tokenward_guard::token_format::{BearerToken, TokenFormat};
 
 use crate::support::{Bearer, TestApp, an_hour};
 
@@ -31,7 +31,7 @@ async fn the_answer_has_the_value_and_exactly_the_documented_fields(app: TestApp
     let body = json!({"lifetimeSeconds": 100, "description": "My 100-second token", "name": "ignored"});
     let made = app.admin().post(PATH, &body).await.expect(201);
     let value = made.json["tokenValue"].as_str().unwrap();
-    assert!(Format::default().recognise(Presented::parse(value).unwrap()).is_some());
+    assert!(TokenFormat::default().parse_digest(BearerToken::parse(value).unwrap()).is_some());
     let info = made.json["tokenInfo"].as_object().unwrap();
     assert_eq!(info.len(), 5);
     assert_eq!(info["description"], "My 100-second token");

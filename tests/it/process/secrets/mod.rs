@@ -8,7 +8,7 @@ use std::{path::Path, process::Command};
 use sha2::Digest as _;
 
 use crate::{
-    nodes::administer,
+    cluster::administer,
     support::{
         Database, Engine,
         binary::{Running, command},

@@ -1,0 +1,57 @@
+//! Why a request is not authenticated.
+
+/// Why a request is rejected before it reaches the inner service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// The request has no credential.
+    #[error("no credential was presented")]
+    Missing,
+    /// The `Authorization` header has no valid reading under RFC 6750 or RFC 9110, such as two `Authorization` fields.
+    #[error("the Authorization header is malformed")]
+    Malformed,
+    /// The credential does not authenticate. The reason is for logs and metrics; responses never depend on it.
+    #[error("the credential was rejected: {0}")]
+    Denied(DenialReason),
+    /// The caller is authenticated and lacks a requirement of the layer: another workspace, or no administrator.
+    #[error("the caller does not meet the requirements")]
+    Forbidden,
+    /// The check could not be performed. The credential may be valid.
+    #[error("the credential could not be checked")]
+    Unavailable,
+}
+
+/// Why a credential does not authenticate. Never sent to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DenialReason {
+    /// The text has the form of no credential.
+    #[error("malformed credential")]
+    Malformed,
+    /// The token was never issued, or was deleted.
+    #[error("unknown token")]
+    UnknownToken,
+    /// The token's lifetime ended.
+    #[error("expired")]
+    Expired,
+    /// The owner's account is disabled.
+    #[error("person disabled")]
+    PersonDisabled,
+    /// The owner is not allowed to use tokens.
+    #[error("token access disabled")]
+    AccessDisabled,
+    /// The owner's workspace has tokens switched off.
+    #[error("feature off")]
+    FeatureOff,
+    /// A remote Tokenward server reports the token as inactive, without a reason.
+    #[error("inactive")]
+    Inactive,
+    /// No account has this e-mail.
+    #[error("unknown e-mail")]
+    UnknownEmail,
+    /// The password does not match.
+    #[error("wrong password")]
+    WrongPassword,
+    /// The attempt was not evaluated, because too many failed attempts preceded it.
+    #[error("too many failed logins")]
+    Throttled,
+}

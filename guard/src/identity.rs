@@ -1,0 +1,113 @@
+//! The authenticated caller of a request.
+
+use std::{fmt, future::Future, ops::Deref, sync::Arc, time::SystemTime};
+
+use uuid::Uuid;
+
+use crate::{AuthError, token_format::BearerToken};
+
+/// Resolves bearer tokens to their owners.
+pub trait Verify: Clone + Send + Sync + 'static {
+    /// Returns the owner of a token.
+    ///
+    /// # Errors
+    /// [`AuthError::Denied`] if the token does not authenticate, [`AuthError::Unavailable`] if the check could not be performed.
+    fn verify(&self, token: BearerToken<'_>) -> impl Future<Output = Result<Principal, AuthError>> + Send;
+}
+
+/// The authenticated caller of a request: the owner, and the presented token if there was one. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Principal {
+    identity: Arc<Identity>,
+    token: Option<TokenInfo>,
+}
+
+/// A person, independent of the credential that was presented.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The person's ID; never reused.
+    pub person_id: i64,
+    /// The ID of the person's workspace.
+    pub workspace_id: i64,
+    /// The e-mail that the person signs in with.
+    pub email: String,
+    /// The person's name; may be empty.
+    pub name: String,
+    /// The person administers the workspace.
+    pub is_admin: bool,
+    /// The person manages all workspaces of the service.
+    pub is_platform_admin: bool,
+}
+
+/// Metadata of the presented token. Contains no secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenInfo {
+    /// The token ID, a UUID.
+    pub id: Uuid,
+    /// When the token was issued.
+    pub issued_at: SystemTime,
+    /// When the token expires; `None`: never.
+    pub expires_at: Option<SystemTime>,
+}
+
+impl Identity {
+    /// Creates an identity without a name and without administrator rights. Set the remaining fields on the returned value.
+    #[must_use]
+    pub fn new(person_id: i64, workspace_id: i64, email: impl Into<String>) -> Self {
+        Self {
+            person_id,
+            workspace_id,
+            email: email.into(),
+            name: String::new(),
+            is_admin: false,
+            is_platform_admin: false,
+        }
+    }
+}
+
+impl TokenInfo {
+    /// Creates the metadata of a token that was issued at `issued_at` and expires at `expires_at`; `None`: never.
+    #[must_use]
+    pub const fn new(id: Uuid, issued_at: SystemTime, expires_at: Option<SystemTime>) -> Self {
+        Self { id, issued_at, expires_at }
+    }
+}
+
+impl Principal {
+    /// Creates a principal. Only verifiers call this: a principal asserts that the identity was proven, by `token` or, if it is `None`,
+    /// by a password.
+    #[must_use]
+    pub fn new(identity: impl Into<Arc<Identity>>, token: Option<TokenInfo>) -> Self {
+        Self { identity: identity.into(), token }
+    }
+
+    /// The presented token; `None` if the caller authenticated by password.
+    #[must_use]
+    pub fn token(&self) -> Option<&TokenInfo> {
+        self.token.as_ref()
+    }
+
+    /// Creates a principal for the tests of a service behind the layer: an ordinary person of workspace 1, with a token.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn for_tests(person_id: i64, email: &str) -> Self {
+        let token = TokenInfo::new(Uuid::nil(), SystemTime::UNIX_EPOCH, None);
+        Self::new(Identity::new(person_id, 1, email), Some(token))
+    }
+}
+
+impl Deref for Principal {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Principal").field("identity", &self.identity).field("token", &self.token).finish()
+    }
+}

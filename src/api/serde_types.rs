@@ -1,0 +1,55 @@
+//! Types of the wire that several resources share.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use utoipa::ToSchema;
+
+pub(super) use crate::http::schema::{moment, moment_or_null};
+
+use crate::domain::time::Timestamp;
+
+/// A whole number. `86400.0` is one (RFC 8259, section 6, knows no integers); what no 64 bits hold becomes the nearest
+/// number that they do, to be refused by its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WholeNumber(pub i64);
+
+impl<'de> Deserialize<'de> for WholeNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = WholeNumber;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number")
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<WholeNumber, E> {
+                Ok(WholeNumber(value))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<WholeNumber, E> {
+                Ok(WholeNumber(i64::try_from(value).unwrap_or(i64::MAX)))
+            }
+
+            #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, which is what is wanted")]
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<WholeNumber, E> {
+                if value.fract() == 0.0 {
+                    Ok(WholeNumber(value as i64))
+                } else {
+                    Err(E::invalid_type(de::Unexpected::Float(value), &self))
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// What a change answers.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Updated {
+    pub id: i64,
+    #[schema(schema_with = moment)]
+    pub updated_at: Timestamp,
+}

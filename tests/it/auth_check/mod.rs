@@ -1,0 +1,11 @@
+//! Others ask us.
+
+mod entry_points_agree;
+mod forward_auth;
+mod grpc;
+mod oauth;
+mod proxies;
+
+mod random_requests;
+mod remote;
+mod revocation;

@@ -1,0 +1,19 @@
+//! Several nodes on one database, and what lies between them and it.
+
+mod cluster;
+mod every_entry_point;
+mod faults;
+mod forged_messages;
+mod linearizability;
+mod load;
+mod pooler;
+mod probes;
+pub mod proxy;
+mod random_faults;
+mod report;
+mod retried_revocation;
+mod revocations;
+mod tracked_grant;
+mod unprivileged_role;
+
+pub use cluster::administer;
