@@ -2,9 +2,9 @@
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
-# The dependencies are a layer of their own: it is made anew only when they change.
+# The dependencies and the guard crate are built in a layer of their own, rebuilt only if they change.
 COPY Cargo.toml Cargo.lock build.rs ./
-COPY examples examples
+COPY guard guard
 COPY benches/*.rs benches/
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
  && cargo build --release --locked \
@@ -14,15 +14,15 @@ COPY config config
 COPY templates templates
 COPY static static
 COPY src src
-# Older than the files they replace, cargo would take the empty ones for built.
+# Without a newer timestamp, cargo would consider the empty files up to date.
 RUN touch src/main.rs src/lib.rs && cargo build --release --locked
 
 FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="Tokenward" \
-      org.opencontainers.image.description="Issues API access tokens and answers who holds one." \
+      org.opencontainers.image.description="Issues API access tokens and tells your services who a token belongs to." \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=build /build/target/release/tokenward /usr/local/bin/tokenward
-# Where SQLite's file goes, for whoever does not set DATABASE_URL.
+# The working directory holds the SQLite file unless DATABASE_URL is set.
 RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/tokenward
 WORKDIR /var/lib/tokenward
 VOLUME /var/lib/tokenward

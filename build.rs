@@ -1,4 +1,4 @@
-//! Migrations and templates are part of the program: one that is added must make it anew.
+//! Rebuilds the program when a migration or template is added, because both are compiled into it.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

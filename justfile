@@ -14,7 +14,7 @@ check:
     cargo fmt --check
     cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
     cargo test --locked --workspace --all-features --lib
-    cargo test --locked --all-features --test it -- sqlite:: --skip process:: --skip resilience:: --skip web::browser --skip upgrade::
+    cargo test --locked --all-features --test it -- case_2_sqlite --skip process:: --skip resilience:: --skip web::browser --skip upgrade::
 
 # The whole test suite; installs what is missing on Debian, as root or with sudo
 test:

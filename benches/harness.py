@@ -1,4 +1,4 @@
-"""What every figure needs: programs started and ended, a PostgreSQL of its own, load, and the processor time it cost."""
+"""Shared by all scenarios: starting and stopping programs, a PostgreSQL server, load, and the CPU time it takes."""
 
 import os
 import random
@@ -18,7 +18,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def descendants(pid):
-    """A process and all that it started."""
+    """Returns a process id and those of its descendants."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*"):
         try:
@@ -38,23 +38,24 @@ def cpu_seconds(pids):
                 fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
             except OSError:
                 continue
-            # With the children that have ended already.
+            # User and system time, including those of children that have exited.
             total += sum(int(fields[at]) for at in (11, 12, 13, 14))
     return total / TICKS
 
 
-def memory_mb(pid, what="Pss"):
+def memory_mb(pid, field="Pss"):
+    """Returns a field of smaps_rollup."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return int(re.search(rf"^{what}:\s+(\d+) kB", text, re.M)[1]) / 1024
+    return int(re.search(rf"^{field}:\s+(\d+) kB", text, re.M)[1]) / 1024
 
 
 def peak_mb(pid):
-    """The most resident memory since the start."""
+    """Returns the peak resident memory since the start of the process."""
     return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 
 
 class Program:
-    """A program that says on one of its outputs that it listens, and is ended by its id."""
+    """A running program. It has started once it prints its URL; leaving the context stops it."""
 
     def __init__(self, command, env=None):
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log")
@@ -89,16 +90,19 @@ class Program:
             self.process.wait()
 
 
-def bare():
-    return Program([RELEASE / "examples" / "bare_axum", "0"])
+def baseline_axum():
+    return Program([RELEASE / "examples" / "baseline_axum", "0"])
 
 
 def tokenward(database, **settings):
+    """Starts the service. A setting `cache__mode` is the environment variable TOKENWARD_CACHE__MODE."""
     env = {
         "TOKENWARD_DATABASE__URL": database,
         "TOKENWARD_LISTEN__HTTP": "127.0.0.1:0",
-        # What is measured is how fast it is, not how it slows down whoever is too fast.
-        **{f"TOKENWARD_LIMITS__{key}": "0" for key in ("CREATED_TOKENS_PER_MINUTE", "WRONG_PASSWORDS_PER_ADDRESS", "REFUSED_BEARERS_PER_MINUTE")},
+        # The load exceeds the default rate limits.
+        "TOKENWARD_RATE_LIMITS__TOKEN_CREATION_PER_MINUTE": "0",
+        "TOKENWARD_RATE_LIMITS__FAILED_LOGINS_PER_IP": "0",
+        "TOKENWARD_RATE_LIMITS__REJECTED_TOKENS_PER_IP_PER_MINUTE": "0",
         "TOKENWARD_ADMIN_EMAIL": "admin@example.com",
         "TOKENWARD_ADMIN_PASSWORD": "correct horse battery staple",
         **{f"TOKENWARD_{key.upper()}": str(value) for key, value in settings.items()},
@@ -107,7 +111,7 @@ def tokenward(database, **settings):
 
 
 class Postgres:
-    """A PostgreSQL in a temporary folder, on loopback."""
+    """A PostgreSQL server in a temporary folder, on the loopback interface."""
 
     def __enter__(self):
         self.programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
@@ -147,36 +151,35 @@ class Postgres:
         return subprocess.run(command, check=True, stdin=stdin, capture_output=True, text=True).stdout.strip()
 
     def pgbench(self, database, script, clients, seconds):
-        """Transactions per second, and the processor's microseconds for each, PostgreSQL's and pgbench's own."""
+        """Runs a script with pgbench. The CPU time is that of PostgreSQL and of pgbench."""
         file = Path(self.folder.name) / "script.sql"
         file.write_text(script)
-        before, own = cpu_seconds([self.pid]), os.times()
+        before, times_before = cpu_seconds([self.pid]), os.times()
         command = ["pgbench", "-n", "-M", "prepared", f"-c{clients}", "-j2", f"-T{seconds}", "-f", file, self.url(database)]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        rate = float(re.search(r"tps = ([\d.]+) \(without", said)[1])
-        count = int(re.search(r"transactions actually processed: (\d+)", said)[1])
-        after = os.times()
-        cost = cpu_seconds([self.pid]) - before + after.children_user - own.children_user
-        cost += after.children_system - own.children_system
-        return Run(rate, cost / count * 1e6)
-
+        report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        rate = float(re.search(r"tps = ([\d.]+) \(without", report)[1])
+        count = int(re.search(r"transactions actually processed: (\d+)", report)[1])
+        times = os.times()
+        cpu = cpu_seconds([self.pid]) - before + times.children_user - times_before.children_user
+        cpu += times.children_system - times_before.children_system
+        return Run(rate, cpu / count * 1e6)
 
     def round_trip(self, database):
-        """The median and the 99th percentile of `select 1`, in seconds, asked now and then as deletions are."""
+        """Returns the median and the 99th percentile of `select 1` in seconds, at 200 queries per second."""
         file = Path(self.folder.name) / "script.sql"
         file.write_text("select 1;")
         with tempfile.TemporaryDirectory() as folder:
             command = ["pgbench", "-n", "-M", "prepared", "-c1", "-T3", "-R200", "-l", "-f", file, self.url(database)]
             subprocess.run(command, check=True, capture_output=True, cwd=folder)
             lines = [line.split() for log in Path(folder).glob("pgbench_log*") for line in log.read_text().splitlines()]
-        # Without the time by which a transaction began late.
-        took = sorted(int(line[2]) - int(line[6]) for line in lines)
-        return took[len(took) // 2] / 1e6, took[len(took) * 99 // 100] / 1e6
+        # The latency without the schedule lag of the transaction.
+        times = sorted(int(line[2]) - int(line[6]) for line in lines)
+        return times[len(times) // 2] / 1e6, times[len(times) * 99 // 100] / 1e6
 
 
 @dataclass
 class Run:
-    """One run: how many a second, microseconds of the processor for each, and milliseconds at the 99th percentile."""
+    """One run: requests per second, CPU time per request in µs, and the 99th percentile of the latency in ms."""
 
     rate: float
     cpu: float
@@ -185,6 +188,8 @@ class Run:
 
 @dataclass
 class Target:
+    """A URL under load, with the processes whose CPU time counts."""
+
     name: str
     url: str
     lua: Path
@@ -194,47 +199,48 @@ class Target:
     def run(self, seconds):
         before = cpu_seconds(self.pids)
         command = ["wrk", "-t1", f"-c{self.connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", self.lua, self.url]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        cost = cpu_seconds(self.pids) - before
-        if re.search(r"Non-2xx|Socket errors", said):
-            raise RuntimeError(f"{self.name}: {said}")
-        count = int(re.search(r"(\d+) requests in", said)[1])
+        report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        cpu = cpu_seconds(self.pids) - before
+        if re.search(r"Non-2xx|Socket errors", report):
+            raise RuntimeError(f"{self.name}: {report}")
+        count = int(re.search(r"(\d+) requests in", report)[1])
         if count == 0:
-            raise RuntimeError(f"{self.name}: nothing was answered in {seconds} s")
-        value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()
+            raise RuntimeError(f"{self.name}: no response in {seconds} s")
+        value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", report).groups()
         p99 = float(value) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
-        return Run(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]), cost / count * 1e6, p99)
+        return Run(float(re.search(r"Requests/sec:\s+([\d.]+)", report)[1]), cpu / count * 1e6, p99)
 
 
 class Rounds:
-    """Runs that take turns, so that what disturbs the machine disturbs them all; ratios are taken within a round."""
+    """Runs in random order within each round. Ratios are taken within a round, so that noise affects both sides."""
 
     def __init__(self, runs, rounds):
         self.runs = {name: [] for name in runs}
-        for name, run in runs.items():
-            run()
-        chance = random.Random(42)
+        for run in runs.values():
+            run()  # warm-up
+        rng = random.Random(42)
         for _ in range(rounds):
-            for name in chance.sample(list(runs), len(runs)):
+            for name in rng.sample(list(runs), len(runs)):
                 self.runs[name].append(runs[name]())
 
-    def median(self, name, of="rate"):
-        return statistics.median(getattr(run, of) for run in self.runs[name])
+    def median(self, name, field="rate"):
+        return statistics.median(getattr(run, field) for run in self.runs[name])
 
-    def ratio(self, name, to, of="rate"):
-        ratios = [getattr(a, of) / getattr(b, of) for a, b in zip(self.runs[name], self.runs[to])]
+    def ratio(self, name, baseline, field="rate"):
+        """Returns the median, the minimum and the maximum of the ratios of all rounds."""
+        ratios = [getattr(a, field) / getattr(b, field) for a, b in zip(self.runs[name], self.runs[baseline])]
         return statistics.median(ratios), min(ratios), max(ratios)
 
-    def tell(self):
+    def print(self):
         for name in self.runs:
-            rate, cpu, p99 = (self.median(name, of) for of in ("rate", "cpu", "p99"))
+            rate, cpu, p99 = (self.median(name, field) for field in ("rate", "cpu", "p99"))
             print(f"      {name:<28} {rate:>10,.0f}/s   cpu {cpu:7.2f} µs   p99 {p99:6.2f} ms")
 
 
-def show(ratio):
-    value, least, most = ratio
-    return f"{value:.3f} [{least:.3f}-{most:.3f}]"
+def format_ratio(ratio):
+    median, minimum, maximum = ratio
+    return f"{median:.3f} [{minimum:.3f}-{maximum:.3f}]"
 
 
-def figure(number, what, value, goal):
-    print(f"  #{number:<3} {what:<58} {value:<24} goal {goal}", flush=True)
+def print_result(scenario, label, value, goal):
+    print(f"  #{scenario:<3} {label:<58} {value:<24} goal {goal}", flush=True)

@@ -1,7 +1,7 @@
-//! The parts of a check, each alone: `cargo bench --bench micro`. `scripts/bench micro` prints, beside the time, the instructions
-//! that callgrind counts, which do not depend on what else the machine does.
+//! Benchmarks of the parts of an auth check: `cargo bench --bench micro`. `scripts/bench micro`
+//! also counts instructions with callgrind, which do not depend on the load of the machine.
 
-#![expect(clippy::expect_used, reason = "a benchmark that cannot begin says why")]
+#![expect(clippy::expect_used, reason = "a benchmark fails if its setup does")]
 
 use std::sync::LazyLock;
 
@@ -11,19 +11,17 @@ use tokenward::{
     app::App,
     config::Config,
     domain::{
+        event::RequestContext,
         random::Random,
         time::Clock,
         token::{Description, Lifetime},
     },
-    http::{
-        root::Service,
-        server::{self},
-    },
+    http::{pipeline::HttpService, server},
     service::{
         Actor,
-        bootstrap::{FirstAdministrator, set_up},
-        sign_in::Via,
-        tokens::Once,
+        bootstrap::{FirstAdministrator, bootstrap},
+        sign_in::LoginChannel,
+        tokens::{CachedVerdict, Idempotency, ValidToken},
     },
 };
 use tokenward_guard::{
@@ -34,79 +32,88 @@ use tokenward_guard::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A service that knows one token.
-struct Scene {
+/// A service with one cached token.
+struct Fixture {
     app: App,
-    service: Service,
+    service: HttpService,
     value: String,
     _folder: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
 }
 
-static SCENE: LazyLock<Scene> = LazyLock::new(|| {
+static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
-    let url = format!("database.url = \"sqlite:{}/micro.db\"\n[passwords]\nmemory_kib = 64", folder.path().display());
+    let url =
+        format!("database.url = \"sqlite:{}/micro.db\"\n[passwords.argon2]\nmemory_kib = 64", folder.path().display());
     let config: Config = toml::from_str(&url).expect("a configuration");
     let (app, value) = runtime.block_on(async {
         let store = server::open_store(&config, true).await.expect("a store");
         let (clock, random) = (Clock::system(), Random::system());
         let app = App::new(store.clone(), clock.clone(), random.clone(), &config).expect("an app");
         let first = FirstAdministrator { email: "admin@example.com".to_owned(), password: None };
-        let made =
-            set_up(&store, app.people(), &clock, &random, first).await.expect("a first start").expect("a password");
-        let password = made.password.expect("a password");
-        let proof = app.sign_in().by_password(&made.email, &password, Via::Request).await.expect("a sign-in");
-        let admin = Actor::of(proof.principal.clone(), Some(&proof)).expect("a proof");
-        let (value, _) =
-            app.tokens().issue(&admin, Lifetime::Forever, Description::default(), Once::Never).await.expect("a token");
+        let first_start =
+            bootstrap(&store, app.people(), &clock, &random, first).await.expect("a first start").expect("a password");
+        let password = first_start.password.expect("a password");
+        let context = RequestContext::default();
+        let login = app.sign_in().authenticate(&first_start.email, &password, LoginChannel::Request, &context).await;
+        let login = login.expect("a sign-in");
+        let admin = Actor::from_principal(login.principal.clone(), Some(&login), context.clone()).expect("an actor");
+        let (value, _) = app
+            .tokens()
+            .issue(&admin, Lifetime::Forever, Description::default(), Idempotency::Disabled)
+            .await
+            .expect("a token");
         let presented = BearerToken::parse(value.expose()).expect("a bearer");
-        app.tokens().inspect(presented).await.expect("a good token");
+        app.tokens().validate(presented, &context).await.expect("a good token");
         (app, value.expose().to_owned())
     });
-    Scene { service: server::service(&app, &config), app, value, _folder: folder, runtime }
+    Fixture { service: server::service(&app, &config), app, value, _folder: folder, runtime }
 });
 
 fn request() -> Request<Body> {
     let request = Request::builder().uri("/v4/auth").header("host", "127.0.0.1:3005");
-    request.header("authorization", format!("Bearer {}", SCENE.value)).body(Body::empty()).expect("a request")
+    request.header("authorization", format!("Bearer {}", FIXTURE.value)).body(Body::empty()).expect("a request")
 }
 
 fn main() {
-    LazyLock::force(&SCENE);
-    let _runtime = SCENE.runtime.enter();
+    LazyLock::force(&FIXTURE);
+    let _runtime = FIXTURE.runtime.enter();
     divan::main();
 }
 
 #[divan::bench]
-fn read_header(bencher: Bencher) {
+fn read_credential(bencher: Bencher) {
     let request = request();
     bencher.bench_local(|| Credential::from_headers(black_box(request.headers())).is_ok());
 }
 
 #[divan::bench]
-fn recognise_and_digest(bencher: Bencher) {
-    let (format, presented) = (TokenFormat::default(), BearerToken::parse(&SCENE.value).expect("a bearer"));
+fn parse_and_digest(bencher: Bencher) {
+    let (format, presented) = (TokenFormat::default(), BearerToken::parse(&FIXTURE.value).expect("a bearer"));
     bencher.bench_local(|| format.parse_digest(black_box(presented)));
 }
 
 #[divan::bench]
-fn look_up(bencher: Bencher) {
+fn find_cached(bencher: Bencher) {
     let digest =
-        TokenFormat::default().parse_digest(BearerToken::parse(&SCENE.value).expect("a bearer")).expect("a token");
-    bencher.bench_local(|| SCENE.app.live().find(black_box(&digest)).is_some());
+        TokenFormat::default().parse_digest(BearerToken::parse(&FIXTURE.value).expect("a bearer")).expect("a token");
+    bencher.bench_local(|| FIXTURE.app.node().find_cached(black_box(&digest)).is_some());
 }
 
 #[divan::bench]
-fn whose_it_is(bencher: Bencher) {
-    let presented = BearerToken::parse(&SCENE.value).expect("a bearer");
-    let whose = || -> Option<Principal> {
-        Some(SCENE.app.tokens().inspect_at_once(black_box(presented))?.ok()?.into_principal())
+fn authenticate_cached(bencher: Bencher) {
+    let presented = BearerToken::parse(&FIXTURE.value).expect("a bearer");
+    let authenticate = || -> Option<Principal> {
+        match FIXTURE.app.tokens().validate_cached(black_box(presented)) {
+            CachedVerdict::Decided(verdict) => verdict.ok().map(ValidToken::into_principal),
+            CachedVerdict::Unknown(_) => None,
+        }
     };
-    bencher.bench_local(whose);
+    bencher.bench_local(authenticate);
 }
 
 #[divan::bench]
-fn whole_answer(bencher: Bencher) {
-    bencher.with_inputs(request).bench_local_values(|request| SCENE.service.answer(request, None));
+fn respond(bencher: Bencher) {
+    bencher.with_inputs(request).bench_local_values(|request| FIXTURE.service.handle(request, None));
 }

@@ -1,19 +1,19 @@
-//! What handlers see: the services, and nothing else.
+//! The application state of handlers: all services of one node.
 
 use axum::extract::FromRef;
 
 use crate::{
-    cluster::Live,
+    cluster::Node,
     config::Config,
     domain::{random::Random, time::Clock},
     service::{
-        ClockFloor, Events, Leaks, Lists, Mutations, People, Refusals, Sessions, SignIn, Tokens, Workspaces,
-        health::Health, password::Hasher, webhook::Webhook,
+        ClockFloor, DeniedAttemptLog, Events, Leaks, Mutations, People, ReadBudget, Sessions, SignIn, Tokens,
+        Workspaces, health::Health, password::Hasher, webhook::Webhook,
     },
     store::Store,
 };
 
-/// The services of one running Tokenward. Cheap to clone.
+/// The services of one node. Cheap to clone.
 #[derive(Clone, FromRef)]
 pub struct App {
     tokens: Tokens,
@@ -22,111 +22,118 @@ pub struct App {
     sign_in: SignIn,
     sessions: Sessions,
     events: Events,
-    refusals: Refusals,
+    denied_attempts: DeniedAttemptLog,
     leaks: Leaks,
     health: Health,
-    live: Live,
+    node: Node,
     clock_floor: ClockFloor,
 }
 
 impl App {
-    /// Builds the services over a store.
+    /// Builds the services on a store.
     ///
     /// # Errors
-    /// Configuration that the services refuse.
+    /// If a value of the configuration is invalid.
     pub fn new(store: Store, clock: Clock, random: Random, config: &Config) -> anyhow::Result<Self> {
         let defaults = config.default_settings();
         let hasher = Hasher::new(config.password_cost(), random.clone())?;
-        let live = Live::new(store.clone(), clock.clone(), random.clone(), config.memory_limits());
+        let node = Node::new(store.clone(), clock.clone(), random.clone(), config.cache_limits());
         let mutations = Mutations::new(clock.clone(), defaults);
-        let lists = Lists::new(store.list_places());
-        let stored = (store.clone(), live.clone(), clock.clone(), lists.clone());
-        let people = People::new(stored, hasher.clone(), config.password_policy(), mutations.clone());
-        let format = config.token_format()?;
-        let lifetime = config.session_lifetime();
-        let sessions = Sessions::new(store.clone(), clock.clone(), random.clone(), lifetime, mutations.clone());
+        let read_budget = ReadBudget::new(store.max_concurrent_lists());
+        let dependencies = (store.clone(), node.clone(), clock.clone(), read_budget.clone());
+        let people = People::new(dependencies, hasher.clone(), config.password_policy(), mutations.clone());
+        let token_format = config.token_format()?;
+        let session_lifetime = config.session_lifetime();
+        let sessions = Sessions::new(store.clone(), clock.clone(), random.clone(), session_lifetime, mutations.clone());
         let webhook = config.leaks.webhook_url.as_ref().map(|url| Webhook::new(url.expose().to_owned()));
         let webhook = webhook.transpose()?.unwrap_or_default();
-        let refusals = Refusals::new(store.clone(), clock.clone());
+        let denied_attempts = DeniedAttemptLog::new(store.clone(), clock.clone());
         let clock_floor = ClockFloor::new(store.clone(), clock.clone());
         let tokens = Tokens::new(
-            (store.clone(), live.clone(), refusals.clone(), lists.clone()),
+            (store.clone(), node.clone(), denied_attempts.clone(), read_budget.clone()),
             (clock.clone(), random.clone()),
-            format.clone(),
+            token_format.clone(),
             defaults,
             config.token_limits(),
             mutations.clone(),
         );
-        let wrong_per_address = config.limits.wrong_passwords_per_address;
+        let failed_logins_per_ip = config.rate_limits.failed_logins_per_ip;
         Ok(Self {
-            leaks: Leaks::new(tokens.clone(), clock.clone(), format, config.limits.leak_reports_per_minute, webhook),
+            leaks: Leaks::new(
+                tokens.clone(),
+                clock.clone(),
+                token_format,
+                config.rate_limits.leak_reports_per_ip_per_minute,
+                webhook,
+            ),
             tokens,
             workspaces: Workspaces::new(
-                (store.clone(), live.clone(), lists.clone()),
+                (store.clone(), node.clone(), read_budget.clone()),
                 people.clone(),
                 defaults,
                 mutations,
             ),
-            live,
+            node,
             people,
             sessions,
-            events: Events::new(store.clone(), clock.clone(), lists),
-            sign_in: SignIn::new(store.clone(), refusals.clone(), (clock, random), hasher, wrong_per_address),
-            refusals,
+            events: Events::new(store.clone(), clock.clone(), read_budget),
+            sign_in: SignIn::new(store.clone(), denied_attempts.clone(), (clock, random), hasher, failed_logins_per_ip),
+            denied_attempts,
             clock_floor,
             health: Health::new(store),
         })
     }
 
-    /// The tokens.
+    /// Returns the token service.
     #[must_use]
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }
 
-    /// The people.
+    /// Returns the service of people.
     #[must_use]
     pub fn people(&self) -> &People {
         &self.people
     }
 
-    /// The workspaces.
+    /// Returns the service of workspaces.
     #[must_use]
     pub fn workspaces(&self) -> &Workspaces {
         &self.workspaces
     }
 
-    /// What holds the clock to the latest time that any node has seen.
+    /// Returns the clock floor, which keeps the clock from falling behind the latest time of any
+    /// node.
     #[must_use]
     pub fn clock_floor(&self) -> &ClockFloor {
         &self.clock_floor
     }
 
-    /// What this process knows right now.
+    /// Returns this node of the cluster, with its token cache.
     #[must_use]
-    pub fn live(&self) -> &Live {
-        &self.live
+    pub fn node(&self) -> &Node {
+        &self.node
     }
 
-    /// What happened.
+    /// Returns the audit log.
     #[must_use]
     pub fn events(&self) -> &Events {
         &self.events
     }
 
-    /// Who was not let in.
+    /// Returns the log of denied attempts.
     #[must_use]
-    pub fn refusals(&self) -> &Refusals {
-        &self.refusals
+    pub fn denied_attempts(&self) -> &DeniedAttemptLog {
+        &self.denied_attempts
     }
 
-    /// The sessions of the pages.
+    /// Returns the web sessions.
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
     }
 
-    /// The door that takes passwords.
+    /// Returns the sign-in service, which verifies passwords.
     #[must_use]
     pub fn sign_in(&self) -> &SignIn {
         &self.sign_in

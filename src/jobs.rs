@@ -1,5 +1,5 @@
-//! What the service does beside answering: hearing the other nodes, writing uses of tokens, removing what is long over, and backups when it
-//! is told to.
+//! Background jobs: cluster messages, flushes of buffers, purges of old rows, and backups on
+//! SIGUSR1.
 
 use std::time::Duration;
 
@@ -12,172 +12,180 @@ use tokio::{
 
 use crate::{
     app::App,
-    config::Retention,
-    service::{Events, Refusals, Sessions, SignIn, Tokens},
+    config::RetentionConfig,
+    service::{DeniedAttemptLog, Events, Sessions, SignIn, Tokens},
     store::Store,
-    telemetry::LineBudget,
+    telemetry::LogBudget,
 };
 
-/// A crash may lose this much of `lastUsed`, and no more.
-const FLUSH_EVERY: Duration = Duration::from_secs(10);
-/// The memory of password hashes is given up when none was made for this long.
-const REST_AFTER: Duration = Duration::from_secs(30);
-/// A crash may lose this much of what is told of refusals.
-const TELL_EVERY: Duration = Duration::from_secs(1);
-const REMOVE_EVERY: Duration = Duration::from_secs(3_600);
+/// The interval of flushes of last-used timestamps. A crash loses at most this much.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
+/// The interval at which idle memory of the password hasher is released.
+const BUFFER_RELEASE_INTERVAL: Duration = Duration::from_secs(30);
+/// The interval of flushes of denied attempts. A crash loses at most this much.
+const DENIED_ATTEMPTS_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// The interval of purges.
+const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// The tasks that run beside the requests.
-pub(crate) struct Background {
+/// The running background jobs.
+pub(crate) struct BackgroundJobs {
     stop: watch::Sender<()>,
     tasks: Vec<JoinHandle<()>>,
 }
 
-pub(crate) fn start(app: &App, store: &Store, retention: &Retention, lines: LineBudget) -> Background {
+/// Starts all jobs.
+pub(crate) fn start(app: &App, store: &Store, retention: &RetentionConfig, log_budget: LogBudget) -> BackgroundJobs {
     let tokens = app.tokens().clone();
-    let Retention { expired_tokens_days, deleted_tokens_days, events_days } = *retention;
+    let RetentionConfig { expired_tokens, deleted_tokens, events } = *retention;
     let (stop, stopped) = watch::channel(());
     let mut tasks = vec![
-        tokio::spawn(app.live().clone().run(stopped.clone())),
-        tokio::spawn(until(stopped.clone(), app.clock_floor().clone().keep())),
-        tokio::spawn(until(stopped.clone(), flush_uses(tokens.clone()))),
-        tokio::spawn(until(stopped.clone(), tell_refusals(app.refusals().clone()))),
-        tokio::spawn(until(stopped.clone(), remove_dead(tokens.clone()))),
-        tokio::spawn(until(stopped.clone(), forget(tokens.clone(), deleted_tokens_days))),
-        tokio::spawn(until(stopped.clone(), back_up_when_told(store.clone()))),
-        tokio::spawn(until(stopped.clone(), rest(app.sign_in().clone()))),
-        tokio::spawn(until(stopped.clone(), lines.summarize())),
-        tokio::spawn(until(stopped.clone(), remove_what_is_over(app.sessions().clone(), app.sign_in().clone()))),
+        tokio::spawn(app.node().clone().run(stopped.clone())),
+        tokio::spawn(run_until_stopped(stopped.clone(), app.clock_floor().clone().run())),
+        tokio::spawn(run_until_stopped(stopped.clone(), flush_last_used(tokens.clone()))),
+        tokio::spawn(run_until_stopped(stopped.clone(), flush_denied_attempts(app.denied_attempts().clone()))),
+        tokio::spawn(run_until_stopped(stopped.clone(), purge_revoked_tokens(tokens.clone()))),
+        tokio::spawn(run_until_stopped(stopped.clone(), purge_tombstones(tokens.clone(), deleted_tokens.get()))),
+        tokio::spawn(run_until_stopped(stopped.clone(), back_up_on_signal(store.clone()))),
+        tokio::spawn(run_until_stopped(stopped.clone(), release_idle_buffers(app.sign_in().clone()))),
+        tokio::spawn(run_until_stopped(stopped.clone(), log_budget.report_every_second())),
+        tokio::spawn(run_until_stopped(
+            stopped.clone(),
+            purge_sessions_and_login_failures(app.sessions().clone(), app.sign_in().clone()),
+        )),
     ];
-    if let Some(days) = expired_tokens_days {
-        tasks.push(tokio::spawn(until(stopped.clone(), remove_expired(tokens, days))));
+    if let Some(retention) = expired_tokens {
+        tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), purge_expired_tokens(tokens, retention.get()))));
     }
-    if let Some(days) = events_days {
-        tasks.push(tokio::spawn(until(stopped, prune_events(app.events().clone(), days))));
+    if let Some(retention) = events {
+        tasks.push(tokio::spawn(run_until_stopped(stopped, purge_events(app.events().clone(), retention.get()))));
     }
-    Background { stop, tasks }
+    BackgroundJobs { stop, tasks }
 }
 
-impl Background {
-    /// Stops the tasks; what they had begun is taken up again by whoever flushes last, or at the next start.
+impl BackgroundJobs {
+    /// Stops the jobs. Interrupted work is completed by the final flush or after the next start.
     pub(crate) async fn stop(self) {
         drop(self.stop);
         for task in self.tasks {
             if let Err(error) = task.await {
-                tracing::error!(%error, "a background task had failed");
+                tracing::error!(%error, "a background job failed");
             }
         }
     }
 }
 
-async fn until(mut stopped: watch::Receiver<()>, work: impl Future<Output = ()>) {
+async fn run_until_stopped(mut stopped: watch::Receiver<()>, work: impl Future<Output = ()>) {
     tokio::select! {
         _ = stopped.changed() => {}
         () = work => {}
     }
 }
 
-async fn flush_uses(tokens: Tokens) {
-    let mut timer = tokio::time::interval(FLUSH_EVERY);
+async fn flush_last_used(tokens: Tokens) {
+    let mut timer = tokio::time::interval(FLUSH_INTERVAL);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = timer.tick() => {}
-            () = tokens.uses_are_many() => {}
+            () = tokens.wait_for_flush_threshold() => {}
         }
-        if let Err(error) = tokens.flush_uses().await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "uses of tokens could not be written; they wait");
+        if let Err(error) = tokens.flush_last_used().await {
+            tracing::warn!(error = ?anyhow::Error::from(error), "failed to flush last-used timestamps; retrying");
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 }
 
-async fn tell_refusals(refusals: Refusals) {
-    let mut timer = tokio::time::interval(TELL_EVERY);
+async fn flush_denied_attempts(denied_attempts: DeniedAttemptLog) {
+    let mut timer = tokio::time::interval(DENIED_ATTEMPTS_FLUSH_INTERVAL);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         timer.tick().await;
-        if let Err(error) = refusals.flush(false).await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "refusals could not be written; they wait");
+        if let Err(error) = denied_attempts.flush(false).await {
+            tracing::warn!(error = ?anyhow::Error::from(error), "failed to flush denied attempts; retrying");
         }
     }
 }
 
-/// Removes the rows of tokens that are dead: what an earlier process left, and whenever there are more.
-async fn remove_dead(tokens: Tokens) {
+/// Purges rows of revoked tokens: at start, and whenever tokens are revoked in bulk.
+async fn purge_revoked_tokens(tokens: Tokens) {
     loop {
-        if let Err(error) = tokens.remove_dead().await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "the rows of dead tokens could not be removed");
+        if let Err(error) = tokens.purge_revoked().await {
+            tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge revoked tokens");
         }
-        tokio::time::timeout(REMOVE_EVERY, tokens.some_are_dead()).await.ok();
+        tokio::time::timeout(PURGE_INTERVAL, tokens.wait_for_purge()).await.ok();
     }
 }
 
-async fn forget(tokens: Tokens, days: u32) {
-    let mut timer = tokio::time::interval(REMOVE_EVERY / 6);
-    loop {
-        timer.tick().await;
-        if let Err(error) = tokens.forget(days).await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "tokens that are gone could not be forgotten");
-        }
-    }
-}
-
-async fn prune_events(events: Events, days: u32) {
-    let mut timer = tokio::time::interval(REMOVE_EVERY);
+async fn purge_tombstones(tokens: Tokens, retention: Duration) {
+    let mut timer = tokio::time::interval(PURGE_INTERVAL / 6);
     loop {
         timer.tick().await;
-        match events.prune(days).await {
+        if let Err(error) = tokens.purge_tombstones(retention).await {
+            tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge tombstones");
+        }
+    }
+}
+
+async fn purge_events(events: Events, retention: Duration) {
+    let mut timer = tokio::time::interval(PURGE_INTERVAL);
+    loop {
+        timer.tick().await;
+        match events.prune(retention).await {
             Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "removed events that happened more than {days} days ago"),
-            Err(error) => tracing::warn!(error = ?anyhow::Error::from(error), "old events could not be removed"),
+            Ok(removed) => tracing::info!(removed, ?retention, "deleted old events"),
+            Err(error) => tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge old events"),
         }
     }
 }
 
-/// SIGUSR1 asks for a backup of the SQLite file, which nobody else can read.
-async fn back_up_when_told(store: Store) {
-    let mut told = match signal(SignalKind::user_defined1()) {
-        Ok(told) => told,
-        Err(error) => return tracing::error!(%error, "SIGUSR1 cannot be heard: there will be no backups"),
+/// Backs up the SQLite database on SIGUSR1. Other processes cannot read the file while the service
+/// runs.
+async fn back_up_on_signal(store: Store) {
+    let mut signals = match signal(SignalKind::user_defined1()) {
+        Ok(signals) => signals,
+        Err(error) => {
+            return tracing::error!(%error, "failed to install the SIGUSR1 handler; on-demand backups are disabled");
+        }
     };
-    while told.recv().await.is_some() {
+    while signals.recv().await.is_some() {
         match store.back_up().await {
             Ok(Some(file)) => tracing::info!(file = %file.display(), "backed up"),
-            Ok(None) => tracing::warn!("PostgreSQL is backed up by its own programs"),
-            Err(error) => tracing::error!(error = ?anyhow::Error::from(error), "the backup failed"),
+            Ok(None) => tracing::warn!("ignored SIGUSR1: use pg_dump or a base backup for PostgreSQL"),
+            Err(error) => tracing::error!(error = ?anyhow::Error::from(error), "failed to back up the database"),
         }
     }
 }
 
-async fn rest(sign_in: SignIn) {
-    let mut timer = tokio::time::interval(REST_AFTER);
+async fn release_idle_buffers(sign_in: SignIn) {
+    let mut timer = tokio::time::interval(BUFFER_RELEASE_INTERVAL);
     loop {
         timer.tick().await;
-        sign_in.rest();
+        sign_in.release_idle_buffers();
     }
 }
 
-async fn remove_what_is_over(sessions: Sessions, sign_in: SignIn) {
-    let mut timer = tokio::time::interval(REMOVE_EVERY);
+async fn purge_sessions_and_login_failures(sessions: Sessions, sign_in: SignIn) {
+    let mut timer = tokio::time::interval(PURGE_INTERVAL);
     loop {
         timer.tick().await;
-        if let Err(error) = sessions.remove_over().await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "web sessions that are over could not be removed");
+        if let Err(error) = sessions.purge_expired().await {
+            tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge expired sessions");
         }
-        if let Err(error) = sign_in.forget_tries().await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "old wrong passwords could not be forgotten");
+        if let Err(error) = sign_in.purge_login_failures().await {
+            tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge login failures");
         }
     }
 }
 
-async fn remove_expired(tokens: Tokens, days: u32) {
-    let mut timer = tokio::time::interval(REMOVE_EVERY);
+async fn purge_expired_tokens(tokens: Tokens, retention: Duration) {
+    let mut timer = tokio::time::interval(PURGE_INTERVAL);
     loop {
         timer.tick().await;
-        match tokens.remove_expired(days).await {
+        match tokens.purge_expired(retention).await {
             Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "removed tokens that expired more than {days} days ago"),
-            Err(error) => tracing::warn!(error = ?anyhow::Error::from(error), "expired tokens could not be removed"),
+            Ok(removed) => tracing::info!(removed, ?retention, "deleted expired tokens"),
+            Err(error) => tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge expired tokens"),
         }
     }
 }

@@ -1,11 +1,8 @@
-//! Uses of tokens that wait to be written: noted in memory by the check, written many at a time.
+//! The last-used buffer: uses of tokens that are recorded in memory and written in batches.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -14,104 +11,108 @@ use crate::{
     store::{self, Store},
 };
 
-/// Tokens whose use may wait here at once. Past it the flusher is woken, and until it has room further tokens are not noted:
-/// a check is never slowed for bookkeeping.
-const MOST_WAITING: usize = 100_000;
+/// The maximum number of tokens in the buffer. A full buffer wakes the flush task, and drops uses
+/// of further tokens until then, so that recording a use never delays a check.
+const MAX_PENDING: usize = 100_000;
 
-/// How long a write may take: a connection whose other end has vanished must not hold up those that wait behind it.
-const LONGEST_WRITE: Duration = Duration::from_secs(5);
+/// How long a write may take, so that an unresponsive connection does not block later flushes.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The uses that wait, but for those of known tokens, which wait in the table. Cheap to clone; all clones are one.
+/// Buffers uses of tokens. Uses of cached tokens stay in the token cache until the next flush.
+/// Cheap to clone; clones share their state.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LastUse(Arc<Inner>);
+pub(crate) struct LastUsedBuffer(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    waiting: Mutex<HashMap<Uuid, Timestamp>>,
-    /// Held while writing, so that who waits for it sees everything written that was noted before.
-    writing: tokio::sync::Mutex<()>,
+    pending: Mutex<HashMap<Uuid, Timestamp>>,
+    /// Held during a flush. After it is acquired, all earlier uses are written or pending again.
+    flushing: tokio::sync::Mutex<()>,
     full: Notify,
 }
 
-impl LastUse {
-    /// Notes a use. Of several the latest counts.
-    pub(crate) fn note(&self, token_id: Uuid, at: Timestamp) {
-        let mut waiting = self.waiting();
-        if waiting.len() >= MOST_WAITING && !waiting.contains_key(&token_id) {
-            drop(waiting);
+impl LastUsedBuffer {
+    /// Records a use. Keeps the latest use of each token.
+    pub(crate) fn record(&self, token_id: Uuid, at: Timestamp) {
+        let mut pending = self.pending();
+        if pending.len() >= MAX_PENDING && !pending.contains_key(&token_id) {
+            drop(pending);
             self.0.full.notify_one();
             return;
         }
-        enter(&mut waiting, token_id, at);
+        merge(&mut pending, token_id, at);
     }
 
-    /// Takes over uses that waited elsewhere, however many wait already.
-    pub(crate) fn take_over(&self, uses: impl IntoIterator<Item = (Uuid, Timestamp)>) {
+    /// Adds uses, even if the buffer is full.
+    pub(crate) fn extend(&self, uses: impl IntoIterator<Item = (Uuid, Timestamp)>) {
         let mut uses = uses.into_iter().peekable();
         if uses.peek().is_none() {
             return;
         }
-        let mut waiting = self.waiting();
+        let mut pending = self.pending();
         for (token_id, at) in uses {
-            enter(&mut waiting, token_id, at);
+            merge(&mut pending, token_id, at);
         }
     }
 
-    /// Writes what waits here, and with it what `elsewhere` gives. What could not be written waits here.
+    /// Writes the buffered uses, together with those that `take_cached_uses` returns. Uses that
+    /// could not be written stay in the buffer.
     ///
     /// # Errors
-    /// Whatever kept the store from writing.
+    /// Returns the error of the first write that failed or timed out.
     pub(crate) async fn flush(
         &self,
         store: &Store,
-        elsewhere: impl FnOnce() -> Vec<(Uuid, Timestamp)>,
+        take_cached_uses: impl FnOnce() -> Vec<(Uuid, Timestamp)>,
     ) -> store::Result<()> {
-        let _writing = self.0.writing.lock().await;
-        self.take_over(elsewhere());
-        let mut batch: Vec<_> = std::mem::take(&mut *self.waiting()).into_iter().collect();
-        if batch.is_empty() {
+        let _flushing = self.0.flushing.lock().await;
+        self.extend(take_cached_uses());
+        let mut uses: Vec<_> = std::mem::take(&mut *self.pending()).into_iter().collect();
+        if uses.is_empty() {
             return Ok(());
         }
-        // In one order on every node, or two of them could wait for each other's rows.
-        batch.sort_unstable_by_key(|(token_id, _)| *token_id);
-        let mut unwritten = Unwritten { of: self, batch };
-        while !unwritten.batch.is_empty() {
-            let first = unwritten.batch.len().saturating_sub(store::USES_AT_ONCE);
-            let written = tokio::time::timeout(LONGEST_WRITE, store.note_uses(&unwritten.batch[first..])).await;
+        // Every node writes in the same order, because otherwise two nodes could deadlock.
+        uses.sort_unstable_by_key(|(token_id, _)| *token_id);
+        let mut unwritten = UnwrittenUses { buffer: self, uses };
+        while !unwritten.uses.is_empty() {
+            let first = unwritten.uses.len().saturating_sub(store::LAST_USED_BATCH_SIZE);
+            let write = store.update_last_used(&unwritten.uses[first..]);
+            let written = tokio::time::timeout(WRITE_TIMEOUT, write).await;
             written.map_err(|_| store::Error::timed_out())??;
-            unwritten.batch.truncate(first);
+            unwritten.uses.truncate(first);
         }
         Ok(())
     }
 
-    /// Completes when so much waits that it should be written at once.
-    pub(crate) async fn is_full(&self) {
+    /// Completes when the buffer is full and should be flushed at once.
+    pub(crate) async fn wait_until_full(&self) {
         self.0.full.notified().await;
     }
 
-    /// What waits, which nobody will write then.
+    /// Takes the buffered uses, without writing them.
     #[cfg(test)]
     pub(crate) fn take(&self) -> Vec<(Uuid, Timestamp)> {
-        std::mem::take(&mut *self.waiting()).into_iter().collect()
+        std::mem::take(&mut *self.pending()).into_iter().collect()
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Uuid, Timestamp>> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, HashMap<Uuid, Timestamp>> {
+        self.0.pending.lock()
     }
 }
 
-fn enter(waiting: &mut HashMap<Uuid, Timestamp>, token_id: Uuid, at: Timestamp) {
-    waiting.entry(token_id).and_modify(|noted| *noted = at.max(*noted)).or_insert(at);
+fn merge(pending: &mut HashMap<Uuid, Timestamp>, token_id: Uuid, at: Timestamp) {
+    pending.entry(token_id).and_modify(|latest| *latest = at.max(*latest)).or_insert(at);
 }
 
-/// A batch under way. What of it was not written when it is dropped, by an error or because whoever waited went away, waits on.
-struct Unwritten<'a> {
-    of: &'a LastUse,
-    batch: Vec<(Uuid, Timestamp)>,
+/// The uses that a flush has not written yet. When it is dropped, because of an error or because
+/// the flush was cancelled, they return to the buffer.
+struct UnwrittenUses<'a> {
+    buffer: &'a LastUsedBuffer,
+    uses: Vec<(Uuid, Timestamp)>,
 }
 
-impl Drop for Unwritten<'_> {
+impl Drop for UnwrittenUses<'_> {
     fn drop(&mut self) {
-        self.of.take_over(self.batch.drain(..));
+        self.buffer.extend(self.uses.drain(..));
     }
 }

@@ -1,43 +1,33 @@
-//! Tokenward issues API access tokens and answers who holds one.
+//! Tokenward issues API access tokens and tells other services who a token belongs to.
 //!
 //! # The path of a request
 //!
-//! ```text
-//! listener      server::connections   accepts whom there is room for (crowd), closes who is slow (pace)
-//!  -> paths     server::path          case and one trailing slash do not matter; what is too long is refused
-//!  -> checks    server::checks        /v4/auth and introspection are answered here, by delegate
-//!  -> layers    server::layers        request id, whence it comes, log line, panic to 500, body limit, time limit, writes run on
-//!  -> router    api, web              one route per path; whatever is not there is a 404
-//!  -> doors     api::authenticate     a bearer through guard, e-mail and password through entry::doors
-//!               web::origin, cookie   pages: where a form comes from, and whose session it is
-//!  -> signature api::extract          Caller | Admin | PlatformAdmin | TokenCaller: who may call
-//!               web::visitor          Visitor | AdminVisitor | PlatformVisitor: who may look
-//!  -> handler   api::tokens ...       wire type to domain type, one call, and back; a page is a struct for its template
-//!  -> service   service::tokens ...   the rule, with the clock
-//!  -> live      live                  what is known of a token, while a lease says that changes are heard of
-//!  -> store     store::tokens ...     one statement or one transaction, on PostgreSQL or SQLite
-//!  <- error     entry::error          one table from refusal to status
-//! ```
+//! 1. [`http::server`] runs the listeners. `http::listener` accepts connections within the limits
+//!    and closes slow ones.
+//! 2. [`http::root`] validates `Host`, normalizes the path and rejects oversized heads. It serves
+//!    forward auth and introspection through [`auth_check`] without the router.
+//! 3. `http::middleware` adds request ID, log line, body and time limits around the router.
+//! 4. [`http::authenticate`] authenticates API requests; pages authenticate by session cookie. The
+//!    extractors in the signature of a handler state the required role.
+//! 5. A handler of [`api`] or [`web`] converts the input, calls one method of [`service`] and
+//!    renders the result.
+//! 6. [`service`] applies the rules, with the cached tokens of [`cache`] and one statement or one
+//!    transaction of [`store`]. [`cluster`] keeps the caches of all nodes coherent.
+//! 7. [`http::error`] maps errors to status codes.
 //!
-//! # The modules
+//! docs/explanation/architecture.md has the diagrams and the reasons.
 //!
-//! Arrows point down: what stands lower knows nothing of what stands higher, and nothing below [`entry`] knows HTTP.
+//! # Modules
 //!
-//! - [`cli`], [`server`], [`app`], [`config`], [`telemetry`]: putting the rest together;
-//! - [`api`]: the API, and the document of everything; [`delegate`]: others ask us; [`web`]: the pages;
-//! - [`entry`]: what they share: who is let in, and what is answered instead;
-//! - [`service`]: what the product does;
-//! - [`live`]: what this process knows and the store does not yet;
-//! - [`store`]: what is remembered;
-//! - [`domain`]: what the words mean;
-//! - [`guard`]: the tower layer, which other services use, too; it compiles alone;
-//! - [`value`]: the token value.
+//! - [`cli`], [`app`], [`config`], [`telemetry`] and the background jobs assemble the program.
+//! - [`http`] is the front end that [`api`], [`auth_check`] and [`web`] share.
+//! - [`service`] contains the operations of the product.
+//! - [`cache`] and [`cluster`] contain the token cache and its invalidation across nodes.
+//! - [`store`] contains the SQL for PostgreSQL and SQLite.
+//! - [`domain`] contains types and rules without I/O.
 //!
-//! # Features
-//!
-//! `server` (default) is the service. `guard` is the layer alone, for services that bring their own verifier. `remote` adds
-//! the verifier that asks a Tokenward over HTTP, `axum` the caller as a parameter of axum handlers: neither brings a database,
-//! a password hash or a page.
+//! The crate `tokenward-guard` contains the token format and the authentication layer, which other
+//! services use as a library.
 
 pub mod api;
 pub mod app;

@@ -1,4 +1,4 @@
-//! The log: one line per request, text on a terminal and JSON elsewhere, filtered by `RUST_LOG`.
+//! Logging: text on a terminal, JSON otherwise, filtered by `RUST_LOG`.
 
 use std::{
     fmt,
@@ -15,11 +15,11 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberI
 
 use crate::config::LogFormat;
 
-/// Begins to log to standard error.
+/// Initializes logging to standard error.
 ///
 /// # Errors
-/// A `RUST_LOG` that cannot be read.
-pub fn start(format: LogFormat) -> anyhow::Result<()> {
+/// If `RUST_LOG` is invalid.
+pub fn init_logging(format: LogFormat) -> anyhow::Result<()> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(text) if !text.is_empty() => EnvFilter::try_new(text)?,
         _ => EnvFilter::new("info"),
@@ -30,17 +30,18 @@ pub fn start(format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(|| Stderr);
+    let layer = tracing_subscriber::fmt::layer().with_writer(|| Stderr);
     let registry = tracing_subscriber::registry().with(filter);
     if as_text {
-        registry.with(lines.with_ansi(is_terminal).with_target(false)).init();
+        registry.with(layer.with_ansi(is_terminal).with_target(false)).init();
     } else {
-        registry.with(lines.json().flatten_event(true).with_current_span(true).with_span_list(false)).init();
+        registry.with(layer.json().flatten_event(true).with_current_span(true).with_span_list(false)).init();
     }
     Ok(())
 }
 
-/// Standard error that may be gone: the service goes on when the program that reads its log has ended.
+/// Standard error that ignores write errors: the service continues when the program that reads its
+/// log has ended.
 struct Stderr;
 
 impl io::Write for Stderr {
@@ -54,80 +55,90 @@ impl io::Write for Stderr {
     }
 }
 
-/// Prints a line for people to standard error, if anything reads it. It is no line of the log.
-pub(crate) fn say(line: fmt::Arguments<'_>) {
+/// Prints a line for people to standard error, outside the log. Write errors are ignored.
+pub(crate) fn print_notice(line: fmt::Arguments<'_>) {
     writeln!(Stderr, "{line}").ok();
 }
 
-/// Bounds how many lines a second anybody can have written to the log. Cheap to clone; all clones are one.
+/// Limits the log lines per second that clients can cause. Clones share one state.
 #[derive(Clone, Debug)]
-pub(crate) struct LineBudget(Arc<Lines>);
+pub(crate) struct LogBudget(Arc<BudgetState>);
 
 #[derive(Debug)]
-struct Lines {
-    /// 0: any number.
+struct BudgetState {
+    /// The maximum number of lines per second; 0: no limit.
     per_second: u32,
-    begun: Instant,
-    /// The second since `begun` in the upper half; in the lower one, how many lines were asked for in it.
-    asked: AtomicU64,
+    started: Instant,
+    /// Upper half: the current second since `started`. Lower half: the lines requested in it.
+    window: AtomicU64,
 }
 
-impl LineBudget {
+impl LogBudget {
+    /// Creates a budget; 0 means no limit.
     pub(crate) fn new(per_second: u32) -> Self {
-        Self(Arc::new(Lines { per_second, begun: Instant::now(), asked: AtomicU64::new(0) }))
+        Self(Arc::new(BudgetState { per_second, started: Instant::now(), window: AtomicU64::new(0) }))
     }
 
-    /// Returns whether a line may be written now.
-    pub(crate) fn admit(&self) -> bool {
+    /// Returns whether a line may be written.
+    pub(crate) fn try_acquire(&self) -> bool {
         if self.0.per_second == 0 {
             return true;
         }
-        let before = self.count(1);
-        self.report(before);
-        before.asked < u64::from(self.0.per_second)
+        let counts = self.add(1);
+        self.report_dropped(counts);
+        counts.current < u64::from(self.0.per_second)
     }
 
-    /// Logs once a second how many lines were left out, if any were.
-    pub(crate) async fn summarize(self) {
+    /// Logs the number of dropped lines once per second, if there are any.
+    pub(crate) async fn report_every_second(self) {
         let mut timer = tokio::time::interval(Duration::from_secs(1));
         loop {
             timer.tick().await;
-            self.report(self.count(0));
+            self.report_dropped(self.add(0));
         }
     }
 
-    /// Logs how many lines were left out in the second that is not over, when no more will come.
-    pub(crate) fn finish(&self) {
-        let over = self.0.asked.swap(0, Ordering::Relaxed) & u64::from(u32::MAX);
-        self.report(Before { asked: 0, over });
+    /// Logs the number of lines dropped in the current second. Called during shutdown, after the
+    /// last line.
+    pub(crate) fn report_remaining(&self) {
+        let requested = self.0.window.swap(0, Ordering::Relaxed) & u64::from(u32::MAX);
+        self.report_dropped(WindowCounts { current: 0, previous: requested });
     }
 
-    /// Adds to the count of this second; returns what it was before, and what an earlier second came to that this one takes over from.
-    fn count(&self, more: u64) -> Before {
-        let second = self.0.begun.elapsed().as_secs() << 32;
-        let next = |was: u64| {
-            let asked = if was >> 32 << 32 == second { was & u64::from(u32::MAX) } else { 0 };
-            second | (asked + more).min(u64::from(u32::MAX))
+    /// Adds to the count of the current second. Returns its previous count or, for the first line
+    /// of a second, the total of the second before.
+    fn add(&self, lines: u64) -> WindowCounts {
+        let second = self.0.started.elapsed().as_secs() << 32;
+        let next = |window: u64| {
+            let requested = if window >> 32 << 32 == second { window & u64::from(u32::MAX) } else { 0 };
+            second | (requested + lines).min(u64::from(u32::MAX))
         };
-        let was = self.0.asked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |was| Some(next(was)));
-        let was = was.unwrap_or_else(|was| was);
-        let (asked, is_same) = (was & u64::from(u32::MAX), was >> 32 << 32 == second);
-        if is_same { Before { asked, over: 0 } } else { Before { asked: 0, over: asked } }
+        let updated = self.0.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |window| Some(next(window)));
+        let window = updated.unwrap_or_else(|window| window);
+        let requested = window & u64::from(u32::MAX);
+        let is_same_second = window >> 32 << 32 == second;
+        if is_same_second {
+            WindowCounts { current: requested, previous: 0 }
+        } else {
+            WindowCounts { current: 0, previous: requested }
+        }
     }
 
-    fn report(&self, before: Before) {
-        let left_out = before.over.saturating_sub(u64::from(self.0.per_second));
-        if self.0.per_second > 0 && left_out > 0 {
-            tracing::warn!(left_out, "left out lines about denied checks: more than log.denied_checks_per_second");
+    /// Logs the number of lines over the limit in the previous second.
+    fn report_dropped(&self, counts: WindowCounts) {
+        let dropped = counts.previous.saturating_sub(u64::from(self.0.per_second));
+        if self.0.per_second > 0 && dropped > 0 {
+            tracing::warn!(dropped, "dropped log lines of denied auth checks over log.denied_auth_checks_per_second");
         }
     }
 }
 
-/// Lines asked for before this one in its second, and in the second before where this one begins a new second.
+/// Requested lines: before this one in the current second, and in the previous second if this is
+/// the first line of a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Before {
-    asked: u64,
-    over: u64,
+struct WindowCounts {
+    current: u64,
+    previous: u64,
 }
 
 #[cfg(test)]
@@ -135,17 +146,17 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn so_many_lines_are_admitted_a_second_and_those_left_out_are_counted_once() {
-        let lines = LineBudget::new(3);
+    async fn lines_over_the_limit_are_dropped_and_reported_once() {
+        let budget = LogBudget::new(3);
         for _ in 0..2 {
-            let admitted = (0..1_000).filter(|_| lines.admit()).count();
-            assert_eq!(admitted, 3);
+            let accepted = (0..1_000).filter(|_| budget.try_acquire()).count();
+            assert_eq!(accepted, 3);
             tokio::time::advance(Duration::from_secs(1)).await;
-            assert_eq!(lines.count(0), Before { asked: 0, over: 1_000 });
-            assert_eq!(lines.count(0), Before { asked: 0, over: 0 }, "once");
+            assert_eq!(budget.add(0), WindowCounts { current: 0, previous: 1_000 });
+            assert_eq!(budget.add(0), WindowCounts { current: 0, previous: 0 }, "once");
         }
-        assert!(lines.admit());
-        let any = LineBudget::new(0);
-        assert!((0..1_000).all(|_| any.admit()));
+        assert!(budget.try_acquire());
+        let unlimited = LogBudget::new(0);
+        assert!((0..1_000).all(|_| unlimited.try_acquire()));
     }
 }

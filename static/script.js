@@ -1,53 +1,52 @@
-// What pages do more where scripts are on: times in the reader's zone, copying, menus that close. Everything works without.
+// Enhancements of the pages: local times, copy buttons, menus that close. The pages also work without JavaScript.
 "use strict";
 
-const zone = { dateStyle: "medium", timeStyle: "short" };
-const inZone = new Intl.DateTimeFormat(undefined, zone);
-const dayInZone = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
+const timeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const dayFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
 
 for (const time of document.querySelectorAll("time")) {
-  const exact = time.dateTime || time.textContent;
-  const moment = new Date(exact.replace(" ", "T"));
-  if (Number.isNaN(moment.getTime())) continue;
-  time.dateTime = exact;
-  time.title = exact.replace("Z", " UTC");
-  time.textContent = (time.hasAttribute("data-day") ? dayInZone : inZone).format(moment);
+  const utc = time.dateTime || time.textContent;
+  const date = new Date(utc.replace(" ", "T"));
+  if (Number.isNaN(date.getTime())) continue;
+  time.dateTime = utc;
+  time.title = utc.replace("Z", " UTC");
+  time.textContent = (time.hasAttribute("data-day") ? dayFormat : timeFormat).format(date);
 }
 
 for (const number of document.querySelectorAll("[data-number]")) {
   number.textContent = Number(number.dataset.number).toLocaleString();
 }
 
-// What was just done is said once: not again when the page is reloaded or gone back to.
-const here = new URL(location.href);
-if (here.searchParams.has("done")) {
-  here.searchParams.delete("done");
-  history.replaceState(null, "", here);
+// Removes the notice from the address, so that reloading the page or going back does not repeat it.
+const currentUrl = new URL(location.href);
+if (currentUrl.searchParams.has("done")) {
+  currentUrl.searchParams.delete("done");
+  history.replaceState(null, "", currentUrl);
 }
 
-const problem = document.getElementById("problem");
-if (problem) problem.focus();
+const formError = document.getElementById("form-error");
+if (formError) formError.focus();
 
-const said = document.getElementById("said");
-let saidUntil = 0;
+const announcement = document.getElementById("announcement");
+let clearTimer = 0;
 
-/** Says something to everybody for a while. */
-function say(text, button) {
+/** Shows a message for five seconds, on screen and to screen readers, and marks the button that caused it. */
+function announce(text, button) {
   for (const other of document.querySelectorAll(".copied")) other.classList.remove("copied");
   if (button) button.classList.add("copied");
-  said.textContent = text;
-  clearTimeout(saidUntil);
-  if (text) saidUntil = setTimeout(() => say("", null), 5000);
+  announcement.textContent = text;
+  clearTimeout(clearTimer);
+  if (text) clearTimer = setTimeout(() => announce("", null), 5000);
 }
 
 async function copy(source, button) {
   try {
     await navigator.clipboard.writeText(source.textContent.trim());
-    say("Copied.", button);
+    announce("Copied.", button);
   } catch {
-    // No right to the clipboard: select it, so that one key press copies.
+    // The clipboard is not accessible. Select the text, so that Ctrl+C copies it.
     getSelection().selectAllChildren(source);
-    say("Selected. Press Ctrl+C to copy.", null);
+    announce("Selected. Press Ctrl+C to copy.", null);
   }
 }
 
@@ -66,7 +65,7 @@ for (const id of document.querySelectorAll("td code, .id")) {
   id.after(button);
 }
 
-// One menu at a time; a click or the focus going elsewhere and Escape close it.
+// Closes a menu when the user clicks outside, moves the focus out of it or presses Escape.
 const menus = [...document.querySelectorAll("details")];
 document.addEventListener("click", (event) => {
   for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;
@@ -84,37 +83,37 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// Days that are written choose themselves; another choice empties the field. Only a pointer moves the focus: arrow keys go on through
-// the choices.
+// Typing a number of days selects the custom choice; selecting another choice clears the field. Only a click moves the focus to the
+// field, so that arrow keys still cycle through the choices.
 const days = document.querySelector("[data-days-of]");
 if (days) {
   const custom = document.getElementById(days.dataset.daysOf);
   const end = document.getElementById("custom-end");
-  const show = () => {
+  const showEnd = () => {
     if (!end) return;
     const count = Number(days.value);
-    const fits = days.value !== "" && Number.isInteger(count) && (count === -1 || count > 0) && days.validity.valid;
-    if (!fits) end.textContent = "";
+    const isValid = days.value !== "" && Number.isInteger(count) && (count === -1 || count > 0) && days.validity.valid;
+    if (!isValid) end.textContent = "";
     else if (count === -1) end.textContent = "never expires";
-    else end.textContent = "until " + dayInZone.format(new Date(Date.now() + count * 86400000));
+    else end.textContent = "until " + dayFormat.format(new Date(Date.now() + count * 86400000));
   };
   days.addEventListener("input", () => {
     if (days.value !== "") custom.checked = true;
-    show();
+    showEnd();
   });
   for (const choice of document.getElementsByName(custom.name)) {
     choice.addEventListener("change", () => {
       if (!custom.checked) days.value = "";
-      show();
+      showEnd();
     });
   }
   custom.addEventListener("click", (event) => {
     if (event.detail > 0) days.focus();
   });
-  show();
+  showEnd();
 }
 
-// A form is sent once, however often its button is pressed.
+// Submits a form only once, even if its button is pressed repeatedly.
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();

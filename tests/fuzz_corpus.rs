@@ -1,9 +1,9 @@
-//! The fuzz targets of `fuzz/`, run in every run: over their corpus, and over a number of mutations of it that is the same each time.
-//! `scripts/fuzz` searches on from there.
+//! Runs the fuzz targets of `fuzz/` with their corpus and with reproducible mutations of it.
+//! `scripts/fuzz` runs them with libFuzzer.
 //!
-//! `TOKENWARD_FUZZ_SEED` makes other mutations, `TOKENWARD_FUZZ_MUTATIONS` more of them.
+//! `TOKENWARD_FUZZ_SEED` selects other mutations, and `TOKENWARD_FUZZ_MUTATIONS` sets their number.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a target that finds something panics")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a failed fuzz target panics")]
 
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
@@ -16,11 +16,11 @@ use std::{
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
-/// Pieces that mean something to one of the parsers.
-const WORDS: [&[u8]; 32] = [
-    b"$LIVE",
-    b"$DEAD",
-    b"$PLAIN",
+/// Fragments with a meaning for one of the parsers.
+const FRAGMENTS: [&[u8]; 32] = [
+    b"$VALID",
+    b"$DELETED",
+    b"$USER",
     b"$SESSION",
     b"Bearer ",
     b"Basic ",
@@ -56,11 +56,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
 }
 
-fn number(name: &str, default: u64) -> u64 {
+fn env_number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// The inputs of a target that have names; what libFuzzer found has a hash for a name and is not in the repository.
+/// Returns the named inputs of a target. Inputs that libFuzzer has found are named by a hash and
+/// not in the repository.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let folder = root().join("corpus").join(target);
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
@@ -72,75 +73,75 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     files.into_iter().map(|file| std::fs::read(file).expect("an input")).collect()
 }
 
-/// One change, of the kinds that fuzzers make.
-fn mutate(input: &mut Vec<u8>, others: &[Vec<u8>], random: &mut StdRng) {
+/// Applies one random change to an input.
+fn mutate(input: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut StdRng) {
     let at = random.random_range(0..=input.len());
     let end = (at + random.random_range(0..8)).min(input.len());
     match random.random_range(0..7) {
         0 if at < input.len() => input[at] ^= 1 << random.random_range(0..8),
         1 if at < input.len() => input[at] = random.random(),
-        2 => drop(input.splice(at..end, WORDS.choose(random).copied().unwrap_or_default().iter().copied())),
+        2 => drop(input.splice(at..end, FRAGMENTS.choose(random).copied().unwrap_or_default().iter().copied())),
         3 => drop(input.drain(at..end)),
         4 => {
             let piece = input[at..end].to_vec();
             drop(input.splice(at..at, piece));
         }
         5 => {
-            let other = others.choose(random).cloned().unwrap_or_default();
-            let from = random.random_range(0..=other.len());
+            let donor = corpus.choose(random).cloned().unwrap_or_default();
+            let from = random.random_range(0..=donor.len());
             input.truncate(at);
-            input.extend_from_slice(&other[from..]);
+            input.extend_from_slice(&donor[from..]);
         }
         _ => input.insert(at, random.random_range(b' '..=b'~')),
     }
     input.truncate(2_048);
 }
 
-fn check(name: &str, input: &[u8]) {
+fn check_input(name: &str, input: &[u8]) {
     let target = fuzz::TARGETS.iter().find(|(target, _)| *target == name).expect("a target").1;
     if catch_unwind(AssertUnwindSafe(|| target(input))).is_err() {
-        panic!("{name} is wrong about \"{}\"; what it says is above", input.escape_ascii());
+        panic!("target {name} failed for \"{}\"", input.escape_ascii());
     }
 }
 
-fn play(name: &str) {
+fn run_target(name: &str) {
     let corpus = corpus(name);
     assert!(!corpus.is_empty(), "{name} has no corpus");
     for input in &corpus {
-        check(name, input);
+        check_input(name, input);
     }
-    let mut random = StdRng::seed_from_u64(number("TOKENWARD_FUZZ_SEED", 1));
-    for _ in 0..number("TOKENWARD_FUZZ_MUTATIONS", 1_500) {
+    let mut random = StdRng::seed_from_u64(env_number("TOKENWARD_FUZZ_SEED", 1));
+    for _ in 0..env_number("TOKENWARD_FUZZ_MUTATIONS", 1_500) {
         let mut input = corpus.choose(&mut random).cloned().unwrap_or_default();
         for _ in 0..random.random_range(1..5) {
             mutate(&mut input, &corpus, &mut random);
         }
-        check(name, &input);
+        check_input(name, &input);
     }
 }
 
 macro_rules! targets {
     ($($name:ident),* $(,)?) => {
-        const PLAYED: &[&str] = &[$(stringify!($name)),*];
+        const TESTED: &[&str] = &[$(stringify!($name)),*];
         $(#[test]
         fn $name() {
-            play(stringify!($name));
+            run_target(stringify!($name));
         })*
     };
 }
 
 targets!(authorization, cookie, cursor, ext_authz, form, forwarded, json, path, token_value);
 
-/// A target is a function, a program for libFuzzer, a corpus and a test.
+/// Each target has a function, a program for libFuzzer, a corpus folder and a test.
 #[test]
-fn every_target_has_its_program_its_corpus_and_its_test() {
+fn every_target_has_a_program_a_corpus_and_a_test() {
     let names = |folder: &str| -> BTreeSet<String> {
         let entries = std::fs::read_dir(root().join(folder)).expect("a folder");
         let stem = |path: PathBuf| Some(path.file_stem()?.to_str()?.to_owned());
         entries.filter_map(|entry| stem(entry.expect("an entry").path())).collect()
     };
     let targets: BTreeSet<String> = fuzz::TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(PLAYED.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(), targets);
+    assert_eq!(TESTED.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(), targets);
     assert_eq!((names("fuzz_targets"), names("corpus")), (targets.clone(), targets.clone()));
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
     for target in targets {

@@ -1,3 +1,5 @@
+//! The libFuzzer program of the target `form`.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,3 +1,5 @@
+//! The libFuzzer program of the target `token_value`.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,7 @@
-//! The `Authorization` header: one field to a line.
+//! The `Authorization` header. Each line of the input is one field.
 //!
-//! Whatever is accepted is one credential in one field, and is read again from the plainest way to write it.
+//! An accepted credential is the only one in the only field, and its canonical form parses to the
+//! same credential.
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use tokenward_guard::{Credential, MalformedHeader};
@@ -13,28 +14,32 @@ fn headers(fields: &[&[u8]]) -> Option<HeaderMap> {
     Some(map)
 }
 
-/// Checks one input; panics where the service is wrong about it.
+/// Checks one input.
+///
+/// # Panics
+///
+/// Panics if the service treats the input incorrectly.
 pub fn run(bytes: &[u8]) {
     let lines: Vec<&[u8]> = if bytes.is_empty() { Vec::new() } else { bytes.split(|b| *b == b'\n').collect() };
     let Some(map) = headers(&lines) else { return };
     match Credential::from_headers(&map) {
-        Ok(Credential::Bearer(presented)) => {
-            let [field] = lines[..] else { panic!("one credential of {} fields", lines.len()) };
-            let text = presented.expose();
+        Ok(Credential::Bearer(token)) => {
+            let [field] = lines[..] else { panic!("one credential from {} fields", lines.len()) };
+            let text = token.expose();
             assert!(field[..7].eq_ignore_ascii_case(b"bearer ") && field.ends_with(text.as_bytes()));
             assert!(!field.contains(&b',') && !text.contains(' '));
-            let plain = headers(&[format!("Bearer {text}").as_bytes()]).expect("a header");
+            let canonical = headers(&[format!("Bearer {text}").as_bytes()]).expect("a header");
             assert!(
-                matches!(Credential::from_headers(&plain), Ok(Credential::Bearer(again)) if again == presented)
+                matches!(Credential::from_headers(&canonical), Ok(Credential::Bearer(reparsed)) if reparsed == token)
                     || text.starts_with("secret-token:")
             );
         }
         Ok(Credential::Basic(basic)) => {
-            let [field] = lines[..] else { panic!("one credential of {} fields", lines.len()) };
+            let [field] = lines[..] else { panic!("one credential from {} fields", lines.len()) };
             assert!(field[..5].eq_ignore_ascii_case(b"basic") && field.ends_with(basic.expose().as_bytes()));
-            let plain = headers(&[format!("Basic {}", basic.expose()).as_bytes()]).expect("a header");
+            let canonical = headers(&[format!("Basic {}", basic.expose()).as_bytes()]).expect("a header");
             assert!(
-                matches!(Credential::from_headers(&plain), Ok(Credential::Basic(again)) if again.expose() == basic.expose())
+                matches!(Credential::from_headers(&canonical), Ok(Credential::Basic(reparsed)) if reparsed.expose() == basic.expose())
             );
         }
         Ok(Credential::InvalidBearer) => assert_eq!(lines.len(), 1),

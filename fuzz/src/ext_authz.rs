@@ -1,7 +1,8 @@
-//! Envoy's question: `require` in the first line, then a header to a line; with `!` in front it stands among the raw ones.
+//! The check request of Envoy: the extension `require` in the first line, and one header per
+//! further line. A leading `!` puts a header into the raw header map.
 //!
-//! OK is said to a live token that meets the requirements, and to nothing else; then every header of the client's that could be
-//! taken for one of ours is removed or overwritten.
+//! The response is OK for a valid token that meets the requirements, and for nothing else. Client
+//! headers that could be mistaken for identity headers are removed or overwritten.
 
 use super::test_service::{is_bearer_of, with_service};
 use envoy_types::{
@@ -16,10 +17,14 @@ use envoy_types::{
     },
 };
 
-/// Checks one input; panics where the service is wrong about it.
+/// Checks one input.
+///
+/// # Panics
+///
+/// Panics if the service treats the input incorrectly.
 pub fn run(bytes: &[u8]) {
     with_service(|service| {
-        let bytes = service.filled_in(bytes);
+        let bytes = service.substitute(bytes);
         let mut lines = bytes.split(|b| *b == b'\n');
         let require = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
         let (mut http, mut raw) = (HttpRequest::default(), Vec::new());
@@ -34,7 +39,7 @@ pub fn run(bytes: &[u8]) {
                 None => drop(http.headers.insert(name, String::from_utf8_lossy(&value).into_owned())),
             }
         }
-        // Of several none counts.
+        // Several credentials are an error.
         let texts = http.headers.iter().map(|(name, value)| (name, value.as_bytes()));
         let fields = texts.chain(raw.iter().map(|header| (&header.key, header.raw_value.as_slice())));
         let mut fields =
@@ -49,23 +54,27 @@ pub fn run(bytes: &[u8]) {
             context_extensions: extensions.into_iter().collect(),
             ..AttributeContext::default()
         };
-        let answer = service.check(CheckRequest { attributes: Some(attributes) }).expect("the store is there");
-        let is_admin = is_bearer_of(&field, &service.live);
+        let response = service.check(CheckRequest { attributes: Some(attributes) }).expect("a response");
+        let is_admin = is_bearer_of(&field, &service.valid_token);
         let is_met = match require.as_str() {
-            "-" | "any" | "workspace=1" => is_admin || is_bearer_of(&field, &service.plain),
+            "-" | "any" | "workspace=1" => is_admin || is_bearer_of(&field, &service.user_token),
             "admin" | "workspace=1,admin" | "admin,workspace=1" => is_admin,
             _ => false,
         };
-        let Some(HttpResponse::OkResponse(ok)) = answer.http_response else {
+        let Some(HttpResponse::OkResponse(ok)) = response.http_response else {
             assert!(!is_met, "{require}");
             return;
         };
-        assert!(is_met && answer.status.is_some_and(|status| status.code == 0), "{require}");
-        let ours: Vec<String> = ok.headers.into_iter().filter_map(|option| Some(option.header?.key)).collect();
+        assert!(is_met && response.status.is_some_and(|status| status.code == 0), "{require}");
+        let identity_headers: Vec<String> =
+            ok.headers.into_iter().filter_map(|option| Some(option.header?.key)).collect();
         for name in names {
             let plain = name.to_ascii_lowercase().replace(['_', '.'], "-");
-            if plain.starts_with("x-tokenward-") || plain.starts_with("remote-") && ours.contains(&plain) {
-                assert!(ours.contains(&name) || ok.headers_to_remove.contains(&name), "{name} is let through");
+            if plain.starts_with("x-tokenward-") || plain.starts_with("remote-") && identity_headers.contains(&plain) {
+                assert!(
+                    identity_headers.contains(&name) || ok.headers_to_remove.contains(&name),
+                    "{name} is forwarded"
+                );
             }
         }
     });

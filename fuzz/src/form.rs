@@ -1,8 +1,10 @@
-//! Forms: a service asks about a token. It is active where the one parameter `token` is the live one.
+//! The form body of an introspection request. The token is active if the only parameter `token` is
+//! a valid one.
 
 use super::test_service::with_service;
 
-/// WHATWG's `application/x-www-form-urlencoded` parser, written down once more.
+/// Decodes a form value as the parser of `application/x-www-form-urlencoded` in the WHATWG URL
+/// standard.
 fn decoded(text: &[u8]) -> String {
     let mut bytes = Vec::new();
     let mut rest = text;
@@ -36,21 +38,25 @@ fn tokens(body: &[u8]) -> Vec<String> {
     pairs.filter(|(name, _)| name == "token").map(|(_, value)| value).collect()
 }
 
-/// Checks one input; panics where the service is wrong about it.
+/// Checks one input.
+///
+/// # Panics
+///
+/// Panics if the service treats the input incorrectly.
 pub fn run(bytes: &[u8]) {
     with_service(|service| {
-        let body = service.filled_in(bytes);
-        let asker = format!("Bearer {}", service.plain);
-        let kind = b"application/x-www-form-urlencoded".as_slice();
-        let fields = [("authorization", asker.as_bytes()), ("content-type", kind)];
+        let body = service.substitute(bytes);
+        let caller = format!("Bearer {}", service.user_token);
+        let content_type = b"application/x-www-form-urlencoded".as_slice();
+        let fields = [("authorization", caller.as_bytes()), ("content-type", content_type)];
         let reply = service.send("POST", "/oauth2/introspect", fields, &body).expect("a request");
         match &tokens(&body)[..] {
             [token] => {
                 let bare = token.strip_prefix("secret-token:").unwrap_or(token);
-                let is_active = bare == service.live || bare == service.plain;
+                let is_active = bare == service.valid_token || bare == service.user_token;
                 assert_eq!(reply.status, 200, "{}", reply.json);
                 assert_eq!(reply.json["active"], is_active);
-                assert!(is_active || reply.json.as_object().is_some_and(|answer| answer.len() == 1));
+                assert!(is_active || reply.json.as_object().is_some_and(|object| object.len() == 1));
             }
             _ => assert_eq!(reply.status, 400, "{}", reply.json),
         }

@@ -1,4 +1,5 @@
-//! JSON: somebody who may not make tokens asks for one. 403 says that the body was read as a lifetime and a description.
+//! The JSON body that creates a token, sent by a person who may not have tokens. The status 403
+//! means that the body was valid.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use super::test_service::with_service;
 
-/// What is read of a body; whatever else stands there is passed over as it is by the service, down to escapes that are none.
+/// The fields of the body. Other fields are skipped without decoding them, as the service does.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Body {
@@ -15,10 +16,10 @@ struct Body {
     description: Option<Value>,
 }
 
-/// Whether a body says what the document asks for.
-fn may_be_read(text: &[u8]) -> bool {
+/// Returns whether a body is valid according to the OpenAPI document.
+fn is_valid_body(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return false };
-    // RFC 8259, section 8.1: a byte order mark may be passed over.
+    // RFC 8259, section 8.1: a parser may ignore a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let is_object = text.trim_ascii_start().starts_with('{');
     let Some(body) = serde_json::from_str::<Body>(text).ok().filter(|_| is_object) else { return false };
@@ -39,24 +40,28 @@ fn is_rejected(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a body has a field that may be a misspelled one, or a limit that there is not.
+/// Returns whether a body has fields other than the documented ones, which the service may reject.
 fn has_other_fields(text: &[u8]) -> bool {
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let body: Option<BTreeMap<String, IgnoredAny>> = serde_json::from_slice(text).ok();
     body.is_some_and(|body| body.keys().any(|key| key != "lifetimeSeconds" && key != "description"))
 }
 
-/// Checks one input; panics where the service is wrong about it.
+/// Checks one input.
+///
+/// # Panics
+///
+/// Panics if the service treats the input incorrectly.
 pub fn run(bytes: &[u8]) {
     with_service(|service| {
-        let bearer = format!("Bearer {}", service.plain);
+        let bearer = format!("Bearer {}", service.user_token);
         let sent = service.send("POST", "/v4/apiAccessTokens", [("authorization", bearer.as_bytes())], bytes);
         let reply = sent.expect("a request");
         match reply.status.as_u16() {
-            403 => assert!(may_be_read(bytes), "read: {}", String::from_utf8_lossy(bytes)),
+            403 => assert!(is_valid_body(bytes), "accepted: {}", String::from_utf8_lossy(bytes)),
             400 => assert!(
-                !may_be_read(bytes) || has_other_fields(bytes),
-                "not read, {}: {}",
+                !is_valid_body(bytes) || has_other_fields(bytes),
+                "rejected with {}: {}",
                 reply.json,
                 String::from_utf8_lossy(bytes)
             ),

@@ -1,5 +1,6 @@
-//! The fuzz targets: for each a function that checks one input. The programs in `fuzz_targets` feed them what libFuzzer makes up, and the
-//! service's own `tests/fuzz_corpus.rs` compiles this file and feeds them the corpus in every run.
+//! The fuzz targets. Each is a function that checks one input. The programs in `fuzz_targets` run
+//! them with libFuzzer, and `tests/fuzz_corpus.rs` of the service compiles this file and runs them
+//! with the corpus.
 
 pub mod authorization;
 pub mod cookie;
@@ -12,10 +13,10 @@ pub mod path;
 pub mod test_service;
 pub mod token_value;
 
-/// A function that panics where the service is wrong about an input.
+/// A function that panics if the service treats an input incorrectly.
 pub type Target = fn(&[u8]);
 
-/// All targets, by the names of their programs and of the folders in `corpus`.
+/// All targets, with the names of their programs and of their folders in `corpus`.
 pub const TARGETS: [(&str, Target); 9] = [
     ("authorization", authorization::run),
     ("cookie", cookie::run),

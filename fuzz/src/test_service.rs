@@ -1,6 +1,8 @@
-//! A whole service in the process of the fuzzer, for the parsers that nobody can reach but by a request.
+//! A complete service in the process of the fuzzer, for parsers that are only reachable by a
+//! request.
 //!
-//! Inputs are text that a person can read: where it says `$LIVE`, `$DEAD`, `$PLAIN` or `$SESSION` the secret of this run is put in.
+//! The placeholders `$VALID`, `$DELETED`, `$USER` and `$SESSION` in the inputs are replaced by the
+//! secrets of the run.
 
 use std::future::Future;
 
@@ -17,11 +19,8 @@ use tokenward::{
         random::Random,
         time::{Clock, Timestamp},
     },
-    http::{
-        root::Service,
-        server::{self},
-    },
-    service::bootstrap::{FirstAdministrator, set_up},
+    http::{pipeline::HttpService, server},
+    service::bootstrap::{FirstAdministrator, bootstrap},
 };
 use tokio::{runtime::Runtime, sync::watch};
 
@@ -29,34 +28,34 @@ const PASSWORD: &str = "correct horse battery staple";
 const EMAIL: &str = "admin@example.com";
 const HOST: &str = "127.0.0.1:3005";
 
-/// A running service with one of everything.
+/// A running service with tokens in several states and a session.
 pub struct TestService {
     runtime: Runtime,
-    service: Service,
+    service: HttpService,
     ext_authz: ExtAuthz,
-    /// A token of the administrator's.
-    pub live: String,
-    /// One that was deleted.
-    pub dead: String,
-    /// One of somebody who may not make tokens.
-    pub plain: String,
-    /// The value of a web session.
+    /// A token of the administrator.
+    pub valid_token: String,
+    /// A token that was deleted.
+    pub deleted_token: String,
+    /// A valid token of a person who may not create tokens.
+    pub user_token: String,
+    /// The cookie value of a web session.
     pub session: String,
     _stop: watch::Sender<()>,
-    /// Where the database is; lists open it again.
+    /// The folder of the database, which must outlive the service.
     _folder: TempDir,
 }
 
 thread_local! {
-    static HOUSE: TestService = TestService::build();
+    static SERVICE: TestService = TestService::build();
 }
 
-/// Does something with the service.
+/// Runs a closure with the service of this thread.
 pub fn with_service<T>(work: impl FnOnce(&TestService) -> T) -> T {
-    HOUSE.with(work)
+    SERVICE.with(work)
 }
 
-/// An answer, read to its end.
+/// A complete response.
 pub struct Reply {
     pub status: StatusCode,
     pub json: Value,
@@ -70,50 +69,59 @@ impl TestService {
         let mut config = Config::default();
         config.database.url =
             serde_json::from_value(json!(format!("sqlite:{}/fuzz.db", folder.path().display()))).expect("a URL");
-        config.passwords.memory_kib = 64;
-        config.passwords.iterations = 1;
-        // Inputs come as fast as they can be made up.
-        config.limits.created_tokens_per_minute = 0;
-        config.limits.refused_bearers_per_minute = 0;
-        config.limits.wrong_passwords_per_address = 0;
-        // Time stands still: nothing expires, and no session is seen later than it was.
+        config.passwords.argon2.memory_kib = 64;
+        config.passwords.argon2.iterations = 1;
+        // The fuzzer exceeds the default rate limits.
+        config.rate_limits.token_creation_per_minute = 0;
+        config.rate_limits.rejected_tokens_per_ip_per_minute = 0;
+        config.rate_limits.failed_logins_per_ip = 0;
+        // A fixed time, so that no token or session expires.
         let clock = Clock::from_fn(|| Timestamp::from_millis(1_767_225_600_000));
         let random = Random::system();
         let (app, stop) = runtime.block_on(async {
             let store = server::open_store(&config, true).await.expect("a store");
             let app = App::new(store.clone(), clock.clone(), random.clone(), &config).expect("an app");
             let (stop, stopped) = watch::channel(());
-            tokio::spawn(app.live().clone().run(stopped));
-            app.live().is_hearing().await;
+            tokio::spawn(app.node().clone().run(stopped));
+            app.node().wait_until_connected().await;
             let first = FirstAdministrator { email: EMAIL.to_owned(), password: Some(PASSWORD.to_owned().into()) };
-            set_up(&store, app.people(), &clock, &random, first).await.expect("an administrator");
+            bootstrap(&store, app.people(), &clock, &random, first).await.expect("an administrator");
             (app, stop)
         });
-        let [live, dead, plain, session] = Default::default();
+        let [valid_token, deleted_token, user_token, session] = Default::default();
         let service = server::service(&app, &config);
-        let ext_authz = ExtAuthz::new(&app, &config.delegate);
-        let mut service =
-            Self { runtime, service, ext_authz, live, dead, plain, session, _stop: stop, _folder: folder };
+        let ext_authz = ExtAuthz::new(&app, &config);
+        let mut service = Self {
+            runtime,
+            service,
+            ext_authz,
+            valid_token,
+            deleted_token,
+            user_token,
+            session,
+            _stop: stop,
+            _folder: folder,
+        };
         service.seed();
         service
     }
 
-    /// Makes the secrets.
+    /// Creates the tokens and the session.
     fn seed(&mut self) {
         let admin = format!("Basic {}", "YWRtaW5AZXhhbXBsZS5jb206Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ==");
-        (self.live, _) = self.token(&admin);
+        (self.valid_token, _) = self.create_token(&admin);
         let id;
-        (self.dead, id) = self.token(&admin);
-        let bearer = format!("Bearer {}", self.live);
+        (self.deleted_token, id) = self.create_token(&admin);
+        let bearer = format!("Bearer {}", self.valid_token);
         assert_eq!(self.call("DELETE", &format!("/v4/apiAccessTokens/{id}"), &bearer, None).status, 204);
         let bob = json!({"email": "bob@example.com", "name": "Bob", "password": PASSWORD});
         let made = self.call("POST", "/v4/people", &bearer, Some(&bob));
         let path = format!("/v4/people/{}", made.json["id"]);
         let access = |word: &str| self.call("PATCH", &path, &bearer, Some(&json!({"tokenAccess": word}))).status;
         assert_eq!(access("enabled"), 200);
-        let (plain, _) = self.token("Basic Ym9iQGV4YW1wbGUuY29tOmNvcnJlY3QgaG9yc2UgYmF0dGVyeSBzdGFwbGU=");
+        let (plain, _) = self.create_token("Basic Ym9iQGV4YW1wbGUuY29tOmNvcnJlY3QgaG9yc2UgYmF0dGVyeSBzdGFwbGU=");
         assert_eq!(access("default"), 200);
-        self.plain = plain;
+        self.user_token = plain;
         let form = b"email=admin%40example.com&password=correct+horse+battery+staple";
         let fields = [("origin", "http://127.0.0.1:3005"), ("content-type", "application/x-www-form-urlencoded")];
         let signed_in = self.send("POST", "/sign-in", fields.map(|(n, v)| (n, v.as_bytes())), form).expect("a request");
@@ -123,10 +131,10 @@ impl TestService {
         self.session = cookie["tokenward=".len()..].to_owned();
     }
 
-    fn token(&self, authorization: &str) -> (String, String) {
-        let made = self.call("POST", "/v4/apiAccessTokens", authorization, Some(&json!({"lifetimeSeconds": -1})));
+    fn create_token(&self, authorization: &str) -> (String, String) {
+        let created = self.call("POST", "/v4/apiAccessTokens", authorization, Some(&json!({"lifetimeSeconds": -1})));
         let text = |value: &Value| value.as_str().expect("a token").to_owned();
-        (text(&made.json["tokenValue"]), text(&made.json["tokenInfo"]["tokenId"]))
+        (text(&created.json["tokenValue"]), text(&created.json["tokenInfo"]["tokenId"]))
     }
 
     fn call(&self, method: &str, path: &str, authorization: &str, body: Option<&Value>) -> Reply {
@@ -134,7 +142,7 @@ impl TestService {
         self.send(method, path, [("authorization", authorization.as_bytes())], body.as_bytes()).expect("a request")
     }
 
-    /// Sends a request; none where HTTP cannot say it.
+    /// Sends a request. Returns nothing if it is not valid HTTP.
     pub fn send<'h>(
         &self,
         method: &str,
@@ -148,7 +156,7 @@ impl TestService {
             request.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?);
         }
         Some(self.run(async {
-            let Ok(reply) = self.service.answer(request, None).await;
+            let Ok(reply) = self.service.handle(request, None).await;
             let (parts, body) = reply.into_parts();
             let bytes = body.collect().await.expect("a body").to_bytes();
             let cookies = parts.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
@@ -157,7 +165,7 @@ impl TestService {
         }))
     }
 
-    /// Asks as Envoy does.
+    /// Sends a check request to the ext_authz service.
     pub fn check(&self, request: CheckRequest) -> Result<CheckResponse, tonic::Status> {
         self.run(self.ext_authz.check(tonic::Request::new(request))).map(tonic::Response::into_inner)
     }
@@ -166,11 +174,15 @@ impl TestService {
         self.runtime.block_on(work)
     }
 
-    /// The bytes with this run's secrets in the places that name them.
-    pub fn filled_in(&self, bytes: &[u8]) -> Vec<u8> {
+    /// Replaces the placeholders by the secrets of this run.
+    pub fn substitute(&self, bytes: &[u8]) -> Vec<u8> {
         let mut text = bytes.to_vec();
-        let secrets =
-            [("$LIVE", &self.live), ("$DEAD", &self.dead), ("$PLAIN", &self.plain), ("$SESSION", &self.session)];
+        let secrets = [
+            ("$VALID", &self.valid_token),
+            ("$DELETED", &self.deleted_token),
+            ("$USER", &self.user_token),
+            ("$SESSION", &self.session),
+        ];
         for (name, secret) in secrets {
             while let Some(at) = text.windows(name.len()).position(|window| window == name.as_bytes()) {
                 text.splice(at..at + name.len(), secret.bytes());
@@ -180,7 +192,8 @@ impl TestService {
     }
 }
 
-/// Whether this is what follows `Bearer` of the live token, said in other words than the service's.
+/// Returns whether an `Authorization` field has this bearer token. The implementation is
+/// independent of that of the service.
 #[must_use]
 pub fn is_bearer_of(field: &[u8], token: &str) -> bool {
     let Some((scheme, value)) = field.split_at_checked(7) else { return false };

@@ -1,88 +1,65 @@
-//! Puts routes behind the doors: a bearer goes through the guard, which other services use, too; e-mail and password through
-//! the sign-in.
+//! Authentication of API requests, as a layer around routes.
 
 use axum::{
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use tower::ServiceExt as _;
-use tower_layer::Layer as _;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     ApiError,
-    known_parameters::{self, Switch},
+    known_parameters::{self, FeatureGate},
 };
 use crate::{
     app::App,
-    http::authenticate::{Admitted, Doors},
-    service::{Tokens, sign_in::SignedIn},
+    domain::event::RequestContext,
+    http::authenticate::{Authenticated, Authenticator},
 };
-use tokenward_guard::{AuthError, Credential, DenialReason, GuardLayer, Principal};
+use tokenward_guard::{AuthError, DenialReason, Principal};
 
-/// What a token answers that would be good but for its workspace's switch.
+/// The response to a valid token whose workspace has the feature switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SwitchedOff {
-    /// 404: on the token routes its holder is a known caller for whom they do not exist.
-    IsNotThere,
-    /// 401, as for any token that opens nothing.
-    IsRefused,
+pub enum FeatureOffStatus {
+    /// 404: the token routes do not exist in that workspace.
+    NotFound,
+    /// 401, as for any token that does not authenticate.
+    Unauthorized,
 }
-
-/// Marks a caller who may do nothing but change the password.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct MustChangePassword;
-
-/// What a password has proven, for those who change it.
-#[derive(Clone)]
-pub(super) struct Proof(pub(super) Option<SignedIn>);
 
 #[derive(Clone)]
-struct Gate {
-    bearer: GuardLayer<Tokens, Response>,
-    doors: Doors,
+struct AuthState {
+    authenticator: Authenticator,
+    feature_off: FeatureOffStatus,
 }
 
-/// Puts routes behind the two doors, and then behind the check of what they take. Paths and methods that do not exist stay outside.
-pub fn guarded(routes: OpenApiRouter<App>, app: &App, switched_off: SwitchedOff) -> OpenApiRouter<App> {
-    let refuse = move |denied: &AuthError| refuse(*denied, switched_off).into_response();
-    let gate = Gate { bearer: GuardLayer::with_rejection(app.tokens().clone(), refuse), doors: Doors::new(app) };
-    let switch = match switched_off {
-        SwitchedOff::IsNotThere => Switch::Tokens(Box::new(app.tokens().clone())),
-        SwitchedOff::IsRefused => Switch::None,
+/// Requires authentication for routes, and then checks their parameters. Unknown paths and methods
+/// need no authentication.
+pub fn with_authentication(routes: OpenApiRouter<App>, app: &App, feature_off: FeatureOffStatus) -> OpenApiRouter<App> {
+    let gate = match feature_off {
+        FeatureOffStatus::NotFound => FeatureGate::Tokens(Box::new(app.tokens().clone())),
+        FeatureOffStatus::Unauthorized => FeatureGate::None,
     };
-    known_parameters::checked(routes, switch).route_layer(middleware::from_fn_with_state(gate, authenticate))
+    let state = AuthState { authenticator: Authenticator::new(app), feature_off };
+    known_parameters::with_parameter_checks(routes, gate)
+        .route_layer(middleware::from_fn_with_state(state, authenticate))
 }
 
-fn refuse(denied: AuthError, switched_off: SwitchedOff) -> ApiError {
-    match denied {
-        AuthError::Denied(DenialReason::FeatureOff) if switched_off == SwitchedOff::IsNotThere => {
-            ApiError::RouteNotFound
-        }
-        denied => ApiError::Unauthenticated(denied),
-    }
-}
-
-async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let admitted = match Credential::from_headers(request.headers()) {
-        Ok(Credential::Basic(basic)) => Box::pin(gate.doors.admit_by_password(&basic)).await,
-        _ => {
-            return match gate.bearer.layer(next).oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            };
-        }
-    };
+/// Authenticates a request, and adds the caller to its extensions.
+async fn authenticate(State(state): State<AuthState>, mut request: Request, next: Next) -> Response {
+    // No earlier layer may assert a caller.
     request.extensions_mut().remove::<Principal>();
-    match admitted {
-        Ok(Admitted { principal, must_change_password, proof }) => {
-            request.extensions_mut().insert(principal);
-            request.extensions_mut().insert(Proof(proof));
-            if must_change_password {
-                request.extensions_mut().insert(MustChangePassword);
-            }
+    request.extensions_mut().remove::<Authenticated>();
+    let context = request.extensions().get::<RequestContext>().cloned().unwrap_or_default();
+    match state.authenticator.authenticate(request.headers(), &context).await {
+        Ok(authenticated) => {
+            request.extensions_mut().insert(authenticated);
             next.run(request).await
+        }
+        Err(ApiError::Unauthenticated(AuthError::Denied(DenialReason::FeatureOff)))
+            if state.feature_off == FeatureOffStatus::NotFound =>
+        {
+            ApiError::RouteNotFound.into_response()
         }
         Err(error) => error.into_response(),
     }

@@ -1,4 +1,4 @@
-//! `/v4/events`: what happened.
+//! `/v4/events`: the audit log.
 
 use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
@@ -9,92 +9,96 @@ use uuid::Uuid;
 use super::{
     ApiError,
     error::ApiResult,
-    extract::Caller,
-    serde_types::moment,
-    stream::{self, Reader, Tail},
-    strict_query::{QueryOf, check_limit},
+    extract::AnyCaller,
+    serde_types::timestamp_schema,
+    stream::{self, ListReader, ListTrailer},
+    strict_query::{StrictQuery, check_limit},
 };
 use crate::{
     app::App,
     domain::{
-        event::{Action, Event, Origin, Outcome},
+        event::{Action, Event, Outcome, RequestContext},
         time::Timestamp,
     },
     service::{
         Events,
-        events::{Scope, Which},
+        events::{EventCriteria, EventScope},
         list_pages::EventPages,
     },
 };
 use tokenward_guard::Principal;
 
-/// How many rows are listed where no limit is given.
+/// The number of rows of a list without `limit`.
 const DEFAULT_LIMIT: i64 = 100;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list))
 }
 
-/// Something that happened.
+/// A recorded event.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Event)]
 struct EventView {
-    /// Later events have greater numbers.
+    /// Increases with every event.
     id: i64,
-    /// Its place in the workspace's chain; null: from before there was one.
+    /// The position in the workspace's hash chain; null: recorded before the chain existed.
     seq: Option<i64>,
-    #[schema(schema_with = moment)]
+    #[schema(schema_with = timestamp_schema)]
     time: Timestamp,
-    /// What was done.
+    /// The kind of event.
     #[schema(examples("token.created", "token.deleted", "setting.changed"))]
     action: &'static str,
-    /// `done`, or `refused`: somebody was not let in.
-    #[schema(pattern = "^(done|refused)$")]
+    /// `success`, or `denied` if authentication failed.
+    #[schema(pattern = "^(success|denied)$")]
     outcome: &'static str,
-    /// Who did it; null: whoever runs the service, or somebody unknown.
+    /// The ID of the person who acted; null: the operator, the service itself, or an unknown
+    /// client.
     actor_id: Option<i64>,
-    /// The actor's e-mail at the time, or another word.
+    /// The e-mail of that person at the time, or a fixed name for other actors.
     actor: String,
-    /// The token by which the actor was known; null: a password, a page or the command line.
+    /// The ID of the token that authenticated the actor; null: a password, a page or the command
+    /// line.
     actor_token_id: Option<Uuid>,
-    /// Whom it is about; null: the whole workspace.
+    /// The ID of the person whom the event concerns; null: the whole workspace.
     person_id: Option<i64>,
-    /// The id of what was changed: of a token or a person, or the key of a setting.
+    /// The ID of the token or person that was changed, or the key of the setting.
     target: String,
-    /// What that was called at the time.
+    /// The name of the target at the time.
     label: String,
-    /// More about it.
+    /// Additional fields.
     details: serde_json::Map<String, serde_json::Value>,
-    /// The client's address; null: not by a request, or not known.
+    /// The client address; null: unknown, or not caused by a request.
     address: Option<String>,
     user_agent: String,
     request_id: String,
 }
 
 impl EventView {
-    /// What a reader may know: of what somebody else did, only administrators see by which token and from where.
+    /// Creates the view for a reader. Only administrators see the token and the request of other
+    /// people's operations.
     fn new(mut event: Event, reader: &Principal) -> Self {
-        let is_theirs = event.act.person_id == Some(reader.person_id) || event.action.outcome() == Outcome::Refused;
-        if !(reader.is_admin || is_theirs) {
-            (event.act.token_id, event.act.origin) = (None, Origin::default());
+        let is_own = event.context.actor_id == Some(reader.person_id) || event.action.outcome() == Outcome::Denied;
+        if !(reader.is_admin || is_own) {
+            event.context.token_id = None;
+            event.context.request = RequestContext::default();
         }
         Self {
             id: event.id,
             seq: event.seq,
             outcome: event.action.outcome().as_str(),
-            time: event.act.at,
+            time: event.context.at,
             action: event.action.as_str(),
-            actor_id: event.act.person_id,
-            actor: event.act.name,
-            actor_token_id: event.act.token_id,
+            actor_id: event.context.actor_id,
+            actor: event.context.actor_name,
+            actor_token_id: event.context.token_id,
             person_id: event.person_id,
             target: event.target,
             label: event.label,
             details: event.details.0,
-            address: event.act.origin.address.map(|address| address.to_string()),
-            user_agent: event.act.origin.user_agent.as_str().to_owned(),
-            request_id: event.act.origin.request_id,
+            address: event.context.request.client_ip.map(|address| address.to_string()),
+            user_agent: event.context.request.user_agent.as_str().to_owned(),
+            request_id: event.context.request.request_id,
         }
     }
 }
@@ -103,83 +107,85 @@ impl EventView {
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 struct EventQuery {
-    /// How many rows at most; 100 where it is not given.
+    /// The maximum number of rows; 100 by default.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
-    /// For administrators: what happened in the whole workspace.
+    /// For administrators: the events of the whole workspace.
     all_users: Option<bool>,
-    /// For administrators: what happened to one person.
+    /// For administrators: the events that concern one person.
     person_id: Option<i64>,
-    /// Only what this person did.
+    /// Only events whose actor is this person.
     actor_id: Option<i64>,
-    /// Only this action, for instance `token.created`.
+    /// Only events of this kind, for example `token.created`.
     action: Option<String>,
-    /// Only from this moment on.
+    /// Only events at or after this time.
     #[param(format = DateTime)]
     since: Option<String>,
-    /// Only before this moment.
+    /// Only events before this time.
     #[param(format = DateTime)]
     until: Option<String>,
-    /// The `nextCursor` of the page before.
+    /// The `nextCursor` of the previous page.
     cursor: Option<String>,
 }
 
-// The schema of what `stream` writes row by row.
+// Documents the response that `stream` writes row by row.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct EventList {
     data: Vec<EventView>,
-    /// Where the next page begins, if there may be one.
+    /// The cursor of the next page, if there may be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// List what happened
+/// List events
 ///
-/// To the caller and the caller's tokens, newest first; for administrators with `allUsers` in the workspace.
+/// The events that concern the caller and the caller's tokens, newest first. For administrators
+/// with `allUsers`: the events of the workspace.
 #[utoipa::path(get, path = "/v4/events", operation_id = "listEvents", tag = "events", params(EventQuery),
     responses((status = 200, description = "The events", body = EventList), (status = 400), (status = 401), (status = 403)))]
 async fn list(
-    Caller(caller): Caller,
-    reader: Reader,
+    AnyCaller(caller): AnyCaller,
+    reader: ListReader,
     State(events): State<Events>,
-    QueryOf(query): QueryOf<EventQuery>,
+    StrictQuery(query): StrictQuery<EventQuery>,
 ) -> ApiResult<Response> {
     let scope = match (query.all_users.unwrap_or(false), query.person_id) {
-        (false, None) => Scope::Own,
-        (false, Some(person_id)) if person_id == caller.person_id => Scope::Own,
-        (_, person_id) => Scope::Workspace { person_id },
+        (false, None) => EventScope::Own,
+        (false, Some(person_id)) if person_id == caller.person_id => EventScope::Own,
+        (_, person_id) => EventScope::Workspace { person_id },
     };
     let limit = check_limit(query.limit)?.unwrap_or(DEFAULT_LIMIT);
-    let after = query.cursor.as_deref().map(id_of).transpose()?.unwrap_or(i64::MAX);
-    let pages = events.pages(&caller, scope, query.which()?, after, limit)?;
-    let tail = |pages: &EventPages| Tail { count: None, next_cursor: pages.cut_at().map(|id| id.to_string()) };
-    stream::respond(pages, reader, move |event| EventView::new(event, &caller), tail).await
+    let after = query.cursor.as_deref().map(parse_cursor).transpose()?.unwrap_or(i64::MAX);
+    let pages = events.pages(&caller, scope, query.filter()?, after, limit)?;
+    let trailer =
+        |pages: &EventPages| ListTrailer { count: None, next_cursor: pages.next_cursor().map(|id| id.to_string()) };
+    stream::respond(pages, reader, move |event| EventView::new(event, &caller), trailer).await
 }
 
 impl EventQuery {
-    fn which(&self) -> Result<Which, ApiError> {
+    fn filter(&self) -> Result<EventCriteria, ApiError> {
         let action = self.action.as_deref().map(|name| {
             Action::parse(name).ok_or_else(|| {
-                ApiError::Form("action must be one that events have, for instance token.created.".to_owned())
+                ApiError::BadRequest("action must be the name of an event, for example token.created.".to_owned())
             })
         });
-        Ok(Which {
+        Ok(EventCriteria {
             action: action.transpose()?,
             actor_id: self.actor_id,
-            since: self.since.as_deref().map(|text| moment_of("since", text)).transpose()?,
-            until: self.until.as_deref().map(|text| moment_of("until", text)).transpose()?,
+            since: self.since.as_deref().map(|text| parse_timestamp_parameter("since", text)).transpose()?,
+            until: self.until.as_deref().map(|text| parse_timestamp_parameter("until", text)).transpose()?,
         })
     }
 }
 
-fn moment_of(name: &str, text: &str) -> Result<Timestamp, ApiError> {
-    let moment = Timestamp::parse(text);
-    moment.ok_or_else(|| ApiError::Form(format!("{name} must be an instant such as 2026-11-24T08:00:00Z.")))
+fn parse_timestamp_parameter(name: &str, text: &str) -> Result<Timestamp, ApiError> {
+    let timestamp = Timestamp::parse(text);
+    timestamp.ok_or_else(|| ApiError::BadRequest(format!("{name} must be a timestamp such as 2026-11-24T08:00:00Z.")))
 }
 
-/// The event after which a page begins that a mark of ours names.
-fn id_of(cursor: &str) -> Result<i64, ApiError> {
+/// Parses a `nextCursor`: the ID of the last event of the previous page.
+fn parse_cursor(cursor: &str) -> Result<i64, ApiError> {
     let id = cursor.parse().ok().filter(|id: &i64| *id > 0 && id.to_string() == cursor);
-    id.ok_or_else(|| ApiError::Form("cursor must be a nextCursor of the same list.".to_owned()))
+    id.ok_or_else(|| ApiError::BadRequest("cursor must be the nextCursor of the same list.".to_owned()))
 }

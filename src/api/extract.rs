@@ -1,4 +1,5 @@
-//! Callers and ids as parameters of handlers: reading the signature is reading the policy.
+//! Extractors for callers and path IDs. The callers that a route allows are visible in the
+//! signature of its handler.
 
 use axum::{
     extract::{FromRef, FromRequestParts, Path, rejection::PathRejection},
@@ -6,79 +7,79 @@ use axum::{
 };
 use uuid::Uuid;
 
-use super::{
-    ApiError,
-    authenticate::{MustChangePassword, Proof},
-};
+use super::ApiError;
 use crate::{
     app::App,
-    http::authenticate::note_in_log,
-    service::{Actor, Refusal, Tokens, sign_in::SignedIn},
+    domain::event::RequestContext,
+    http::authenticate::{Authenticated, record_principal},
+    service::{Actor, Error, Tokens, sign_in::PasswordLogin},
 };
-use tokenward_guard::{AuthError, Principal};
+use tokenward_guard::AuthError;
 
-/// Anybody authenticated.
-pub struct Caller(pub Actor);
+/// Any authenticated caller.
+pub struct AnyCaller(pub Actor);
 
-/// An administrator of the own workspace.
-pub struct Admin(pub Actor);
+/// An administrator of the caller's workspace.
+pub struct AdminCaller(pub Actor);
 
-/// Whoever manages the service's workspaces.
-pub struct PlatformAdmin(pub Actor);
+/// A platform administrator, who manages the service's workspaces.
+pub struct PlatformAdminCaller(pub Actor);
 
-/// Anybody authenticated whose workspace has tokens; for the others the route does not exist.
+/// Any authenticated caller whose workspace has the feature switched on. For other callers the
+/// route does not exist.
 pub struct TokenCaller(pub Actor);
 
-/// Anybody authenticated, also those who must change their password first.
+/// Any authenticated caller, including one who must change the password first.
 pub struct PasswordChanger {
     pub actor: Actor,
     pub must_change_password: bool,
-    /// What the password has proven, if it was by one.
-    pub proof: Option<SignedIn>,
+    /// The verified password login; `None` if the caller presented a token.
+    pub proof: Option<PasswordLogin>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for PasswordChanger {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        // A route that forgot to stand behind the doors refuses everybody.
-        let principal = parts.extensions.get::<Principal>().cloned();
-        let principal = principal.ok_or(ApiError::Unauthenticated(AuthError::Missing))?;
-        note_in_log(&principal);
-        let proof = parts.extensions.get::<Proof>().and_then(|Proof(proof)| proof.clone());
-        let actor = Actor::of(principal, proof.as_ref()).ok_or(ApiError::Unauthenticated(AuthError::Missing))?;
-        Ok(Self { actor, must_change_password: parts.extensions.get::<MustChangePassword>().is_some(), proof })
+        // A route without the authentication layer rejects every request.
+        const UNAUTHENTICATED: ApiError = ApiError::Unauthenticated(AuthError::Missing);
+        let authenticated = parts.extensions.get::<Authenticated>().cloned().ok_or(UNAUTHENTICATED)?;
+        record_principal(&authenticated.principal);
+        let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
+        let Authenticated { principal, password_login, must_change_password } = authenticated;
+        let actor = Actor::from_principal(principal, password_login.as_ref(), context).ok_or(UNAUTHENTICATED)?;
+        Ok(Self { actor, must_change_password, proof: password_login })
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for AnyCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let PasswordChanger { actor, must_change_password, .. } =
             PasswordChanger::from_request_parts(parts, state).await?;
         if must_change_password {
-            return Err(Refusal::PasswordChangeRequired { person_id: actor.person_id }.into());
+            return Err(Error::PasswordChangeRequired { person_id: actor.person_id }.into());
         }
         Ok(Self(actor))
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Admin {
+impl<S: Send + Sync> FromRequestParts<S> for AdminCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Caller(principal) = Caller::from_request_parts(parts, state).await?;
-        if principal.is_admin { Ok(Self(principal)) } else { Err(Refusal::NotAdministrator.into()) }
+        let AnyCaller(actor) = AnyCaller::from_request_parts(parts, state).await?;
+        if actor.is_admin { Ok(Self(actor)) } else { Err(Error::NotAdministrator.into()) }
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for PlatformAdmin {
+impl<S: Send + Sync> FromRequestParts<S> for PlatformAdminCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Caller(principal) = Caller::from_request_parts(parts, state).await?;
-        if principal.is_platform_admin { Ok(Self(principal)) } else { Err(Refusal::NotPlatformAdministrator.into()) }
+        let AnyCaller(actor) = AnyCaller::from_request_parts(parts, state).await?;
+        if actor.is_platform_admin { Ok(Self(actor)) } else { Err(Error::NotPlatformAdministrator.into()) }
     }
 }
 
@@ -90,52 +91,53 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Caller(principal) = Caller::from_request_parts(parts, state).await?;
-        // A bearer has been checked against the switch already.
-        if principal.token().is_none() {
-            Tokens::from_ref(state).ensure_enabled(&principal).await?;
+        let AnyCaller(actor) = AnyCaller::from_request_parts(parts, state).await?;
+        // The authentication of a bearer token includes this check.
+        if actor.token().is_none() {
+            Tokens::from_ref(state).ensure_enabled(&actor).await?;
         }
-        Ok(Self(principal))
+        Ok(Self(actor))
     }
 }
 
-/// A token's id in the path. What is no UUID names no token.
-pub struct TokenId(pub Uuid);
+/// A token ID in the path. Text that is not a UUID names no token.
+pub struct TokenIdPath(pub Uuid);
 
-impl FromRequestParts<App> for TokenId {
+impl FromRequestParts<App> for TokenIdPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
-        let text = segment(parts, state).await.map_err(|_| Refusal::TokenNotFound)?;
-        // Only the hyphenated form; the parser would take others, too.
+        let text = path_segment(parts, state).await.map_err(|_| Error::TokenNotFound)?;
+        // Only the hyphenated form is accepted. The parser accepts others as well.
         let id = if text.len() == 36 { Uuid::try_parse(&text).ok() } else { None };
-        id.map(Self).ok_or(Refusal::TokenNotFound.into())
+        id.map(Self).ok_or(Error::TokenNotFound.into())
     }
 }
 
-/// A person's id in the path.
-pub struct PersonId(pub i64);
+/// A person ID in the path.
+pub struct PersonIdPath(pub i64);
 
-impl FromRequestParts<App> for PersonId {
+impl FromRequestParts<App> for PersonIdPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
-        number(parts, state, Refusal::PersonNotFound).await.map(Self)
+        parse_id_segment(parts, state, Error::PersonNotFound).await.map(Self)
     }
 }
 
-/// A workspace's id in the path.
-pub struct WorkspaceId(pub i64);
+/// A workspace ID in the path.
+pub struct WorkspaceIdPath(pub i64);
 
-impl FromRequestParts<App> for WorkspaceId {
+impl FromRequestParts<App> for WorkspaceIdPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
-        number(parts, state, Refusal::WorkspaceNotFound).await.map(Self)
+        parse_id_segment(parts, state, Error::WorkspaceNotFound).await.map(Self)
     }
 }
 
-/// The administrator's own workspace, named in the path by its id or as `current`; any other does not exist.
+/// The caller's own workspace, for its administrators. The path names it by its ID or as `current`;
+/// for the caller other workspaces do not exist.
 pub struct OwnWorkspace {
     pub id: i64,
     pub administrator: Actor,
@@ -145,26 +147,27 @@ impl FromRequestParts<App> for OwnWorkspace {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
-        let Caller(principal) = Caller::from_request_parts(parts, state).await?;
-        let text = segment(parts, state).await.map_err(|_| Refusal::WorkspaceNotFound)?;
-        let own = text == "current" || text.parse() == Ok(principal.workspace_id);
-        if !own {
-            return Err(Refusal::WorkspaceNotFound.into());
+        let AnyCaller(actor) = AnyCaller::from_request_parts(parts, state).await?;
+        let text = path_segment(parts, state).await.map_err(|_| Error::WorkspaceNotFound)?;
+        let is_own = text == "current" || text.parse() == Ok(actor.workspace_id);
+        if !is_own {
+            return Err(Error::WorkspaceNotFound.into());
         }
-        if !principal.is_admin {
-            return Err(Refusal::NotAdministrator.into());
+        if !actor.is_admin {
+            return Err(Error::NotAdministrator.into());
         }
-        Ok(Self { id: principal.workspace_id, administrator: principal })
+        Ok(Self { id: actor.workspace_id, administrator: actor })
     }
 }
 
-/// A number as we write it: no sign in front of a positive one, no leading zeros.
-async fn number(parts: &mut Parts, state: &App, absent: Refusal) -> Result<i64, ApiError> {
-    let Ok(text) = segment(parts, state).await else { return Err(absent.into()) };
-    text.parse().ok().filter(|id: &i64| id.to_string() == text).ok_or(absent.into())
+/// Parses a numeric ID in its canonical form: no plus sign, no leading zeros. Returns `not_found`
+/// for any other text.
+async fn parse_id_segment(parts: &mut Parts, state: &App, not_found: Error) -> Result<i64, ApiError> {
+    let Ok(text) = path_segment(parts, state).await else { return Err(not_found.into()) };
+    text.parse().ok().filter(|id: &i64| id.to_string() == text).ok_or(not_found.into())
 }
 
-/// The one parameter of the path, decoded; an error where that gives no UTF-8.
-async fn segment(parts: &mut Parts, state: &App) -> Result<String, PathRejection> {
+/// Returns the path's only parameter, percent-decoded. Fails if it is not UTF-8.
+async fn path_segment(parts: &mut Parts, state: &App) -> Result<String, PathRejection> {
     Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text)
 }

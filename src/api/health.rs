@@ -1,4 +1,4 @@
-//! Whether the service lives and is ready; without authentication.
+//! `/health/live` and `/health/ready`: health checks, without authentication.
 
 use axum::{Json, extract::State};
 use serde::Serialize;
@@ -9,28 +9,32 @@ use super::{ApiError, error::ApiResult};
 use crate::{app::App, service::health::Health};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
+    OpenApiRouter::new().routes(routes!(liveness)).routes(routes!(readiness))
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 struct HealthView {
-    /// Always `ok`: what is not well is not 200.
+    /// Always `ok`. A failed check has another HTTP status than 200.
     status: &'static str,
 }
 
 const OK: HealthView = HealthView { status: "ok" };
 
-/// The process runs
+/// Check liveness
+///
+/// Succeeds while the process runs.
 #[utoipa::path(get, path = "/health/live", operation_id = "getLiveness", tag = "health", security(()),
-    responses((status = 200, description = "It does", body = HealthView)))]
-async fn live() -> Json<HealthView> {
+    responses((status = 200, description = "The process runs", body = HealthView)))]
+async fn liveness() -> Json<HealthView> {
     Json(OK)
 }
 
-/// The store can be reached and has the right schema
+/// Check readiness
+///
+/// Succeeds if the database is reachable and has the expected schema version.
 #[utoipa::path(get, path = "/health/ready", operation_id = "getReadiness", tag = "health", security(()),
-    responses((status = 200, description = "Ready to answer", body = HealthView)))]
-async fn ready(State(health): State<Health>) -> ApiResult<Json<HealthView>> {
+    responses((status = 200, description = "The service can process requests", body = HealthView)))]
+async fn readiness(State(health): State<Health>) -> ApiResult<Json<HealthView>> {
     health.check().await.map_err(ApiError::NotReady)?;
     Ok(Json(OK))
 }

@@ -1,5 +1,6 @@
-//! The fields of JSON objects in requests. Unknown ones are ignored, as on the original, except where ignoring one would do something
-//! else than the client means: a misspelled field, and a limit of a token that does not exist.
+//! JSON objects in request bodies. Unknown fields are ignored, as in the original API, with two
+//! exceptions in which the client means something else: a misspelled field, and a field that looks
+//! like a restriction of the token.
 
 use std::{fmt, marker::PhantomData};
 
@@ -11,55 +12,58 @@ use serde::{
 
 use super::spelling;
 
-/// An object that requests carry, by its struct.
-pub trait Fields {
-    /// Parts of names that an unknown field must not have, in lower case. Such a field would be a limit, and is not ignored.
-    const LIMITS: &'static [&'static str] = &[];
+/// The rules for unknown fields of a request object.
+pub trait JsonFields {
+    /// Lower-case words that mark an unknown field as a restriction of the token. A field whose
+    /// name contains one of them is rejected.
+    const RESTRICTION_WORDS: &'static [&'static str] = &[];
 
-    /// The field that is meant by another word, which is given in lower case without separators.
-    fn meant(_: &str) -> Option<&'static str> {
+    /// Returns the field that an unknown name means. The name is given in lower case without
+    /// separators.
+    fn find_alias(_: &str) -> Option<&'static str> {
         None
     }
 }
 
-/// A JSON object. What is derived for a struct would also take an array of its fields' values.
+/// A JSON object. The derived implementation of a struct would also accept an array of its values.
 #[derive(Clone, Copy, Debug)]
-pub struct Object<T>(pub T);
+pub struct JsonObject<T>(pub T);
 
-impl<'de, T: Deserialize<'de> + Fields> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de> + JsonFields> Deserialize<'de> for JsonObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de> + Fields> de::Visitor<'de> for Visitor<T> {
-            type Value = Object<T>;
+        impl<'de, T: Deserialize<'de> + JsonFields> de::Visitor<'de> for Visitor<T> {
+            type Value = JsonObject<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(OfStruct::<A, T> { map, fields: PhantomData }).map(Object)
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<JsonObject<T>, A::Error> {
+                T::deserialize(StructDeserializer::<A, T> { map, rules: PhantomData }).map(JsonObject)
             }
         }
         deserializer.deserialize_map(Visitor(PhantomData))
     }
 }
 
-/// An object that becomes a struct, which names its fields. One with `serde(flatten)` does not, and cannot be read.
-struct OfStruct<A, T> {
+/// A deserializer of objects for structs, whose field names it receives. A struct with
+/// `serde(flatten)` does not pass its field names and cannot be read.
+struct StructDeserializer<A, T> {
     map: A,
-    fields: PhantomData<T>,
+    rules: PhantomData<T>,
 }
 
-impl<'de, A: de::MapAccess<'de>, T: Fields> Deserializer<'de> for OfStruct<A, T> {
+impl<'de, A: de::MapAccess<'de>, T: JsonFields> Deserializer<'de> for StructDeserializer<A, T> {
     type Error = A::Error;
 
     fn deserialize_struct<V: de::Visitor<'de>>(
         self,
         _: &'static str,
-        known: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        visitor.visit_map(Checked::<A, T> { map: self.map, known, fields: PhantomData })
+        visitor.visit_map(CheckedFields::<A, T> { map: self.map, fields, rules: PhantomData })
     }
 
     fn deserialize_any<V: de::Visitor<'de>>(self, _: V) -> Result<V::Value, A::Error> {
@@ -72,22 +76,22 @@ impl<'de, A: de::MapAccess<'de>, T: Fields> Deserializer<'de> for OfStruct<A, T>
     }
 }
 
-/// An object whose unknown fields are looked at.
-struct Checked<A, T> {
+/// The entries of an object, with a check of unknown fields.
+struct CheckedFields<A, T> {
     map: A,
-    known: &'static [&'static str],
-    fields: PhantomData<T>,
+    fields: &'static [&'static str],
+    rules: PhantomData<T>,
 }
 
-impl<'de, A: de::MapAccess<'de>, T: Fields> de::MapAccess<'de> for Checked<A, T> {
+impl<'de, A: de::MapAccess<'de>, T: JsonFields> de::MapAccess<'de> for CheckedFields<A, T> {
     type Error = A::Error;
 
     fn next_key_seed<K: de::DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         let Some(name) = self.map.next_key::<String>()? else { return Ok(None) };
-        if !self.known.contains(&name.as_str())
-            && let Some(why) = rejection::<T>(&name, self.known)
+        if !self.fields.contains(&name.as_str())
+            && let Some(reason) = rejection_reason::<T>(&name, self.fields)
         {
-            return Err(A::Error::custom(why));
+            return Err(A::Error::custom(reason));
         }
         let name: StringDeserializer<A::Error> = name.into_deserializer();
         seed.deserialize(name).map(Some)
@@ -102,15 +106,15 @@ impl<'de, A: de::MapAccess<'de>, T: Fields> de::MapAccess<'de> for Checked<A, T>
     }
 }
 
-/// Why an unknown field is not ignored; none where it is.
-fn rejection<T: Fields>(name: &str, known: &[&'static str]) -> Option<String> {
-    let plain = spelling::plain(name);
-    let what = spelling::shown(name).unwrap_or("A field");
-    if let Some(meant) = spelling::misspelled(name, known).or_else(|| T::meant(&plain)) {
-        return Some(format!("{what} is unknown; did you mean {meant}? Correct or remove it"));
+/// Returns the reason why an unknown field is rejected; `None` if it is ignored.
+fn rejection_reason<T: JsonFields>(name: &str, fields: &[&'static str]) -> Option<String> {
+    let normalized = spelling::normalize(name);
+    let subject = spelling::echoable_name(name).unwrap_or("A field");
+    if let Some(intended) = spelling::find_intended(name, fields).or_else(|| T::find_alias(&normalized)) {
+        return Some(format!("{subject} is unknown; did you mean {intended}? Correct or remove it"));
     }
-    let is_limit = T::LIMITS.iter().any(|limit| plain.contains(limit));
-    is_limit.then(|| format!("{what} is unknown and would not limit the token; remove it"))
+    let is_restriction = T::RESTRICTION_WORDS.iter().any(|word| normalized.contains(word));
+    is_restriction.then(|| format!("{subject} is unknown and would not restrict the token; remove it"))
 }
 
 #[cfg(test)]
@@ -119,62 +123,62 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(rename_all = "camelCase")]
-    #[expect(dead_code, reason = "only read")]
+    #[expect(dead_code, reason = "deserialized only")]
     struct Outer {
         first_field: Option<u8>,
-        inner: Option<Vec<Object<Inner>>>,
+        inner: Option<Vec<JsonObject<Inner>>>,
     }
 
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "only read")]
+    #[expect(dead_code, reason = "deserialized only")]
     struct Inner {
         value: u8,
     }
 
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "only read")]
+    #[expect(dead_code, reason = "deserialized only")]
     struct Flat {
         #[serde(flatten)]
         inner: Inner,
     }
 
-    impl Fields for Outer {
-        const LIMITS: &'static [&'static str] = &["scope"];
+    impl JsonFields for Outer {
+        const RESTRICTION_WORDS: &'static [&'static str] = &["scope"];
 
-        fn meant(plain: &str) -> Option<&'static str> {
-            (plain == "erstes").then_some("firstField")
+        fn find_alias(normalized: &str) -> Option<&'static str> {
+            (normalized == "erstes").then_some("firstField")
         }
     }
 
-    impl Fields for Inner {}
+    impl JsonFields for Inner {}
 
-    impl Fields for Flat {}
+    impl JsonFields for Flat {}
 
-    fn rejected(body: &str) -> Option<String> {
-        let read = serde_json::from_str::<Object<Outer>>(body);
-        read.err().map(|error| error.to_string().split(" at line").next().unwrap().to_owned())
+    fn error_message(body: &str) -> Option<String> {
+        let result = serde_json::from_str::<JsonObject<Outer>>(body);
+        result.err().map(|error| error.to_string().split(" at line").next().unwrap().to_owned())
     }
 
     #[test]
-    fn unknown_fields_are_ignored_unless_another_is_meant() {
-        for fine in ["{}", r#"{"x":1,"firstField":1,"x":[{"valeu":2}]}"#, r#"{"inner":[{"value":1,"y":null}]}"#] {
-            assert_eq!(rejected(fine), None, "{fine}");
+    fn unknown_fields_are_ignored_unless_they_are_misspelled_or_look_like_a_restriction() {
+        for accepted in ["{}", r#"{"x":1,"firstField":1,"x":[{"valeu":2}]}"#, r#"{"inner":[{"value":1,"y":null}]}"#] {
+            assert_eq!(error_message(accepted), None, "{accepted}");
         }
-        for (wrong, why) in [
+        for (rejected, message) in [
             (r#"{"first_field":1}"#, "first_field is unknown; did you mean firstField? Correct or remove it"),
             (r#"{"Erstes":1}"#, "Erstes is unknown; did you mean firstField? Correct or remove it"),
-            (r#"{"tokenScopes":[]}"#, "tokenScopes is unknown and would not limit the token; remove it"),
+            (r#"{"tokenScopes":[]}"#, "tokenScopes is unknown and would not restrict the token; remove it"),
             (r#"{"inner":[{"value":1},{"valeu":1}]}"#, "valeu is unknown; did you mean value? Correct or remove it"),
             (r#"{"inner":[[1]]}"#, "invalid type: sequence, expected an object"),
             (r#"{"firstField":1,"firstField":1}"#, "duplicate field `firstField`"),
         ] {
-            assert_eq!(rejected(wrong).as_deref(), Some(why), "{wrong}");
+            assert_eq!(error_message(rejected).as_deref(), Some(message), "{rejected}");
         }
     }
 
     #[test]
-    fn an_object_whose_fields_are_not_known_is_read_by_no_request() {
-        let read = serde_json::from_str::<Object<Flat>>(r#"{"value":1}"#);
-        assert!(read.unwrap_err().to_string().starts_with("the fields of this object are not known"));
+    fn a_struct_with_flattened_fields_cannot_be_deserialized() {
+        let result = serde_json::from_str::<JsonObject<Flat>>(r#"{"value":1}"#);
+        assert!(result.unwrap_err().to_string().starts_with("the fields of this object are not known"));
     }
 }

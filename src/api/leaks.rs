@@ -1,73 +1,80 @@
-//! `/v4/leaks` and `/.well-known/api-token-format`: for whoever finds a token where it should not be. Without authentication.
+//! `/v4/leaks` and `/.well-known/api-token-format`: leak reports and the token format, for secret
+//! scanners. Without authentication.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use zeroize::Zeroizing;
 
-use super::{ApiError, error::ApiResult, json_object::Fields, strict_json::JsonBody};
+use super::{ApiError, error::ApiResult, json_object::JsonFields, strict_json::JsonBody};
 use crate::{
     app::App,
-    config::Delegate,
-    service::{Leaks, leaks::MOST_VALUES},
+    config::Config,
+    domain::event::RequestContext,
+    service::{Leaks, leaks::MAX_REPORTED_VALUES},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(report))
+    OpenApiRouter::new().routes(routes!(report_leak))
 }
 
-/// The route that says where to report, which depends on the configuration.
-pub(super) fn format_routes(config: &Delegate) -> OpenApiRouter<App> {
-    let issuer = config.issuer().to_owned();
-    OpenApiRouter::new().routes(routes!(format)).layer(axum::Extension(Issuer(issuer)))
+/// Returns the route of the token format, which contains the configured public URL.
+pub(super) fn format_routes(config: &Config) -> OpenApiRouter<App> {
+    let public_url = config.public_url().to_owned();
+    OpenApiRouter::new().routes(routes!(token_format)).layer(Extension(LeakReportBaseUrl(public_url)))
 }
 
 #[derive(Clone)]
-struct Issuer(String);
+struct LeakReportBaseUrl(String);
 
 #[derive(Deserialize, ToSchema)]
 #[schema(examples(json!({"values": ["twd_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg1234567"]})))]
 struct ReportLeak {
-    /// What was found.
+    /// The token values that were found.
     #[schema(max_items = 100, value_type = Vec<String>)]
     values: Vec<Zeroizing<String>>,
 }
 
-impl Fields for ReportLeak {}
+impl JsonFields for ReportLeak {}
 
 /// Report leaked tokens
 ///
-/// Anybody may: whoever has a value could use it. Tokens that live are deleted, and events tell their owners. The answer does not say
-/// whether there were any.
+/// Requires no authentication: a client that has a value could use it. Active tokens are deleted,
+/// and an event is recorded for each owner. The response does not reveal whether there were any.
 #[utoipa::path(post, path = "/v4/leaks", operation_id = "reportLeak", tag = "leaks", security(()), request_body = ReportLeak,
-    responses((status = 202, description = "Those that lived are deleted"), (status = 400), (status = 413), (status = 415), (status = 429)))]
-async fn report(State(leaks): State<Leaks>, JsonBody(body): JsonBody<ReportLeak>) -> ApiResult<StatusCode> {
-    if body.values.len() > MOST_VALUES as usize {
-        return Err(ApiError::Form(format!("values must have at most {MOST_VALUES} elements.")));
+    responses((status = 202, description = "Active tokens among the values are deleted"), (status = 400), (status = 413), (status = 415), (status = 429)))]
+async fn report_leak(
+    State(leaks): State<Leaks>,
+    Extension(context): Extension<RequestContext>,
+    JsonBody(body): JsonBody<ReportLeak>,
+) -> ApiResult<StatusCode> {
+    if body.values.len() > MAX_REPORTED_VALUES as usize {
+        return Err(ApiError::BadRequest(format!("values must have at most {MAX_REPORTED_VALUES} elements.")));
     }
-    leaks.report(&body.values).await?;
+    leaks.report(&body.values, &context).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
-/// What token values look like, and where to report one.
+/// The format of token values, and the URL for leak reports.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct TokenFormat {
-    /// What values that are made now begin with.
+#[schema(as = TokenFormat)]
+struct TokenFormatView {
+    /// The prefix of values that are issued now.
     #[schema(examples("twd_"))]
     prefix: String,
-    /// All beginnings that are accepted.
+    /// All accepted prefixes.
     prefixes: Vec<String>,
-    /// A regular expression that finds values; without anchors.
+    /// An unanchored regular expression that matches token values.
     #[schema(examples("twd_[0-9A-Za-z]{49}"))]
     regular_expression: String,
     checksum: Checksum,
-    /// Where to send values that were found: POST a JSON object with `values`.
+    /// The URL for leak reports: POST a JSON object with `values`.
     report_to: String,
 }
 
-/// How to tell a value from what only looks like one.
+/// The checksum at the end of a value, which distinguishes token values from similar text.
 #[derive(Debug, Serialize, ToSchema)]
 struct Checksum {
     algorithm: &'static str,
@@ -76,27 +83,27 @@ struct Checksum {
     characters: usize,
 }
 
-/// Learn what token values look like
+/// Get the token format
 ///
-/// For scanners: prefix, regular expression, checksum, and where to report what was found.
+/// For secret scanners: prefix, regular expression, checksum, and the URL for leak reports.
 #[utoipa::path(get, path = "/.well-known/api-token-format", operation_id = "getTokenFormat", tag = "leaks", security(()),
-    responses((status = 200, description = "The format", body = TokenFormat)))]
-async fn format(
+    responses((status = 200, description = "The format", body = TokenFormatView)))]
+async fn token_format(
     State(leaks): State<Leaks>,
-    axum::Extension(Issuer(issuer)): axum::Extension<Issuer>,
-) -> Json<TokenFormat> {
+    Extension(LeakReportBaseUrl(public_url)): Extension<LeakReportBaseUrl>,
+) -> Json<TokenFormatView> {
     let format = leaks.format();
     let prefixes: Vec<String> = format.prefixes().map(|prefix| format!("{}_", prefix.as_str())).collect();
-    Json(TokenFormat {
+    Json(TokenFormatView {
         prefix: prefixes.first().cloned().unwrap_or_default(),
         prefixes,
         regular_expression: format.pattern(),
         checksum: Checksum {
             algorithm: "CRC-32/ISO-HDLC",
-            covers: "everything before it, the prefix included",
-            encoding: "base62 (0-9A-Za-z), most significant digit first, padded with 0 on the left",
+            covers: "all characters before the checksum, including the prefix",
+            encoding: "base62 (0-9A-Za-z), most significant digit first, left-padded with 0",
             characters: 6,
         },
-        report_to: format!("{issuer}/v4/leaks"),
+        report_to: format!("{public_url}/v4/leaks"),
     })
 }

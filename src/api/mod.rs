@@ -1,8 +1,9 @@
-//! The API under `/v4`: translates between the wire and the services.
+//! The HTTP API under `/v4`: converts between HTTP and the services.
 //!
-//! Who may call a handler stands in its signature: `Caller`, `Admin`, `PlatformAdmin`, `TokenCaller`, `PasswordChanger`, all in
-//! `extract`. A route that no such parameter guards would let anybody in, and a test walks them all.
-//! What is answered instead stands in one table, in [`crate::http::error`].
+//! Every handler declares its callers with an extractor of `extract`: `AnyCaller`, `AdminCaller`,
+//! `PlatformAdminCaller`, `TokenCaller` or `PasswordChanger`. A route without such a parameter
+//! would be open to every client; the access matrix test covers all routes. [`crate::http::error`]
+//! defines the error responses.
 
 mod authenticate;
 mod events;
@@ -28,16 +29,17 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 pub use crate::http::ApiError;
-use crate::{auth_check, config::Delegate, http::error};
-use authenticate::SwitchedOff;
-use known_parameters::Switch;
+use crate::{auth_check, config::Config, http::error};
+use authenticate::FeatureOffStatus;
+use known_parameters::FeatureGate;
 
-/// The token routes, for whose callers a switched-off feature is a route that does not exist.
+/// Returns the token routes. They do not exist for callers whose workspace has the feature switched
+/// off.
 fn token_routes() -> OpenApiRouter<App> {
     tokens::routes()
 }
 
-/// The other routes behind the doors.
+/// Returns the other routes that require authentication.
 fn other_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(people::routes())
@@ -47,18 +49,18 @@ fn other_routes() -> OpenApiRouter<App> {
         .merge(openapi::routes())
 }
 
-/// The routes for which nobody has to be known.
-fn open_routes(config: &Delegate) -> OpenApiRouter<App> {
+/// Returns the routes that require no authentication.
+fn open_routes(config: &Config) -> OpenApiRouter<App> {
     OpenApiRouter::new().merge(health::routes()).merge(leaks::routes()).merge(leaks::format_routes(config))
 }
 
-/// The routes of a running service. What proxies and services ask all the time is answered before them. Whatever is nowhere is a
-/// 404.
-pub fn routes(app: &App, config: &Delegate) -> Router {
-    let tokens = authenticate::guarded(token_routes(), app, SwitchedOff::IsNotThere);
-    let others = authenticate::guarded(other_routes(), app, SwitchedOff::IsRefused);
-    let open = known_parameters::checked(open_routes(config), Switch::None);
-    let routes = OpenApiRouter::new().merge(tokens).merge(others).merge(open).merge(auth_check::oauth(config));
+/// Returns the router of a running service. Unknown paths and methods get 404. The forward auth and
+/// introspection endpoints are not part of it: they are served before the router.
+pub fn routes(app: &App, config: &Config) -> Router {
+    let tokens = authenticate::with_authentication(token_routes(), app, FeatureOffStatus::NotFound);
+    let others = authenticate::with_authentication(other_routes(), app, FeatureOffStatus::Unauthorized);
+    let open = known_parameters::with_parameter_checks(open_routes(config), FeatureGate::None);
+    let routes = OpenApiRouter::new().merge(tokens).merge(others).merge(open).merge(auth_check::oauth_routes(config));
     let (router, _) = routes.split_for_parts();
     router
         .fallback(|| async { ApiError::RouteNotFound })

@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document of everything the service answers, made from the code.
+//! `/v4/open-api-spec`: the OpenAPI 3.1 document of all endpoints, generated from the code.
 
 use std::sync::LazyLock;
 
@@ -14,43 +14,44 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ApiError, error::ErrorBody, extract::Caller};
-use crate::{app::App, auth_check::OAuthErrorBody, config::Delegate};
+use super::{ApiError, error::ErrorBody, extract::AnyCaller};
+use crate::{app::App, auth_check::OAuthErrorBody, config::Config};
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Tokenward", description = "Issues API access tokens and answers who holds one."),
+    info(title = "Tokenward", description = "Issues API access tokens and identifies their owners."),
     components(schemas(ErrorBody)),
     security(("bearer" = []), ("basic" = []))
 )]
 struct Document;
 
-/// An empty router that carries the head of the document.
-fn described() -> OpenApiRouter<App> {
+/// Returns an empty router with the header of the document.
+fn document_router() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(spec))
+    OpenApiRouter::new().routes(routes!(get_document))
 }
 
-static TEXT: LazyLock<String> = LazyLock::new(|| {
-    let mut document = described().merge(super::token_routes()).merge(super::other_routes()).into_openapi();
-    document.merge(super::open_routes(&Delegate::default()).into_openapi());
-    document.merge(crate::auth_check::described());
-    complete(&mut document);
-    #[expect(clippy::expect_used, reason = "the document is made of nothing but strings, numbers and maps")]
-    document.to_pretty_json().expect("an OpenAPI document is JSON")
+static DOCUMENT_JSON: LazyLock<String> = LazyLock::new(|| {
+    let mut document = document_router().merge(super::token_routes()).merge(super::other_routes()).into_openapi();
+    document.merge(super::open_routes(&Config::default()).into_openapi());
+    document.merge(crate::auth_check::openapi_document());
+    add_common_parts(&mut document);
+    #[expect(clippy::expect_used, reason = "the document contains only strings, numbers and maps")]
+    document.to_pretty_json().expect("an OpenAPI document serializes to JSON")
 });
 
-/// The document as JSON.
+/// Returns the document as JSON.
 #[must_use]
-pub fn text() -> &'static str {
-    &TEXT
+pub fn document_json() -> &'static str {
+    &DOCUMENT_JSON
 }
 
-/// Adds what every operation has in common: the ways to authenticate, and the body and an example of each error.
-fn complete(document: &mut utoipa::openapi::OpenApi) {
+/// Adds the parts that all operations share: the authentication schemes, and the body and an
+/// example of each error.
+fn add_common_parts(document: &mut utoipa::openapi::OpenApi) {
     let components = document.components.get_or_insert_default();
     let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some("E-mail and password"));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token value"));
@@ -59,45 +60,46 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
-            // An unknown query parameter.
-            if path.starts_with("/v4/") && !is_for_proxies(operation) {
+            // Every operation rejects unknown query parameters.
+            if path.starts_with("/v4/") && !is_proxy_operation(operation) {
                 operation.responses.responses.entry("400".to_owned()).or_insert_with(|| RefOr::T(Response::default()));
             }
             describe_errors(operation);
-            forbid_null(operation);
+            remove_null_type(operation);
         }
     }
 }
 
-/// An optional parameter is omitted. Only JSON can say null, and a header with that text is a wrong one.
-fn forbid_null(operation: &mut Operation) {
+/// Removes `null` from the types of parameters. Query parameters and headers cannot be null: an
+/// optional one is omitted.
+fn remove_null_type(operation: &mut Operation) {
     for parameter in operation.parameters.iter_mut().flatten() {
         if let RefOr::T(parameter) = parameter
             && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
             && let SchemaType::Array(types) = &schema.schema_type
-            && let [one] = types.iter().filter(|kind| **kind != Type::Null).collect::<Vec<_>>()[..]
+            && let [single_type] = types.iter().filter(|kind| **kind != Type::Null).collect::<Vec<_>>()[..]
         {
-            schema.schema_type = SchemaType::Type(one.clone());
+            schema.schema_type = SchemaType::Type(single_type.clone());
         }
     }
 }
 
-/// The operations by which proxies ask, who know 401 and 403 alone.
-const PROXIES: [&str; 2] = ["checkAuthentication", "checkRequirements"];
+/// The operations for reverse proxies, which understand only 401 and 403.
+const PROXY_OPERATIONS: [&str; 2] = ["checkAuthentication", "checkRequirements"];
 
-fn is_for_proxies(operation: &Operation) -> bool {
-    operation.operation_id.as_deref().is_some_and(|id| PROXIES.contains(&id))
+fn is_proxy_operation(operation: &Operation) -> bool {
+    operation.operation_id.as_deref().is_some_and(|id| PROXY_OPERATIONS.contains(&id))
 }
 
 fn describe_errors(operation: &mut Operation) {
-    // Anything may fail; only the process itself is always there.
+    // Only the liveness check needs neither the database nor any other resource.
     if operation.operation_id.as_deref() != Some("getLiveness") {
         for status in ["500", "503"] {
             operation.responses.responses.insert(status.to_owned(), RefOr::T(Response::default()));
         }
     }
-    // Wherever a password may be presented; a proxy that asks is told 401 instead.
-    if operation.responses.responses.contains_key("401") && !is_for_proxies(operation) {
+    // Operations that accept a password throttle failed logins. Proxies get 401 instead.
+    if operation.responses.responses.contains_key("401") && !is_proxy_operation(operation) {
         operation.responses.responses.insert("429".to_owned(), RefOr::T(Response::default()));
     }
     if operation.tags.as_ref().is_some_and(|tags| tags.iter().any(|tag| tag == "oauth2")) {
@@ -130,11 +132,11 @@ fn describe_oauth_errors(operation: &mut Operation) {
     }
 }
 
-/// Read this document
+/// Get the OpenAPI document
 ///
-/// Clients use it as their connection test.
+/// Clients use this operation to test a connection and a credential.
 #[utoipa::path(get, path = "/v4/open-api-spec", operation_id = "getOpenApiSpec", tag = "openapi",
     responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value), (status = 401), (status = 403)))]
-async fn spec(_: Caller) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], text())
+async fn get_document(_: AnyCaller) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], document_json())
 }

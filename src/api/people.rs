@@ -12,35 +12,35 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     error::ApiResult,
-    extract::{Admin, Caller, PasswordChanger, PersonId},
-    json_object::Fields,
+    extract::{AdminCaller, AnyCaller, PasswordChanger, PersonIdPath},
+    json_object::JsonFields,
     person_patch::PatchPerson,
-    serde_types::{Updated, moment, moment_or_null},
-    stream::{self, Reader, Tail},
+    serde_types::{Updated, nullable_timestamp_schema, timestamp_schema},
+    stream::{self, ListReader, ListTrailer},
     strict_json::JsonBody,
-    strict_query::{Paging, QueryOf},
+    strict_query::{Paging, StrictQuery},
 };
 use crate::{
     app::App,
     domain::{
-        Invalid,
+        ValidationError,
         person::{EmailKey, Person},
         time::Timestamp,
     },
     service::{
-        People, Refusal,
-        people::{Add, By, Change, PersonFilter},
+        Error, People,
+        people::{ActorKind, CreatePerson, PersonFilter, UpdatePerson},
     },
 };
 
-/// Rows of a list where no limit is given, as on the original.
+/// The number of rows of a list without `limit`, as in the original API.
 pub(super) const DEFAULT_LIMIT: i64 = 25;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(current)).routes(routes!(find, change, delete))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(current)).routes(routes!(get, update, delete))
 }
 
-/// Somebody with an account.
+/// A person with an account.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Person)]
@@ -60,14 +60,14 @@ struct PersonView {
     /// Always null.
     #[schema(value_type = Option<String>)]
     sso_principal: Option<()>,
-    /// Whether the password must be changed before anything else is done with it.
+    /// The password must be changed before any other use of it.
     force_password_change: bool,
-    /// The last sign-in by password, to the minute.
-    #[schema(schema_with = moment_or_null)]
+    /// The last sign-in by password, with a precision of one minute.
+    #[schema(schema_with = nullable_timestamp_schema)]
     last_login_time: Option<Timestamp>,
-    #[schema(schema_with = moment)]
+    #[schema(schema_with = timestamp_schema)]
     created_at: Timestamp,
-    #[schema(schema_with = moment)]
+    #[schema(schema_with = timestamp_schema)]
     updated_at: Timestamp,
 }
 
@@ -75,7 +75,7 @@ impl From<Person> for PersonView {
     fn from(person: Person) -> Self {
         Self {
             id: person.id,
-            is_platform_admin: person.manages_workspaces(),
+            is_platform_admin: person.can_manage_workspaces(),
             email: person.email,
             name: person.name,
             is_admin: person.is_admin,
@@ -92,11 +92,11 @@ impl From<Person> for PersonView {
     }
 }
 
-// The schema of what `stream` writes row by row.
+// Documents the response that `stream` writes row by row.
 #[derive(Debug, Serialize, ToSchema)]
 struct PersonList {
     data: Vec<PersonView>,
-    /// How many there are in all; with `includeCount`.
+    /// The total number of people; with `includeCount`.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<i64>,
 }
@@ -104,34 +104,34 @@ struct PersonList {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-struct FilterQuery {
+struct PersonFilterQuery {
     /// Only the person with this e-mail.
     email: Option<String>,
-    /// Only people who are disabled, or only those who are not.
+    /// Only people who are disabled (`true`), or only those who are not (`false`).
     is_disabled: Option<bool>,
-    /// Only people of this state. All are `active`; those that are disabled, too.
+    /// Only people in this state. All people are `active`, including disabled ones.
     #[param(inline)]
-    state: Option<StateName>,
+    state: Option<PersonState>,
 }
 
-/// The states of people on the original.
+/// The states of people in the original API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum StateName {
+enum PersonState {
     Active,
     Hidden,
 }
 
-/// Somebody to be added.
+/// A person to add.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(examples(json!({"email": "ada@example.com", "name": "Ada", "password": "correct horse battery staple"})))]
-struct CreatePerson {
-    #[schema(schema_with = super::person_patch::email)]
+#[schema(as = CreatePerson, examples(json!({"email": "ada@example.com", "name": "Ada", "password": "correct horse battery staple"})))]
+struct CreatePersonBody {
+    #[schema(schema_with = super::person_patch::email_schema)]
     email: String,
     #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
     name: String,
-    /// 15 to 128 characters; common passwords are refused.
+    /// 15 to 128 characters; common passwords are rejected.
     #[schema(format = Password, min_length = 8, max_length = 128)]
     password: String,
     /// If sent, it must equal `password`.
@@ -140,82 +140,88 @@ struct CreatePerson {
     is_admin: Option<bool>,
 }
 
-impl Fields for CreatePerson {
-    fn meant(plain: &str) -> Option<&'static str> {
-        meant(plain)
+impl JsonFields for CreatePersonBody {
+    fn find_alias(normalized: &str) -> Option<&'static str> {
+        find_person_field_alias(normalized)
     }
 }
 
-/// The field of a person that other words stand for.
-pub(super) fn meant(plain: &str) -> Option<&'static str> {
-    match plain {
+/// Returns the field of a person that another name means.
+pub(super) fn find_person_field_alias(normalized: &str) -> Option<&'static str> {
+    match normalized {
         "mail" | "emailaddress" => Some("email"),
         "newpassword" | "passwd" | "passphrase" => Some("password"),
         _ => None,
     }
 }
 
-/// A repetition that differs is a slip in one of the two.
-pub(super) fn check_repetition(password: &str, repeated: Option<&str>) -> Result<(), Invalid> {
-    if repeated.is_some_and(|repeated| repeated != password) { Err(Invalid::PasswordRepeat) } else { Ok(()) }
+/// Checks the optional repetition of a password, which reveals typing errors.
+pub(super) fn check_password_confirmation(password: &str, confirmation: Option<&str>) -> Result<(), ValidationError> {
+    if confirmation.is_some_and(|confirmation| confirmation != password) {
+        Err(ValidationError::PasswordMismatch)
+    } else {
+        Ok(())
+    }
 }
 
-/// Read oneself
+/// Get the current person
 #[utoipa::path(get, path = "/v4/people/current", operation_id = "getCurrentPerson", tag = "people",
     responses((status = 200, description = "The caller", body = PersonView), (status = 401), (status = 403), (status = 404)))]
-async fn current(Caller(caller): Caller, State(people): State<People>) -> ApiResult<Json<PersonView>> {
+async fn current(AnyCaller(caller): AnyCaller, State(people): State<People>) -> ApiResult<Json<PersonView>> {
     Ok(Json(people.find(&caller, caller.person_id).await?.into()))
 }
 
-/// List the people of the workspace
+/// List people
 ///
-/// For administrators.
-#[utoipa::path(get, path = "/v4/people", operation_id = "listPeople", tag = "people", params(Paging, FilterQuery),
-    responses((status = 200, description = "The people, by id", body = PersonList), (status = 400), (status = 401), (status = 403)))]
+/// For administrators: the people of the workspace.
+#[utoipa::path(get, path = "/v4/people", operation_id = "listPeople", tag = "people", params(Paging, PersonFilterQuery),
+    responses((status = 200, description = "The people, by ID", body = PersonList), (status = 400), (status = 401), (status = 403)))]
 async fn list(
-    Admin(admin): Admin,
-    reader: Reader,
+    AdminCaller(admin): AdminCaller,
+    reader: ListReader,
     State(people): State<People>,
-    QueryOf(paging): QueryOf<Paging>,
-    QueryOf(filter): QueryOf<FilterQuery>,
+    StrictQuery(paging): StrictQuery<Paging>,
+    StrictQuery(filter): StrictQuery<PersonFilterQuery>,
 ) -> ApiResult<Response> {
-    let (limit, offset) = paging.checked(DEFAULT_LIMIT)?;
-    if filter.state == Some(StateName::Hidden) {
-        let none = PersonList { data: Vec::new(), count: paging.is_counted().then_some(0) };
-        return Ok(Json(none).into_response());
+    let (limit, offset) = paging.validate(DEFAULT_LIMIT)?;
+    if filter.state == Some(PersonState::Hidden) {
+        let empty = PersonList { data: Vec::new(), count: paging.wants_count().then_some(0) };
+        return Ok(Json(empty).into_response());
     }
-    let filter = PersonFilter { email: filter.email.as_deref().map(EmailKey::of), is_disabled: filter.is_disabled };
-    let (pages, count) = people.pages(&admin, filter, (limit, offset), paging.is_counted()).await?;
-    stream::respond(pages, reader, PersonView::from, move |_| Tail { count, next_cursor: None }).await
+    let email = filter.email.as_deref().map(EmailKey::from_text);
+    let filter = PersonFilter { email, is_disabled: filter.is_disabled };
+    let (pages, count) = people.pages(&admin, filter, (limit, offset), paging.wants_count()).await?;
+    stream::respond(pages, reader, PersonView::from, move |_| ListTrailer { count, next_cursor: None }).await
 }
 
-/// Read somebody
+/// Get a person
 ///
-/// Oneself, or for administrators anybody of the workspace.
+/// The caller. For administrators: any person of the workspace.
 #[utoipa::path(get, path = "/v4/people/{id}", operation_id = "getPerson", tag = "people",
-    params(("id" = i64, Path, description = "The person's id")),
+    params(("id" = i64, Path, description = "The person's ID")),
     responses((status = 200, description = "The person", body = PersonView), (status = 401), (status = 403), (status = 404)))]
-async fn find(
-    Caller(caller): Caller,
-    PersonId(id): PersonId,
+async fn get(
+    AnyCaller(caller): AnyCaller,
+    PersonIdPath(id): PersonIdPath,
     State(people): State<People>,
 ) -> ApiResult<Json<PersonView>> {
     Ok(Json(people.find(&caller, id).await?.into()))
 }
 
-/// Add somebody to the workspace
+/// Add a person
 ///
-/// For administrators. An e-mail has one account in the whole service.
-#[utoipa::path(post, path = "/v4/people", operation_id = "createPerson", tag = "people", request_body = CreatePerson,
+/// For administrators: adds a person to the workspace. An e-mail has one account in the whole
+/// service.
+#[utoipa::path(post, path = "/v4/people", operation_id = "createPerson", tag = "people", request_body = CreatePersonBody,
     responses((status = 201, description = "The person", body = PersonView), (status = 400), (status = 401), (status = 403),
         (status = 404), (status = 409), (status = 413), (status = 415)))]
 async fn create(
-    Admin(admin): Admin,
+    AdminCaller(admin): AdminCaller,
     State(people): State<People>,
-    JsonBody(body): JsonBody<CreatePerson>,
+    JsonBody(body): JsonBody<CreatePersonBody>,
 ) -> ApiResult<(StatusCode, Json<PersonView>)> {
-    check_repetition(&body.password, body.password2.as_deref())?;
-    let add = Add {
+    check_password_confirmation(&body.password, body.password2.as_deref())?;
+    let request = CreatePerson {
         email: &body.email,
         name: &body.name,
         password: &body.password,
@@ -223,41 +229,47 @@ async fn create(
         is_platform_admin: false,
         force_password_change: false,
     };
-    let person = people.add(By::Person(&admin), admin.workspace_id, add).await?;
+    let person = people.add(ActorKind::Person(&admin), admin.workspace_id, request).await?;
     Ok((StatusCode::CREATED, Json(person.into())))
 }
 
-/// Change somebody
+/// Update a person
 ///
-/// Oneself: name and password; administrators also the rest, of anybody in the workspace. Everything that is sent is changed,
-/// or nothing. Changing one's own password needs e-mail and password as credential, not a token.
+/// Callers may change their own name and password. Administrators may change all fields of any
+/// person in the workspace. Either all sent fields are changed, or none. Callers who change their
+/// own password must authenticate with e-mail and password, not with a token.
 #[utoipa::path(patch, path = "/v4/people/{id}", operation_id = "patchPerson", tag = "people",
-    params(("id" = i64, Path, description = "The person's id")), request_body = PatchPerson,
-    responses((status = 200, description = "Changed", body = Updated), (status = 400), (status = 401), (status = 403),
+    params(("id" = i64, Path, description = "The person's ID")), request_body = PatchPerson,
+    responses((status = 200, description = "Updated", body = Updated), (status = 400), (status = 401), (status = 403),
         (status = 404), (status = 409), (status = 413), (status = 415)))]
-async fn change(
+async fn update(
     caller: PasswordChanger,
-    PersonId(id): PersonId,
+    PersonIdPath(id): PersonIdPath,
     State(people): State<People>,
     JsonBody(body): JsonBody<PatchPerson>,
 ) -> ApiResult<Json<Updated>> {
     let person_id = caller.actor.person_id;
-    if caller.must_change_password && !(id == person_id && body.changes_only_the_password()) {
-        return Err(Refusal::PasswordChangeRequired { person_id }.into());
-    }
     let is_own = id == person_id;
-    let change = Change { proof: caller.proof.as_ref().filter(|_| is_own), ..body.as_change()? };
-    let updated_at = people.change(By::Person(&caller.actor), caller.actor.workspace_id, id, &change).await?;
+    if caller.must_change_password && !(is_own && body.changes_only_password()) {
+        return Err(Error::PasswordChangeRequired { person_id }.into());
+    }
+    let update = UpdatePerson { proof: caller.proof.as_ref().filter(|_| is_own), ..body.to_update()? };
+    let updated_at = people.update(ActorKind::Person(&caller.actor), caller.actor.workspace_id, id, &update).await?;
     Ok(Json(Updated { id, updated_at }))
 }
 
-/// Remove somebody
+/// Delete a person
 ///
-/// For administrators, not oneself. The person's tokens go, too.
+/// For administrators, who cannot delete their own account. The person's tokens are deleted as
+/// well.
 #[utoipa::path(delete, path = "/v4/people/{id}", operation_id = "deletePerson", tag = "people",
-    params(("id" = i64, Path, description = "The person's id")),
-    responses((status = 204, description = "Removed"), (status = 401), (status = 403), (status = 404), (status = 409)))]
-async fn delete(Admin(admin): Admin, PersonId(id): PersonId, State(people): State<People>) -> ApiResult<StatusCode> {
+    params(("id" = i64, Path, description = "The person's ID")),
+    responses((status = 204, description = "Deleted"), (status = 401), (status = 403), (status = 404), (status = 409)))]
+async fn delete(
+    AdminCaller(admin): AdminCaller,
+    PersonIdPath(id): PersonIdPath,
+    State(people): State<People>,
+) -> ApiResult<StatusCode> {
     people.remove(&admin, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

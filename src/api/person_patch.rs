@@ -1,4 +1,5 @@
-//! The body of `PATCH /v4/people/{id}`: which fields it has, and which nobody sets.
+//! The body of `PATCH /v4/people/{id}`: the fields that it changes, and the read-only fields that
+//! it rejects.
 
 use serde::{Deserialize, de::IgnoredAny};
 use utoipa::{
@@ -9,38 +10,40 @@ use utoipa::{
     },
 };
 
-use super::{ApiError, json_object::Fields, people};
+use super::{ApiError, json_object::JsonFields, people};
 use crate::{
-    domain::{Invalid, person::Email},
-    service::{Refusal, people::Change},
+    domain::{ValidationError, person::Email},
+    service::{Error, people::UpdatePerson},
 };
 
-/// What is to change; what is absent or null stays.
+/// The fields to change. Fields that are absent or null are not changed.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(examples(json!({"tokenAccess": "enabled"})))]
 pub(super) struct PatchPerson {
     #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
     name: Option<String>,
-    /// The new password, 15 to 128 characters; common passwords are refused.
+    /// The new password, 15 to 128 characters; common passwords are rejected.
     #[schema(format = Password, min_length = 8, max_length = 128)]
     password: Option<String>,
-    /// The new password once more.
+    /// The repetition of the new password.
     #[schema(format = Password)]
     password2: Option<String>,
     /// For administrators.
-    #[schema(schema_with = email_or_null)]
+    #[schema(schema_with = nullable_email_schema)]
     email: Option<String>,
     /// For administrators.
     is_admin: Option<bool>,
-    /// For administrators. Whoever is disabled gets in neither by password nor by token.
+    /// For administrators. Neither the password nor the tokens of a disabled person authenticate.
     is_disabled: Option<bool>,
     /// For administrators: `default`, `enabled` or `disabled`.
     #[schema(pattern = "^(default|enabled|disabled)$")]
     token_access: Option<String>,
-    /// For administrators. Until the password is changed it opens nothing else; tokens go on working.
+    /// For administrators. Until the password is changed, it authorizes only that change. Tokens
+    /// are not affected.
     force_password_change: Option<bool>,
-    // Fields that no request sets. Sending one is an error, so that the client does not believe it was done.
+    // Read-only fields. Sending one is an error, so that the client does not assume that it was
+    // changed.
     #[schema(ignore)]
     id: Option<IgnoredAny>,
     #[schema(ignore)]
@@ -59,19 +62,19 @@ pub(super) struct PatchPerson {
     updated_at: Option<IgnoredAny>,
 }
 
-impl Fields for PatchPerson {
-    fn meant(plain: &str) -> Option<&'static str> {
-        match plain {
+impl JsonFields for PatchPerson {
+    fn find_alias(normalized: &str) -> Option<&'static str> {
+        match normalized {
             "enabled" | "isenabled" | "active" | "isactive" => Some("isDisabled"),
             "administrator" | "isadministrator" => Some("isAdmin"),
-            plain => people::meant(plain),
+            normalized => people::find_person_field_alias(normalized),
         }
     }
 }
 
 impl PatchPerson {
-    /// The first field that no request sets, if one is sent.
-    fn fixed(&self) -> Option<&'static str> {
+    /// Returns the first read-only field that is sent.
+    fn first_read_only_field(&self) -> Option<&'static str> {
         let fields = [
             ("id", &self.id),
             ("workspaceId", &self.workspace_id),
@@ -82,13 +85,13 @@ impl PatchPerson {
             ("createdAt", &self.created_at),
             ("updatedAt", &self.updated_at),
         ];
-        fields.into_iter().find_map(|(field, sent)| sent.is_some().then_some(field))
+        fields.into_iter().find_map(|(field, value)| value.is_some().then_some(field))
     }
 
-    /// Whether a password is sent and nothing else.
-    pub(super) fn changes_only_the_password(&self) -> bool {
+    /// Returns whether the body contains a password and nothing else.
+    pub(super) fn changes_only_password(&self) -> bool {
         self.password.is_some()
-            && self.fixed().is_none()
+            && self.first_read_only_field().is_none()
             && self.name.is_none()
             && self.email.is_none()
             && self.is_admin.is_none()
@@ -97,15 +100,18 @@ impl PatchPerson {
             && self.force_password_change.is_none()
     }
 
-    /// The change asked for.
-    pub(super) fn as_change(&self) -> Result<Change<'_>, ApiError> {
-        if let Some(field) = self.fixed() {
-            return Err(Refusal::FieldFixed { field }.into());
+    /// Returns the requested update.
+    ///
+    /// # Errors
+    /// 403 if a read-only field is sent, 400 if the two passwords differ.
+    pub(super) fn to_update(&self) -> Result<UpdatePerson<'_>, ApiError> {
+        if let Some(field) = self.first_read_only_field() {
+            return Err(Error::ReadOnlyField { field }.into());
         }
         if self.password != self.password2 {
-            return Err(Invalid::PasswordRepeat.into());
+            return Err(ValidationError::PasswordMismatch.into());
         }
-        Ok(Change {
+        Ok(UpdatePerson {
             email: self.email.as_deref(),
             name: self.name.as_deref(),
             password: self.password.as_deref(),
@@ -118,16 +124,16 @@ impl PatchPerson {
     }
 }
 
-/// The schema of an e-mail: what [`Email::parse`] takes, in ASCII.
-pub(super) fn email() -> RefOr<Schema> {
-    email_schema(Type::String.into())
+/// Returns the schema of an e-mail: the ASCII addresses that [`Email::parse`] accepts.
+pub(super) fn email_schema() -> RefOr<Schema> {
+    build_email_schema(Type::String.into())
 }
 
-fn email_or_null() -> RefOr<Schema> {
-    email_schema(SchemaType::from_iter([Type::String, Type::Null]))
+fn nullable_email_schema() -> RefOr<Schema> {
+    build_email_schema(SchemaType::from_iter([Type::String, Type::Null]))
 }
 
-fn email_schema(schema_type: SchemaType) -> RefOr<Schema> {
+fn build_email_schema(schema_type: SchemaType) -> RefOr<Schema> {
     let schema = ObjectBuilder::new()
         .schema_type(schema_type)
         .min_length(Some(3))

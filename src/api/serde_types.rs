@@ -1,16 +1,17 @@
-//! Types of the wire that several resources share.
+//! Types of request and response bodies that several resources share.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
-pub(super) use crate::http::schema::{moment, moment_or_null};
+pub(super) use crate::http::schema::{nullable_timestamp_schema, timestamp_schema};
 
 use crate::domain::time::Timestamp;
 
-/// A whole number. `86400.0` is one (RFC 8259, section 6, knows no integers); what no 64 bits hold becomes the nearest
-/// number that they do, to be refused by its range.
+/// A whole number. `86400.0` is accepted, because JSON does not distinguish integers (RFC 8259,
+/// section 6). A number outside the range of `i64` becomes the nearest `i64`, which a later range
+/// check rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WholeNumber(pub i64);
 
@@ -32,7 +33,7 @@ impl<'de> Deserialize<'de> for WholeNumber {
                 Ok(WholeNumber(i64::try_from(value).unwrap_or(i64::MAX)))
             }
 
-            #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, which is what is wanted")]
+            #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, as intended")]
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<WholeNumber, E> {
                 if value.fract() == 0.0 {
                     Ok(WholeNumber(value as i64))
@@ -45,11 +46,11 @@ impl<'de> Deserialize<'de> for WholeNumber {
     }
 }
 
-/// What a change answers.
+/// The response to an update.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Updated {
     pub id: i64,
-    #[schema(schema_with = moment)]
+    #[schema(schema_with = timestamp_schema)]
     pub updated_at: Timestamp,
 }

@@ -9,22 +9,22 @@ use super::{
     ApiError,
     error::ApiResult,
     extract::OwnWorkspace,
-    json_object::{Fields, Object},
+    json_object::{JsonFields, JsonObject},
     serde_types::{Updated, WholeNumber},
     strict_json::JsonBody,
-    strict_query::QueryOf,
+    strict_query::StrictQuery,
 };
 use crate::{
     app::App,
-    domain::setting::{Key, Kind, TokenMinted, Value},
+    domain::setting::{ChildTokenPolicy, SettingKey, SettingKind, SettingValue},
     service::Workspaces,
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(read, change)).routes(routes!(reset)).routes(routes!(schema))
+    OpenApiRouter::new().routes(routes!(get, update)).routes(routes!(reset)).routes(routes!(schema))
 }
 
-/// What a setting is set to: true or false, a number of days, or a word.
+/// The value of a setting: true or false, a number of days, or a word.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum ValueView {
@@ -33,26 +33,26 @@ enum ValueView {
     Word(&'static str),
 }
 
-impl From<Value> for ValueView {
-    fn from(value: Value) -> Self {
+impl From<SettingValue> for ValueView {
+    fn from(value: SettingValue) -> Self {
         match value {
-            Value::Switch(on) => Self::Switch(on),
-            Value::Days(days) => Self::Days(days),
-            Value::Minted(minted) => Self::Word(minted.as_str()),
+            SettingValue::Switch(on) => Self::Switch(on),
+            SettingValue::Days(days) => Self::Days(days),
+            SettingValue::ChildTokenPolicy(policy) => Self::Word(policy.as_str()),
         }
     }
 }
 
-/// A setting and what it is set to.
+/// A setting and its value.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Setting)]
 struct SettingView {
     key: &'static str,
-    /// Null: the default is in force.
+    /// Null: the default is in effect.
     value: Option<ValueView>,
 }
 
-/// What there is to know about a setting.
+/// The type, default, bounds and texts of a setting.
 #[derive(Debug, Serialize, ToSchema)]
 struct SettingSchema {
     key: &'static str,
@@ -61,15 +61,15 @@ struct SettingSchema {
     default: ValueView,
     label: &'static str,
     help: &'static str,
-    /// The least number of days; -1 beside it is unlimited.
+    /// The minimum number of days, except for the value of `unlimited`.
     #[serde(skip_serializing_if = "Option::is_none")]
     minimum: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     maximum: Option<i64>,
-    /// A number outside the bounds that means unlimited.
+    /// The number that means unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     unlimited: Option<i64>,
-    /// The words that it takes.
+    /// The accepted words.
     #[serde(skip_serializing_if = "Option::is_none")]
     r#enum: Option<[&'static str; 3]>,
 }
@@ -78,9 +78,7 @@ struct SettingSchema {
 #[into_params(parameter_in = Query)]
 struct KeyQuery {
     /// Only this setting.
-    #[param(
-        pattern = r"^(feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)|tokenward\.tokenMintedTokens)$"
-    )]
+    #[param(pattern = r"^(feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)|tokenward\.childTokens)$")]
     key: Option<String>,
 }
 
@@ -88,40 +86,38 @@ struct KeyQuery {
 #[schema(examples(json!({"configuration": [{"key": "feature.apiAccessTokens.enabled", "value": false}]})))]
 struct PatchSettings {
     #[schema(value_type = Vec<SetSetting>)]
-    configuration: Vec<Object<SetSetting>>,
+    configuration: Vec<JsonObject<SetSetting>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct SetSetting {
-    #[schema(
-        pattern = r"^(feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)|tokenward\.tokenMintedTokens)$"
-    )]
+    #[schema(pattern = r"^(feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)|tokenward\.childTokens)$")]
     key: String,
     #[schema(value_type = ValueView)]
-    value: GivenValue,
+    value: SettingValueInput,
 }
 
-impl Fields for PatchSettings {}
+impl JsonFields for PatchSettings {}
 
-impl Fields for SetSetting {}
+impl JsonFields for SetSetting {}
 
-/// A value as it is sent.
+/// A value in a request, before validation.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, expecting = "expected true, false, a whole number or a word")]
-enum GivenValue {
+enum SettingValueInput {
     Switch(bool),
     Days(WholeNumber),
     Word(String),
 }
 
 impl SetSetting {
-    fn checked(&self) -> Result<(Key, Value), ApiError> {
-        let key = Key::parse(&self.key)?;
+    fn validate(&self) -> Result<(SettingKey, SettingValue), ApiError> {
+        let key = SettingKey::parse(&self.key)?;
         match (&self.value, key.kind()) {
-            (GivenValue::Switch(on), Kind::Switch) => Ok((key, key.switch(*on)?)),
-            (GivenValue::Days(WholeNumber(days)), Kind::Days) => Ok((key, key.days(*days)?)),
-            (GivenValue::Word(word), Kind::Minted) => Ok((key, key.word(word)?)),
-            _ => Err(ApiError::Form(format!("{}.", key.refused()))),
+            (SettingValueInput::Switch(on), SettingKind::Switch) => Ok((key, key.validate_switch(*on)?)),
+            (SettingValueInput::Days(WholeNumber(days)), SettingKind::Days) => Ok((key, key.validate_days(*days)?)),
+            (SettingValueInput::Word(word), SettingKind::ChildTokenPolicy) => Ok((key, key.validate_word(word)?)),
+            _ => Err(ApiError::BadRequest(format!("{}.", key.invalid_value()))),
         }
     }
 }
@@ -132,91 +128,98 @@ struct ResetSettings {
     settings: Vec<String>,
 }
 
-impl Fields for ResetSettings {}
+impl JsonFields for ResetSettings {}
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Reset {
-    /// How many of the settings had been set.
+    /// The number of settings that had a value.
     number_of_rows_deleted: u64,
 }
 
-/// Read the settings
+/// List settings
 ///
 /// For administrators of the workspace.
 #[utoipa::path(get, path = "/v4/workspaces/{id}/configuration", operation_id = "getWorkspaceConfiguration", tag = "workspaces",
-    params(("id" = String, Path, description = "The workspace's id, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$"), KeyQuery),
+    params(("id" = String, Path, description = "The workspace's ID, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$"), KeyQuery),
     responses((status = 200, description = "The settings", body = Vec<SettingView>), (status = 400), (status = 401), (status = 403), (status = 404)))]
-async fn read(
+async fn get(
     workspace: OwnWorkspace,
     State(workspaces): State<Workspaces>,
-    QueryOf(query): QueryOf<KeyQuery>,
+    StrictQuery(query): StrictQuery<KeyQuery>,
 ) -> ApiResult<Json<Vec<SettingView>>> {
-    let settings = workspaces.settings(workspace.id, query.key.as_deref()).await?;
-    let view =
-        |(key, value): (Key, Option<Value>)| SettingView { key: key.as_str(), value: value.map(ValueView::from) };
+    let settings = workspaces.list_settings(workspace.id, query.key.as_deref()).await?;
+    let view = |(key, value): (SettingKey, Option<SettingValue>)| SettingView {
+        key: key.as_str(),
+        value: value.map(ValueView::from),
+    };
     Ok(Json(settings.into_iter().map(view).collect()))
 }
 
-/// Change settings
+/// Update settings
 ///
-/// For administrators of the workspace. All of them are set, or none; in force everywhere when this answers.
+/// For administrators of the workspace. Either all sent settings are changed, or none. When the
+/// response is sent, the changes are in effect on all nodes.
 #[utoipa::path(patch, path = "/v4/workspaces/{id}/configuration", operation_id = "patchWorkspaceConfiguration", tag = "workspaces",
-    params(("id" = String, Path, description = "The workspace's id, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")), request_body = PatchSettings,
-    responses((status = 200, description = "Set", body = Updated), (status = 400), (status = 401), (status = 403), (status = 404),
+    params(("id" = String, Path, description = "The workspace's ID, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")), request_body = PatchSettings,
+    responses((status = 200, description = "Updated", body = Updated), (status = 400), (status = 401), (status = 403), (status = 404),
         (status = 413), (status = 415)))]
-async fn change(
+async fn update(
     workspace: OwnWorkspace,
     State(workspaces): State<Workspaces>,
     JsonBody(body): JsonBody<PatchSettings>,
 ) -> ApiResult<Json<Updated>> {
-    let settings = body.configuration.iter().map(|Object(setting)| setting.checked()).collect::<Result<Vec<_>, _>>()?;
-    let updated_at = workspaces.set(&workspace.administrator, workspace.id, &settings).await?;
+    let settings = body.configuration.iter().map(|JsonObject(setting)| setting.validate());
+    let settings = settings.collect::<Result<Vec<_>, _>>()?;
+    let updated_at = workspaces.update_settings(&workspace.administrator, workspace.id, &settings).await?;
     Ok(Json(Updated { id: workspace.id, updated_at }))
 }
 
-/// Put settings back to their defaults
+/// Reset settings
 ///
-/// For administrators of the workspace.
+/// For administrators of the workspace: resets settings to their defaults.
 #[utoipa::path(post, path = "/v4/workspaces/{id}/delete-configuration", operation_id = "deleteWorkspaceConfiguration", tag = "workspaces",
-    params(("id" = String, Path, description = "The workspace's id, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")), request_body = ResetSettings,
-    responses((status = 200, description = "Back to default", body = Reset), (status = 400), (status = 401), (status = 403), (status = 404),
+    params(("id" = String, Path, description = "The workspace's ID, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")), request_body = ResetSettings,
+    responses((status = 200, description = "The defaults are in effect", body = Reset), (status = 400), (status = 401), (status = 403), (status = 404),
         (status = 413), (status = 415)))]
 async fn reset(
     workspace: OwnWorkspace,
     State(workspaces): State<Workspaces>,
     JsonBody(body): JsonBody<ResetSettings>,
 ) -> ApiResult<Json<Reset>> {
-    let number_of_rows_deleted = workspaces.reset(&workspace.administrator, workspace.id, &body.settings).await?;
+    let number_of_rows_deleted =
+        workspaces.reset_settings(&workspace.administrator, workspace.id, &body.settings).await?;
     Ok(Json(Reset { number_of_rows_deleted }))
 }
 
-/// Read what settings there are
+/// Get the settings schema
 ///
 /// For administrators of the workspace.
 #[utoipa::path(get, path = "/v4/workspaces/{id}/configuration-schema", operation_id = "getWorkspaceConfigurationSchema", tag = "workspaces",
-    params(("id" = String, Path, description = "The workspace's id, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")),
+    params(("id" = String, Path, description = "The workspace's ID, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")),
     responses((status = 200, description = "Type, default, label, help and bounds of each setting", body = Vec<SettingSchema>),
         (status = 401), (status = 403), (status = 404)))]
 async fn schema(_: OwnWorkspace, State(workspaces): State<Workspaces>) -> Json<Vec<SettingSchema>> {
     let defaults = workspaces.defaults();
-    let describe = |key: Key| {
-        let is_days = key.kind() == Kind::Days;
+    let describe = |key: SettingKey| {
+        let kind = key.kind();
+        let is_days = kind == SettingKind::Days;
+        let words = ChildTokenPolicy::ALL.map(ChildTokenPolicy::as_str);
         SettingSchema {
             key: key.as_str(),
-            r#type: match key.kind() {
-                Kind::Switch => "boolean",
-                Kind::Days => "integer",
-                Kind::Minted => "string",
+            r#type: match kind {
+                SettingKind::Switch => "boolean",
+                SettingKind::Days => "integer",
+                SettingKind::ChildTokenPolicy => "string",
             },
             default: defaults.get(key).into(),
             label: key.label(),
             help: key.help(),
             minimum: is_days.then_some(1),
-            maximum: is_days.then_some(Key::MAX_DAYS),
+            maximum: is_days.then_some(SettingKey::MAX_DAYS),
             unlimited: is_days.then_some(-1),
-            r#enum: (key.kind() == Kind::Minted).then_some(TokenMinted::ALL.map(TokenMinted::as_str)),
+            r#enum: (kind == SettingKind::ChildTokenPolicy).then_some(words),
         }
     };
-    Json(Key::ALL.map(describe).into())
+    Json(SettingKey::ALL.map(describe).into())
 }

@@ -1,56 +1,62 @@
-//! Names that clients misspell, of query parameters and of body fields.
+//! Detection of misspelled names of query parameters and body fields.
 
-/// The longest name that an error repeats. A token value is longer, so none is repeated.
-const MAX_SHOWN_CHARS: usize = 40;
+/// The maximum length of a name that an error message contains. A token value is longer, so no
+/// message contains one.
+const MAX_ECHOED_CHARS: usize = 40;
 
-/// The name without case and separators: clients write `person_id` and `personid` for `personId`.
-pub(super) fn plain(name: &str) -> String {
+/// Returns a name in lower case without separators. Clients send `person_id` and `personid` for
+/// `personId`.
+pub(super) fn normalize(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Returns the known name that is most like this one; none where nothing is known.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let sent = plain(&name.chars().take(MAX_SHOWN_CHARS).collect::<String>());
-    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(&sent, &plain(known));
-    known.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+/// Returns the candidate that is most similar to a name. `None` if there are no candidates.
+pub(super) fn find_nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let sent = normalize(&name.chars().take(MAX_ECHOED_CHARS).collect::<String>());
+    let similarity = |candidate: &str| strsim::normalized_damerau_levenshtein(&sent, &normalize(candidate));
+    candidates.into_iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)))
 }
 
-/// Returns the known name that this one is probably a misspelling of.
-pub(super) fn misspelled<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let sent = plain(name);
-    known.iter().copied().find(|known| {
-        let known = plain(known);
-        is_slip(&sent, &known) || is_slip(bare(&sent), bare(&known))
+/// Returns the field of which a name is probably a misspelling.
+pub(super) fn find_intended<'a>(name: &str, fields: &[&'a str]) -> Option<&'a str> {
+    let sent = normalize(name);
+    fields.iter().copied().find(|field| {
+        let field = normalize(field);
+        is_probable_typo(&sent, &field) || is_probable_typo(strip_is_prefix(&sent), strip_is_prefix(&field))
     })
 }
 
-/// Fewer slips are forgiven in short names, in which one letter makes another word (`name`, `lname`).
-fn is_slip(sent: &str, known: &str) -> bool {
-    if sent == known {
+/// Returns whether a normalized name is probably a misspelling of a normalized field. Short names
+/// tolerate fewer typos, because one letter makes another word of them (`name`, `lname`).
+fn is_probable_typo(sent: &str, field: &str) -> bool {
+    if sent == field {
         return true;
     }
-    let allowed = match known.len() {
+    let max_distance = match field.len() {
         0..=3 => 0,
         4..=9 => 1,
         _ => 2,
     };
-    // Digits distinguish fields (`password2`), and a short name that begins differently is another word.
+    // Digits distinguish fields (`password2`), and a short name with another first letter is
+    // another word.
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-    sent.len().abs_diff(known.len()) <= allowed
-        && (known.len() > 5 || sent.chars().next() == known.chars().next())
-        && digits(sent) == digits(known)
-        && strsim::osa_distance(sent, known) <= allowed
+    sent.len().abs_diff(field.len()) <= max_distance
+        && (field.len() > 5 || sent.chars().next() == field.chars().next())
+        && digits(sent) == digits(field)
+        && strsim::osa_distance(sent, field) <= max_distance
 }
 
-/// `admin` and `disabled` are meant for `isAdmin` and `isDisabled`.
-fn bare(plain: &str) -> &str {
-    plain.strip_prefix("is").filter(|rest| rest.len() >= 4).unwrap_or(plain)
+/// Removes the prefix `is`, because clients send `admin` and `disabled` for `isAdmin` and
+/// `isDisabled`.
+fn strip_is_prefix(normalized: &str) -> &str {
+    normalized.strip_prefix("is").filter(|rest| rest.len() >= 4).unwrap_or(normalized)
 }
 
-/// The name as an error repeats it; none where it could be anything, a secret included.
-pub(super) fn shown(name: &str) -> Option<&str> {
+/// Returns a name if an error message may contain it. `None` if it does not look like a name and
+/// could be a secret.
+pub(super) fn echoable_name(name: &str) -> Option<&str> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '$' | '[' | ']');
-    (!name.is_empty() && name.len() <= MAX_SHOWN_CHARS && name.chars().all(is_name)).then_some(name)
+    (!name.is_empty() && name.len() <= MAX_ECHOED_CHARS && name.chars().all(is_name)).then_some(name)
 }
 
 #[cfg(test)]
@@ -64,7 +70,7 @@ mod tests {
 
     #[test]
     fn misspellings_are_recognized() {
-        for (known, sent, meant) in [
+        for (fields, sent, expected) in [
             (&TOKEN[..], "descripton", "description"),
             (&TOKEN, "Description", "description"),
             (&TOKEN, "descriptions", "description"),
@@ -94,13 +100,13 @@ mod tests {
             (&["key", "value"], "Key", "key"),
             (&["settings"], "setting", "settings"),
         ] {
-            assert_eq!(misspelled(sent, known), Some(meant), "{sent}");
+            assert_eq!(find_intended(sent, fields), Some(expected), "{sent}");
         }
     }
 
     #[test]
-    fn what_clients_send_beside_known_fields_is_no_misspelling() {
-        for (known, fields) in [
+    fn other_fields_that_clients_send_are_not_misspellings() {
+        for (fields, names) in [
             (&TOKEN[..], &["name", "tokenId", "createdAt", "lastUsed", "status", "hint", "label", "tags", "id"][..]),
             (&TOKEN, &["", "_", "description2", "subscription", "\u{540d}\u{524d}", "userId"]),
             (
@@ -128,16 +134,16 @@ mod tests {
             (&["key", "value"], &["id", "type", "workspaceId", "createdAt", "updatedAt", "val", "kye"]),
             (&["id", "createdAt", "updatedAt"], &["createdBy", "updatedBy", "ids", "deletedAt", "creatorId"]),
         ] {
-            for field in fields {
-                assert_eq!(misspelled(field, known), None, "{field}");
+            for name in names {
+                assert_eq!(find_intended(name, fields), None, "{name}");
             }
         }
     }
 
     #[test]
-    fn the_nearest_name_is_found_whatever_was_sent() {
-        let known = ["limit", "offset", "sort", "includeCount", "allUsers", "personId", "status", "cursor"];
-        for (sent, meant) in [
+    fn the_nearest_name_is_found_for_any_name() {
+        let candidates = ["limit", "offset", "sort", "includeCount", "allUsers", "personId", "status", "cursor"];
+        for (sent, expected) in [
             ("person_id", "personId"),
             ("personid", "personId"),
             ("PERSONID", "personId"),
@@ -146,18 +152,18 @@ mod tests {
             ("all_users", "allUsers"),
             ("Limit", "limit"),
         ] {
-            assert_eq!(nearest(sent, known), Some(meant), "{sent}");
+            assert_eq!(find_nearest(sent, candidates), Some(expected), "{sent}");
         }
-        assert!(["", "\u{0}", "orderBy"].iter().all(|sent| nearest(sent, known).is_some()));
-        assert_eq!(nearest("x", []), None);
-        assert_eq!(nearest(&"x".repeat(60_000), ["limit"]), Some("limit"));
+        assert!(["", "\u{0}", "orderBy"].iter().all(|sent| find_nearest(sent, candidates).is_some()));
+        assert_eq!(find_nearest("x", []), None);
+        assert_eq!(find_nearest(&"x".repeat(60_000), ["limit"]), Some("limit"));
     }
 
     #[test]
-    fn only_names_are_repeated() {
-        assert_eq!(shown("person_id"), Some("person_id"));
+    fn text_that_is_not_a_name_is_not_echoed() {
+        assert_eq!(echoable_name("person_id"), Some("person_id"));
         for secret in ["twd_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg1234567", "", "a b", "<x>", "\u{e9}"] {
-            assert_eq!(shown(secret), None);
+            assert_eq!(echoable_name(secret), None);
         }
     }
 }

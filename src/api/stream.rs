@@ -1,7 +1,9 @@
-//! Lists of any length as a response: read page by page, written piece by piece, and never longer in memory than a page.
+//! List responses of any length: the rows are read page by page and written chunk by chunk, so that
+//! memory holds at most one page.
 //!
-//! The first page is read before the response begins, so that what goes wrong until then has a status. What goes wrong later ends the
-//! body with an error: the connection is closed without the last chunk, and no client takes a part of a list for all of it.
+//! The first page is read before the response starts, so that an error until then has its own
+//! status. A later error aborts the body: the connection is closed without the last chunk, and no
+//! client mistakes a part of a list for all of it.
 
 use axum::{
     body::{Body, Bytes},
@@ -12,70 +14,73 @@ use axum::{
 use futures_util::stream;
 use serde::Serialize;
 
-use super::{ApiError, authenticate::Proof, error::ApiResult};
+use super::{ApiError, error::ApiResult};
 use crate::{
     app::App,
-    service::{list_pages::Pages, tokens::Reading},
+    http::authenticate::Authenticated,
+    service::{list_pages::Pages, tokens::ReadAccess},
 };
-use tokenward_guard::{AuthError, Credential, Principal};
+use tokenward_guard::{AuthError, Credential};
 
-/// The size of a piece, in bytes. hyper holds sixteen of them for a client that does not read.
-const PIECE: usize = 2 * 1024;
+/// The size of a chunk. hyper buffers sixteen chunks for a client that does not read.
+const CHUNK_BYTES: usize = 2 * 1024;
 
-/// The caller as the reader of a list: verified again before each further page.
-pub(super) struct Reader(Reading);
+/// The caller's permission to read a list. It is checked again before each further page.
+pub(super) struct ListReader(ReadAccess);
 
-impl FromRequestParts<App> for Reader {
+impl FromRequestParts<App> for ListReader {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let principal = parts.extensions.get::<Principal>().ok_or(ApiError::Unauthenticated(AuthError::Missing))?;
+        let authenticated = parts.extensions.get::<Authenticated>();
+        let authenticated = authenticated.ok_or(ApiError::Unauthenticated(AuthError::Missing))?;
         let bearer = match Credential::from_headers(&parts.headers) {
             Ok(Credential::Bearer(bearer)) => Some(bearer),
             _ => None,
         };
-        let proof = parts.extensions.get::<Proof>().and_then(|Proof(proof)| proof.as_ref());
-        Ok(Self(app.tokens().reading(principal, bearer, proof)))
+        let login = authenticated.password_login.as_ref();
+        Ok(Self(app.tokens().read_access(&authenticated.principal, bearer, login)))
     }
 }
 
-/// What follows the rows of a list, as fields of the same object.
+/// The fields after the rows, in the same JSON object.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Tail {
+pub(super) struct ListTrailer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }
 
-/// Responds with `{"data": [...]}`: each row as `view` shows it, and after them what `tail` gives once the last page has been read.
+/// Returns the response `{"data": [...]}`. `view` converts each row; `trailer` returns the further
+/// fields after the last page has been read.
 ///
 /// # Errors
-/// Whatever kept the first page from being read.
+/// The error of reading the first page.
 pub(super) async fn respond<P, V>(
     mut pages: P,
-    Reader(reading): Reader,
+    ListReader(access): ListReader,
     view: impl Fn(P::Row) -> V + Send + 'static,
-    tail: impl Fn(&P) -> Tail + Send + 'static,
+    trailer: impl Fn(&P) -> ListTrailer + Send + 'static,
 ) -> ApiResult<Response>
 where
     P: Pages,
     V: Serialize,
 {
-    let rows = pages.next().await?.into_iter();
-    let is_whole = pages.is_at_end();
-    let mut list = List { pages, reading, rows, view, tail, written: 0, is_over: false };
-    let body = if is_whole {
-        let mut text = Vec::new();
-        while let Some(piece) = list.piece().await.map_err(|Failed| ApiError::Internal)? {
-            text.extend_from_slice(&piece);
+    let rows = pages.next_page().await?.into_iter();
+    let is_complete = pages.is_at_end();
+    let mut list = ListStream { pages, access, rows, view, trailer, rows_written: 0, is_finished: false };
+    let body = if is_complete {
+        let mut buffer = Vec::new();
+        while let Some(chunk) = list.next_chunk().await.map_err(|ListAborted| ApiError::Internal)? {
+            buffer.extend_from_slice(&chunk);
         }
-        Body::from(text)
+        Body::from(buffer)
     } else {
         Body::from_stream(stream::try_unfold(list, |mut list| async move {
-            let piece = list.piece().await?;
-            Ok::<_, Failed>(piece.map(|piece| (piece, list)))
+            let chunk = list.next_chunk().await?;
+            Ok::<_, ListAborted>(chunk.map(|chunk| (chunk, list)))
         }))
     };
     let mut response = body.into_response();
@@ -83,101 +88,101 @@ where
     Ok(response)
 }
 
-/// A list of which a part has been sent.
-struct List<P: Pages, F, T> {
+/// A list that is being written.
+struct ListStream<P: Pages, F, T> {
     pages: P,
-    reading: Reading,
-    /// The rows of the page that is being written.
+    access: ReadAccess,
+    /// The rows of the current page that are not written yet.
     rows: std::vec::IntoIter<P::Row>,
     view: F,
-    tail: T,
-    written: u64,
-    is_over: bool,
+    trailer: T,
+    rows_written: u64,
+    is_finished: bool,
 }
 
-/// A list that cannot be continued.
+/// The error that aborts the body of a list.
 #[derive(Debug, thiserror::Error)]
 #[error("the list was aborted")]
-struct Failed;
+struct ListAborted;
 
-impl<P, V, F, T> List<P, F, T>
+impl<P, V, F, T> ListStream<P, F, T>
 where
     P: Pages,
     V: Serialize,
     F: Fn(P::Row) -> V,
-    T: Fn(&P) -> Tail,
+    T: Fn(&P) -> ListTrailer,
 {
-    /// Writes the next piece; none after the last one.
-    async fn piece(&mut self) -> Result<Option<Bytes>, Failed> {
-        if self.is_over {
+    /// Returns the next chunk. `None` after the last one.
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, ListAborted> {
+        if self.is_finished {
             return Ok(None);
         }
-        let mut text = Vec::with_capacity(PIECE + PIECE / 2);
-        if self.written == 0 {
-            text.extend_from_slice(br#"{"data":["#);
+        let mut buffer = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 2);
+        if self.rows_written == 0 {
+            buffer.extend_from_slice(br#"{"data":["#);
         }
-        while text.len() < PIECE {
+        while buffer.len() < CHUNK_BYTES {
             match self.rows.next() {
-                Some(row) => self.write(row, &mut text),
+                Some(row) => self.write_row(row, &mut buffer),
                 None if self.pages.is_at_end() => {
-                    self.finish(&mut text);
+                    self.finish(&mut buffer);
                     break;
                 }
-                // What is written is sent before the next page is waited for.
-                None if self.written > 0 && !text.is_empty() => break,
-                None => self.turn().await?,
+                // The written rows are sent before the next page is read.
+                None if self.rows_written > 0 && !buffer.is_empty() => break,
+                None => self.load_next_page().await?,
             }
         }
-        Ok(Some(text.into()))
+        Ok(Some(buffer.into()))
     }
 
-    fn write(&mut self, row: P::Row, text: &mut Vec<u8>) {
-        if self.written > 0 {
-            text.push(b',');
+    fn write_row(&mut self, row: P::Row, buffer: &mut Vec<u8>) {
+        if self.rows_written > 0 {
+            buffer.push(b',');
         }
-        self.written += 1;
-        push_json(text, &(self.view)(row));
+        self.rows_written += 1;
+        write_json(buffer, &(self.view)(row));
     }
 
-    fn finish(&mut self, text: &mut Vec<u8>) {
-        text.push(b']');
-        let mut tail = Vec::new();
-        push_json(&mut tail, &(self.tail)(&self.pages));
-        // The fields go on in the object that the rows are in.
-        if tail.len() > b"{}".len() {
-            tail[0] = b',';
-            text.extend_from_slice(&tail);
+    fn finish(&mut self, buffer: &mut Vec<u8>) {
+        buffer.push(b']');
+        let mut trailer = Vec::new();
+        write_json(&mut trailer, &(self.trailer)(&self.pages));
+        // The fields continue the object that contains the rows.
+        if trailer.len() > b"{}".len() {
+            trailer[0] = b',';
+            buffer.extend_from_slice(&trailer);
         } else {
-            text.push(b'}');
+            buffer.push(b'}');
         }
-        self.is_over = true;
+        self.is_finished = true;
     }
 
-    /// Reads the next page for a caller who may still read it.
-    async fn turn(&mut self) -> Result<(), Failed> {
-        let read = async {
-            self.reading.verify().await?;
-            self.pages.next().await
+    /// Reads the next page, if the caller still has access.
+    async fn load_next_page(&mut self) -> Result<(), ListAborted> {
+        let next_page = async {
+            self.access.recheck().await?;
+            self.pages.next_page().await
         };
-        match read.await {
+        match next_page.await {
             Ok(rows) => {
                 self.rows = rows.into_iter();
                 Ok(())
             }
-            Err(refusal) => {
-                let (error, rows) = (refusal.to_string(), self.written);
-                let cause = ApiError::from(refusal).cause();
-                tracing::warn!(error, cause, rows, "aborted a list that was being sent");
-                Err(Failed)
+            Err(service_error) => {
+                let error = service_error.to_string();
+                let cause = ApiError::from(service_error).cause();
+                tracing::warn!(error, cause, rows = self.rows_written, "aborted a list response");
+                Err(ListAborted)
             }
         }
     }
 }
 
-fn push_json(text: &mut Vec<u8>, value: &impl Serialize) {
+fn write_json(buffer: &mut Vec<u8>, value: &impl Serialize) {
     #[expect(
         clippy::expect_used,
-        reason = "rows are strings, numbers and maps with strings as keys, and memory takes them"
+        reason = "rows contain only strings, numbers and maps with string keys, and a `Vec` accepts all bytes"
     )]
-    serde_json::to_writer(text, value).expect("a row is JSON");
+    serde_json::to_writer(buffer, value).expect("a row serializes to JSON");
 }

@@ -1,4 +1,5 @@
-//! Query strings: each parameter at most once and of the right type. Unknown ones are rejected by [`super::parameters`].
+//! The extractor of query strings, in which each parameter appears at most once and has the right
+//! type. [`super::known_parameters`] rejects unknown parameters.
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -8,12 +9,12 @@ use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
 use super::ApiError;
-use crate::domain::Invalid;
+use crate::domain::ValidationError;
 
-/// Query parameters as a handler's parameter.
-pub struct QueryOf<T>(pub T);
+/// The query parameters of a request.
+pub struct StrictQuery<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryOf<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for StrictQuery<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
@@ -21,60 +22,62 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryOf<T> {
             Ok(Query(value)) => Ok(Self(value)),
             Err(rejection) => {
                 let text = rejection.body_text();
-                // "Failed to deserialize query string: limit: invalid digit ..." helps from the parameter on.
-                let what = text.split_once(": ").map_or(text.as_str(), |(_, what)| what);
-                Err(ApiError::Form(format!("query parameter {what}.")))
+                // Removes "Failed to deserialize query string", which precedes the parameter.
+                let message = text.split_once(": ").map_or(text.as_str(), |(_, message)| message);
+                Err(ApiError::BadRequest(format!("Query parameter {message}.")))
             }
         }
     }
 }
 
-/// Which part of a list is wanted.
+/// The section of a list that a request asks for.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub struct Paging {
-    /// How many rows at most.
+    /// The maximum number of rows.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<i64>,
-    /// How many rows to pass over.
+    /// The number of rows to skip.
     #[param(minimum = 0)]
     pub offset: Option<i64>,
-    /// Whether to add `count`, the number of rows without limit and offset.
+    /// Add `count`, the number of rows regardless of limit and offset.
     pub include_count: Option<bool>,
 }
 
-/// The most rows that one answer lists.
-const MOST_ROWS: i64 = 1_000;
+/// The maximum of `limit`.
+const MAX_ROWS: i64 = 1_000;
 
 impl Paging {
-    /// The limit and the offset, checked.
+    /// Returns the limit and the offset.
     ///
     /// # Errors
-    /// 400 where they are out of range.
-    pub fn checked(&self, default_limit: i64) -> Result<(i64, i64), ApiError> {
+    /// 400 if one of them is out of range.
+    pub fn validate(&self, default_limit: i64) -> Result<(i64, i64), ApiError> {
         let limit = check_limit(self.limit)?.unwrap_or(default_limit);
         Ok((limit, check_offset(self.offset)?))
     }
 
-    /// Returns whether the count is asked for.
-    pub fn is_counted(&self) -> bool {
+    /// Returns whether the response contains the count.
+    pub fn wants_count(&self) -> bool {
         self.include_count.unwrap_or(false)
     }
 }
 
+/// Checks that a limit is from 1 to [`MAX_ROWS`].
 pub(super) fn check_limit(limit: Option<i64>) -> Result<Option<i64>, ApiError> {
     match limit {
-        Some(limit) if !(1..=MOST_ROWS).contains(&limit) => {
-            Err(Invalid::OutOfRange { parameter: "limit", least: 1, most: MOST_ROWS }.into())
+        Some(limit) if !(1..=MAX_ROWS).contains(&limit) => {
+            Err(ValidationError::OutOfRange { parameter: "limit", min: 1, max: MAX_ROWS }.into())
         }
         limit => Ok(limit),
     }
 }
 
+/// Checks that an offset is not negative. The default is 0.
 pub(super) fn check_offset(offset: Option<i64>) -> Result<i64, ApiError> {
     match offset.unwrap_or(0) {
-        negative if negative < 0 => Err(Invalid::OutOfRange { parameter: "offset", least: 0, most: i64::MAX }.into()),
+        offset if offset < 0 => Err(ValidationError::OutOfRange { parameter: "offset", min: 0, max: i64::MAX }.into()),
         offset => Ok(offset),
     }
 }

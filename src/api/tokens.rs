@@ -1,4 +1,4 @@
-//! `/v4/apiAccessTokens`: a person's tokens.
+//! `/v4/apiAccessTokens`: access tokens.
 
 use axum::{
     Json,
@@ -20,25 +20,25 @@ use uuid::Uuid;
 use super::{
     ApiError,
     error::ApiResult,
-    extract::{TokenCaller, TokenId},
-    json_object::Fields,
-    serde_types::{WholeNumber, moment, moment_or_null},
-    stream::{self, Reader, Tail},
+    extract::{TokenCaller, TokenIdPath},
+    json_object::JsonFields,
+    serde_types::{WholeNumber, nullable_timestamp_schema, timestamp_schema},
+    stream::{self, ListReader, ListTrailer},
     strict_json::JsonBody,
-    strict_query::QueryOf,
+    strict_query::StrictQuery,
 };
 use crate::{
     app::App,
     domain::{
         time::Timestamp,
-        token::{Description, Lifetime, Status, Token},
-        token_query::Which,
+        token::{Description, Lifetime, Token, TokenStatus},
+        token_query::TokenFilter,
     },
     http::cursor,
     service::{
         Tokens,
         list_pages::TokenPages,
-        tokens::{IdempotencyKey, Listed, Once, Reach},
+        tokens::{Idempotency, IdempotencyKey, ListedToken, TokenScope},
     },
 };
 
@@ -47,33 +47,33 @@ mod query;
 use query::ListQuery;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create, delete_all)).routes(routes!(find, delete))
+    OpenApiRouter::new().routes(routes!(list, create, delete_all)).routes(routes!(get, delete))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(examples(json!({"lifetimeSeconds": 2_592_000, "description": "nightly job"})))]
 struct CreateToken {
-    /// -1: never expires, where the workspace's maximum allows it.
-    #[schema(schema_with = lifetime)]
+    /// -1: never expires, if the workspace's maximum allows it.
+    #[schema(schema_with = lifetime_schema)]
     lifetime_seconds: WholeNumber,
-    /// A note for recognition.
+    /// The owner's note.
     #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
     description: Option<String>,
 }
 
-impl Fields for CreateToken {
-    /// An ignored limit would make a token that may do more than its creator asked for.
-    const LIMITS: &'static [&'static str] =
+impl JsonFields for CreateToken {
+    // An ignored restriction would create a token with more rights than requested.
+    const RESTRICTION_WORDS: &'static [&'static str] =
         &["scope", "permission", "network", "cidr", "restrict", "allow", "role", "replace", "grace"];
 
-    fn meant(plain: &str) -> Option<&'static str> {
-        let is_end = ["expir", "lifetime", "validuntil"].iter().any(|part| plain.contains(part));
-        (is_end || matches!(plain, "ttl" | "validity" | "maxage")).then_some("lifetimeSeconds")
+    fn find_alias(normalized: &str) -> Option<&'static str> {
+        let is_expiry = ["expir", "lifetime", "validuntil"].iter().any(|part| normalized.contains(part));
+        (is_expiry || matches!(normalized, "ttl" | "validity" | "maxage")).then_some("lifetimeSeconds")
     }
 }
 
-fn lifetime() -> RefOr<Schema> {
+fn lifetime_schema() -> RefOr<Schema> {
     let format = Some(SchemaFormat::KnownFormat(KnownFormat::Int64));
     let number = || ObjectBuilder::new().schema_type(Type::Integer).format(format.clone());
     let forever = number().minimum(Some(-1)).maximum(Some(-1));
@@ -84,29 +84,30 @@ fn lifetime() -> RefOr<Schema> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CreatedToken {
-    /// The secret. It is in this answer and in no other.
+    /// The secret token value. No other response contains it.
     #[schema(pattern = r"^[a-z][a-z0-9]{1,11}_[0-9A-Za-z]{49}$")]
     token_value: String,
-    token_info: TokenInfo,
+    token_info: TokenDetails,
 }
 
 /// A token without its value.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct TokenInfo {
+#[schema(as = TokenInfo)]
+struct TokenDetails {
     token_id: Uuid,
     description: String,
-    #[schema(schema_with = moment)]
+    #[schema(schema_with = timestamp_schema)]
     created_at: Timestamp,
     /// Null: never expires.
-    #[schema(schema_with = moment_or_null)]
+    #[schema(schema_with = nullable_timestamp_schema)]
     expired_at: Option<Timestamp>,
-    /// Null: not used yet.
-    #[schema(schema_with = moment_or_null)]
+    /// Null: never used.
+    #[schema(schema_with = nullable_timestamp_schema)]
     last_used: Option<Timestamp>,
 }
 
-impl From<Token> for TokenInfo {
+impl From<Token> for TokenDetails {
     fn from(token: Token) -> Self {
         Self {
             token_id: token.id,
@@ -123,18 +124,18 @@ impl From<Token> for TokenInfo {
 #[serde(rename_all = "camelCase")]
 struct TokenView {
     #[serde(flatten)]
-    info: TokenInfo,
+    info: TokenDetails,
     #[schema(inline)]
     status: StatusName,
-    /// The prefix and the first four characters of the value.
+    /// The prefix and the first four random characters of the value.
     hint: String,
-    /// The token that made it; where it was none, its owner did, by password or on a page.
+    /// The ID of the token that created this one; absent: the owner did, by password or on a page.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_token_id: Option<Uuid>,
-    /// The owner; in an administrator's list.
+    /// The owner's ID; in lists for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
     person_id: Option<i64>,
-    /// The owner's e-mail; in an administrator's list.
+    /// The owner's e-mail; in lists for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
 }
@@ -146,16 +147,16 @@ enum StatusName {
     Expired,
 }
 
-impl From<Status> for StatusName {
-    fn from(status: Status) -> Self {
+impl From<TokenStatus> for StatusName {
+    fn from(status: TokenStatus) -> Self {
         match status {
-            Status::Active => Self::Active,
-            Status::Expired => Self::Expired,
+            TokenStatus::Active => Self::Active,
+            TokenStatus::Expired => Self::Expired,
         }
     }
 }
 
-impl From<StatusName> for Status {
+impl From<StatusName> for TokenStatus {
     fn from(name: StatusName) -> Self {
         match name {
             StatusName::Active => Self::Active,
@@ -165,10 +166,10 @@ impl From<StatusName> for Status {
 }
 
 impl TokenView {
-    fn new(token: Token, status: Status) -> Self {
+    fn new(token: Token, status: TokenStatus) -> Self {
         Self {
             status: status.into(),
-            hint: token.hint.clone(),
+            hint: token.display_prefix.clone(),
             parent_token_id: token.parent_id,
             info: token.into(),
             person_id: None,
@@ -176,32 +177,32 @@ impl TokenView {
         }
     }
 
-    fn with_owner(listed: Listed) -> Self {
+    fn with_owner(listed: ListedToken) -> Self {
         let person_id = Some(listed.token.person_id);
         Self { person_id, email: Some(listed.email), ..Self::new(listed.token, listed.status) }
     }
 }
 
-// The schema of what `stream` writes row by row.
+// Documents the response that `stream` writes row by row.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TokenList {
     data: Vec<TokenView>,
-    /// How many there are in all; with `includeCount`.
+    /// The total number of tokens; with `includeCount`.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<i64>,
-    /// Where the next page begins, if there may be one; in an administrator's list.
+    /// The cursor of the next page, if there may be one; in lists for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// Make a token
+/// Create a token
 ///
-/// The caller will own it. Its value is in this answer and in no other; with an `Idempotency-Key` the same request is answered the same
-/// for ten minutes.
+/// The caller becomes its owner. No other response contains the token value. For ten minutes, the
+/// same request with the same `Idempotency-Key` gets the same response.
 #[utoipa::path(post, path = "/v4/apiAccessTokens", operation_id = "createApiAccessToken", tag = "apiAccessTokens",
     request_body = CreateToken,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to send again: 16 to 255 visible characters, for instance a UUID",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 16 to 255 visible characters, for example a UUID",
         min_length = 16, max_length = 255, pattern = r"^[!-~]{16,255}$")),
     responses((status = 201, description = "The token, with its value", body = CreatedToken),
         (status = 400), (status = 401), (status = 403), (status = 404), (status = 409), (status = 413), (status = 415)))]
@@ -213,61 +214,66 @@ async fn create(
 ) -> ApiResult<(StatusCode, Json<CreatedToken>)> {
     let lifetime = Lifetime::from_seconds(body.lifetime_seconds.0)?;
     let description = Description::parse(body.description.unwrap_or_default())?;
-    let key = idempotency_key(&headers)?;
-    let once = key.as_ref().map_or(Once::Never, Once::Key);
-    let (value, token) = tokens.issue(&caller, lifetime, description, once).await?;
+    let key = parse_idempotency_key(&headers)?;
+    let idempotency = key.as_ref().map_or(Idempotency::Disabled, Idempotency::Key);
+    let (value, token) = tokens.issue(&caller, lifetime, description, idempotency).await?;
     let created = CreatedToken { token_value: value.expose().to_owned(), token_info: token.into() };
     Ok((StatusCode::CREATED, Json(created)))
 }
 
-/// By what the client says that the request may be the same as one before.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
+/// Returns the key by which the client marks a request as a repetition.
+///
+/// # Errors
+/// 400 if there are several keys, or the key is malformed.
+fn parse_idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
     let mut keys = headers.get_all("idempotency-key").iter();
     match (keys.next(), keys.next()) {
         (None, _) => Ok(None),
         (Some(key), None) => Ok(Some(IdempotencyKey::parse(key.to_str().unwrap_or_default())?)),
-        (Some(_), Some(_)) => Err(ApiError::Form("Send one Idempotency-Key at the most.".to_owned())),
+        (Some(_), Some(_)) => Err(ApiError::BadRequest("Send at most one Idempotency-Key header.".to_owned())),
     }
 }
 
 /// List tokens
 ///
-/// The caller's own, expired ones included, oldest first; for administrators with `allUsers` the workspace's.
+/// The caller's tokens, including expired ones, oldest first. For administrators with `allUsers`:
+/// the tokens of the workspace.
 #[utoipa::path(get, path = "/v4/apiAccessTokens", operation_id = "listApiAccessTokens", tag = "apiAccessTokens",
     params(ListQuery),
     responses((status = 200, description = "The tokens", body = TokenList),
         (status = 400), (status = 401), (status = 403), (status = 404)))]
 async fn list(
     TokenCaller(caller): TokenCaller,
-    reader: Reader,
+    reader: ListReader,
     State(tokens): State<Tokens>,
-    QueryOf(query): QueryOf<ListQuery>,
+    StrictQuery(query): StrictQuery<ListQuery>,
 ) -> ApiResult<Response> {
-    let reach = query.reach(&caller);
-    let page = query.page(reach)?;
-    let count = query.include_count.unwrap_or(false);
-    let which = Which { status: query.status.map(Status::from), ..Which::default() };
-    let (pages, count) = tokens.pages(&caller, reach, which, &page, count).await?;
-    let view = move |listed: Listed| match reach {
-        Reach::Own => TokenView::new(listed.token, listed.status),
-        Reach::Workspace { .. } => TokenView::with_owner(listed),
+    let scope = query.scope(&caller);
+    let page = query.to_page_query(scope)?;
+    let wants_count = query.include_count.unwrap_or(false);
+    let filter = TokenFilter { status: query.status.map(TokenStatus::from), ..TokenFilter::default() };
+    let (pages, count) = tokens.pages(&caller, scope, filter, &page, wants_count).await?;
+    let view = move |listed: ListedToken| match scope {
+        TokenScope::Own => TokenView::new(listed.token, listed.status),
+        TokenScope::Workspace { .. } => TokenView::with_owner(listed),
     };
-    let tail = move |pages: &TokenPages| {
-        let cut_at = pages.cut_at().filter(|_| matches!(reach, Reach::Workspace { .. }));
-        Tail { count, next_cursor: cut_at.map(|cursor| cursor::write(cursor, page.sort)) }
+    let trailer = move |pages: &TokenPages| {
+        let next_cursor = pages.next_cursor().filter(|_| matches!(scope, TokenScope::Workspace { .. }));
+        ListTrailer { count, next_cursor: next_cursor.map(|cursor| cursor::encode(cursor, page.sort)) }
     };
-    stream::respond(pages, reader, view, tail).await
+    stream::respond(pages, reader, view, trailer).await
 }
 
-/// Read a token
+/// Get a token
 ///
-/// One's own, or for administrators one of the workspace. The value is not in it.
+/// One of the caller's tokens. For administrators: any token of the workspace. The response does
+/// not contain the token value.
 #[utoipa::path(get, path = "/v4/apiAccessTokens/{tokenId}", operation_id = "getApiAccessToken", tag = "apiAccessTokens",
-    params(("tokenId" = Uuid, Path, description = "The token's id")),
+    params(("tokenId" = Uuid, Path, description = "The token ID")),
     responses((status = 200, description = "The token", body = TokenView), (status = 401), (status = 403), (status = 404)))]
-async fn find(
+async fn get(
     TokenCaller(caller): TokenCaller,
-    TokenId(id): TokenId,
+    TokenIdPath(id): TokenIdPath,
     State(tokens): State<Tokens>,
 ) -> ApiResult<Json<TokenView>> {
     let (token, status) = tokens.find(&caller, id).await?;
@@ -278,21 +284,22 @@ async fn find(
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 struct DeleteAllQuery {
-    /// For administrators: whose tokens. Without it the caller's own.
+    /// For administrators: the owner of the tokens; the caller by default.
     person_id: Option<i64>,
 }
 
 /// Delete all tokens of a person
 ///
-/// The caller's own, or for administrators those of one person of the workspace, however many. After the 204 no check accepts any of
-/// them. Not with a slash at the end of the path: a deletion that has lost its `tokenId` is none.
+/// The caller's tokens. For administrators: the tokens of one person of the workspace. After the
+/// 204 no check accepts any of them. A path with a trailing slash gets 404, so that a request with
+/// an empty `tokenId` deletes nothing.
 #[utoipa::path(delete, path = "/v4/apiAccessTokens", operation_id = "deleteApiAccessTokens", tag = "apiAccessTokens",
     params(DeleteAllQuery),
     responses((status = 204, description = "Deleted"), (status = 400), (status = 401), (status = 403), (status = 404)))]
 async fn delete_all(
     TokenCaller(caller): TokenCaller,
     State(tokens): State<Tokens>,
-    QueryOf(query): QueryOf<DeleteAllQuery>,
+    StrictQuery(query): StrictQuery<DeleteAllQuery>,
 ) -> ApiResult<StatusCode> {
     tokens.delete_all(&caller, query.person_id.unwrap_or(caller.person_id)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -301,24 +308,26 @@ async fn delete_all(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct DeleteQuery {
-    /// Also what it has made, and what those have made; also where the token itself is gone already.
+    /// Delete all descendants of the token as well. This also works if the token itself is already
+    /// deleted.
     descendants: Option<bool>,
 }
 
 /// Delete a token
 ///
-/// One's own, or for administrators one of the workspace. After the 204 no check accepts it.
+/// One of the caller's tokens. For administrators: any token of the workspace. After the 204 no
+/// check accepts it.
 #[utoipa::path(delete, path = "/v4/apiAccessTokens/{tokenId}", operation_id = "deleteApiAccessToken", tag = "apiAccessTokens",
-    params(("tokenId" = Uuid, Path, description = "The token's id"), DeleteQuery),
+    params(("tokenId" = Uuid, Path, description = "The token ID"), DeleteQuery),
     responses((status = 204, description = "Deleted"), (status = 400), (status = 401), (status = 403), (status = 404)))]
 async fn delete(
     TokenCaller(caller): TokenCaller,
-    TokenId(id): TokenId,
+    TokenIdPath(id): TokenIdPath,
     State(tokens): State<Tokens>,
-    QueryOf(query): QueryOf<DeleteQuery>,
+    StrictQuery(query): StrictQuery<DeleteQuery>,
 ) -> ApiResult<StatusCode> {
     if query.descendants.unwrap_or(false) {
-        tokens.delete_family(&caller, id).await?;
+        tokens.delete_with_descendants(&caller, id).await?;
     } else {
         tokens.delete(&caller, id).await?;
     }

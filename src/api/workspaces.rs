@@ -1,4 +1,4 @@
-//! `/v4/workspaces`: the caller's own, and for platform administrators all.
+//! `/v4/workspaces`: the caller's workspace, and all workspaces for platform administrators.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
@@ -7,19 +7,19 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     error::ApiResult,
-    extract::{Caller, PlatformAdmin, WorkspaceId},
-    json_object::{Fields, Object},
+    extract::{AnyCaller, PlatformAdminCaller, WorkspaceIdPath},
+    json_object::{JsonFields, JsonObject},
     people::{self, DEFAULT_LIMIT},
-    serde_types::{Updated, moment},
+    serde_types::{Updated, timestamp_schema},
     strict_json::JsonBody,
-    strict_query::{Paging, QueryOf},
+    strict_query::{Paging, StrictQuery},
 };
 use crate::{
     app::App,
     domain::{time::Timestamp, workspace::Workspace},
     service::{
         Workspaces,
-        people::{Add, By},
+        people::{ActorKind, CreatePerson},
     },
 };
 
@@ -34,7 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 struct WorkspaceView {
     id: i64,
     name: String,
-    #[schema(schema_with = moment)]
+    #[schema(schema_with = timestamp_schema)]
     created_at: Timestamp,
 }
 
@@ -44,7 +44,7 @@ impl From<Workspace> for WorkspaceView {
     }
 }
 
-/// A workspace and how much is in it.
+/// A workspace and the numbers of its people and tokens.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CurrentWorkspace {
@@ -57,7 +57,7 @@ struct CurrentWorkspace {
 #[derive(Debug, Serialize, ToSchema)]
 struct WorkspaceList {
     data: Vec<WorkspaceView>,
-    /// How many there are in all; with `includeCount`.
+    /// The total number of workspaces; with `includeCount`.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<i64>,
 }
@@ -68,20 +68,20 @@ struct WorkspaceList {
     "admin": {"email": "rosalind@example.org", "name": "Rosalind", "password": "correct horse battery staple"}
 })))]
 struct CreateWorkspace {
-    #[schema(schema_with = name)]
+    #[schema(schema_with = name_schema)]
     name: String,
     #[schema(value_type = FirstAdmin)]
-    admin: Object<FirstAdmin>,
+    admin: JsonObject<FirstAdmin>,
 }
 
-/// Who administers the new workspace.
+/// The first administrator of a new workspace.
 #[derive(Deserialize, ToSchema)]
 struct FirstAdmin {
-    #[schema(schema_with = super::person_patch::email)]
+    #[schema(schema_with = super::person_patch::email_schema)]
     email: String,
     #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
     name: String,
-    /// 15 to 128 characters; common passwords are refused.
+    /// 15 to 128 characters; common passwords are rejected.
     #[schema(format = Password, min_length = 8, max_length = 128)]
     password: String,
     /// If sent, it must equal `password`.
@@ -89,11 +89,11 @@ struct FirstAdmin {
     password2: Option<String>,
 }
 
-impl Fields for CreateWorkspace {}
+impl JsonFields for CreateWorkspace {}
 
-impl Fields for FirstAdmin {
-    fn meant(plain: &str) -> Option<&'static str> {
-        people::meant(plain)
+impl JsonFields for FirstAdmin {
+    fn find_alias(normalized: &str) -> Option<&'static str> {
+        people::find_person_field_alias(normalized)
     }
 }
 
@@ -112,13 +112,13 @@ struct CreatedAdmin {
 
 #[derive(Deserialize, ToSchema)]
 struct PatchWorkspace {
-    #[schema(schema_with = name)]
+    #[schema(schema_with = name_schema)]
     name: String,
 }
 
-impl Fields for PatchWorkspace {}
+impl JsonFields for PatchWorkspace {}
 
-fn name() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+fn name_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
     let schema = utoipa::openapi::ObjectBuilder::new()
         .schema_type(utoipa::openapi::schema::Type::String)
         .min_length(Some(1))
@@ -128,48 +128,52 @@ fn name() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
     schema.build().into()
 }
 
-/// Read one's own workspace
+/// Get the current workspace
 #[utoipa::path(get, path = "/v4/workspaces/current", operation_id = "getCurrentWorkspace", tag = "workspaces",
     responses((status = 200, description = "The workspace", body = CurrentWorkspace), (status = 401), (status = 403), (status = 404)))]
-async fn current(Caller(caller): Caller, State(workspaces): State<Workspaces>) -> ApiResult<Json<CurrentWorkspace>> {
-    let overview = workspaces.overview(&caller, caller.workspace_id).await?;
+async fn current(
+    AnyCaller(caller): AnyCaller,
+    State(workspaces): State<Workspaces>,
+) -> ApiResult<Json<CurrentWorkspace>> {
+    let summary = workspaces.find_summary(&caller, caller.workspace_id).await?;
     Ok(Json(CurrentWorkspace {
-        workspace: overview.workspace.into(),
-        person_count: overview.person_count,
-        token_count: overview.token_count,
+        workspace: summary.workspace.into(),
+        person_count: summary.person_count,
+        token_count: summary.token_count,
     }))
 }
 
-/// List the workspaces
+/// List workspaces
 ///
 /// For platform administrators.
 #[utoipa::path(get, path = "/v4/workspaces", operation_id = "listWorkspaces", tag = "workspaces", params(Paging),
-    responses((status = 200, description = "The workspaces, by id", body = WorkspaceList), (status = 400), (status = 401), (status = 403)))]
+    responses((status = 200, description = "The workspaces, by ID", body = WorkspaceList), (status = 400), (status = 401), (status = 403)))]
 async fn list(
-    PlatformAdmin(admin): PlatformAdmin,
+    PlatformAdminCaller(admin): PlatformAdminCaller,
     State(workspaces): State<Workspaces>,
-    QueryOf(paging): QueryOf<Paging>,
+    StrictQuery(paging): StrictQuery<Paging>,
 ) -> ApiResult<Json<WorkspaceList>> {
-    let (limit, offset) = paging.checked(DEFAULT_LIMIT)?;
-    let (rows, count) = workspaces.list(By::Person(&admin), limit, offset, paging.is_counted()).await?;
+    let (limit, offset) = paging.validate(DEFAULT_LIMIT)?;
+    let (rows, count) = workspaces.list(ActorKind::Person(&admin), limit, offset, paging.wants_count()).await?;
     Ok(Json(WorkspaceList { data: rows.into_iter().map(WorkspaceView::from).collect(), count }))
 }
 
-/// Make a workspace
+/// Create a workspace
 ///
-/// For platform administrators; together with its first administrator.
+/// For platform administrators: creates a workspace together with its first administrator.
 #[utoipa::path(post, path = "/v4/workspaces", operation_id = "createWorkspace", tag = "workspaces", request_body = CreateWorkspace,
     responses((status = 201, description = "The workspace", body = CreatedWorkspace), (status = 400), (status = 401), (status = 403),
         (status = 409), (status = 413), (status = 415)))]
 async fn create(
-    PlatformAdmin(admin): PlatformAdmin,
+    PlatformAdminCaller(admin): PlatformAdminCaller,
     State(workspaces): State<Workspaces>,
     JsonBody(body): JsonBody<CreateWorkspace>,
 ) -> ApiResult<(StatusCode, Json<CreatedWorkspace>)> {
     let FirstAdmin { email, name, password, password2 } = &body.admin.0;
-    people::check_repetition(password, password2.as_deref())?;
-    let add = Add { email, name, password, is_admin: true, is_platform_admin: false, force_password_change: false };
-    let (workspace, admin) = workspaces.create(By::Person(&admin), &body.name, add).await?;
+    people::check_password_confirmation(password, password2.as_deref())?;
+    let request =
+        CreatePerson { email, name, password, is_admin: true, is_platform_admin: false, force_password_change: false };
+    let (workspace, admin) = workspaces.create(ActorKind::Person(&admin), &body.name, request).await?;
     let admin = CreatedAdmin { id: admin.id, email: admin.email };
     Ok((StatusCode::CREATED, Json(CreatedWorkspace { workspace: workspace.into(), admin })))
 }
@@ -178,30 +182,31 @@ async fn create(
 ///
 /// For platform administrators.
 #[utoipa::path(patch, path = "/v4/workspaces/{id}", operation_id = "patchWorkspace", tag = "workspaces",
-    params(("id" = i64, Path, description = "The workspace's id")), request_body = PatchWorkspace,
+    params(("id" = i64, Path, description = "The workspace's ID")), request_body = PatchWorkspace,
     responses((status = 200, description = "Renamed", body = Updated), (status = 400), (status = 401), (status = 403), (status = 404),
         (status = 413), (status = 415)))]
 async fn rename(
-    PlatformAdmin(admin): PlatformAdmin,
-    WorkspaceId(id): WorkspaceId,
+    PlatformAdminCaller(admin): PlatformAdminCaller,
+    WorkspaceIdPath(id): WorkspaceIdPath,
     State(workspaces): State<Workspaces>,
     JsonBody(body): JsonBody<PatchWorkspace>,
 ) -> ApiResult<Json<Updated>> {
-    let updated_at = workspaces.rename(By::Person(&admin), id, &body.name).await?;
+    let updated_at = workspaces.rename(ActorKind::Person(&admin), id, &body.name).await?;
     Ok(Json(Updated { id, updated_at }))
 }
 
-/// Remove a workspace
+/// Delete a workspace
 ///
-/// For platform administrators. Its people, tokens and settings go, too. Workspace 1 stays.
+/// For platform administrators. The people, tokens and settings of the workspace are deleted as
+/// well. Workspace 1 cannot be deleted.
 #[utoipa::path(delete, path = "/v4/workspaces/{id}", operation_id = "deleteWorkspace", tag = "workspaces",
-    params(("id" = i64, Path, description = "The workspace's id")),
-    responses((status = 204, description = "Removed"), (status = 401), (status = 403), (status = 404), (status = 409)))]
+    params(("id" = i64, Path, description = "The workspace's ID")),
+    responses((status = 204, description = "Deleted"), (status = 401), (status = 403), (status = 404), (status = 409)))]
 async fn delete(
-    PlatformAdmin(caller): PlatformAdmin,
-    WorkspaceId(id): WorkspaceId,
+    PlatformAdminCaller(caller): PlatformAdminCaller,
+    WorkspaceIdPath(id): WorkspaceIdPath,
     State(workspaces): State<Workspaces>,
 ) -> ApiResult<StatusCode> {
-    workspaces.remove(By::Person(&caller), id).await?;
+    workspaces.remove(ActorKind::Person(&caller), id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,8 +1,11 @@
-//! `envoy.service.auth.v3.Authorization/Check`: Envoy asks by gRPC, on a listener of its own.
+//! `envoy.service.auth.v3.Authorization/Check`: auth checks by Envoy over gRPC, on a listener of
+//! its own.
 //!
-//! Allowed: our identity headers, by overwrite, and the client's spellings of them removed. AuthError: the 401 or 403 of the API.
-//! A check that could not be made is the gRPC status `UNAVAILABLE`, so that Envoy's `failure_mode_allow` decides; never a
-//! denial. The requirements come from the filter's context extension `require`, which only the operator writes.
+//! An allowed request gets the identity headers by overwrite, and the client's spellings of them
+//! are removed. A denied request gets the 401 or 403 of the API. A check that could not be
+//! performed is the gRPC status `UNAVAILABLE`, never a denial, so that Envoy's `failure_mode_allow`
+//! decides. The requirements come from the filter's context extension `require`, which only the
+//! operator sets.
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION},
@@ -18,56 +21,68 @@ use envoy_types::{
 use tonic::{Code, Request, Response, Status, async_trait};
 
 use super::{
+    counters::{AuthCheckCounters, Endpoint},
     identity_headers,
-    requirements::{self, Unknown},
+    requirements::{self, ParseRequirementsError},
 };
 use crate::{
     app::App,
-    config::Delegate,
-    domain::event::Origin,
+    config::Config,
+    domain::event::RequestContext,
     http::{
         ApiError,
-        authenticate::{Doors, note_in_log},
+        authenticate::{Authenticator, record_principal},
     },
-    service::{Refusal, Refusals, request_context},
+    service::{DeniedAttemptLog, Error},
 };
 use tokenward_guard::{Principal, Requirements};
 
-/// The context extension that holds the requirements.
-const REQUIRE: &str = "require";
+/// The context extension that contains the requirements.
+const REQUIRE_EXTENSION: &str = "require";
 
-/// The gRPC service.
+/// The gRPC service of Envoy's auth checks.
 #[derive(Clone)]
 pub struct ExtAuthz {
-    doors: Doors,
-    refusals: Refusals,
+    authenticator: Authenticator,
+    denied_attempts: DeniedAttemptLog,
+    counters: AuthCheckCounters,
 }
 
 impl ExtAuthz {
-    /// The checks of a running service.
+    /// Creates the gRPC service.
     #[must_use]
-    pub fn new(app: &App, config: &Delegate) -> Self {
-        Self { doors: Doors::new(app).with_passwords(config.basic), refusals: app.refusals().clone() }
+    pub fn new(app: &App, config: &Config) -> Self {
+        Self::with_counters(app, config, AuthCheckCounters::default())
     }
 
-    /// The same, to be added to a gRPC server.
-    #[must_use]
-    pub fn server(app: &App, config: &Delegate) -> AuthorizationServer<Self> {
-        AuthorizationServer::new(Self::new(app, config))
+    fn with_counters(app: &App, config: &Config, counters: AuthCheckCounters) -> Self {
+        Self {
+            authenticator: Authenticator::new(app).with_passwords(config.forward_auth.allow_basic),
+            denied_attempts: app.denied_attempts().clone(),
+            counters,
+        }
     }
 
-    async fn decide(&self, request: &CheckRequest) -> Result<Principal, ApiError> {
-        let caller = self.doors.admit_for_proxy(&authorization(request)).await?.caller()?;
-        note_in_log(&caller);
+    /// Creates the service as tonic's server type.
+    #[must_use]
+    pub(super) fn server(app: &App, config: &Config, counters: AuthCheckCounters) -> AuthorizationServer<Self> {
+        AuthorizationServer::new(Self::with_counters(app, config, counters))
+    }
+
+    /// Authenticates the caller and checks the requirements of the filter.
+    async fn authorize(&self, request: &CheckRequest, context: &RequestContext) -> Result<Principal, ApiError> {
+        let authenticated = self.authenticator.authenticate(&authorization_headers(request), context).await;
+        let caller = authenticated.map_err(ApiError::for_proxy)?.into_principal()?;
+        record_principal(&caller);
         let extensions = request.attributes.as_ref().map(|attributes| &attributes.context_extensions);
-        let requirements = match extensions.and_then(|extensions| extensions.get(REQUIRE)) {
+        let requirements = match extensions.and_then(|extensions| extensions.get(REQUIRE_EXTENSION)) {
             None => Requirements::default(),
-            Some(text) => requirements::parse(text).map_err(|Unknown| {
-                tracing::warn!(requirements = ?text, "Envoy asks for what is no requirement: nobody is let in");
-                Refusal::UnknownRequirement
+            Some(text) => requirements::parse(text).map_err(|ParseRequirementsError| {
+                tracing::warn!(requirements = ?text, "denied a check with invalid requirements");
+                Error::InvalidRequirement
             })?,
         };
-        if requirements.are_met_by(&caller) { Ok(caller) } else { Err(Refusal::RequirementsNotMet.into()) }
+        if requirements.are_met_by(&caller) { Ok(caller) } else { Err(Error::RequirementsNotMet.into()) }
     }
 }
 
@@ -77,85 +92,92 @@ impl Authorization for ExtAuthz {
         let request = request.into_inner();
         let span =
             tracing::info_span!("ext_authz", person.id = tracing::field::Empty, token.id = tracing::field::Empty);
-        let decided = request_context::from(origin(&request), self.decide(&request));
-        let outcome = tracing::Instrument::instrument(decided, span.clone()).await;
+        let context = client_context(&request);
+        let check = self.authorize(&request, &context);
+        let outcome = tracing::Instrument::instrument(check, span.clone()).await;
+        let status = outcome.as_ref().map_or_else(ApiError::status, |_| StatusCode::OK);
+        self.counters.record(Endpoint::ExtAuthz, status);
         if let Err(error) = &outcome
             && !error.status().is_server_error()
         {
-            self.refusals.note_check("ext_authz", error.cause().as_deref().unwrap_or("not permitted"));
+            self.denied_attempts.record_auth_check("ext_authz", error.cause().as_deref().unwrap_or("not permitted"));
         }
         let _inside = span.enter();
         match outcome {
             Ok(caller) => {
                 tracing::debug!("allowed");
-                Ok(Response::new(allow(&caller, &request)))
+                Ok(Response::new(allow_response(&caller, &request)))
             }
             Err(error) if error.status().is_server_error() => {
-                tracing::warn!(error = error.details(), "a check could not be made");
+                tracing::warn!(error = error.details(), "failed to perform a check");
                 Err(Status::unavailable(error.details()))
             }
             Err(error) => {
                 tracing::debug!(error = error.details(), "denied");
-                Ok(Response::new(deny(error)))
+                Ok(Response::new(deny_response(error)))
             }
         }
     }
 }
 
-/// The client, as Envoy knows it: Envoy alone reaches this port, and it decides whom it takes for the client.
-fn origin(request: &CheckRequest) -> Origin {
+/// Returns the context with the client address that Envoy reports. Only Envoy reaches this port.
+fn client_context(request: &CheckRequest) -> RequestContext {
     let peer = request.attributes.as_ref().and_then(|attributes| attributes.source.as_ref()?.address.as_ref());
     let address = match peer.and_then(|address| address.address.as_ref()) {
         Some(EnvoyAddress::SocketAddress(socket)) => socket.address.parse().ok(),
         _ => None,
     };
-    Origin { address, ..Origin::default() }
+    RequestContext { client_ip: address, ..RequestContext::default() }
 }
 
-/// Every `Authorization` of the client, however it is transmitted: of several none counts, as in a request by HTTP. Envoy itself joins
-/// two fields with a comma, which no credential has.
-fn authorization(request: &CheckRequest) -> HeaderMap {
+/// Returns all `Authorization` fields of the client, from every encoding. Several fields are
+/// rejected, as over HTTP. Envoy itself joins two fields with a comma, which no credential
+/// contains.
+fn authorization_headers(request: &CheckRequest) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (_, value) in client_headers(request).filter(|(name, _)| name.eq_ignore_ascii_case(AUTHORIZATION.as_str())) {
-        // What is no header value is no credential either, but it was there.
+        // An invalid header value is not a credential, but it counts as a field.
         headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap_or(HeaderValue::from_static("Bearer ,")));
     }
     headers
 }
 
-/// The client's headers. Envoy sends them as text with names in lower case, or, where so configured, as raw bytes.
+/// Returns the client's headers. Envoy sends them as text with lower-case names or, if so
+/// configured, as raw bytes.
 fn client_headers(request: &CheckRequest) -> impl Iterator<Item = (&str, &[u8])> {
     let http = request.attributes.as_ref().and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
     let text = http.into_iter().flat_map(|http| &http.headers).map(|(name, value)| (name.as_str(), value.as_bytes()));
     let raw = http.into_iter().filter_map(|http| http.header_map.as_ref()).flat_map(|map| &map.headers);
     text.chain(raw.flat_map(|header| {
-        // One entry has one value; an entry with both says two things.
+        // An entry has one value. An entry with text and raw bytes counts as two fields.
         let (text, raw) = (header.value.as_bytes(), header.raw_value.as_slice());
         let values = if raw.is_empty() { [Some(text), None] } else { [Some(raw), (!text.is_empty()).then_some(text)] };
         values.into_iter().flatten().map(|value| (header.key.as_str(), value))
     }))
 }
 
-fn allow(caller: &Principal, request: &CheckRequest) -> CheckResponse {
-    let ours = identity_headers::HEADERS.into_iter().zip(identity_headers::values(caller));
-    let spoofed = client_headers(request).map(|(name, _)| name);
-    let spoofed =
-        spoofed.filter(|name| identity_headers::resembles_ours(name) && !identity_headers::HEADERS.contains(name));
+/// Returns the response to an allowed request: identity headers, and lookalikes to remove.
+fn allow_response(caller: &Principal, request: &CheckRequest) -> CheckResponse {
+    let identity = identity_headers::HEADERS.into_iter().zip(identity_headers::header_texts(caller));
+    let lookalikes = client_headers(request).map(|(name, _)| name);
+    let lookalikes = lookalikes
+        .filter(|name| identity_headers::resembles_identity_header(name) && !identity_headers::HEADERS.contains(name));
     let ok = OkHttpResponse {
-        headers: ours.map(|(name, value)| overwrite(name, &value)).collect(),
-        headers_to_remove: spoofed.map(str::to_owned).collect(),
+        headers: identity.map(|(name, value)| overwrite_header(name, &value)).collect(),
+        headers_to_remove: lookalikes.map(str::to_owned).collect(),
         ..OkHttpResponse::default()
     };
-    answer(Code::Ok, HttpResponse::OkResponse(ok))
+    check_response(Code::Ok, HttpResponse::OkResponse(ok))
 }
 
-fn deny(error: ApiError) -> CheckResponse {
+/// Returns the response to a denied request: status, headers and body of the API error.
+fn deny_response(error: ApiError) -> CheckResponse {
     let status = error.status();
     let body = serde_json::to_string(&error.body()).unwrap_or_default();
     let response = error.into_response();
     let headers = response.headers().iter().filter_map(|(name, value)| {
         let action = HeaderAppendAction::AppendIfExistsOrAdd;
-        Some(header(name.as_str(), value.to_str().ok()?, action))
+        Some(header_option(name.as_str(), value.to_str().ok()?, action))
     });
     let denied = DeniedHttpResponse {
         status: Some(HttpStatus { code: i32::from(status.as_u16()) }),
@@ -163,10 +185,10 @@ fn deny(error: ApiError) -> CheckResponse {
         body,
     };
     let code = if status == StatusCode::UNAUTHORIZED { Code::Unauthenticated } else { Code::PermissionDenied };
-    answer(code, HttpResponse::DeniedResponse(denied))
+    check_response(code, HttpResponse::DeniedResponse(denied))
 }
 
-fn answer(code: Code, response: HttpResponse) -> CheckResponse {
+fn check_response(code: Code, response: HttpResponse) -> CheckResponse {
     CheckResponse {
         status: Some(rpc::Status { code: code as i32, ..rpc::Status::default() }),
         http_response: Some(response),
@@ -174,11 +196,11 @@ fn answer(code: Code, response: HttpResponse) -> CheckResponse {
     }
 }
 
-fn overwrite(name: &str, value: &str) -> HeaderValueOption {
-    header(name, value, HeaderAppendAction::OverwriteIfExistsOrAdd)
+fn overwrite_header(name: &str, value: &str) -> HeaderValueOption {
+    header_option(name, value, HeaderAppendAction::OverwriteIfExistsOrAdd)
 }
 
-fn header(name: &str, value: &str, action: HeaderAppendAction) -> HeaderValueOption {
+fn header_option(name: &str, value: &str, action: HeaderAppendAction) -> HeaderValueOption {
     HeaderValueOption {
         header: Some(EnvoyHeader { key: name.to_owned(), value: value.to_owned(), ..EnvoyHeader::default() }),
         append_action: action as i32,
@@ -196,8 +218,9 @@ mod tests {
     use super::*;
     use tokenward_guard::Credential;
 
-    /// A check whose client sent these fields: as text, and as entries of the header map (name, value, raw value).
-    fn check(text: &[(&str, &str)], map: &[(&str, &str, &[u8])]) -> CheckRequest {
+    /// Builds a check request with header fields as text and as entries of the header map (name,
+    /// value, raw value).
+    fn check_request(text: &[(&str, &str)], map: &[(&str, &str, &[u8])]) -> CheckRequest {
         let headers = text.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let entries = map.iter().map(|(key, value, raw)| EnvoyHeader {
             key: (*key).to_owned(),
@@ -213,8 +236,8 @@ mod tests {
         CheckRequest { attributes: Some(AttributeContext { request: Some(request), ..AttributeContext::default() }) }
     }
 
-    fn read(request: &CheckRequest) -> String {
-        match Credential::from_headers(&authorization(request)) {
+    fn describe_credential(request: &CheckRequest) -> String {
+        match Credential::from_headers(&authorization_headers(request)) {
             Ok(Credential::Bearer(presented)) => format!("bearer {}", presented.expose()),
             Ok(Credential::Basic(_)) => "basic".to_owned(),
             Ok(Credential::InvalidBearer) => "bad".to_owned(),
@@ -224,44 +247,56 @@ mod tests {
     }
 
     #[test]
-    fn one_authorization_is_read_however_it_is_transmitted() {
-        let good = "Bearer abc";
+    fn one_authorization_header_is_read_from_every_encoding() {
+        let bearer = "Bearer abc";
         for request in [
-            check(&[("authorization", good), ("x", "y")], &[]),
-            check(&[("Authorization", good)], &[]),
-            check(&[], &[("authorization", good, b"")]),
-            check(&[], &[("authorization", "", good.as_bytes()), ("x", "", b"y")]),
-            check(&[("x", "y")], &[("AUTHORIZATION", "", good.as_bytes())]),
+            check_request(&[("authorization", bearer), ("x", "y")], &[]),
+            check_request(&[("Authorization", bearer)], &[]),
+            check_request(&[], &[("authorization", bearer, b"")]),
+            check_request(&[], &[("authorization", "", bearer.as_bytes()), ("x", "", b"y")]),
+            check_request(&[("x", "y")], &[("AUTHORIZATION", "", bearer.as_bytes())]),
         ] {
-            assert_eq!(read(&request), "bearer abc", "{request:?}");
+            assert_eq!(describe_credential(&request), "bearer abc", "{request:?}");
         }
-        assert_eq!(read(&check(&[], &[])), "missing");
-        assert_eq!(read(&CheckRequest::default()), "missing");
+        assert_eq!(describe_credential(&check_request(&[], &[])), "missing");
+        assert_eq!(describe_credential(&CheckRequest::default()), "missing");
     }
 
-    /// Every way to transmit two fields, with every pair of values: none of them counts.
+    /// Sends every pair of values in every encoding of two fields.
     #[test]
-    fn of_several_none_counts() {
+    fn several_authorization_headers_are_malformed() {
         let values = ["Bearer abc", "Bearer def", "Basic eDp5", "Digest x", "nonsense"];
         for (first, second) in values.iter().flat_map(|first| values.map(|second| (*first, second))) {
             let [a, b] = [first.as_bytes(), second.as_bytes()];
             for request in [
-                check(&[], &[("authorization", "", a), ("authorization", "", b)]),
-                check(&[], &[("authorization", first, b""), ("authorization", second, b"")]),
-                check(&[], &[("authorization", first, b""), ("authorization", "", b)]),
-                check(&[], &[("authorization", "", a), ("x", "", b"y"), ("Authorization", "", b)]),
-                check(&[], &[("authorization", first, b)]),
-                check(&[("authorization", first)], &[("authorization", "", b)]),
-                check(&[("authorization", first)], &[("authorization", second, b"")]),
-                check(&[("authorization", first), ("Authorization", second)], &[]),
+                check_request(&[], &[("authorization", "", a), ("authorization", "", b)]),
+                check_request(&[], &[("authorization", first, b""), ("authorization", second, b"")]),
+                check_request(&[], &[("authorization", first, b""), ("authorization", "", b)]),
+                check_request(&[], &[("authorization", "", a), ("x", "", b"y"), ("Authorization", "", b)]),
+                check_request(&[], &[("authorization", first, b)]),
+                check_request(&[("authorization", first)], &[("authorization", "", b)]),
+                check_request(&[("authorization", first)], &[("authorization", second, b"")]),
+                check_request(&[("authorization", first), ("Authorization", second)], &[]),
             ] {
-                assert_eq!(read(&request), "Malformed", "{request:?}");
+                assert_eq!(describe_credential(&request), "MalformedHeader", "{request:?}");
             }
         }
         // An empty field is a field.
-        assert_eq!(read(&check(&[], &[("authorization", "", b"Bearer abc"), ("authorization", "", b"")])), "Malformed");
-        // What Envoy makes of two fields.
-        assert_eq!(read(&check(&[("authorization", "Bearer abc,Bearer def")], &[])), "Malformed");
-        assert_eq!(read(&check(&[], &[("authorization", "", b"Bearer abc\n")])), "Malformed");
+        assert_eq!(
+            describe_credential(&check_request(
+                &[],
+                &[("authorization", "", b"Bearer abc"), ("authorization", "", b"")]
+            )),
+            "MalformedHeader"
+        );
+        // Envoy joins two fields like this.
+        assert_eq!(
+            describe_credential(&check_request(&[("authorization", "Bearer abc,Bearer def")], &[])),
+            "MalformedHeader"
+        );
+        assert_eq!(
+            describe_credential(&check_request(&[], &[("authorization", "", b"Bearer abc\n")])),
+            "MalformedHeader"
+        );
     }
 }

@@ -1,5 +1,7 @@
-//! `/v4/auth`: a reverse proxy asks whether a request may pass, and who sends it. Nothing is read but the `Authorization`
-//! header and the requirements that the operator's configuration fixed in the path.
+//! `/v4/auth`: forward auth for reverse proxies.
+//!
+//! Only the `Authorization` header is read, and the requirements that the proxy's configuration
+//! sets in the path.
 
 use axum::{
     body::Bytes,
@@ -11,38 +13,40 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    identity_headers::{self, HEADERS, Values},
-    requirements::{self, Unknown},
+    dispatch::{CachedCheck, CheckOutcome, PendingCheck},
+    identity_headers::{self, HEADERS, HeaderValues},
+    requirements::{self, ParseRequirementsError},
 };
 use crate::{
     app::App,
-    config::Delegate,
-    domain::time::Timestamp,
+    config::Config,
+    domain::{event::RequestContext, time::Timestamp},
     http::{
         ApiError,
-        authenticate::{Admitted, Doors},
-        common_headers::Head,
+        authenticate::{Authenticated, Authenticator, CachedAuthentication, PendingAuthentication},
+        common_headers::HeaderTemplate,
         request_id::RequestId,
-        schema::moment_or_null,
+        schema::nullable_timestamp_schema,
     },
-    service::Refusal,
+    service::Error,
 };
 use tokenward_guard::{Principal, Requirements};
 
-/// Where this is answered, exactly and in any method.
+/// The path of the endpoint without requirements. All methods are accepted.
 pub const PATH: &str = "/v4/auth";
+/// The prefix of paths with requirements.
 const PREFIX: &str = "/v4/auth/";
-/// The answer's texts, body and headers, are written into one piece of memory; most fit into this.
-const USUAL_BYTES: usize = 640;
+/// The initial capacity of the buffer for body and header values. Most responses fit.
+const RESPONSE_CAPACITY: usize = 640;
 
-/// Answers proxies.
+/// Decides forward-auth checks.
 #[derive(Clone)]
 pub struct ForwardAuth {
-    doors: Doors,
-    head: Head<{ HEADERS.len() }>,
+    authenticator: Authenticator,
+    header_template: HeaderTemplate<{ HEADERS.len() }>,
 }
 
-/// Who the credential belongs to.
+/// The authenticated caller.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Caller)]
@@ -52,10 +56,10 @@ struct CallerView<'a> {
     email: &'a str,
     name: &'a str,
     is_admin: bool,
-    /// Null where the caller came by e-mail and password.
+    /// Null if the caller authenticated by e-mail and password.
     token_id: Option<Uuid>,
-    /// Null where the token never expires, or there is none.
-    #[schema(schema_with = moment_or_null)]
+    /// Null if the token never expires, or if there is no token.
+    #[schema(schema_with = nullable_timestamp_schema)]
     token_expired_at: Option<Timestamp>,
 }
 
@@ -75,98 +79,115 @@ impl<'a> From<&'a Principal> for CallerView<'a> {
 }
 
 impl ForwardAuth {
-    /// The checks of a running service.
+    /// Creates the checks of a running service.
     #[must_use]
-    pub fn new(app: &App, config: &Delegate) -> Self {
+    pub fn new(app: &App, config: &Config) -> Self {
         let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Self {
-            doors: Doors::new(app).with_passwords(config.basic),
-            head: Head::new(&[json], &identity_headers::names()),
+            authenticator: Authenticator::new(app).with_passwords(config.forward_auth.allow_basic),
+            header_template: HeaderTemplate::new(&[json], &identity_headers::header_names()),
         }
     }
 
-    /// Whether this is a path that is answered here.
+    /// Returns whether a path belongs to this endpoint.
     #[must_use]
-    pub fn answers(path: &str) -> bool {
+    pub fn matches(path: &str) -> bool {
         path == PATH || path.starts_with(PREFIX)
     }
 
-    /// Whose the credential is, if it meets the requirements in the path.
+    /// Decides the check without waiting, if that is possible.
+    pub(super) fn check_cached(&self, headers: &HeaderMap, path: &str) -> CachedCheck {
+        match self.authenticator.authenticate_cached(headers) {
+            CachedAuthentication::Pending(pending) => CachedCheck::Pending(PendingCheck::ForwardAuth(pending)),
+            CachedAuthentication::Decided(authenticated) => {
+                let check = authenticated.and_then(|authenticated| authorize(authenticated, path));
+                CachedCheck::Decided(check.map_or_else(CheckOutcome::Denied, CheckOutcome::Allowed))
+            }
+        }
+    }
+
+    /// Completes a check that needs a lookup or a password hash.
     ///
     /// # Errors
-    /// 401 or 403, or 503 where it could not be found out.
-    pub async fn check(&self, headers: &HeaderMap, path: &str) -> Result<Principal, ApiError> {
-        permit(self.doors.admit_for_proxy(headers).await?, path)
+    /// 401 if the credential is rejected, 403 if the requirements are not met or invalid, 503 if the
+    /// check could not be performed.
+    pub(super) async fn complete(
+        &self,
+        pending: PendingAuthentication,
+        headers: &HeaderMap,
+        path: &str,
+        context: &RequestContext,
+    ) -> Result<Principal, ApiError> {
+        let authenticated = self.authenticator.complete(pending, headers, context).await;
+        authorize(authenticated.map_err(ApiError::for_proxy)?, path)
     }
 
-    /// The same, where it takes no waiting; none where it has to be found out.
-    #[must_use]
-    pub fn check_at_once(&self, headers: &HeaderMap, path: &str) -> Option<Result<Principal, ApiError>> {
-        let admitted = self.doors.admit_at_once(headers)?;
-        Some(admitted.and_then(|admitted| permit(admitted, path)))
-    }
-
-    /// Tells whose it is.
-    pub(crate) fn allow(&self, caller: &Principal, id: &RequestId) -> Response<Full<Bytes>> {
-        // Body and header values are written into one piece of memory, of which each takes its part.
-        let mut text = Vec::with_capacity(USUAL_BYTES);
-        // Writing to memory does not fail.
+    /// Returns the 200 response with the caller's identity.
+    pub(crate) fn allow_response(&self, caller: &Principal, id: &RequestId) -> Response<Full<Bytes>> {
+        // Body and header values share one buffer, to save allocations.
+        let mut text = Vec::with_capacity(RESPONSE_CAPACITY);
+        // Serializing this struct into memory cannot fail.
         serde_json::to_writer(&mut text, &CallerView::from(caller)).ok();
-        let body = text.len();
+        let body_end = text.len();
         text.extend_from_slice(id.as_bytes());
-        let begin = text.len();
-        let values = Values::append(caller, &mut text);
+        let values_start = text.len();
+        let values = HeaderValues::append(caller, &mut text);
         let text = Bytes::from(text);
-        let id = identity_headers::value(text.slice(body..begin));
-        let mut response = Response::new(Full::new(text.slice(..body)));
-        *response.headers_mut() = self.head.fill(&id, values.of(&text, begin));
+        let id = identity_headers::header_value(text.slice(body_end..values_start));
+        let mut response = Response::new(Full::new(text.slice(..body_end)));
+        *response.headers_mut() = self.header_template.render(&id, values.slice(&text, values_start));
         response
     }
 }
 
-fn permit(admitted: Admitted, path: &str) -> Result<Principal, ApiError> {
-    let caller = admitted.caller()?;
-    match asked(path) {
+/// Checks the requirements in the path against the caller.
+fn authorize(authenticated: Authenticated, path: &str) -> Result<Principal, ApiError> {
+    let caller = authenticated.into_principal()?;
+    match parse_requirements(path) {
         Ok(requirements) if requirements.are_met_by(&caller) => Ok(caller),
-        Ok(_) => Err(Refusal::RequirementsNotMet.into()),
+        Ok(_) => Err(Error::RequirementsNotMet.into()),
         Err(text) => {
-            tracing::warn!(requirements = ?text, "a delegated check asks for what is no requirement: nobody is let in");
-            Err(Refusal::UnknownRequirement.into())
+            tracing::warn!(requirements = ?text, "denied a check with invalid requirements");
+            Err(Error::InvalidRequirement.into())
         }
     }
 }
 
-/// Enough of a text to see what was meant, and too little of a secret that a client has put into the path: proxies that pass the
-/// client's path on without a segment of the operator's in front of it let it stand here.
-const SHOWN_CHARS: usize = 20;
+/// The number of characters of invalid requirements that are logged. A misconfigured proxy passes
+/// the client's path here, which may contain a secret; this is too little of it.
+const MAX_LOGGED_CHARS: usize = 20;
 
-/// The requirements in the path, or the beginning of the text that is none. Only the first segment behind the prefix counts.
-fn asked(path: &str) -> Result<Requirements, String> {
-    let Some(below) = path.strip_prefix(PREFIX) else { return Ok(Requirements::default()) };
-    let segment = below.split('/').next().unwrap_or_default();
-    requirements::parse(segment).map_err(|Unknown| segment.chars().take(SHOWN_CHARS).collect())
+/// Parses the requirements in the first segment after the prefix.
+///
+/// # Errors
+/// Returns the beginning of the segment if it is invalid.
+fn parse_requirements(path: &str) -> Result<Requirements, String> {
+    let Some(requirements_path) = path.strip_prefix(PREFIX) else { return Ok(Requirements::default()) };
+    let segment = requirements_path.split('/').next().unwrap_or_default();
+    requirements::parse(segment).map_err(|ParseRequirementsError| segment.chars().take(MAX_LOGGED_CHARS).collect())
 }
 
 /// Check a credential
 ///
-/// For reverse proxies and other services. Every method is answered alike. The headers tell what the body tells, for proxies that
-/// copy them to the service behind; each is always there and never empty.
+/// For reverse proxies and other services. All methods are equivalent. The headers repeat the body
+/// for proxies that copy them to the upstream service; each is always present and never empty.
 #[utoipa::path(get, path = "/v4/auth", operation_id = "checkAuthentication", tag = "auth",
-    responses((status = 200, description = "Whose it is", body = CallerView<'static>,
+    responses((status = 200, description = "The authenticated caller", body = CallerView<'static>,
         headers(("remote-user" = String), ("remote-name" = String), ("remote-email" = String), ("remote-groups" = String),
             ("x-tokenward-person-id" = String), ("x-tokenward-workspace-id" = String), ("x-tokenward-token-id" = String),
             ("x-tokenward-token-expires" = String))),
         (status = 401), (status = 403)))]
-#[expect(dead_code, reason = "described here, answered by `ForwardAuth`")]
+#[expect(dead_code, reason = "documents the endpoint that `ForwardAuth` serves")]
 pub(super) fn check() {}
 
 /// Check a credential against requirements
 ///
-/// `any`, or `workspace=<id>` and `admin` joined by a comma; taken literally. What follows that segment is the client's path and is
-/// ignored. A caller who does not meet them gets 403, and so does everybody where they are none.
+/// `any`, or `workspace=<id>` and `admin` joined by a comma; taken literally. The path after that
+/// segment is the client's and is ignored. Returns 403 to callers who do not meet the requirements,
+/// and to all callers if the requirements are invalid.
 #[utoipa::path(get, path = "/v4/auth/{requirements}", operation_id = "checkRequirements", tag = "auth",
-    params(("requirements" = String, Path, description = "What the caller must be",
+    params(("requirements" = String, Path, description = "Requirements that the caller must meet",
         pattern = "^(any|admin|workspace=[1-9][0-9]{0,17}|workspace=[1-9][0-9]{0,17},admin)$")),
-    responses((status = 200, description = "Whose it is", body = CallerView<'static>), (status = 401), (status = 403)))]
-#[expect(dead_code, reason = "described here, answered by `ForwardAuth`")]
+    responses((status = 200, description = "The authenticated caller", body = CallerView<'static>), (status = 401), (status = 403)))]
+#[expect(dead_code, reason = "documents the endpoint that `ForwardAuth` serves")]
 pub(super) fn check_requirements() {}

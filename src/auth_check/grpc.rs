@@ -1,4 +1,4 @@
-//! The listener for Envoy's gRPC checks, with health checking and, where certificates are given, TLS.
+//! The gRPC listener of Envoy's auth checks, with health checking and optional TLS.
 
 use std::{net::SocketAddr, path::Path, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
@@ -18,42 +18,42 @@ use tonic::{codegen::tokio_stream::Stream, transport::Server};
 
 use super::grpc_stream::GrpcStream;
 use crate::http::{
-    connection_limit::{Crowd, Place},
-    listener::{LINGER, accept, waiting},
+    connection_limit::{ConnectionLimiter, ConnectionPermit},
+    listener::{SHUTDOWN_IDLE_TIMEOUT, accept, accept_backlog},
     ports,
 };
 use crate::{
     app::App,
-    auth_check::ExtAuthz,
-    config::{Config, Http},
+    auth_check::{AuthCheckCounters, ExtAuthz},
+    config::{Config, HttpConfig},
 };
 
-/// Most checks at once on one connection.
+/// The maximum number of concurrent checks on one connection.
 const MAX_STREAMS: u32 = 256;
-/// Most bytes of the header fields of a call. What the client sent to Envoy is in its body.
+/// The maximum size of the header fields of a call. The client's headers are in the body.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
-/// Connections that have spoken and wait to be taken over.
-const READY: usize = 16;
+/// The capacity of the queue between accepting connections and tonic.
+const READY_QUEUE_CAPACITY: usize = 16;
 
-/// The port of the gRPC checks, taken and not yet answering.
+/// The bound gRPC port, not yet listening.
 pub(crate) struct GrpcPort {
     socket: TcpSocket,
     tls: Option<TlsAcceptor>,
 }
 
-/// The same, listening.
+/// The listening gRPC port.
 pub(crate) struct GrpcListener {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
 }
 
 impl GrpcPort {
-    /// Takes the port, if the configuration names one.
+    /// Binds the port, if it is configured.
     pub(crate) fn bind(config: &Config) -> anyhow::Result<Option<Self>> {
         let Some(address) = config.listen.ext_authz else { return Ok(None) };
         let socket = ports::bind(address)?;
         let tls = match (&config.listen.ext_authz_certificate, &config.listen.ext_authz_key) {
-            (Some(certificate), Some(key)) => Some(acceptor(certificate, key)?),
+            (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
             _ => None,
         };
         Ok(Some(Self { socket, tls }))
@@ -64,8 +64,8 @@ impl GrpcPort {
     }
 }
 
-/// TLS by a certificate chain and a key (PEM).
-fn acceptor(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
+/// Creates a TLS acceptor from a certificate chain and a key (PEM).
+fn tls_acceptor(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     let (certificate, key) = (read(certificate)?, read(key)?);
     let config = || -> anyhow::Result<ServerConfig> {
@@ -75,7 +75,7 @@ fn acceptor(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         Ok(builder.with_no_client_auth().with_single_cert(chain, key)?)
     };
-    let mut config = config().context("the certificate for Envoy's checks cannot be used")?;
+    let mut config = config().context("invalid certificate or key of the ext_authz port")?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
@@ -85,103 +85,106 @@ impl GrpcListener {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Answers until `stopped` becomes true, then finishes what runs.
+    /// Serves checks until `stopped` becomes true, then finishes checks in progress.
     pub(crate) fn serve(
         self,
         app: &App,
         config: &Config,
-        crowd: Crowd,
+        limiter: ConnectionLimiter,
+        counters: AuthCheckCounters,
         stopped: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
         let (health, health_service) = tonic_health::server::health_reporter();
-        let mut server = server(&config.http);
-        let served = server.add_service(health_service).add_service(ExtAuthz::server(app, &config.delegate));
-        let (ready, incoming) = mpsc::channel(READY);
-        let (finish, finished) = oneshot::channel::<()>();
-        let connections = Connections { crowd, tls: self.tls, limits: config.http.clone(), ready };
+        let mut server = server_builder(&config.http);
+        let router = server.add_service(health_service).add_service(ExtAuthz::server(app, config, counters));
+        let (ready_sender, incoming) = mpsc::channel(READY_QUEUE_CAPACITY);
+        let (accept_done, accept_finished) = oneshot::channel::<()>();
+        let connections = ConnectionAcceptor { limiter, tls: self.tls, limits: config.http.clone(), ready_sender };
         tokio::spawn(async move {
-            connections.accept_until(self.listener, stopped).await;
-            drop(finish);
+            connections.accept_until_stopped(self.listener, stopped).await;
+            drop(accept_done);
         });
         tokio::spawn(async move {
             health
                 .set_service_status("envoy.service.auth.v3.Authorization", tonic_health::ServingStatus::Serving)
                 .await;
             let stop = async move {
-                finished.await.ok();
+                accept_finished.await.ok();
             };
-            if let Err(error) = served.serve_with_incoming_shutdown(Incoming(incoming), stop).await {
-                tracing::error!(error = ?anyhow::Error::from(error), "Envoy's checks are no longer answered");
+            if let Err(error) = router.serve_with_incoming_shutdown(Incoming(incoming), stop).await {
+                tracing::error!(error = ?anyhow::Error::from(error), "the ext_authz server failed");
             }
         })
     }
 }
 
-/// A server whose connections are closed when their clients fall silent: what does not acknowledge a ping is gone within two thirds of
-/// the time that a connection may idle.
-fn server(limits: &Http) -> Server {
-    let third = Duration::from_millis(limits.idle_timeout_ms) / 3;
+/// Returns a server that closes connections to unresponsive clients: one that does not acknowledge
+/// a ping is closed within two thirds of `http.idle_timeout`.
+fn server_builder(limits: &HttpConfig) -> Server {
+    let third = limits.idle_timeout.get() / 3;
     Server::builder()
-        .timeout(Duration::from_millis(limits.request_timeout_ms))
+        .timeout(limits.request_timeout.get())
         .http2_keepalive_interval(Some(third))
         .http2_keepalive_timeout(Some(third))
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
 }
 
-/// Accepts connections, and passes on those that begin as HTTP/2 does.
-struct Connections {
-    crowd: Crowd,
+/// Accepts connections within the limits and passes them to tonic.
+struct ConnectionAcceptor {
+    limiter: ConnectionLimiter,
     tls: Option<TlsAcceptor>,
-    limits: Http,
-    ready: mpsc::Sender<GrpcStream>,
+    limits: HttpConfig,
+    ready_sender: mpsc::Sender<GrpcStream>,
 }
 
-impl Connections {
-    async fn accept_until(self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+impl ConnectionAcceptor {
+    async fn accept_until_stopped(self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
         loop {
             tokio::select! {
-                (stream, peer) = accept(&listener) => self.begin(stream, peer),
+                (stream, peer) = accept(&listener) => self.spawn_connection(stream, peer),
                 _ = stopped.wait_for(|is_stopped| *is_stopped) => break,
             }
         }
-        for (stream, peer) in waiting(listener) {
-            self.begin(stream, peer);
+        for (stream, peer) in accept_backlog(listener) {
+            self.spawn_connection(stream, peer);
         }
-        // Those that have connected may still ask; then HTTP/2 says by itself which requests are answered.
-        tokio::time::sleep(LINGER).await;
+        // Clients that have just connected may still send a request. HTTP/2's own shutdown handles
+        // the rest.
+        tokio::time::sleep(SHUTDOWN_IDLE_TIMEOUT).await;
     }
 
-    fn begin(&self, stream: TcpStream, peer: SocketAddr) {
-        let Some(place) = self.crowd.enter(peer.ip()) else {
-            return tracing::debug!(%peer, "no room for another connection of gRPC");
+    fn spawn_connection(&self, stream: TcpStream, peer: SocketAddr) {
+        let Some(permit) = self.limiter.try_acquire(peer.ip()) else {
+            return tracing::debug!(%peer, "rejected a gRPC connection: connection limit reached");
         };
-        let (tls, ready) = (self.tls.clone(), self.ready.clone());
-        let header = Duration::from_millis(self.limits.header_timeout_ms);
-        let write = Duration::from_millis(self.limits.idle_timeout_ms);
+        let (tls, ready_sender) = (self.tls.clone(), self.ready_sender.clone());
+        let header = self.limits.header_timeout.get();
+        let write = self.limits.idle_timeout.get();
         tokio::spawn(async move {
-            match open(stream, tls, place, header, write).await {
-                Ok(stream) => drop(ready.send(stream).await),
-                Err(error) => tracing::debug!(%peer, %error, "no connection of gRPC"),
+            match open_stream(stream, tls, permit, header, write).await {
+                Ok(stream) => drop(ready_sender.send(stream).await),
+                Err(error) => tracing::debug!(%peer, %error, "failed to open a gRPC connection"),
             }
         });
     }
 }
 
-/// Shakes hands where there is TLS. The handshake takes as long as a header may, and so does what HTTP/2 begins with.
-async fn open(
+/// Opens a stream, with a TLS handshake if configured. Handshake and HTTP/2 preface each have the
+/// header timeout.
+async fn open_stream(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
-    place: Place,
+    permit: ConnectionPermit,
     header: Duration,
     write: Duration,
 ) -> std::io::Result<GrpcStream> {
-    let Some(tls) = tls else { return Ok(GrpcStream::plain(stream, place, header, write)) };
+    let Some(tls) = tls else { return Ok(GrpcStream::plain(stream, permit, header, write)) };
     let stream = timeout(header, tls.accept(stream)).await.map_err(std::io::Error::other)??;
-    Ok(GrpcStream::tls(stream, place, header, write))
+    Ok(GrpcStream::tls(stream, permit, header, write))
 }
 
-/// The connections that are ready, as tonic takes them.
+/// The stream of accepted connections that tonic serves.
 struct Incoming(mpsc::Receiver<GrpcStream>);
 
 impl Stream for Incoming {

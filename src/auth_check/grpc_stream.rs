@@ -1,5 +1,5 @@
-//! A connection of gRPC that must begin as HTTP/2 does within its time, and whose client must take what is sent. Once it has begun,
-//! HTTP/2's own pings find out whether the client is there.
+//! A gRPC connection with timeouts for the HTTP/2 preface and for writes. After the preface, HTTP/2
+//! pings detect unresponsive clients.
 
 use std::{
     io,
@@ -16,23 +16,24 @@ use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 use crate::http::{
-    connection_limit::Place,
-    io_timeout::{Alarm, too_slow},
+    connection_limit::ConnectionPermit,
+    io_timeout::{LazyTimeout, timed_out},
 };
 
-/// Bytes that every connection of HTTP/2 begins with (RFC 9113, section 3.4): the preface, and the header of a SETTINGS frame.
-const OPENING_BYTES: usize = 24 + 9;
+/// The number of bytes with which each HTTP/2 connection starts (RFC 9113, section 3.4): the
+/// preface and the header of a SETTINGS frame.
+const PREFACE_BYTES: usize = 24 + 9;
 
-/// A connection that has a place, with or without TLS.
+/// A connection with a permit, with or without TLS.
 pub(crate) struct GrpcStream {
     stream: Inner,
-    _place: Place,
-    /// Bytes of the opening that have not come.
-    missing: usize,
-    opening: Alarm,
-    writing: Alarm,
-    header: Duration,
-    write: Duration,
+    _permit: ConnectionPermit,
+    /// The number of preface bytes not received yet.
+    missing_preface_bytes: usize,
+    preface_timer: LazyTimeout,
+    write_timer: LazyTimeout,
+    preface_timeout: Duration,
+    write_timeout: Duration,
 }
 
 enum Inner {
@@ -41,19 +42,33 @@ enum Inner {
 }
 
 impl GrpcStream {
-    /// `header` is how long the opening may take, `write` how long the client may take nothing of what is sent.
-    pub(crate) fn plain(stream: TcpStream, place: Place, header: Duration, write: Duration) -> Self {
-        Self::new(Inner::Plain(stream), place, header, write)
+    /// Creates a stream without TLS. `header` limits the time to the HTTP/2 preface, `write` the
+    /// time in which the client reads nothing.
+    pub(crate) fn plain(stream: TcpStream, permit: ConnectionPermit, header: Duration, write: Duration) -> Self {
+        Self::new(Inner::Plain(stream), permit, header, write)
     }
 
-    /// The same after a handshake.
-    pub(crate) fn tls(stream: TlsStream<TcpStream>, place: Place, header: Duration, write: Duration) -> Self {
-        Self::new(Inner::Tls(Box::new(stream)), place, header, write)
+    /// Creates a stream after a TLS handshake. The timeouts are those of [`Self::plain`].
+    pub(crate) fn tls(
+        stream: TlsStream<TcpStream>,
+        permit: ConnectionPermit,
+        header: Duration,
+        write: Duration,
+    ) -> Self {
+        Self::new(Inner::Tls(Box::new(stream)), permit, header, write)
     }
 
-    fn new(stream: Inner, place: Place, header: Duration, write: Duration) -> Self {
-        let (opening, writing) = (Alarm::set(header), Alarm::default());
-        Self { stream, _place: place, missing: OPENING_BYTES, opening, writing, header, write }
+    fn new(stream: Inner, permit: ConnectionPermit, header: Duration, write: Duration) -> Self {
+        let (preface_timer, write_timer) = (LazyTimeout::start(header), LazyTimeout::default());
+        Self {
+            stream,
+            _permit: permit,
+            missing_preface_bytes: PREFACE_BYTES,
+            preface_timer,
+            write_timer,
+            preface_timeout: header,
+            write_timeout: write,
+        }
     }
 }
 
@@ -71,14 +86,14 @@ impl AsyncRead for GrpcStream {
             Inner::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Inner::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
-        if this.missing == 0 {
+        if this.missing_preface_bytes == 0 {
             return read;
         }
-        this.missing = this.missing.saturating_sub(buf.filled().len() - before);
-        if this.missing == 0 {
-            this.opening.clear();
-        } else if read.is_pending() && this.opening.is_over(this.header, cx) {
-            return too_slow();
+        this.missing_preface_bytes = this.missing_preface_bytes.saturating_sub(buf.filled().len() - before);
+        if this.missing_preface_bytes == 0 {
+            this.preface_timer.reset();
+        } else if read.is_pending() && this.preface_timer.has_elapsed(this.preface_timeout, cx) {
+            return timed_out();
         }
         read
     }
@@ -91,7 +106,7 @@ impl AsyncWrite for GrpcStream {
             Inner::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Inner::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
         };
-        this.writing.judge(written, this.write, cx)
+        this.write_timer.check_write(written, this.write_timeout, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -100,7 +115,7 @@ impl AsyncWrite for GrpcStream {
             Inner::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Inner::Tls(stream) => Pin::new(stream).poll_flush(cx),
         };
-        this.writing.judge(flushed, this.write, cx)
+        this.write_timer.check_write(flushed, this.write_timeout, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -109,6 +124,6 @@ impl AsyncWrite for GrpcStream {
             Inner::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Inner::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         };
-        this.writing.judge(shut, this.write, cx)
+        this.write_timer.check_write(shut, this.write_timeout, cx)
     }
 }

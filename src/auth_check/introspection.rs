@@ -1,4 +1,4 @@
-//! `POST /oauth2/introspect` (RFC 7662): a service asks whether a token is active, and whose it is.
+//! `POST /oauth2/introspect` (RFC 7662): token introspection for services.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,49 +13,51 @@ use utoipa::ToSchema;
 use super::oauth::{self, OAuthError, TokenRequest};
 use crate::{
     app::App,
-    config::Delegate,
-    http::{ApiError, authenticate::Doors, common_headers::Head, request_id::RequestId},
-    service::{Tokens, tokens::Inspected},
+    config::Config,
+    domain::event::RequestContext,
+    http::{ApiError, authenticate::Authenticator, common_headers::HeaderTemplate, request_id::RequestId},
+    service::{Tokens, tokens::ValidToken},
 };
 use tokenward_guard::{AuthError, Principal, token_format::BearerToken};
 
-/// Where this is answered, by POST.
+/// The path of the endpoint. Only POST is accepted.
 pub const PATH: &str = "/oauth2/introspect";
-/// Most answers fit into this.
-const USUAL_BYTES: usize = 512;
+/// The initial capacity of the response body. Most responses fit.
+const RESPONSE_CAPACITY: usize = 512;
 
-/// Answers services that ask about tokens.
+/// Decides token introspections.
 #[derive(Clone)]
 pub struct Introspection {
-    doors: Doors,
+    authenticator: Authenticator,
     tokens: Tokens,
     issuer: String,
-    counts_as_use: bool,
-    head: Head<0>,
+    updates_last_used: bool,
+    header_template: HeaderTemplate<0>,
 }
 
-/// Whether the token is active, and if so whose it is. Of a token that is not, nothing else is told.
+/// The state of a token and, if it is active, its owner. All other fields are absent for an
+/// inactive token.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = Introspection)]
-struct Answer<'a> {
+struct IntrospectionResponse<'a> {
     active: bool,
     /// Always `Bearer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
-    /// The person's id.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    /// The person ID of the owner.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_as_string")]
     #[schema(value_type = Option<String>)]
     sub: Option<i64>,
-    /// The person's e-mail.
+    /// The e-mail of the owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<&'a str>,
-    /// Seconds since 1970; absent where the token never expires.
+    /// Expiry in seconds since 1970; absent if the token never expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
-    /// Seconds since 1970.
+    /// Time of issue in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<u64>,
-    /// The token's id.
+    /// The token ID.
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<uuid::Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,104 +70,117 @@ struct Answer<'a> {
     tokenward_name: Option<&'a str>,
 }
 
-fn as_text<S: Serializer>(number: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_as_string<S: Serializer>(number: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&number.unwrap_or_default())
 }
 
-/// What was asked and found out.
-pub(crate) struct Asked {
-    /// Who asked.
-    pub(crate) asker: Principal,
-    /// The token, where the asker may know that it is active.
-    active: Option<Inspected>,
+/// The result of an introspection.
+pub(crate) struct IntrospectionOutcome {
+    /// The authenticated client.
+    pub(crate) client: Principal,
+    /// The token, if it is active and visible to the client.
+    active: Option<ValidToken>,
 }
 
 impl Introspection {
-    /// The questions of a running service.
+    /// Creates the introspection of a running service.
     #[must_use]
-    pub fn new(app: &App, config: &Delegate) -> Self {
+    pub fn new(app: &App, config: &Config) -> Self {
         let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Self {
-            doors: Doors::new(app),
+            authenticator: Authenticator::new(app),
             tokens: app.tokens().clone(),
-            issuer: config.issuer().to_owned(),
-            counts_as_use: config.introspection_counts_as_use,
-            head: Head::new(&[json], &[]),
+            issuer: config.public_url().to_owned(),
+            updates_last_used: config.introspection.updates_last_used,
+            header_template: HeaderTemplate::new(&[json], &[]),
         }
     }
 
-    /// Lets the asker in, and looks at the token of the form.
-    pub(crate) async fn ask(&self, headers: &HeaderMap, body: &Bytes) -> Result<Asked, OAuthError> {
-        // The asker first: whoever is not let in learns nothing, not even that the form was wrong.
-        let asker = self.doors.admit_oauth_client(headers).await?.caller()?;
-        let token = oauth::token_of_form(headers, body)?;
+    /// Authenticates the client and checks the token in the form.
+    pub(crate) async fn introspect(
+        &self,
+        headers: &HeaderMap,
+        body: &Bytes,
+        context: &RequestContext,
+    ) -> Result<IntrospectionOutcome, OAuthError> {
+        // Authentication first: an unauthenticated client must not learn whether the form is valid.
+        let client = self.authenticator.authenticate_oauth_client(headers, context).await?.into_principal()?;
+        let token = oauth::parse_token_form(headers, body)?;
         let active = match BearerToken::parse(&token) {
-            Some(presented) => self.look(&asker, presented).await?,
+            Some(bearer) => self.check_token(&client, bearer, context).await?,
             None => None,
         };
-        Ok(Asked { asker, active })
+        Ok(IntrospectionOutcome { client, active })
     }
 
-    async fn look(&self, asker: &Principal, presented: BearerToken<'_>) -> Result<Option<Inspected>, ApiError> {
-        let inspected = match self.tokens.inspect(presented).await {
-            Ok(inspected) => inspected,
+    async fn check_token(
+        &self,
+        client: &Principal,
+        bearer: BearerToken<'_>,
+        context: &RequestContext,
+    ) -> Result<Option<ValidToken>, ApiError> {
+        let valid_token = match self.tokens.validate(bearer, context).await {
+            Ok(valid_token) => valid_token,
             Err(AuthError::Unavailable) => return Err(ApiError::Unauthenticated(AuthError::Unavailable)),
             Err(_) => return Ok(None),
         };
-        if inspected.principal().workspace_id != asker.workspace_id && !asker.is_platform_admin {
+        if valid_token.principal().workspace_id != client.workspace_id && !client.is_platform_admin {
             return Ok(None);
         }
-        if self.counts_as_use {
-            self.tokens.note_use(&inspected);
+        if self.updates_last_used {
+            self.tokens.record_use(&valid_token);
         }
-        Ok(Some(inspected))
+        Ok(Some(valid_token))
     }
 
-    /// Tells what was found out.
-    pub(crate) fn tell(&self, asked: &Asked, id: &RequestId) -> Response<Full<Bytes>> {
-        let answer = asked.active.as_ref().map(|inspected| Answer::active(inspected.principal(), &self.issuer));
-        let mut text = Vec::with_capacity(USUAL_BYTES);
-        // Writing to memory does not fail.
-        serde_json::to_writer(&mut text, &answer.unwrap_or_default()).ok();
+    /// Returns the response to an introspection.
+    pub(crate) fn response(&self, outcome: &IntrospectionOutcome, id: &RequestId) -> Response<Full<Bytes>> {
+        let body = outcome
+            .active
+            .as_ref()
+            .map(|valid_token| IntrospectionResponse::active(valid_token.principal(), &self.issuer));
+        let mut text = Vec::with_capacity(RESPONSE_CAPACITY);
+        // Serializing this struct into memory cannot fail.
+        serde_json::to_writer(&mut text, &body.unwrap_or_default()).ok();
         let mut response = Response::new(Full::from(text));
-        *response.headers_mut() = self.head.fill(&id.value(), []);
+        *response.headers_mut() = self.header_template.render(&id.to_header_value(), []);
         response
     }
 }
 
-impl<'a> Answer<'a> {
-    fn active(holder: &'a Principal, issuer: &'a str) -> Self {
-        // Whoever was found by a token has one; were it otherwise, nothing would be told.
-        let Some(token) = holder.token() else { return Self::default() };
+impl<'a> IntrospectionResponse<'a> {
+    fn active(owner: &'a Principal, issuer: &'a str) -> Self {
+        // A validated token always has its metadata. Without them, report it as inactive.
+        let Some(token) = owner.token() else { return Self::default() };
         Self {
             active: true,
             token_type: Some("Bearer"),
-            sub: Some(holder.person_id),
-            username: Some(&holder.email),
-            exp: token.expires_at.map(seconds),
-            iat: Some(seconds(token.issued_at)),
+            sub: Some(owner.person_id),
+            username: Some(&owner.email),
+            exp: token.expires_at.map(unix_seconds),
+            iat: Some(unix_seconds(token.issued_at)),
             jti: Some(token.id),
             iss: Some(issuer),
-            tokenward_workspace_id: Some(holder.workspace_id),
-            tokenward_is_admin: Some(holder.is_admin),
-            tokenward_name: Some(&holder.name),
+            tokenward_workspace_id: Some(owner.workspace_id),
+            tokenward_is_admin: Some(owner.is_admin),
+            tokenward_name: Some(&owner.name),
         }
     }
 }
 
-/// Whole seconds, rounded down: whoever relies on them stops a moment early rather than late.
-fn seconds(moment: SystemTime) -> u64 {
-    moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+/// Returns whole seconds since 1970, rounded down: clients must not use a token past its expiry.
+fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }
 
-/// Ask whether a token is active (RFC 7662)
+/// Introspect a token (RFC 7662)
 ///
-/// Whoever asks authenticates by a token or by e-mail and password of their own; the latter may be encoded as form fields are (RFC 6749,
-/// section 2.3.1). Tokens of other workspaces are not active to anybody but platform
+/// The client authenticates by its own token or by e-mail and password, which may be form-encoded
+/// (RFC 6749, section 2.3.1). Tokens of other workspaces are inactive, except to platform
 /// administrators.
 #[utoipa::path(post, path = "/oauth2/introspect", operation_id = "introspectToken", tag = "oauth2",
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "Whether it is, and whose", body = Answer<'static>), (status = 400), (status = 401), (status = 403),
+    responses((status = 200, description = "State of the token and its owner", body = IntrospectionResponse<'static>), (status = 400), (status = 401), (status = 403),
         (status = 413), (status = 415)))]
-#[expect(dead_code, reason = "described here, answered by `Introspection`")]
+#[expect(dead_code, reason = "documents the endpoint that `Introspection` serves")]
 pub(super) fn introspect() {}

@@ -1,17 +1,18 @@
-//! `GET /.well-known/oauth-authorization-server` (RFC 8414): where the endpoints are and what they accept.
+//! `GET /.well-known/oauth-authorization-server` (RFC 8414): authorization server metadata.
 
 use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{app::App, config::Delegate};
+use crate::{app::App, config::Config};
 
-pub(super) fn routes(config: &Delegate) -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(metadata)).with_state(config.issuer().to_owned())
+pub(super) fn routes(config: &Config) -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(metadata)).with_state(config.public_url().to_owned())
 }
 
-/// Where the endpoints are and what they accept. There is no authorization endpoint and no grant: tokens are made by the API.
+/// The OAuth 2.0 endpoints and their authentication methods. There is no authorization endpoint and
+/// no grant: tokens are created through the API.
 #[derive(Debug, Serialize, ToSchema)]
 struct Metadata {
     issuer: String,
@@ -23,9 +24,9 @@ struct Metadata {
     grant_types_supported: [&'static str; 0],
 }
 
-/// Find the OAuth 2.0 endpoints (RFC 8414)
+/// Get the OAuth 2.0 metadata (RFC 8414)
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", operation_id = "getOAuthMetadata", tag = "oauth2", security(()),
-    responses((status = 200, description = "Where they are", body = Metadata)))]
+    responses((status = 200, description = "The metadata", body = Metadata)))]
 async fn metadata(State(issuer): State<String>) -> Json<Metadata> {
     Json(Metadata {
         introspection_endpoint: format!("{issuer}/oauth2/introspect"),

@@ -1,10 +1,12 @@
-//! Others ask us: reverse proxies by forward auth and by Envoy's gRPC, services in any language by OAuth 2.0 introspection.
+//! Auth checks for reverse proxies (forward auth, Envoy `ext_authz`) and services (OAuth 2.0
+//! introspection).
 //!
-//! All of them rest on the one verification of the tokens service: same rules, same outcome, same `lastUsed`. None of them
-//! tells an outsider why.
+//! All of them use the verification of the token service: same rules, same result, same `lastUsed`.
+//! Responses never contain the reason of a denial.
 
+mod counters;
+mod dispatch;
 mod ext_authz;
-pub(crate) mod fast_path;
 mod forward_auth;
 pub(crate) mod grpc;
 mod grpc_stream;
@@ -18,13 +20,13 @@ mod revocation;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{app::App, config::Delegate};
+use crate::{app::App, config::Config};
+pub(crate) use counters::AuthCheckCounters;
+pub(crate) use dispatch::{AuthChecks, CachedCheck, CheckOutcome, CheckRequestInfo};
 pub use ext_authz::ExtAuthz;
-pub use forward_auth::ForwardAuth;
-pub use introspection::{Introspection, PATH as INTROSPECT};
 pub(crate) use oauth::OAuthErrorBody;
 
-/// What stands in the document; the routes themselves need a running service.
+/// The OpenAPI description of the auth checks. The pipeline serves them outside the router.
 #[derive(OpenApi)]
 #[openapi(
     paths(
@@ -36,14 +38,14 @@ pub(crate) use oauth::OAuthErrorBody;
     ),
     components(schemas(OAuthErrorBody))
 )]
-struct Described;
+struct AuthCheckApi;
 
-/// The operations of this module, for the document.
-pub(crate) fn described() -> utoipa::openapi::OpenApi {
-    Described::openapi()
+/// Returns the operations of this module for the OpenAPI document.
+pub(crate) fn openapi_document() -> utoipa::openapi::OpenApi {
+    AuthCheckApi::openapi()
 }
 
-/// The endpoints of OAuth 2.0 that the router answers: revocation and what finds them all.
-pub fn oauth(config: &Delegate) -> OpenApiRouter<App> {
+/// Returns the routes of the OAuth 2.0 endpoints that the router serves: revocation and metadata.
+pub fn oauth_routes(config: &Config) -> OpenApiRouter<App> {
     OpenApiRouter::new().merge(revocation::routes()).merge(metadata::routes(config))
 }

@@ -1,4 +1,4 @@
-//! What the OAuth 2.0 endpoints share: their forms and their errors (RFC 6749, section 5.2).
+//! Forms and errors of the OAuth 2.0 endpoints (RFC 6749, section 5.2).
 
 use axum::{
     Json,
@@ -15,32 +15,32 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::{
-    http::{ApiError, Cause, content_encoding},
-    service::Refusal,
+    http::{ApiError, LoggedCause, content_encoding},
+    service::Error,
 };
 
-/// An error of these endpoints.
+/// An error of the OAuth 2.0 endpoints.
 #[derive(Debug)]
 pub(crate) enum OAuthError {
-    /// The request's form is wrong.
+    /// The form is invalid.
     InvalidRequest(&'static str),
-    /// Whoever asks is not let in, or may not ask; or it could not be found out.
-    Asker(ApiError),
+    /// The client is not authenticated or authorized, or the check could not be performed.
+    Api(ApiError),
 }
 
 impl From<ApiError> for OAuthError {
     fn from(error: ApiError) -> Self {
-        Self::Asker(error)
+        Self::Api(error)
     }
 }
 
-impl From<Refusal> for OAuthError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Asker(refusal.into())
+impl From<Error> for OAuthError {
+    fn from(error: Error) -> Self {
+        Self::Api(error.into())
     }
 }
 
-/// The body of an error.
+/// The body of an OAuth 2.0 error.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthError)]
 pub struct OAuthErrorBody {
@@ -50,20 +50,24 @@ pub struct OAuthErrorBody {
 }
 
 impl OAuthErrorBody {
-    /// An example of each status, for the document.
+    /// Returns an example of a status for the OpenAPI document.
     pub fn example(status: &str) -> Option<Self> {
         let (error, description) = match status {
-            "400" => ("invalid_request", "the form must have the parameter token once"),
+            "400" => ("invalid_request", "The form must contain the parameter token exactly once."),
             "401" => (
                 "invalid_client",
                 "Send an Authorization header: Bearer with a token value, or Basic with e-mail and password.",
             ),
-            "403" => ("access_denied", "the password must be changed before anything else"),
-            "413" => ("invalid_request", "A body has at most 65536 bytes."),
-            "415" => ("invalid_request", "The body has a Content-Encoding that is not accepted; send it uncompressed."),
-            "429" => ("slow_down", "that is too much at once; wait 8 s"),
+            "403" => (
+                "access_denied",
+                "the password must be changed first; send PATCH /v4/people/7 with password and password2, authenticated \
+                 with e-mail and current password",
+            ),
+            "413" => ("invalid_request", "The body may have at most 65536 bytes."),
+            "415" => ("invalid_request", "Compressed bodies are not accepted. Send the body without Content-Encoding."),
+            "429" => ("slow_down", "rate limit exceeded; retry in 8 s"),
             "500" => ("server_error", "01a20a6a-c1b5-7dc2-aeac-0281c48408b8"),
-            "503" => ("temporarily_unavailable", "the store cannot be reached or is too slow; try again"),
+            "503" => ("temporarily_unavailable", "the database is unreachable or too slow; retry"),
             _ => return None,
         };
         Some(Self { error, error_description: description.to_owned() })
@@ -73,14 +77,14 @@ impl OAuthErrorBody {
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         let error = match self {
-            Self::InvalidRequest(what) => {
-                let body = OAuthErrorBody { error: "invalid_request", error_description: what.to_owned() };
+            Self::InvalidRequest(description) => {
+                let body = OAuthErrorBody { error: "invalid_request", error_description: description.to_owned() };
                 return (StatusCode::BAD_REQUEST, Json(body)).into_response();
             }
-            Self::Asker(error) => error,
+            Self::Api(error) => error,
         };
         let status = error.status();
-        let word = match status {
+        let code = match status {
             StatusCode::UNAUTHORIZED => "invalid_client",
             StatusCode::FORBIDDEN => "access_denied",
             StatusCode::TOO_MANY_REQUESTS => "slow_down",
@@ -88,41 +92,41 @@ impl IntoResponse for OAuthError {
             StatusCode::INTERNAL_SERVER_ERROR => "server_error",
             _ => "invalid_request",
         };
-        let body = OAuthErrorBody { error: word, error_description: error.details() };
+        let body = OAuthErrorBody { error: code, error_description: error.details() };
         let mut response = (status, Json(body)).into_response();
-        // What the error says in headers and to the log holds here, too.
-        let told = error.into_response();
+        // The headers and the logged cause of the error apply here as well.
+        let api_response = error.into_response();
         for name in [WWW_AUTHENTICATE, RETRY_AFTER, ACCEPT_ENCODING] {
-            for value in told.headers().get_all(&name) {
+            for value in api_response.headers().get_all(&name) {
                 response.headers_mut().append(name.clone(), value.clone());
             }
         }
-        if let Some(cause) = told.extensions().get::<Cause>() {
+        if let Some(cause) = api_response.extensions().get::<LoggedCause>() {
             response.extensions_mut().insert(cause.clone());
         }
         response
     }
 }
 
-/// The parameter `token` of a form; the other parameters are ignored.
-pub(super) fn token_of_form(headers: &HeaderMap, body: &[u8]) -> Result<Zeroizing<String>, OAuthError> {
+/// Returns the parameter `token` of a form. Other parameters are ignored.
+pub(super) fn parse_token_form(headers: &HeaderMap, body: &[u8]) -> Result<Zeroizing<String>, OAuthError> {
     if content_encoding::is_encoded(headers) && !body.is_empty() {
-        return Err(ApiError::Encoded.into());
+        return Err(ApiError::UnsupportedEncoding.into());
     }
     let is_form = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
         value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
     });
     if !is_form {
-        return Err(OAuthError::InvalidRequest("send a form, with Content-Type: application/x-www-form-urlencoded"));
+        return Err(OAuthError::InvalidRequest("Send a form with Content-Type: application/x-www-form-urlencoded."));
     }
     let mut tokens = form_urlencoded::parse(body).filter(|(name, _)| name == "token");
     match (tokens.next(), tokens.next()) {
         (Some((_, token)), None) => Ok(Zeroizing::new(token.into_owned())),
-        _ => Err(OAuthError::InvalidRequest("the form must have the parameter token once")),
+        _ => Err(OAuthError::InvalidRequest("The form must contain the parameter token exactly once.")),
     }
 }
 
-/// That parameter, as a parameter of a handler.
+/// Extractor of the form parameter `token`.
 pub(super) struct TokenForm(pub(super) Zeroizing<String>);
 
 impl<S: Send + Sync> FromRequest<S> for TokenForm {
@@ -131,14 +135,14 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
     async fn from_request(request: Request, state: &S) -> Result<Self, OAuthError> {
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts.clone(), body);
-        let bytes = Bytes::from_request(request, state).await.map_err(|_| ApiError::TooLarge)?;
-        token_of_form(&parts.headers, &bytes).map(Self)
+        let bytes = Bytes::from_request(request, state).await.map_err(|_| ApiError::BodyTooLarge)?;
+        parse_token_form(&parts.headers, &bytes).map(Self)
     }
 }
 
-/// The form as the document describes it.
+/// The form in the OpenAPI document.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "read by hand, so that a parameter sent twice is refused")]
+#[expect(dead_code, reason = "parsed by hand, so that a repeated parameter is rejected")]
 pub struct TokenRequest {
     /// The token value.
     token: String,

@@ -1,31 +1,38 @@
-//! What an operator asks of a caller: the one segment behind `/v4/auth/`, or a gRPC filter's context extension.
+//! Requirements of an auth check: the segment after `/v4/auth/`, or the context extension of an
+//! Envoy filter.
 
 use tokenward_guard::Requirements;
 
-/// A text that is no list of requirements. A typing error must close the door, not open it.
+/// The text is not a valid list of requirements. A typing error must deny all requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unknown;
+pub(super) struct ParseRequirementsError;
 
-/// Reads `any`, or `workspace=<id>` and `admin`, each at most once, joined by a comma. Taken literally: nothing is decoded.
-pub(super) fn parse(text: &str) -> Result<Requirements, Unknown> {
+/// Parses `any`, or `workspace=<id>` and `admin`, each at most once, joined by a comma. Nothing is
+/// percent-decoded.
+///
+/// # Errors
+/// If the text has any other form.
+pub(super) fn parse(text: &str) -> Result<Requirements, ParseRequirementsError> {
     if text == "any" {
         return Ok(Requirements::default());
     }
-    let mut asked = Requirements::default();
+    let mut requirements = Requirements::default();
     for word in text.split(',') {
         match word.strip_prefix("workspace=") {
-            Some(id) if asked.workspace_id.is_none() => asked.workspace_id = Some(workspace_id(id)?),
-            None if word == "admin" && !asked.admin => asked.admin = true,
-            _ => return Err(Unknown),
+            Some(id) if requirements.workspace_id.is_none() => {
+                requirements.workspace_id = Some(parse_workspace_id(id)?);
+            }
+            None if word == "admin" && !requirements.admin => requirements.admin = true,
+            _ => return Err(ParseRequirementsError),
         }
     }
-    Ok(asked)
+    Ok(requirements)
 }
 
-/// A number as we write it: digits, no sign, no leading zero.
-fn workspace_id(text: &str) -> Result<i64, Unknown> {
-    let is_plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
-    if is_plain { text.parse().map_err(|_| Unknown) } else { Err(Unknown) }
+/// Parses a workspace ID: digits without sign and leading zero.
+fn parse_workspace_id(text: &str) -> Result<i64, ParseRequirementsError> {
+    let is_canonical = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    if is_canonical { text.parse().map_err(|_| ParseRequirementsError) } else { Err(ParseRequirementsError) }
 }
 
 #[cfg(test)]
@@ -34,18 +41,18 @@ mod tests {
     use tokenward_guard::Principal;
 
     #[test]
-    fn known_lists_are_read() {
-        let asked = |workspace_id, admin| Ok(Requirements { workspace_id, admin });
-        assert_eq!(parse("any"), asked(None, false));
-        assert_eq!(parse("admin"), asked(None, true));
-        assert_eq!(parse("workspace=12"), asked(Some(12), false));
-        assert_eq!(parse("workspace=1,admin"), asked(Some(1), true));
-        assert_eq!(parse("admin,workspace=1"), asked(Some(1), true));
+    fn valid_lists_are_parsed() {
+        let requirements = |workspace_id, admin| Ok(Requirements { workspace_id, admin });
+        assert_eq!(parse("any"), requirements(None, false));
+        assert_eq!(parse("admin"), requirements(None, true));
+        assert_eq!(parse("workspace=12"), requirements(Some(12), false));
+        assert_eq!(parse("workspace=1,admin"), requirements(Some(1), true));
+        assert_eq!(parse("admin,workspace=1"), requirements(Some(1), true));
     }
 
     #[test]
-    fn everything_else_is_unknown() {
-        for wrong in [
+    fn everything_else_is_rejected() {
+        for invalid in [
             "",
             ",",
             "any,admin",
@@ -64,15 +71,15 @@ mod tests {
             "root",
             "..",
         ] {
-            assert_eq!(parse(wrong), Err(Unknown), "{wrong}");
+            assert_eq!(parse(invalid), Err(ParseRequirementsError), "{invalid}");
         }
     }
 
     #[test]
-    fn a_caller_meets_all_of_them_or_not() {
-        let ada = Principal::for_tests(7, "ada@example.com");
-        let met = |text| parse(text).unwrap().are_met_by(&ada);
-        assert!(met("any") && met("workspace=1"));
-        assert!(!met("workspace=2") && !met("admin") && !met("workspace=1,admin"));
+    fn a_caller_must_meet_all_requirements() {
+        let caller = Principal::for_tests(7, "ada@example.com");
+        let is_met = |text| parse(text).unwrap().are_met_by(&caller);
+        assert!(is_met("any") && is_met("workspace=1"));
+        assert!(!is_met("workspace=2") && !is_met("admin") && !is_met("workspace=1,admin"));
     }
 }

@@ -1,40 +1,43 @@
-//! When a token was last used, in one word that many checks write at once.
+//! The time of a token's last use, in one word that concurrent checks update.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::time::Timestamp;
 
-/// The last use: milliseconds above two marks. The later use is the greater word.
+/// The time of the last use in milliseconds, shifted left by two flag bits. A later use is a
+/// greater word.
 #[derive(Debug, Default)]
-pub(crate) struct Used(AtomicU64);
+pub(super) struct AccessStamp(AtomicU64);
 
-impl Used {
-    /// Nobody has written this use yet.
-    const UNWRITTEN: u64 = 1;
-    /// Used again since the hand came by.
-    const AGAIN: u64 = 2;
-    const MARKS: u32 = 2;
+impl AccessStamp {
+    /// The use is not written to the database.
+    const DIRTY: u64 = 1;
+    /// The token was used again since the clock hand passed.
+    const REFERENCED: u64 = 2;
+    const FLAG_BITS: u32 = 2;
 
-    /// Notes a use; answers whether it is the first that is not written.
-    pub(crate) fn note(&self, at: Timestamp, again: bool) -> bool {
+    /// Records a use. Returns `true` if it is the first use since the last write.
+    pub(super) fn record(&self, at: Timestamp, is_repeated: bool) -> bool {
         let millis = u64::try_from(at.as_millis()).unwrap_or(0);
-        let noted = millis << Self::MARKS | Self::UNWRITTEN | if again { Self::AGAIN } else { 0 };
-        if self.0.load(Ordering::Relaxed) >= noted {
+        let referenced = if is_repeated { Self::REFERENCED } else { 0 };
+        let word = millis << Self::FLAG_BITS | Self::DIRTY | referenced;
+        if self.0.load(Ordering::Relaxed) >= word {
             return false;
         }
-        let before = self.0.fetch_max(noted, Ordering::AcqRel);
-        before < noted && before & Self::UNWRITTEN == 0
+        let before = self.0.fetch_max(word, Ordering::AcqRel);
+        before < word && before & Self::DIRTY == 0
     }
 
-    pub(crate) fn take_unwritten(&self) -> Option<Timestamp> {
-        let word = self.0.fetch_and(!Self::UNWRITTEN, Ordering::AcqRel);
-        let millis = i64::try_from(word >> Self::MARKS).unwrap_or(0);
-        (word & Self::UNWRITTEN != 0).then(|| Timestamp::from_millis(millis))
+    /// Clears the dirty bit. Returns the time if it was set.
+    pub(super) fn take_dirty(&self) -> Option<Timestamp> {
+        let word = self.0.fetch_and(!Self::DIRTY, Ordering::AcqRel);
+        let millis = i64::try_from(word >> Self::FLAG_BITS).unwrap_or(0);
+        (word & Self::DIRTY != 0).then(|| Timestamp::from_millis(millis))
     }
 
-    /// Whether it was used again since this was asked last.
-    pub(crate) fn take_again(&self) -> bool {
-        self.0.fetch_and(!Self::AGAIN, Ordering::Relaxed) & Self::AGAIN != 0
+    /// Clears the reference bit. Returns `true` if it was set.
+    pub(super) fn take_referenced(&self) -> bool {
+        self.0.fetch_and(!Self::REFERENCED, Ordering::Relaxed) & Self::REFERENCED != 0
     }
 }
 
@@ -48,23 +51,26 @@ mod tests {
 
     #[test]
     fn the_latest_use_is_taken_once() {
-        let used = Used::default();
-        assert_eq!(used.take_unwritten(), None);
-        assert!(used.note(at(5), true), "the first that is not written");
-        assert!(!used.note(at(7), true) && !used.note(at(6), true));
-        assert_eq!((used.take_unwritten(), used.take_unwritten()), (Some(at(7)), None));
-        assert!(!used.note(at(6), true), "an earlier use than the one written");
-        assert!(used.note(at(7), true), "another use in the same millisecond");
-        assert_eq!(used.take_unwritten(), Some(at(7)));
+        let stamp = AccessStamp::default();
+        assert_eq!(stamp.take_dirty(), None);
+        assert!(stamp.record(at(5), true), "the first use since the last write");
+        assert!(!stamp.record(at(7), true));
+        assert!(!stamp.record(at(6), true));
+        assert_eq!(stamp.take_dirty(), Some(at(7)));
+        assert_eq!(stamp.take_dirty(), None);
+        assert!(!stamp.record(at(6), true), "an earlier use than the written one");
+        assert!(stamp.record(at(7), true), "another use in the same millisecond");
+        assert_eq!(stamp.take_dirty(), Some(at(7)));
     }
 
     #[test]
-    fn only_a_use_after_the_first_spares_a_token() {
-        let used = Used::default();
-        used.note(at(5), false);
-        assert!(!used.take_again());
-        used.note(at(5), true);
-        assert!(used.take_again() && !used.take_again());
-        assert_eq!(used.take_unwritten(), Some(at(5)));
+    fn only_a_repeated_use_sets_the_reference_bit() {
+        let stamp = AccessStamp::default();
+        stamp.record(at(5), false);
+        assert!(!stamp.take_referenced());
+        stamp.record(at(5), true);
+        assert!(stamp.take_referenced());
+        assert!(!stamp.take_referenced());
+        assert_eq!(stamp.take_dirty(), Some(at(5)));
     }
 }

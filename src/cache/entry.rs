@@ -1,7 +1,7 @@
-//! What a check needs to know of a token, its person and its workspace: facts, never decisions.
+//! Cached entries: what an auth check needs to know of a token, its owner and their workspace.
 //!
-//! A token's facts point to its person's, and those to the workspace's, so that each stands in memory once. Where a person or
-//! a workspace changes, the old facts are marked outdated: one store, and every token that points there is unknown again.
+//! Entries hold facts, never decisions. A token points to its owner, and the owner to the workspace,
+//! so that each is in memory once. An invalidated owner or workspace makes all its tokens stale.
 
 use std::sync::{
     Arc,
@@ -10,90 +10,95 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::sharded::Place;
+use super::slot_ref::SlotRef;
 use crate::{
     domain::{person::TokenAccess, time::Timestamp},
-    store::Found,
+    store::FoundToken,
 };
 use tokenward_guard::Identity;
 
-/// What is known of a token.
+/// A token, as read from the database.
 #[derive(Clone, Debug)]
 pub struct CachedToken {
     pub token_id: Uuid,
     pub created_at: Timestamp,
-    /// None: never expires.
+    /// `None`: never expires.
     pub expires_at: Option<Timestamp>,
     pub person: Arc<CachedPerson>,
-    /// Where the table holds it, if it does: there a use is noted.
-    pub(crate) place: Option<Place>,
+    /// The slot in the cache, where uses are recorded; `None` if the token is not cached.
+    pub(super) slot: Option<SlotRef>,
 }
 
-/// What is known of the person who holds a token.
+/// The owner of a token, as read from the database.
 #[derive(Debug)]
 pub struct CachedPerson {
-    pub holder: Arc<Identity>,
+    pub identity: Arc<Identity>,
     pub is_disabled: bool,
     pub token_access: TokenAccess,
     pub workspace: Arc<CachedWorkspace>,
-    pub(crate) outdated: AtomicBool,
-    _weight: ByteAccount,
+    pub(super) invalidated: AtomicBool,
+    _bytes: ByteAccount,
 }
 
-/// What is known of a workspace.
+/// The workspace of an owner, as read from the database.
 #[derive(Debug)]
 pub struct CachedWorkspace {
-    /// What it set its switch to, if it did.
+    /// The workspace's own setting of the feature; `None` means the default.
     pub enabled: Option<bool>,
-    pub(crate) outdated: AtomicBool,
+    pub(super) invalidated: AtomicBool,
 }
 
 impl CachedPerson {
-    pub(crate) fn new(found: &Found, workspace: Arc<CachedWorkspace>, weight: ByteAccount) -> Self {
-        let mut holder = Identity::new(found.person_id, found.workspace_id, found.email.clone());
-        holder.name.clone_from(&found.name);
-        holder.is_admin = found.is_admin;
-        holder.is_platform_admin = found.is_admin && found.is_platform_admin;
+    pub(super) fn new(row: &FoundToken, workspace: Arc<CachedWorkspace>, bytes: ByteAccount) -> Self {
+        let mut identity = Identity::new(row.person_id, row.workspace_id, row.email.clone());
+        identity.name.clone_from(&row.name);
+        identity.is_admin = row.is_admin;
+        identity.is_platform_admin = row.is_admin && row.is_platform_admin;
         Self {
-            holder: Arc::new(holder),
-            is_disabled: found.is_disabled,
-            token_access: found.token_access,
+            identity: Arc::new(identity),
+            is_disabled: row.is_disabled,
+            token_access: row.token_access,
             workspace,
-            outdated: AtomicBool::new(false),
-            _weight: weight,
+            invalidated: AtomicBool::new(false),
+            _bytes: bytes,
         }
     }
 
-    /// Whether a read has found just these facts.
-    pub(crate) fn is_as_found(&self, found: &Found) -> bool {
-        let Identity { person_id, workspace_id, ref email, ref name, is_admin, is_platform_admin, .. } = *self.holder;
-        (person_id, workspace_id, email, name) == (found.person_id, found.workspace_id, &found.email, &found.name)
-            && (is_admin, is_platform_admin) == (found.is_admin, found.is_admin && found.is_platform_admin)
-            && (self.is_disabled, self.token_access) == (found.is_disabled, found.token_access)
-            && self.workspace.enabled == found.enabled
+    /// Returns `true` if this entry equals the person in `row`.
+    pub(super) fn matches_row(&self, row: &FoundToken) -> bool {
+        let Identity { person_id, workspace_id, ref email, ref name, is_admin, is_platform_admin, .. } = *self.identity;
+        person_id == row.person_id
+            && workspace_id == row.workspace_id
+            && *email == row.email
+            && *name == row.name
+            && is_admin == row.is_admin
+            && is_platform_admin == (row.is_admin && row.is_platform_admin)
+            && self.is_disabled == row.is_disabled
+            && self.token_access == row.token_access
+            && self.workspace.enabled == row.enabled
     }
 
-    /// Whether nothing has changed, here or in the workspace, since these facts were read.
-    pub(crate) fn is_current(&self) -> bool {
-        !self.outdated.load(Ordering::Acquire) && !self.workspace.outdated.load(Ordering::Acquire)
+    /// Returns `true` if neither the person nor the workspace was invalidated.
+    pub(super) fn is_current(&self) -> bool {
+        !self.invalidated.load(Ordering::Acquire) && !self.workspace.invalidated.load(Ordering::Acquire)
     }
 }
 
 impl CachedWorkspace {
-    pub(crate) fn new(found: &Found) -> Self {
-        Self { enabled: found.enabled, outdated: AtomicBool::new(false) }
+    pub(super) fn new(row: &FoundToken) -> Self {
+        Self { enabled: row.enabled, invalidated: AtomicBool::new(false) }
     }
 }
 
-/// How many bytes some facts take, counted in a total while they live.
+/// The size of an entry in bytes, included in a total for as long as the entry exists.
 #[derive(Debug)]
-pub(crate) struct ByteAccount {
+pub(super) struct ByteAccount {
     bytes: usize,
     total: Arc<AtomicUsize>,
 }
 
 impl ByteAccount {
-    pub(crate) fn new(bytes: usize, total: &Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(bytes: usize, total: &Arc<AtomicUsize>) -> Self {
         total.fetch_add(bytes, Ordering::Relaxed);
         Self { bytes, total: Arc::clone(total) }
     }

@@ -1,4 +1,4 @@
-//! The right to answer from memory, for a time.
+//! Leases: the time span in which a node may answer from its cache.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -7,52 +7,54 @@ use std::{
 
 use crate::domain::time::Clock;
 
-/// A lease as its holder sees it, on its own stopwatch.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    /// Nanoseconds of the stopwatch at which it ends; 0 is none.
-    ends: AtomicU64,
-    clock: Clock,
-}
-
-/// No configuration allows a longer one, and the schema takes no row with one.
+/// The longest lease that configuration and schema allow.
 pub(crate) const MAX_LEASE: Duration = Duration::from_secs(10);
 
 const NONE: u64 = 0;
-/// For the one process of a SQLite file, which nobody else may change.
-const FOR_EVER: u64 = u64::MAX;
+const UNLIMITED: u64 = u64::MAX;
+
+/// A lease as its holder sees it, measured by the holder's monotonic clock.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    /// The end of the lease in nanoseconds since boot; 0: no lease.
+    ends_at: AtomicU64,
+    clock: Clock,
+}
 
 impl Lease {
+    /// Creates a lease that is not held yet.
     pub(crate) fn none(clock: Clock) -> Self {
-        Self { ends: AtomicU64::new(NONE), clock }
+        Self { ends_at: AtomicU64::new(NONE), clock }
     }
 
-    pub(crate) fn for_ever(clock: Clock) -> Self {
-        Self { ends: AtomicU64::new(FOR_EVER), clock }
+    /// Creates a lease without an end, for the only process of a SQLite file.
+    pub(crate) fn unlimited(clock: Clock) -> Self {
+        Self { ends_at: AtomicU64::new(UNLIMITED), clock }
     }
 
-    /// Whether memory may be asked. To be asked *before* memory is: the lease is lengthened only after everything that was
-    /// announced before it has been forgotten, so whoever sees the longer lease sees the forgetting, too.
-    pub(crate) fn is_live(&self) -> bool {
-        match self.ends.load(Ordering::Acquire) {
+    /// Returns `true` if the cache may be read. Call this *before* reading the cache: a lease is
+    /// extended only after all earlier invalidations were applied, so a reader that sees the extended
+    /// lease also sees the invalidations.
+    pub(crate) fn is_valid(&self) -> bool {
+        match self.ends_at.load(Ordering::Acquire) {
             NONE => false,
-            FOR_EVER => true,
-            ends => nanos(self.clock.elapsed()) < ends,
+            UNLIMITED => true,
+            ends_at => nanos(self.clock.boottime()) < ends_at,
         }
     }
 
-    /// Lets it run until a moment of the stopwatch.
-    pub(crate) fn extend(&self, ends: Duration) {
-        self.ends.store(nanos(ends), Ordering::Release);
+    /// Extends the lease to a time of the monotonic clock.
+    pub(crate) fn extend(&self, ends_at: Duration) {
+        self.ends_at.store(nanos(ends_at), Ordering::Release);
     }
 
-    /// Gives it up.
-    pub(crate) fn end(&self) {
-        self.ends.store(NONE, Ordering::Release);
+    /// Releases the lease.
+    pub(crate) fn release(&self) {
+        self.ends_at.store(NONE, Ordering::Release);
     }
 }
 
 fn nanos(duration: Duration) -> u64 {
-    // Below the mark of the lease that never ends: five hundred years.
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).min(FOR_EVER - 1)
+    // Five hundred years fit below UNLIMITED.
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).min(UNLIMITED - 1)
 }

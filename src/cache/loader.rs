@@ -1,38 +1,40 @@
-//! Reading what is not known, many checks at a time.
+//! The batch loader: reads tokens that are not cached, many per query.
 //!
-//! Whatever misses wait while a read is under way are asked for by the next one, in one statement: no delay is added, and a
-//! lone miss is asked for at once. A miss is never answered by a read that began before it did: that could have seen the token
-//! before it was taken away. It waits for that read to end, and is then answered from cache, or asked for anew.
+//! Misses that arrive during a query are read by the next query, in one statement. No delay is added,
+//! and a single miss is read at once. A miss is never answered by a query that started before it,
+//! because that query may have seen the token before its deletion. It waits for that query to end, and
+//! is then answered from the cache or by the next query.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::{entry::CachedToken, leased::LeasedCache};
 use crate::store::{self, Store};
 use tokenward_guard::token_format::TokenDigest;
 
-/// The most tokens of one statement.
-const MOST_AT_ONCE: usize = 256;
-/// How long a read may take: a database that has fallen silent must not keep the readers for itself.
-const LONGEST_READ: Duration = Duration::from_millis(1_500);
-/// How long a check waits for its answer, the read before its own included. Whoever asked would rather hear that there is none.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// The maximum number of tokens per query.
+const MAX_BATCH: usize = 256;
+/// How long a query may take, so that an unresponsive database does not occupy the loader's tasks.
+const READ_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// How long a check waits for its token, a query before its own included.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What could not be found out. It is never "no such token".
+/// The token could not be read. This does not mean that there is no such token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unavailable;
 
-type Answer = Result<Option<CachedToken>, Unavailable>;
+type Lookup = Result<Option<CachedToken>, Unavailable>;
 
-/// The misses of this process. Cheap to clone.
+/// Loads tokens from the database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct BatchLoader(Arc<Inner>);
 
@@ -41,156 +43,172 @@ struct Inner {
     store: Store,
     cache: Arc<LeasedCache>,
     queue: Mutex<Queue>,
-    statements: AtomicU64,
+    queries: AtomicU64,
     tokens: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: HashMap<TokenDigest, Vec<oneshot::Sender<Answer>>>,
-    /// What reads under way are asking for.
-    asked: HashSet<TokenDigest>,
-    readers: usize,
+    waiting: HashMap<TokenDigest, Vec<oneshot::Sender<Lookup>>>,
+    /// The digests that running queries read.
+    in_flight: HashSet<TokenDigest>,
+    tasks: usize,
 }
 
 impl BatchLoader {
     pub(crate) fn new(store: Store, cache: Arc<LeasedCache>) -> Self {
-        let (statements, tokens) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self(Arc::new(Inner { store, cache, queue: Mutex::default(), statements, tokens }))
+        Self(Arc::new(Inner {
+            store,
+            cache,
+            queue: Mutex::default(),
+            queries: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
+        }))
     }
 
-    /// Reads the facts of a token; none where there is no such token.
-    pub(crate) async fn read(&self, digest: &TokenDigest) -> Answer {
-        let (sender, answer) = oneshot::channel();
-        let begin = {
-            let mut queue = self.0.queue();
-            queue.waiting.entry(*digest).or_default().push(sender);
-            let begin = queue.readers < self.0.store.readers();
-            queue.readers += usize::from(begin);
-            begin
-        };
-        if begin {
-            tokio::spawn(Arc::clone(&self.0).read_on());
+    /// Loads a token; `None` if there is no such token.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the database does not respond in time.
+    pub(crate) async fn load(&self, digest: &TokenDigest) -> Lookup {
+        self.0.cache.record_miss();
+        let (sender, receiver) = oneshot::channel();
+        if self.0.enqueue(digest, sender) {
+            tokio::spawn(Arc::clone(&self.0).run());
         }
-        match tokio::time::timeout(LONGEST_WAIT, answer).await {
-            Ok(Ok(answer)) => answer,
+        match tokio::time::timeout(WAIT_TIMEOUT, receiver).await {
+            Ok(Ok(lookup)) => lookup,
             _ => Err(Unavailable),
         }
     }
 
-    /// How many statements were sent, and for how many tokens.
-    pub(crate) fn tally(&self) -> (u64, u64) {
-        (self.0.statements.load(Ordering::Relaxed), self.0.tokens.load(Ordering::Relaxed))
+    /// Returns the number of queries.
+    pub(crate) fn queries(&self) -> u64 {
+        self.0.queries.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of tokens that the queries asked for.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.0.tokens.load(Ordering::Relaxed)
     }
 }
 
 impl Inner {
-    /// Reads until nothing waits.
-    async fn read_on(self: Arc<Self>) {
-        let mut reader = Reader { of: &self, is_done: false };
-        while let Some(mut batch) = reader.next_batch() {
-            batch.answer_known(&self.cache);
+    /// Queues a miss. Returns `true` if the caller must start another task.
+    fn enqueue(&self, digest: &TokenDigest, sender: oneshot::Sender<Lookup>) -> bool {
+        let mut queue = self.queue();
+        queue.waiting.entry(*digest).or_default().push(sender);
+        let starts_task = queue.tasks < self.store.max_concurrent_lookups();
+        queue.tasks += usize::from(starts_task);
+        starts_task
+    }
+
+    /// Loads batches until the queue is empty.
+    async fn run(self: Arc<Self>) {
+        let mut task = LoaderTask { loader: &self, is_done: false };
+        while let Some(mut batch) = task.next_batch() {
+            batch.resolve_cached(&self.cache);
             let digests: Vec<TokenDigest> = batch.waiting.keys().copied().collect();
             if !digests.is_empty() {
-                self.ask(&mut batch, &digests).await;
+                self.load_batch(&mut batch, &digests).await;
             }
         }
     }
 
-    async fn ask(&self, batch: &mut Batch<'_>, digests: &[TokenDigest]) {
-        self.statements.fetch_add(1, Ordering::Relaxed);
+    async fn load_batch(&self, batch: &mut Batch<'_>, digests: &[TokenDigest]) {
+        self.queries.fetch_add(1, Ordering::Relaxed);
         self.tokens.fetch_add(digests.len() as u64, Ordering::Relaxed);
         let version = self.cache.version();
-        let found = tokio::time::timeout(LONGEST_READ, self.store.find_by_digests(digests)).await;
-        let found = match found.unwrap_or_else(|_| Err(store::Error::timed_out())) {
-            Ok(found) => found,
+        let rows = tokio::time::timeout(READ_TIMEOUT, self.store.find_by_digests(digests)).await;
+        let rows = match rows.unwrap_or_else(|_| Err(store::Error::timed_out())) {
+            Ok(rows) => rows,
             Err(error) => {
                 let tokens = digests.len();
-                tracing::warn!(tokens, error = ?anyhow::Error::from(error), "tokens could not be checked");
+                tracing::warn!(tokens, error = ?anyhow::Error::from(error), "failed to look up tokens");
                 return;
             }
         };
-        for (digest, found) in found {
-            let facts = self.cache.insert(version, &digest, &found);
-            batch.answer(&digest, &Ok(Some(facts)));
+        for (digest, row) in rows {
+            let token = self.cache.insert(version, &digest, &row);
+            batch.resolve(&digest, &Ok(Some(token)));
         }
         for digest in digests {
-            batch.answer(digest, &Ok(None));
+            batch.resolve(digest, &Ok(None));
         }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 }
 
-/// A reader at work; however it ends, another may begin.
-struct Reader<'a> {
-    of: &'a Inner,
+/// A running task. Dropping it, in any way, allows another task to start.
+struct LoaderTask<'a> {
+    loader: &'a Inner,
     is_done: bool,
 }
 
-impl<'a> Reader<'a> {
-    /// What waits and is not being asked for. Where there is nothing the reader is done, and says so before anybody else can
-    /// come to wait for it.
+impl<'a> LoaderTask<'a> {
+    /// Takes waiting misses that no running query reads. Returns `None` if there are none. The task is
+    /// then unregistered before another miss can be queued.
     fn next_batch(&mut self) -> Option<Batch<'a>> {
-        let mut queue = self.of.queue();
-        let Queue { waiting, asked, readers } = &mut *queue;
-        if waiting.len() > MOST_AT_ONCE {
-            // Some may have waited too long, and must not pile up while the store is away.
+        let mut queue = self.loader.queue();
+        let Queue { waiting, in_flight, tasks } = &mut *queue;
+        if waiting.len() > MAX_BATCH {
+            // Checks that timed out must not accumulate while the database is unavailable.
             waiting.retain(|_, senders| senders.iter().any(|sender| !sender.is_closed()));
         }
-        let next: Vec<_> =
-            waiting.keys().filter(|digest| !asked.contains(*digest)).take(MOST_AT_ONCE).copied().collect();
-        if next.is_empty() {
-            *readers -= 1;
+        let digests: Vec<_> =
+            waiting.keys().filter(|digest| !in_flight.contains(*digest)).take(MAX_BATCH).copied().collect();
+        if digests.is_empty() {
+            *tasks -= 1;
             self.is_done = true;
             return None;
         }
-        let waiting = next.iter().filter_map(|digest| waiting.remove_entry(digest)).collect();
-        asked.extend(next.iter().copied());
-        Some(Batch { of: self.of, digests: next, waiting })
+        let waiting = digests.iter().filter_map(|digest| waiting.remove_entry(digest)).collect();
+        in_flight.extend(digests.iter().copied());
+        Some(Batch { loader: self.loader, digests, waiting })
     }
 }
 
-impl Drop for Reader<'_> {
+impl Drop for LoaderTask<'_> {
     fn drop(&mut self) {
         if !self.is_done {
-            self.of.queue().readers -= 1;
+            self.loader.queue().tasks -= 1;
         }
     }
 }
 
-/// What one statement asks for. Whoever has no answer when it is dropped is told that there is none.
+/// The misses of one query. Misses that are unresolved when the batch is dropped fail.
 struct Batch<'a> {
-    of: &'a Inner,
+    loader: &'a Inner,
     digests: Vec<TokenDigest>,
-    waiting: HashMap<TokenDigest, Vec<oneshot::Sender<Answer>>>,
+    waiting: HashMap<TokenDigest, Vec<oneshot::Sender<Lookup>>>,
 }
 
 impl Batch<'_> {
-    /// Answers those that became known while they waited.
-    fn answer_known(&mut self, cache: &LeasedCache) {
+    /// Resolves misses that were cached while they waited.
+    fn resolve_cached(&mut self, cache: &LeasedCache) {
         for digest in self.digests.clone() {
-            if let Some(facts) = cache.find(&digest) {
-                self.answer(&digest, &Ok(Some(facts)));
+            if let Some(token) = cache.find(&digest) {
+                self.resolve(&digest, &Ok(Some(token)));
             }
         }
     }
 
-    fn answer(&mut self, digest: &TokenDigest, answer: &Answer) {
-        for waiting in self.waiting.remove(digest).into_iter().flatten() {
-            // Whoever asked may have gone away.
-            waiting.send(answer.clone()).ok();
+    fn resolve(&mut self, digest: &TokenDigest, lookup: &Lookup) {
+        for sender in self.waiting.remove(digest).into_iter().flatten() {
+            // A check that timed out has dropped its receiver.
+            sender.send(lookup.clone()).ok();
         }
     }
 }
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        let mut queue = self.of.queue();
+        let mut queue = self.loader.queue();
         for digest in &self.digests {
-            queue.asked.remove(digest);
+            queue.in_flight.remove(digest);
         }
     }
 }

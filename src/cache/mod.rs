@@ -1,19 +1,24 @@
-//! The token cache: what auth checks need to know of recently checked tokens, kept in memory.
+//! The token cache: the facts that auth checks need of recently checked tokens, in memory.
 //!
-//! [`LeasedCache`] is the way in. It returns cached tokens only while this node holds a lease, which `cluster` renews.
+//! [`LeasedCache`] is the entry point. It returns cached tokens only while this node holds a lease,
+//! which [`cluster`](crate::cluster) renews. [`BatchLoader`] reads what is not cached.
+//! `docs/adr/0005-own-token-cache.md` explains why this is not a general-purpose cache.
 
-pub mod access_stamp;
+mod access_stamp;
 pub mod entry;
-pub mod invalidation;
+mod invalidation;
 mod lease;
 mod leased;
 mod loader;
 mod sharded;
 mod slab;
+mod slot_ref;
 #[cfg(test)]
 pub(crate) mod tests;
 mod token_cache;
 
+#[cfg(test)]
+pub(crate) use invalidation::Version;
 pub(crate) use lease::{Lease, MAX_LEASE};
 pub(crate) use leased::LeasedCache;
 pub(crate) use loader::BatchLoader;

@@ -1,188 +1,183 @@
-//! The table of known tokens: from a digest to the facts, bounded, for many readers at once.
+//! The table of cached tokens: a bounded map from digests to tokens for concurrent readers.
 //!
-//! It is cut into shards by the digest, each with a lock of its own, so that no two checks wait for each other but by chance.
-//! A shard keeps its tokens in slots of one size and finds them by an index of slot numbers: 80 bytes a token and about ten for
-//! the index. When a shard is full the hand goes round (CLOCK): a token that was used again since the hand last came by is
-//! spared once, one that was used only when it came in is not, so that a run through all tokens does not push out those in use.
+//! The table is divided into shards by the digest. Each shard has its own lock, so that concurrent
+//! checks rarely wait for each other. A token takes 80 bytes in its slot and about ten in the index.
+//! A full shard evicts by the CLOCK algorithm. A token that was used repeatedly survives one round of
+//! the clock hand; a token that was used once does not, so that a scan of all tokens does not evict
+//! those in regular use.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    Arc,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use uuid::Uuid;
 
 use super::{
     entry::CachedToken,
-    invalidation::TokenName,
-    slab::{Slot, Tokens},
+    slab::{Slab, Slot},
+    slot_ref::{LastUse, SlotRef},
 };
-use crate::domain::time::Timestamp;
+use crate::domain::{invalidation::DigestPrefix, time::Timestamp};
 use tokenward_guard::token_format::TokenDigest;
 
 const SHARDS: u8 = 64;
-/// The byte of the digest that decides; the index takes those before it.
+/// The byte of the digest that selects the shard. The index uses the bytes before it.
 const SHARD_BYTE: usize = 8;
-/// What one token takes: its slot and its share of the index.
+/// The size of a token: its slot and its share of the index.
 const TOKEN_BYTES: usize = size_of::<Slot>() + 11;
-/// Where the table holds a token. It may have moved out since: whoever comes back compares the id.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    shard: u8,
-    slot: u32,
-    /// Whether the token came in with the check that holds this.
-    is_new: bool,
-}
+/// The maximum number of evictions per insertion, which bounds the delay of one check.
+const MAX_EVICTIONS_PER_INSERT: usize = 16;
 
-/// A use that the table no longer keeps and nobody has written.
-pub(crate) type Use = (Uuid, Timestamp);
-
-/// The table.
+/// A bounded map from digests to tokens.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(super) struct ShardedTable {
     shards: Box<[Shard]>,
-    most_in_shard: usize,
-    most_bytes: usize,
+    max_tokens_per_shard: usize,
+    max_bytes: usize,
     entries: AtomicUsize,
-    evicted: AtomicU64,
-    /// Bytes of the people that the tokens point to.
-    pub(crate) people_bytes: Arc<AtomicUsize>,
+    evictions: AtomicU64,
+    /// The size of the owners that the tokens point to.
+    pub(super) people_bytes: Arc<AtomicUsize>,
 }
 
-/// Aligned so that two shards share no line of the processor's cache.
+/// One shard, aligned so that no two shards share a cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard {
-    tokens: RwLock<Tokens>,
-    /// Slots whose use is not written yet.
-    used: Mutex<Vec<u32>>,
+    slab: RwLock<Slab>,
+    /// Slots with an unwritten use.
+    dirty_slots: Mutex<Vec<u32>>,
     hits: AtomicU64,
 }
 
-impl Table {
-    pub(crate) fn new(most_tokens: usize, most_bytes: usize) -> Self {
+impl ShardedTable {
+    pub(super) fn new(max_tokens: usize, max_bytes: usize) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
-            most_in_shard: most_tokens.div_ceil(usize::from(SHARDS)).max(1),
-            most_bytes,
+            max_tokens_per_shard: max_tokens.div_ceil(usize::from(SHARDS)).max(1),
+            max_bytes,
             entries: AtomicUsize::new(0),
-            evicted: AtomicU64::new(0),
+            evictions: AtomicU64::new(0),
             people_bytes: Arc::default(),
         }
     }
 
-    /// The facts of a token, unless person or workspace have changed since they were read.
-    pub(crate) fn find(&self, digest: &TokenDigest) -> Option<CachedToken> {
+    /// Returns a token, unless its owner or their workspace was invalidated.
+    pub(super) fn find(&self, digest: &TokenDigest) -> Option<CachedToken> {
         let (shard_no, shard) = self.shard(digest);
-        let tokens = shard.read();
-        let slot_no = tokens.position(digest)?;
-        let facts = tokens.slot(slot_no).facts(Place { shard: shard_no, slot: slot_no, is_new: false })?;
+        let slab = shard.read();
+        let slot_no = slab.find_slot(digest)?;
+        let token = slab.slot(slot_no).cached_token(SlotRef { shard: shard_no, slot: slot_no, is_new: false })?;
         shard.hits.fetch_add(1, Ordering::Relaxed);
-        Some(facts)
+        Some(token)
     }
 
-    /// Takes a token in, putting others out where there is no room. Gives the uses of those.
-    pub(crate) fn insert(&self, digest: &TokenDigest, facts: &mut CachedToken) -> Vec<Use> {
+    /// Inserts a token, and evicts others if the table is full. Returns the unwritten uses of evicted
+    /// tokens.
+    pub(super) fn insert(&self, digest: &TokenDigest, token: &mut CachedToken) -> Vec<LastUse> {
         let (shard_no, shard) = self.shard(digest);
-        let mut put_out = Vec::new();
-        let mut tokens = shard.write();
-        let slot_no = match tokens.position(digest) {
+        let mut unwritten = Vec::new();
+        let mut slab = shard.write();
+        let slot_no = match slab.find_slot(digest) {
             Some(slot_no) => {
-                tokens.slot_mut(slot_no).renew(facts);
+                slab.slot_mut(slot_no).update(token);
                 slot_no
             }
             None => {
-                self.make_room(&mut tokens, &mut put_out);
+                self.make_room(&mut slab, &mut unwritten);
                 self.entries.fetch_add(1, Ordering::Relaxed);
-                tokens.add(Slot::new(digest, facts))
+                slab.add(Slot::new(digest, token))
             }
         };
-        facts.place = Some(Place { shard: shard_no, slot: slot_no, is_new: true });
-        put_out
+        token.slot = Some(SlotRef { shard: shard_no, slot: slot_no, is_new: true });
+        unwritten
     }
 
-    /// Bounded, so that one check is not kept by much that others left behind.
-    fn make_room(&self, tokens: &mut Tokens, put_out: &mut Vec<Use>) {
-        const AT_ONCE: usize = 16;
-        for _ in 0..AT_ONCE {
-            if tokens.len() < self.most_in_shard && self.bytes() < self.most_bytes {
+    fn make_room(&self, slab: &mut Slab, unwritten: &mut Vec<LastUse>) {
+        for _ in 0..MAX_EVICTIONS_PER_INSERT {
+            if slab.len() < self.max_tokens_per_shard && self.bytes() < self.max_bytes {
                 return;
             }
-            let Some(slot_no) = tokens.dispensable() else { return };
-            put_out.extend(self.free(tokens, slot_no));
-            self.evicted.fetch_add(1, Ordering::Relaxed);
+            let Some(slot_no) = slab.next_victim() else { return };
+            unwritten.extend(self.free(slab, slot_no));
+            self.evictions.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn free(&self, tokens: &mut Tokens, slot_no: u32) -> Option<Use> {
+    fn free(&self, slab: &mut Slab, slot_no: u32) -> Option<LastUse> {
         self.entries.fetch_sub(1, Ordering::Relaxed);
-        tokens.free(slot_no)
+        slab.free(slot_no)
     }
 
-    /// Puts a token out; gives its use if nobody has written it.
-    pub(crate) fn remove(&self, digest: &TokenDigest) -> Option<Use> {
-        let mut tokens = self.shard(digest).1.write();
-        let slot_no = tokens.position(digest)?;
-        self.free(&mut tokens, slot_no)
+    /// Removes a token. Returns its unwritten use.
+    pub(super) fn remove(&self, digest: &TokenDigest) -> Option<LastUse> {
+        let mut slab = self.shard(digest).1.write();
+        let slot_no = slab.find_slot(digest)?;
+        self.free(&mut slab, slot_no)
     }
 
-    /// The same, of a token of which only the beginning of its digest is known.
-    pub(crate) fn remove_named(&self, name: TokenName) -> Option<Use> {
-        let mut tokens = self.shard_of(name.0[SHARD_BYTE]).1.write();
-        let slot_no = tokens.position_named(name)?;
-        self.free(&mut tokens, slot_no)
+    /// Removes the token whose digest starts with `prefix`. Returns its unwritten use.
+    pub(super) fn remove_by_prefix(&self, prefix: DigestPrefix) -> Option<LastUse> {
+        let mut slab = self.shard_of(prefix.0[SHARD_BYTE]).1.write();
+        let slot_no = slab.find_slot_by_prefix(prefix)?;
+        self.free(&mut slab, slot_no)
     }
 
-    /// Puts all tokens out; gives the uses that nobody has written.
-    pub(crate) fn clear(&self) -> Vec<Use> {
+    /// Removes all tokens. Returns the unwritten uses.
+    pub(super) fn clear(&self) -> Vec<LastUse> {
         let mut unwritten = Vec::new();
         for shard in &self.shards {
-            let gone = std::mem::take(&mut *shard.write());
-            unwritten.extend(shard.used().drain(..).filter_map(|slot_no| gone.get(slot_no)?.take_use()));
-            self.entries.fetch_sub(gone.len(), Ordering::Relaxed);
+            let removed = std::mem::take(&mut *shard.write());
+            unwritten.extend(shard.dirty_slots().drain(..).filter_map(|slot_no| removed.get(slot_no)?.take_use()));
+            self.entries.fetch_sub(removed.len(), Ordering::Relaxed);
         }
         unwritten
     }
 
-    /// Notes a use at its place; answers whether the token is still there.
-    pub(crate) fn note_use(&self, place: Place, token_id: Uuid, at: Timestamp) -> bool {
-        let shard = &self.shards[usize::from(place.shard)];
-        let tokens = shard.read();
-        let Some(slot) = tokens.get(place.slot).filter(|slot| slot.holds(token_id)) else {
+    /// Records a use. Returns `false` if the slot no longer contains the token.
+    pub(super) fn record_use(&self, slot: SlotRef, token_id: Uuid, at: Timestamp) -> bool {
+        let shard = &self.shards[usize::from(slot.shard)];
+        let slab = shard.read();
+        let Some(found) = slab.get(slot.slot).filter(|found| found.holds(token_id)) else {
             return false;
         };
-        if slot.note_use(at, !place.is_new) {
-            shard.used().push(place.slot);
+        if found.record_use(at, !slot.is_new) {
+            shard.dirty_slots().push(slot.slot);
         }
         true
     }
 
-    /// The uses that nobody has written yet; whoever takes them writes them.
-    pub(crate) fn take_uses(&self) -> Vec<Use> {
+    /// Takes the unwritten uses. The caller writes them.
+    pub(super) fn take_unwritten_uses(&self) -> Vec<LastUse> {
         let mut uses = Vec::new();
         for shard in &self.shards {
-            let slots = std::mem::take(&mut *shard.used());
-            let tokens = shard.read();
-            let taken = slots.iter().filter_map(|slot_no| tokens.get(*slot_no)?.take_use());
-            uses.extend(taken);
+            let dirty_slots = std::mem::take(&mut *shard.dirty_slots());
+            let slab = shard.read();
+            uses.extend(dirty_slots.iter().filter_map(|slot_no| slab.get(*slot_no)?.take_use()));
         }
         uses
     }
 
-    /// How many tokens there are.
-    pub(crate) fn len(&self) -> usize {
+    /// Returns the number of tokens.
+    pub(super) fn len(&self) -> usize {
         self.entries.load(Ordering::Relaxed)
     }
 
-    /// About how many bytes tokens and people take.
-    pub(crate) fn bytes(&self) -> usize {
+    /// Returns the approximate size of tokens and owners in bytes.
+    pub(super) fn bytes(&self) -> usize {
         self.len() * TOKEN_BYTES + self.people_bytes.load(Ordering::Relaxed)
     }
 
-    /// How many checks were answered from here, and how many tokens were put out for want of room.
-    pub(crate) fn tally(&self) -> (u64, u64) {
-        let hits = self.shards.iter().map(|shard| shard.hits.load(Ordering::Relaxed)).sum();
-        (hits, self.evicted.load(Ordering::Relaxed))
+    /// Returns the number of hits.
+    pub(super) fn hits(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.hits.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Returns the number of evictions.
+    pub(super) fn evictions(&self) -> u64 {
+        self.evictions.load(Ordering::Relaxed)
     }
 
     fn shard(&self, digest: &TokenDigest) -> (u8, &Shard) {
@@ -196,15 +191,15 @@ impl Table {
 }
 
 impl Shard {
-    fn read(&self) -> RwLockReadGuard<'_, Tokens> {
-        self.tokens.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Slab> {
+        self.slab.read()
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Tokens> {
-        self.tokens.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, Slab> {
+        self.slab.write()
     }
 
-    fn used(&self) -> MutexGuard<'_, Vec<u32>> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    fn dirty_slots(&self) -> MutexGuard<'_, Vec<u32>> {
+        self.dirty_slots.lock()
     }
 }

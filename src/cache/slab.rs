@@ -1,4 +1,5 @@
-//! One shard's tokens: slots of one size, an index of slot numbers, and the hand that makes room.
+//! The tokens of one shard: equally sized slots, an index of slot numbers, and the clock hand that
+//! chooses which token to evict.
 
 use std::sync::Arc;
 
@@ -6,113 +7,120 @@ use hashbrown::HashTable;
 use uuid::Uuid;
 
 use super::{
-    access_stamp::Used,
-    entry::{CachedToken, CachedPerson},
-    invalidation::TokenName,
-    sharded::{Place, Use},
+    access_stamp::AccessStamp,
+    entry::{CachedPerson, CachedToken},
+    slot_ref::{LastUse, SlotRef},
 };
-use crate::domain::time::Timestamp;
+use crate::domain::{invalidation::DigestPrefix, time::Timestamp};
 use tokenward_guard::token_format::TokenDigest;
 
-/// Slots are made this many at a time, so that growing never copies them.
-const CHUNK: usize = 256;
-/// No expiry: the greatest moment there is.
+/// Slots are allocated in chunks of this size, so that growing copies none.
+const SLOTS_PER_CHUNK: usize = 256;
+/// The stored expiry of a token that never expires.
 const NEVER: i64 = i64::MAX;
 
 #[derive(Debug, Default)]
-pub(crate) struct Tokens {
+pub(super) struct Slab {
     index: HashTable<u32>,
     chunks: Vec<Vec<Slot>>,
-    /// How many slots there are.
-    made: u32,
+    /// The number of allocated slots.
+    allocated: u32,
     free: Vec<u32>,
-    hand: u32,
+    clock_hand: u32,
 }
 
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(super) struct Slot {
     digest: TokenDigest,
     id: Uuid,
     created_at: i64,
     expires_at: i64,
-    /// None: the slot is free.
+    /// `None` if the slot is free.
     person: Option<Arc<CachedPerson>>,
-    used: Used,
+    stamp: AccessStamp,
 }
 
-impl Tokens {
-    pub(crate) fn position(&self, digest: &TokenDigest) -> Option<u32> {
-        // Not in constant time: whoever could make a digest near to one that is here had broken SHA-256.
-        self.index.find(hash(digest), |slot_no| self.slot(*slot_no).digest == *digest).copied()
+impl Slab {
+    pub(super) fn find_slot(&self, digest: &TokenDigest) -> Option<u32> {
+        // The comparison need not take constant time: finding a value whose digest is close to a
+        // cached one means breaking SHA-256.
+        self.index.find(hash(digest.as_bytes()), |slot_no| self.slot(*slot_no).digest == *digest).copied()
     }
 
-    pub(crate) fn position_named(&self, name: TokenName) -> Option<u32> {
-        self.index.find(hash_of(&name.0), |slot_no| name.is_of(&self.slot(*slot_no).digest)).copied()
+    pub(super) fn find_slot_by_prefix(&self, prefix: DigestPrefix) -> Option<u32> {
+        self.index.find(hash(&prefix.0), |slot_no| prefix.is_prefix_of(&self.slot(*slot_no).digest)).copied()
     }
 
-    pub(crate) fn slot(&self, slot_no: u32) -> &Slot {
-        &self.chunks[slot_no as usize / CHUNK][slot_no as usize % CHUNK]
+    pub(super) fn slot(&self, slot_no: u32) -> &Slot {
+        &self.chunks[slot_no as usize / SLOTS_PER_CHUNK][slot_no as usize % SLOTS_PER_CHUNK]
     }
 
-    pub(crate) fn slot_mut(&mut self, slot_no: u32) -> &mut Slot {
-        &mut self.chunks[slot_no as usize / CHUNK][slot_no as usize % CHUNK]
+    pub(super) fn slot_mut(&mut self, slot_no: u32) -> &mut Slot {
+        &mut self.chunks[slot_no as usize / SLOTS_PER_CHUNK][slot_no as usize % SLOTS_PER_CHUNK]
     }
 
-    pub(crate) fn get(&self, slot_no: u32) -> Option<&Slot> {
-        self.chunks.get(slot_no as usize / CHUNK)?.get(slot_no as usize % CHUNK)
+    pub(super) fn get(&self, slot_no: u32) -> Option<&Slot> {
+        self.chunks.get(slot_no as usize / SLOTS_PER_CHUNK)?.get(slot_no as usize % SLOTS_PER_CHUNK)
     }
 
-    /// How many tokens there are.
-    pub(crate) fn len(&self) -> usize {
+    /// Returns the number of tokens.
+    pub(super) fn len(&self) -> usize {
         self.index.len()
     }
 
-    pub(crate) fn add(&mut self, slot: Slot) -> u32 {
+    /// Adds a token. Returns its slot number.
+    pub(super) fn add(&mut self, slot: Slot) -> u32 {
         let digest = slot.digest;
         let slot_no = match self.free.pop() {
             Some(slot_no) => {
                 *self.slot_mut(slot_no) = slot;
                 slot_no
             }
-            None => {
-                if self.chunks.last().is_none_or(|last| last.len() == CHUNK) {
-                    self.chunks.push(Vec::with_capacity(CHUNK));
-                }
-                if let Some(last) = self.chunks.last_mut() {
-                    last.push(slot);
-                }
-                self.made += 1;
-                self.made - 1
-            }
+            None => self.allocate(slot),
         };
         let Self { index, chunks, .. } = self;
-        let digest_of = |slot_no: &u32| hash(&chunks[*slot_no as usize / CHUNK][*slot_no as usize % CHUNK].digest);
-        index.insert_unique(hash(&digest), slot_no, digest_of);
+        let rehash = |slot_no: &u32| {
+            let slot_no = *slot_no as usize;
+            hash(chunks[slot_no / SLOTS_PER_CHUNK][slot_no % SLOTS_PER_CHUNK].digest.as_bytes())
+        };
+        index.insert_unique(hash(digest.as_bytes()), slot_no, rehash);
         slot_no
     }
 
-    pub(crate) fn free(&mut self, slot_no: u32) -> Option<Use> {
+    fn allocate(&mut self, slot: Slot) -> u32 {
+        if self.chunks.last().is_none_or(|last| last.len() == SLOTS_PER_CHUNK) {
+            self.chunks.push(Vec::with_capacity(SLOTS_PER_CHUNK));
+        }
+        if let Some(last) = self.chunks.last_mut() {
+            last.push(slot);
+        }
+        self.allocated += 1;
+        self.allocated - 1
+    }
+
+    /// Frees a slot. Returns its unwritten use.
+    pub(super) fn free(&mut self, slot_no: u32) -> Option<LastUse> {
         let slot = self.slot_mut(slot_no);
         let unwritten = slot.take_use();
         slot.person = None;
         let digest = slot.digest;
-        if let Ok(entry) = self.index.find_entry(hash(&digest), |other| *other == slot_no) {
+        if let Ok(entry) = self.index.find_entry(hash(digest.as_bytes()), |other| *other == slot_no) {
             entry.remove();
         }
         self.free.push(slot_no);
         unwritten
     }
 
-    /// The next token that the hand does not spare.
-    pub(crate) fn dispensable(&mut self) -> Option<u32> {
-        // Twice round: the first time may have spared all of them.
-        for _ in 0..2 * u64::from(self.made) {
-            let at = self.hand % self.made;
-            self.hand = at + 1;
-            let slot = self.slot(at);
+    /// Advances the clock hand to the next token to evict.
+    pub(super) fn next_victim(&mut self) -> Option<u32> {
+        // Two rounds, because the first may only clear reference bits.
+        for _ in 0..2 * u64::from(self.allocated) {
+            let slot_no = self.clock_hand % self.allocated;
+            self.clock_hand = slot_no + 1;
+            let slot = self.slot(slot_no);
             let Some(person) = &slot.person else { continue };
-            if !person.is_current() || !slot.used.take_again() {
-                return Some(at);
+            if !person.is_current() || !slot.stamp.take_referenced() {
+                return Some(slot_no);
             }
         }
         None
@@ -120,55 +128,53 @@ impl Tokens {
 }
 
 impl Slot {
-    pub(crate) fn new(digest: &TokenDigest, facts: &CachedToken) -> Self {
+    pub(super) fn new(digest: &TokenDigest, token: &CachedToken) -> Self {
         Self {
             digest: *digest,
-            id: facts.token_id,
-            created_at: facts.created_at.as_millis(),
-            expires_at: facts.expires_at.map_or(NEVER, Timestamp::as_millis),
-            person: Some(Arc::clone(&facts.person)),
-            used: Used::default(),
+            id: token.token_id,
+            created_at: token.created_at.as_millis(),
+            expires_at: token.expires_at.map_or(NEVER, Timestamp::as_millis),
+            person: Some(Arc::clone(&token.person)),
+            stamp: AccessStamp::default(),
         }
     }
 
-    /// The facts, unless person or workspace have changed since they were read.
-    pub(crate) fn facts(&self, place: Place) -> Option<CachedToken> {
+    /// Returns the token, unless its owner or their workspace was invalidated.
+    pub(super) fn cached_token(&self, slot: SlotRef) -> Option<CachedToken> {
         let person = self.person.as_ref().filter(|person| person.is_current())?;
         Some(CachedToken {
             token_id: self.id,
             created_at: Timestamp::from_millis(self.created_at),
             expires_at: (self.expires_at != NEVER).then(|| Timestamp::from_millis(self.expires_at)),
             person: Arc::clone(person),
-            place: Some(place),
+            slot: Some(slot),
         })
     }
 
-    /// Takes newer facts of the same token.
-    pub(crate) fn renew(&mut self, facts: &CachedToken) {
-        let used = std::mem::take(&mut self.used);
-        *self = Self { used, ..Self::new(&self.digest, facts) };
+    /// Replaces the token by a newer read of it, and keeps the recorded uses.
+    pub(super) fn update(&mut self, token: &CachedToken) {
+        let stamp = std::mem::take(&mut self.stamp);
+        *self = Self { stamp, ..Self::new(&self.digest, token) };
     }
 
-    pub(crate) fn holds(&self, token_id: Uuid) -> bool {
+    /// Returns `true` if the slot still contains this token.
+    pub(super) fn holds(&self, token_id: Uuid) -> bool {
         self.id == token_id && self.person.is_some()
     }
 
-    /// Notes a use; answers whether it is the first that nobody has written.
-    pub(crate) fn note_use(&self, at: Timestamp, again: bool) -> bool {
-        self.used.note(at, again)
+    /// Records a use. Returns `true` if it is the first use since the last write.
+    pub(super) fn record_use(&self, at: Timestamp, is_repeated: bool) -> bool {
+        self.stamp.record(at, is_repeated)
     }
 
-    pub(crate) fn take_use(&self) -> Option<Use> {
+    /// Takes the unwritten use.
+    pub(super) fn take_use(&self) -> Option<LastUse> {
         self.person.as_ref()?;
-        self.used.take_unwritten().map(|at| (self.id, at))
+        self.stamp.take_dirty().map(|at| (self.id, at))
     }
 }
 
-fn hash(digest: &TokenDigest) -> u64 {
-    hash_of(digest.as_bytes())
-}
-
-/// The first bytes of a digest are random already.
-fn hash_of(bytes: &[u8]) -> u64 {
-    bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
+/// Returns the first bytes of a digest, which are uniformly distributed.
+fn hash(digest: &[u8]) -> u64 {
+    digest.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
 }

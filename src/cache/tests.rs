@@ -1,23 +1,30 @@
-//! Knowing and forgetting, without a store.
+//! Tests of the token cache and the lease, without a database.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use uuid::Uuid;
 
-use super::{Lease, TokenCache, invalidation::Change};
-use crate::last_used::LastUse;
+use super::{Lease, TokenCache, entry::CachedPerson};
 use crate::{
     domain::{
+        invalidation::Invalidation,
         person::TokenAccess,
         time::{Clock, Timestamp},
     },
-    store::Found,
+    last_used::LastUsedBuffer,
+    store::FoundToken,
 };
 use tokenward_guard::token_format::TokenDigest;
 
-/// What a read finds of a token of this person.
-pub(crate) fn found(person_id: i64, workspace_id: i64) -> Found {
-    Found {
+/// Returns the row of a token of this person, as the database would return it.
+pub(crate) fn found_token(person_id: i64, workspace_id: i64) -> FoundToken {
+    FoundToken {
         token_id: Uuid::from_u128(person_id.unsigned_abs().into()),
         created_at: Timestamp::from_millis(0),
         expires_at: None,
@@ -33,7 +40,7 @@ pub(crate) fn found(person_id: i64, workspace_id: i64) -> Found {
     }
 }
 
-/// Digests that spread over the shards, as real ones do.
+/// Returns digests that are distributed over the shards, like real ones.
 fn digest(n: u64) -> TokenDigest {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
@@ -42,227 +49,237 @@ fn digest(n: u64) -> TokenDigest {
     TokenDigest::from_bytes(bytes)
 }
 
-fn known(most_tokens: usize) -> TokenCache {
-    TokenCache::new(most_tokens, usize::MAX, LastUse::default())
+fn new_cache(max_tokens: usize) -> TokenCache {
+    TokenCache::new(max_tokens, usize::MAX, LastUsedBuffer::default())
 }
 
-fn learn(known: &TokenCache, n: u64, found: &Found) {
-    known.keep(known.mark(), &digest(n), found);
+fn insert(cache: &TokenCache, n: u64, row: &FoundToken) {
+    cache.insert(cache.version(), &digest(n), row);
 }
 
 #[test]
-fn a_change_forgets_what_it_concerns_and_nothing_else() {
-    let known = known(1_000);
+fn an_invalidation_removes_only_affected_tokens() {
+    let cache = new_cache(1_000);
     for (n, person, workspace) in [(1, 10, 100), (2, 10, 100), (3, 11, 100), (4, 12, 101)] {
-        learn(&known, n, &found(person, workspace));
+        insert(&cache, n, &found_token(person, workspace));
     }
-    let here = |known: &TokenCache| [1, 2, 3, 4].map(|n| known.find(&digest(n)).is_some());
-    known.forget(Change::Token(digest(1)));
-    assert_eq!(here(&known), [false, true, true, true]);
-    known.forget(Change::Person(10));
-    assert_eq!(here(&known), [false, false, true, true]);
-    known.forget(Change::Workspace(100));
-    assert_eq!(here(&known), [false, false, false, true]);
-    learn(&known, 3, &found(11, 100));
-    assert_eq!(here(&known), [false, false, true, true]);
-    known.forget(Change::Everything);
-    assert_eq!(here(&known), [false; 4]);
-    assert_eq!(known.table().len(), 0);
+    let cached = |cache: &TokenCache| [1, 2, 3, 4].map(|n| cache.find(&digest(n)).is_some());
+    cache.invalidate(Invalidation::Token(digest(1)));
+    assert_eq!(cached(&cache), [false, true, true, true]);
+    cache.invalidate(Invalidation::Person(10));
+    assert_eq!(cached(&cache), [false, false, true, true]);
+    cache.invalidate(Invalidation::Workspace(100));
+    assert_eq!(cached(&cache), [false, false, false, true]);
+    insert(&cache, 3, &found_token(11, 100));
+    assert_eq!(cached(&cache), [false, false, true, true]);
+    cache.invalidate(Invalidation::Everything);
+    assert_eq!(cached(&cache), [false; 4]);
+    assert_eq!(cache.len(), 0);
 }
 
-/// The read has its answer, the change comes, and only then is the answer to be kept.
+/// The invalidation arrives after the database read and before its result is inserted.
 #[test]
-fn a_read_that_a_change_overtook_is_not_kept() {
-    for change in [Change::Token(digest(1)), Change::Person(7), Change::Workspace(1), Change::Everything] {
-        let known = known(1_000);
-        let mark = known.mark();
-        known.forget(change);
-        let facts = known.keep(mark, &digest(1), &found(7, 1));
-        assert!(known.find(&digest(1)).is_none(), "{change:?}");
-        assert_eq!(facts.person.holder.person_id, 7, "who waited for the read is answered by it");
+fn a_read_that_overlaps_with_an_invalidation_is_not_cached() {
+    for invalidation in
+        [Invalidation::Token(digest(1)), Invalidation::Person(7), Invalidation::Workspace(1), Invalidation::Everything]
+    {
+        let cache = new_cache(1_000);
+        let version = cache.version();
+        cache.invalidate(invalidation);
+        let token = cache.insert(version, &digest(1), &found_token(7, 1));
+        assert!(cache.find(&digest(1)).is_none(), "{invalidation:?}");
+        assert_eq!(token.person.identity.person_id, 7, "the checks that wait for the read use its result");
     }
-    let known = known(1_000);
-    let mark = known.mark();
-    known.forget(Change::Person(8));
-    known.keep(mark, &digest(1), &found(7, 1));
-    assert!(known.find(&digest(1)).is_some(), "somebody else's change is none of its business");
+    let cache = new_cache(1_000);
+    let version = cache.version();
+    cache.invalidate(Invalidation::Person(8));
+    cache.insert(version, &digest(1), &found_token(7, 1));
+    assert!(cache.find(&digest(1)).is_some(), "an invalidation of another person has no effect");
 }
 
 #[test]
-fn what_was_read_decides_over_what_was_known() {
-    let known = known(1_000);
-    learn(&known, 1, &found(7, 1));
-    learn(&known, 2, &found(7, 1));
-    let disabled = Found { is_disabled: true, ..found(7, 1) };
-    let facts = known.keep(known.mark(), &digest(1), &disabled);
-    assert!(facts.person.is_disabled && known.find(&digest(1)).unwrap().person.is_disabled);
-    assert!(known.find(&digest(2)).is_none(), "known of the person as it was before");
-    let switched = Found { enabled: Some(false), ..found(8, 1) };
-    learn(&known, 3, &switched);
-    assert!(known.find(&digest(1)).is_none(), "known of the workspace as it was before");
+fn a_newer_row_replaces_the_cached_person_and_workspace() {
+    let cache = new_cache(1_000);
+    insert(&cache, 1, &found_token(7, 1));
+    insert(&cache, 2, &found_token(7, 1));
+    let disabled = FoundToken { is_disabled: true, ..found_token(7, 1) };
+    let token = cache.insert(cache.version(), &digest(1), &disabled);
+    assert!(token.person.is_disabled);
+    assert!(cache.find(&digest(1)).unwrap().person.is_disabled);
+    assert!(cache.find(&digest(2)).is_none(), "points to the previous state of the person");
+    let switched_off = FoundToken { enabled: Some(false), ..found_token(8, 1) };
+    insert(&cache, 3, &switched_off);
+    assert!(cache.find(&digest(1)).is_none(), "points to the previous state of the workspace");
 }
 
 #[test]
-fn people_and_workspaces_stand_in_memory_once() {
-    let known = known(1_000);
-    (0..100).for_each(|n| learn(&known, n, &found(7, 1)));
-    let first = known.find(&digest(0)).unwrap();
-    let shared = (1..100).all(|n| std::sync::Arc::ptr_eq(&first.person, &known.find(&digest(n)).unwrap().person));
-    assert!(shared);
-    let bytes = known.table().bytes();
-    assert!((9_000..12_000).contains(&bytes), "{bytes}");
+fn tokens_of_one_person_share_one_entry() {
+    let cache = new_cache(1_000);
+    (0..100).for_each(|n| insert(&cache, n, &found_token(7, 1)));
+    let first = cache.find(&digest(0)).unwrap();
+    for n in 1..100 {
+        assert!(Arc::ptr_eq(&first.person, &cache.find(&digest(n)).unwrap().person), "token {n}");
+    }
+    let bytes = cache.bytes();
+    assert!((9_000..12_000).contains(&bytes), "{bytes} bytes");
 }
 
-/// A name that were swept while its facts are known could not be told that they are outdated.
+/// A person or workspace that was swept while a cached token points to it could no longer be
+/// invalidated.
 #[test]
-fn sweeping_drops_the_names_of_those_who_are_gone_and_of_nobody_else() {
+fn sweeping_removes_only_unused_people_and_workspaces() {
     const PEOPLE: i64 = 3_000;
-    let at = |id: i64| digest(id.unsigned_abs());
-    for change in [Change::Person, Change::Workspace] {
-        let known = known(100_000);
-        (1..=PEOPLE).for_each(|id| learn(&known, id.unsigned_abs(), &found(id, id)));
-        assert_eq!(known.names(), 2 * 3_000);
+    let digest_of = |id: i64| digest(id.unsigned_abs());
+    for invalidation in [Invalidation::Person, Invalidation::Workspace] {
+        let cache = new_cache(100_000);
+        (1..=PEOPLE).for_each(|id| insert(&cache, id.unsigned_abs(), &found_token(id, id)));
+        assert_eq!(cache.tracked_owners(), 2 * 3_000);
         for id in 1..=PEOPLE {
-            assert!(known.find(&at(id)).is_some());
-            known.forget(change(id));
-            assert!(known.find(&at(id)).is_none(), "{:?}", change(id));
+            assert!(cache.find(&digest_of(id)).is_some());
+            cache.invalidate(invalidation(id));
+            assert!(cache.find(&digest_of(id)).is_none(), "{:?}", invalidation(id));
         }
     }
-    let known = known(100_000);
+    let cache = new_cache(100_000);
     for id in 1..=PEOPLE {
-        learn(&known, id.unsigned_abs(), &found(id, id));
-        known.forget(Change::Token(at(id)));
+        insert(&cache, id.unsigned_abs(), &found_token(id, id));
+        cache.invalidate(Invalidation::Token(digest_of(id)));
     }
-    assert!(known.names() <= 1_024, "{}", known.names());
+    assert!(cache.tracked_owners() <= 1_024, "{}", cache.tracked_owners());
 }
 
 #[test]
-fn whoever_administers_what_stands_in_memory_once_as_well() {
+fn tokens_of_one_administrator_share_one_entry() {
     for (is_admin, is_platform_admin) in [(true, false), (false, true), (true, true)] {
-        let known = known(1_000);
-        let somebody = Found { is_admin, is_platform_admin, ..found(7, 1) };
-        let [one, two] = [1, 2].map(|n| known.keep(known.mark(), &digest(n), &somebody).person);
-        assert!(std::sync::Arc::ptr_eq(&one, &two));
-        assert_eq!((one.holder.is_admin, one.holder.is_platform_admin), (is_admin, is_admin && is_platform_admin));
-        let other = Found { is_admin: !is_admin, ..somebody };
-        assert!(!std::sync::Arc::ptr_eq(&one, &known.keep(known.mark(), &digest(1), &other).person));
+        let cache = new_cache(1_000);
+        let row = FoundToken { is_admin, is_platform_admin, ..found_token(7, 1) };
+        let [first, second] = [1, 2].map(|n| cache.insert(cache.version(), &digest(n), &row).person);
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(first.identity.is_admin, is_admin);
+        assert_eq!(first.identity.is_platform_admin, is_admin && is_platform_admin);
+        let changed = FoundToken { is_admin: !is_admin, ..row };
+        let third = cache.insert(cache.version(), &digest(1), &changed).person;
+        assert!(!Arc::ptr_eq(&first, &third), "the role has changed");
     }
 }
 
 #[test]
-fn the_texts_of_a_person_are_counted_to_the_byte() {
+fn the_size_includes_the_texts_of_a_person() {
     let bytes = |email: usize, name: usize| {
-        let known = known(1_000);
-        learn(&known, 1, &Found { email: "e".repeat(email), name: "n".repeat(name), ..found(7, 1) });
-        known.table().bytes()
+        let cache = new_cache(1_000);
+        let row = FoundToken { email: "e".repeat(email), name: "n".repeat(name), ..found_token(7, 1) };
+        insert(&cache, 1, &row);
+        cache.bytes()
     };
     assert_eq!(bytes(10, 100) - bytes(0, 0), 110);
-    assert!(bytes(0, 0) > size_of::<crate::cache::entry::CachedPerson>());
+    assert!(bytes(0, 0) > size_of::<CachedPerson>());
 }
 
 #[test]
-fn a_run_through_all_tokens_does_not_push_out_those_in_use() {
-    let known = known(6_400);
-    let use_it = |n: u64| {
-        let facts = known.find(&digest(n)).unwrap_or_else(|| known.keep(known.mark(), &digest(n), &found(7, 1)));
-        known.note_use(&facts, Timestamp::from_millis(i64::try_from(n).unwrap() + 1));
+fn a_scan_of_all_tokens_does_not_evict_those_in_regular_use() {
+    let cache = new_cache(6_400);
+    let check = |n: u64| {
+        let token =
+            cache.find(&digest(n)).unwrap_or_else(|| cache.insert(cache.version(), &digest(n), &found_token(7, 1)));
+        cache.record_use(&token, Timestamp::from_millis(i64::try_from(n).unwrap() + 1));
     };
     for n in (0..1_000).chain(0..1_000) {
-        use_it(n);
+        check(n);
     }
     for n in 10_000..50_000 {
-        use_it(n);
-        // Those in use are used meanwhile.
-        use_it(n % 1_000);
+        check(n);
+        check(n % 1_000);
     }
-    assert!(known.table().len() <= 6_400);
-    let kept = (0..1_000).filter(|n| known.find(&digest(*n)).is_some()).count();
-    assert!(kept > 950, "{kept}");
+    assert!(cache.len() <= 6_400);
+    let cached = (0..1_000).filter(|n| cache.find(&digest(*n)).is_some()).count();
+    assert!(cached > 950, "{cached} of 1000 tokens in regular use are cached");
 }
 
 #[test]
-fn bytes_bound_what_is_kept_as_well() {
-    let known = TokenCache::new(1_000_000, 1_000_000, LastUse::default());
+fn the_size_in_bytes_is_bounded() {
+    let cache = TokenCache::new(1_000_000, 1_000_000, LastUsedBuffer::default());
     for n in 0..20_000 {
-        let mut somebody = found(i64::try_from(n).unwrap(), 1);
-        somebody.name = "x".repeat(200);
-        learn(&known, n, &somebody);
+        let row = FoundToken { name: "x".repeat(200), ..found_token(i64::try_from(n).unwrap(), 1) };
+        insert(&cache, n, &row);
     }
-    let (tokens, bytes) = (known.table().len(), known.table().bytes());
-    assert!(bytes < 1_010_000 && tokens > 1_000, "{tokens} tokens, {bytes} bytes");
+    assert!(cache.bytes() < 1_010_000, "{} bytes", cache.bytes());
+    assert!(cache.len() > 1_000, "{} tokens", cache.len());
 }
 
 #[test]
-fn uses_are_collected_once_and_survive_their_token() {
-    let last_use = LastUse::default();
-    let known = TokenCache::new(1_000, usize::MAX, last_use.clone());
+fn uses_are_taken_once_and_survive_their_token() {
+    let last_used = LastUsedBuffer::default();
+    let cache = TokenCache::new(1_000, usize::MAX, last_used.clone());
     let at = Timestamp::from_millis;
     for n in 1..=3 {
-        learn(&known, n, &found(i64::try_from(n).unwrap(), 1));
-        let facts = known.find(&digest(n)).unwrap();
-        assert!(known.note_use(&facts, at(5)) && known.note_use(&facts, at(9)) && known.note_use(&facts, at(7)));
+        insert(&cache, n, &found_token(i64::try_from(n).unwrap(), 1));
+        let token = cache.find(&digest(n)).unwrap();
+        for millis in [5, 9, 7] {
+            assert!(cache.record_use(&token, at(millis)));
+        }
     }
-    let gone = known.find(&digest(1)).unwrap();
-    known.forget(Change::Token(digest(1)));
-    assert!(!known.note_use(&gone, at(11)), "there is no place any more to note it");
-    let mut uses = known.take_uses();
+    let deleted = cache.find(&digest(1)).unwrap();
+    cache.invalidate(Invalidation::Token(digest(1)));
+    assert!(!cache.record_use(&deleted, at(11)), "the token is no longer cached");
+    let mut uses = cache.take_unwritten_uses();
     uses.sort_unstable();
     assert_eq!(uses, [(Uuid::from_u128(2), at(9)), (Uuid::from_u128(3), at(9))]);
-    assert!(known.take_uses().is_empty());
-    assert_eq!(last_use.take(), [(Uuid::from_u128(1), at(9))], "handed over when its token went");
+    assert!(cache.take_unwritten_uses().is_empty());
+    assert_eq!(last_used.take(), [(Uuid::from_u128(1), at(9))], "the removed token passed on its use");
 }
 
 #[test]
-fn a_lease_ends_by_the_stopwatch_and_not_by_the_clock() {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    };
-    let millis = Arc::new(AtomicU64::new(1_000));
-    let passed = Arc::clone(&millis);
+fn a_lease_ends_by_the_monotonic_clock() {
+    let boottime = Arc::new(AtomicU64::new(1_000));
+    let millis = Arc::clone(&boottime);
     let clock = Clock::from_fn(|| Timestamp::from_millis(0))
-        .with_stopwatch(move || Duration::from_millis(passed.load(Ordering::SeqCst)));
+        .with_boottime(move || Duration::from_millis(millis.load(Ordering::SeqCst)));
     let lease = Lease::none(clock.clone());
-    assert!(!lease.is_live());
+    assert!(!lease.is_valid());
     lease.extend(Duration::from_millis(1_500));
-    assert!(lease.is_live());
-    millis.store(1_499, Ordering::SeqCst);
-    assert!(lease.is_live());
-    millis.store(1_500, Ordering::SeqCst);
-    assert!(!lease.is_live());
+    assert!(lease.is_valid());
+    boottime.store(1_499, Ordering::SeqCst);
+    assert!(lease.is_valid());
+    boottime.store(1_500, Ordering::SeqCst);
+    assert!(!lease.is_valid());
     lease.extend(Duration::from_millis(2_000));
-    lease.end();
-    assert!(!lease.is_live());
-    assert!(Lease::for_ever(clock).is_live());
-    // However long a lease, it is none that never ends.
-    let late = Clock::from_fn(|| Timestamp::from_millis(0)).with_stopwatch(|| Duration::MAX);
-    let lease = Lease::none(late.clone());
-    lease.extend(Duration::MAX);
-    assert!(!lease.is_live() && Lease::for_ever(late).is_live());
+    lease.release();
+    assert!(!lease.is_valid());
+    assert!(Lease::unlimited(clock).is_valid());
 }
 
 #[test]
-fn many_threads_know_and_forget_at_once() {
-    let known = known(512);
+fn the_longest_lease_is_not_unlimited() {
+    let clock = Clock::from_fn(|| Timestamp::from_millis(0)).with_boottime(|| Duration::MAX);
+    let lease = Lease::none(clock.clone());
+    lease.extend(Duration::MAX);
+    assert!(!lease.is_valid());
+    assert!(Lease::unlimited(clock).is_valid());
+}
+
+#[test]
+fn many_threads_insert_and_invalidate_at_once() {
+    let cache = new_cache(512);
     std::thread::scope(|scope| {
         for thread in 0..4 {
-            let known = &known;
+            let cache = &cache;
             scope.spawn(move || {
                 for round in 0..5_000_u64 {
                     let n = (round * 7 + thread) % 1_000;
-                    match known.find(&digest(n)) {
-                        Some(facts) => {
-                            assert_eq!(facts.person.holder.person_id, i64::try_from(n % 10).unwrap());
-                            known.note_use(&facts, Timestamp::from_millis(1));
+                    let person_id = i64::try_from(n % 10).unwrap();
+                    match cache.find(&digest(n)) {
+                        Some(token) => {
+                            assert_eq!(token.person.identity.person_id, person_id);
+                            cache.record_use(&token, Timestamp::from_millis(1));
                         }
-                        None => learn(known, n, &found(i64::try_from(n % 10).unwrap(), 1)),
+                        None => insert(cache, n, &found_token(person_id, 1)),
                     }
                     if round % 97 == 0 {
-                        known.forget(Change::Person(i64::try_from(n % 10).unwrap()));
+                        cache.invalidate(Invalidation::Person(person_id));
                     }
                 }
             });
         }
     });
-    assert!(known.table().len() <= 512);
+    assert!(cache.len() <= 512);
 }

@@ -1,174 +1,198 @@
-//! What this process knows of tokens, and how a change makes it forget.
+//! The token cache: cached tokens, and how an invalidation makes them stale.
 //!
-//! A hit takes no lock but its shard's. Taking in and forgetting share one lock, and so come one after the other: a read that
-//! was under way while something it concerns was changed finds the change noted here and is not kept.
+//! A hit takes only the lock of its shard. Insertions and invalidations take one common lock, so
+//! that they happen in one order. A read that overlaps with an invalidation is not cached.
 
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use uuid::Uuid;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    entry::{CachedToken, CachedPerson, ByteAccount, CachedWorkspace},
-    invalidation::{Change, Mark, Recent},
-    sharded::Table,
+    entry::{ByteAccount, CachedPerson, CachedToken, CachedWorkspace},
+    invalidation::{InvalidationLog, Version},
+    sharded::ShardedTable,
+    slot_ref::LastUse,
 };
-use crate::last_used::LastUse;
-use crate::{domain::time::Timestamp, store::Found};
+use crate::{
+    domain::{invalidation::Invalidation, time::Timestamp},
+    last_used::LastUsedBuffer,
+    store::FoundToken,
+};
 use tokenward_guard::{Identity, token_format::TokenDigest};
 
-/// What the parts of one person's facts take beside the texts, with what the allocator adds.
+/// The size of an owner without its texts, including the overhead of the allocator.
 const PERSON_BYTES: usize = size_of::<CachedPerson>() + size_of::<Identity>() + 96;
+/// The smallest number of owners and workspaces at which unused ones are swept.
+const MIN_SWEEP_SIZE: usize = 1_024;
 
-/// What this process knows.
+/// A bounded cache of tokens.
 #[derive(Debug)]
 pub(crate) struct TokenCache {
-    table: Table,
-    changing: Mutex<Changing>,
-    last_use: LastUse,
+    table: ShardedTable,
+    state: Mutex<InvalidationState>,
+    last_used: LastUsedBuffer,
 }
 
+/// The state that insertions and invalidations share.
 #[derive(Debug, Default)]
-struct Changing {
-    recent: Recent,
+struct InvalidationState {
+    log: InvalidationLog,
     people: HashMap<i64, Weak<CachedPerson>>,
     workspaces: HashMap<i64, Weak<CachedWorkspace>>,
-    /// At this many the maps are swept of what nobody points to any more.
+    /// The number of people and workspaces at which the maps are swept next.
     sweep_at: usize,
 }
 
 impl TokenCache {
-    pub(crate) fn new(most_tokens: usize, most_bytes: usize, last_use: LastUse) -> Self {
-        Self { table: Table::new(most_tokens, most_bytes), changing: Mutex::default(), last_use }
+    /// Creates a cache. `last_used` receives the unwritten uses of tokens that leave the cache.
+    pub(crate) fn new(max_tokens: usize, max_bytes: usize, last_used: LastUsedBuffer) -> Self {
+        Self { table: ShardedTable::new(max_tokens, max_bytes), state: Mutex::default(), last_used }
     }
 
-    pub(crate) fn table(&self) -> &Table {
-        &self.table
-    }
-
-    /// What is known of a token.
+    /// Returns a cached token.
     pub(crate) fn find(&self, digest: &TokenDigest) -> Option<CachedToken> {
         self.table.find(digest)
     }
 
-    /// To be taken before a read begins, and given back with what it found.
-    pub(crate) fn mark(&self) -> Mark {
-        self.changing().recent.mark()
+    /// Returns the version to pass to [`TokenCache::insert`]. Take it before the row is read.
+    pub(crate) fn version(&self) -> Version {
+        self.state().log.version()
     }
 
-    /// Keeps what a read found, unless it may have changed since the mark. The facts are those that were read, either way:
-    /// whoever waits for them began before they were.
-    pub(crate) fn keep(&self, since: Mark, digest: &TokenDigest, found: &Found) -> CachedToken {
-        let mut changing = self.changing();
-        if changing.recent.concerns(since, digest, found.person_id, found.workspace_id) {
-            return facts_of(found);
+    /// Caches a row that was read after `version` was taken, unless an invalidation since then affects
+    /// it. Returns the row's token either way: the checks that wait for it started before the read.
+    pub(crate) fn insert(&self, version: Version, digest: &TokenDigest, row: &FoundToken) -> CachedToken {
+        let mut state = self.state();
+        if state.log.affects(version, digest, row.person_id, row.workspace_id) {
+            return uncached_token(row);
         }
-        let person = changing.person(found, &self.table.people_bytes);
-        let mut facts = facts(found, person);
-        let put_out = self.table.insert(digest, &mut facts);
-        changing.sweep();
-        drop(changing);
-        self.last_use.take_over(put_out);
-        facts
+        let person = state.share_person(row, &self.table.people_bytes);
+        let mut token = new_token(row, person);
+        let unwritten = self.table.insert(digest, &mut token);
+        state.sweep();
+        drop(state);
+        self.last_used.extend(unwritten);
+        token
     }
 
-    /// Forgets whatever a change concerns. Once this returns no check finds the facts of before.
-    pub(crate) fn forget(&self, change: Change) {
-        let mut changing = self.changing();
-        changing.recent.note(change);
-        let unwritten = match change {
-            Change::Token(digest) => self.table.remove(&digest).into_iter().collect(),
-            Change::NamedToken(name) => self.table.remove_named(name).into_iter().collect(),
-            Change::Person(id) => {
-                changing.outdate_person(id);
+    /// Makes every entry stale that the invalidation affects. No later [`TokenCache::find`] returns one.
+    pub(crate) fn invalidate(&self, invalidation: Invalidation) {
+        let mut state = self.state();
+        state.log.push(invalidation);
+        let unwritten = match invalidation {
+            Invalidation::Token(digest) => self.table.remove(&digest).into_iter().collect(),
+            Invalidation::TokenPrefix(prefix) => self.table.remove_by_prefix(prefix).into_iter().collect(),
+            Invalidation::Person(id) => {
+                state.invalidate_person(id);
                 Vec::new()
             }
-            Change::Workspace(id) => {
-                changing.outdate_workspace(id);
+            Invalidation::Workspace(id) => {
+                state.invalidate_workspace(id);
                 Vec::new()
             }
-            Change::Everything => {
-                changing.people.clear();
-                changing.workspaces.clear();
+            Invalidation::Everything => {
+                state.people.clear();
+                state.workspaces.clear();
                 self.table.clear()
             }
         };
-        drop(changing);
-        self.last_use.take_over(unwritten);
+        drop(state);
+        self.last_used.extend(unwritten);
     }
 
-    /// Notes a use where the facts came from; answers whether they are still there.
-    pub(crate) fn note_use(&self, facts: &CachedToken, at: Timestamp) -> bool {
-        facts.place.is_some_and(|place| self.table.note_use(place, facts.token_id, at))
+    /// Records a use. Returns `false` if the token is no longer cached.
+    pub(crate) fn record_use(&self, token: &CachedToken, at: Timestamp) -> bool {
+        token.slot.is_some_and(|slot| self.table.record_use(slot, token.token_id, at))
     }
 
-    /// The uses that nobody has written yet.
-    pub(crate) fn take_uses(&self) -> Vec<(Uuid, Timestamp)> {
-        self.table.take_uses()
+    /// Takes the unwritten uses. The caller writes them.
+    pub(crate) fn take_unwritten_uses(&self) -> Vec<LastUse> {
+        self.table.take_unwritten_uses()
     }
 
-    /// How many people and workspaces have a name here, whether or not anything is known of them any more.
+    /// Returns the number of tokens.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Returns the approximate size in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.table.bytes()
+    }
+
+    /// Returns the number of hits.
+    pub(crate) fn hits(&self) -> u64 {
+        self.table.hits()
+    }
+
+    /// Returns the number of evictions.
+    pub(crate) fn evictions(&self) -> u64 {
+        self.table.evictions()
+    }
+
+    /// Returns the number of people and workspaces in the maps, unused ones included.
     #[cfg(test)]
-    pub(crate) fn names(&self) -> usize {
-        let changing = self.changing();
-        changing.people.len() + changing.workspaces.len()
+    pub(super) fn tracked_owners(&self) -> usize {
+        let state = self.state();
+        state.people.len() + state.workspaces.len()
     }
 
-    fn changing(&self) -> MutexGuard<'_, Changing> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, InvalidationState> {
+        self.state.lock()
     }
 }
 
-impl Changing {
-    /// The person's facts as they were found, shared with those that are here where nothing differs. What differs is
-    /// outdated, whoever is right: a check decides by what it has read itself.
-    fn person(&mut self, found: &Found, bytes: &Arc<AtomicUsize>) -> Arc<CachedPerson> {
-        let id = found.person_id;
-        let known = self.people.get(&id).and_then(Weak::upgrade);
-        if let Some(person) = known.filter(|person| person.is_current() && person.is_as_found(found)) {
+impl InvalidationState {
+    /// Returns the cached owner if it equals the row. Otherwise invalidates the cached owner and
+    /// creates a new one: a check decides by the row that it has just read.
+    fn share_person(&mut self, row: &FoundToken, bytes: &Arc<AtomicUsize>) -> Arc<CachedPerson> {
+        let id = row.person_id;
+        let cached = self.people.get(&id).and_then(Weak::upgrade);
+        if let Some(person) = cached.filter(|person| person.is_current() && person.matches_row(row)) {
             return person;
         }
-        self.outdate_person(id);
-        let workspace = self.workspace(found);
-        let weight = PERSON_BYTES + found.email.len() + found.name.len();
-        let person = Arc::new(CachedPerson::new(found, workspace, ByteAccount::new(weight, bytes)));
+        self.invalidate_person(id);
+        let workspace = self.share_workspace(row);
+        let size = PERSON_BYTES + row.email.len() + row.name.len();
+        let person = Arc::new(CachedPerson::new(row, workspace, ByteAccount::new(size, bytes)));
         self.people.insert(id, Arc::downgrade(&person));
         person
     }
 
-    fn workspace(&mut self, found: &Found) -> Arc<CachedWorkspace> {
-        let id = found.workspace_id;
-        let known = self.workspaces.get(&id).and_then(Weak::upgrade);
-        if let Some(workspace) = known.filter(|workspace| workspace.enabled == found.enabled) {
+    fn share_workspace(&mut self, row: &FoundToken) -> Arc<CachedWorkspace> {
+        let id = row.workspace_id;
+        let cached = self.workspaces.get(&id).and_then(Weak::upgrade);
+        if let Some(workspace) = cached.filter(|workspace| workspace.enabled == row.enabled) {
             return workspace;
         }
-        self.outdate_workspace(id);
-        let workspace = Arc::new(CachedWorkspace::new(found));
+        self.invalidate_workspace(id);
+        let workspace = Arc::new(CachedWorkspace::new(row));
         self.workspaces.insert(id, Arc::downgrade(&workspace));
         workspace
     }
 
-    fn outdate_person(&mut self, id: i64) {
+    fn invalidate_person(&mut self, id: i64) {
         if let Some(person) = self.people.remove(&id).and_then(|person| person.upgrade()) {
-            person.outdated.store(true, Ordering::Release);
+            person.invalidated.store(true, Ordering::Release);
         }
     }
 
-    fn outdate_workspace(&mut self, id: i64) {
+    fn invalidate_workspace(&mut self, id: i64) {
         if let Some(workspace) = self.workspaces.remove(&id).and_then(|workspace| workspace.upgrade()) {
-            workspace.outdated.store(true, Ordering::Release);
+            workspace.invalidated.store(true, Ordering::Release);
         }
     }
 
-    /// Drops the names of people and workspaces whose facts are gone, now and then.
+    /// Removes people and workspaces without cached tokens from the maps. Runs only when the maps have
+    /// doubled in size since the last time.
     fn sweep(&mut self) {
-        const LEAST: usize = 1_024;
-        if self.people.len() + self.workspaces.len() < self.sweep_at.max(LEAST) {
+        if self.people.len() + self.workspaces.len() < self.sweep_at.max(MIN_SWEEP_SIZE) {
             return;
         }
         self.people.retain(|_, person| person.strong_count() > 0);
@@ -177,13 +201,13 @@ impl Changing {
     }
 }
 
-/// Facts that belong to nobody's table: for one check.
-pub(crate) fn facts_of(found: &Found) -> CachedToken {
-    let workspace = Arc::new(CachedWorkspace::new(found));
-    facts(found, Arc::new(CachedPerson::new(found, workspace, ByteAccount::new(0, &Arc::default()))))
+/// Creates a token that is not in the cache, for a single check.
+pub(super) fn uncached_token(row: &FoundToken) -> CachedToken {
+    let workspace = Arc::new(CachedWorkspace::new(row));
+    new_token(row, Arc::new(CachedPerson::new(row, workspace, ByteAccount::new(0, &Arc::default()))))
 }
 
-fn facts(found: &Found, person: Arc<CachedPerson>) -> CachedToken {
-    let Found { token_id, created_at, expires_at, .. } = *found;
-    CachedToken { token_id, created_at, expires_at, person, place: None }
+fn new_token(row: &FoundToken, person: Arc<CachedPerson>) -> CachedToken {
+    let FoundToken { token_id, created_at, expires_at, .. } = *row;
+    CachedToken { token_id, created_at, expires_at, person, slot: None }
 }

@@ -1,62 +1,65 @@
-//! `tokenward audit`: the events, straight from the store.
+//! `tokenward audit`: verification and export of the audit log.
 
 use std::io::Write as _;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Source, output};
+use super::{ConfigSource, output};
 use crate::{
-    domain::{audit_chain::Link, time::Timestamp},
+    domain::{audit_chain::EntryHash, time::Timestamp},
     http::server,
     service::audit_verify,
     store::Store,
 };
 
-/// How many events are read at once.
-const AT_ONCE: i64 = 1_000;
+/// The number of events per query.
+const PAGE_SIZE: i64 = 1_000;
 
-/// What can be done with the events.
+/// The subcommands of `tokenward audit`.
 #[derive(Debug, Subcommand)]
-pub(super) enum Audit {
-    /// Find out whether an event was altered or taken out
+pub(super) enum AuditCommand {
+    /// Verify the hash chains: report altered, missing and added events
     Verify(Verify),
-    /// Print events, oldest first
+    /// Print events, oldest first in each workspace
     Export(Export),
 }
 
+/// The arguments of `tokenward audit verify`.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// An end of a chain that was printed before and kept elsewhere (WORKSPACE:EVENT:HASH): it must still be there
-    #[arg(long = "end", value_name = "END", value_parser = parse_end)]
-    ends: Vec<(i64, i64, Link)>,
+    /// Check that a chain still contains this earlier end, WORKSPACE:EVENT:HASH as printed by
+    /// verify; repeatable
+    #[arg(long = "end", value_name = "END", value_parser = parse_chain_end)]
+    ends: Vec<(i64, i64, EntryHash)>,
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
 }
 
+/// The arguments of `tokenward audit export`.
 #[derive(Debug, Args)]
 pub(super) struct Export {
-    /// Only events from this moment on: 2026-11-24 or 2026-11-24T08:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    /// Print only events since this time, for example 2026-11-24 or 2026-11-24T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<Timestamp>,
-    /// Only events of this workspace
+    /// Print only events of the workspace with this ID
     #[arg(long, value_name = "ID")]
     workspace: Option<i64>,
-    /// How they are written
-    #[arg(long, value_enum, default_value_t = Format::Jsonl)]
-    format: Format,
+    /// Write the events in this format
+    #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+    format: ExportFormat,
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
 }
 
-/// How events are written.
+/// The output format of exported events.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// One JSON object a line
+enum ExportFormat {
+    /// One JSON object per line
     Jsonl,
 }
 
-impl Audit {
+impl AuditCommand {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Verify(verify) => verify.run().await,
@@ -70,31 +73,29 @@ impl Verify {
         let store = server::open_store(&self.source.load(None)?, false).await?;
         let verdict = audit_verify::verify(&store).await?;
         let mut lines: Vec<String> = verdict.findings.iter().map(ToString::to_string).collect();
-        for end in &self.ends {
-            if !holds(&store, *end).await? {
-                lines.push(format!(
-                    "workspace {}: event {} is not the one that was there, or was cut off",
-                    end.0, end.1
-                ));
+        for chain_end in &self.ends {
+            if !chain_contains(&store, *chain_end).await? {
+                lines.push(format!("workspace {}: event {} was replaced or removed", chain_end.0, chain_end.1));
             }
         }
-        let wrong = lines.len();
+        let finding_count = lines.len();
         for (workspace_id, seq, hash) in &verdict.ends {
             lines.push(format!("end {workspace_id}:{seq}:{}", hash.to_hex()));
         }
         store.close().await;
-        // The verdict is the exit code, also where nothing reads the lines any more.
-        let printed = lines.iter().try_for_each(|line| output::line(format_args!("{line}")));
-        ensure!(wrong == 0, "{wrong} findings in {} events", verdict.events);
+        // The exit code states the result even if standard output is closed.
+        let printed = lines.iter().try_for_each(|line| output::print_line(format_args!("{line}")));
+        ensure!(finding_count == 0, "{finding_count} findings in {} events", verdict.events);
         printed?;
-        output::line(format_args!("{} events, none altered or missing", verdict.events))
+        output::print_line(format_args!("{} events, none altered or missing", verdict.events))
     }
 }
 
-/// Whether a chain still holds this event with this hash, or was cut at it. One that was cut off before cannot be compared.
-async fn holds(store: &Store, (workspace_id, seq, hash): (i64, i64, Link)) -> anyhow::Result<bool> {
-    if (seq, hash) == (0, Link::BEGINNING) {
-        // The end of a chain that had not begun: whatever came later goes on from there.
+/// Returns whether a chain contains an event with this hash, or was pruned exactly up to it. Events
+/// that were pruned earlier cannot be compared.
+async fn chain_contains(store: &Store, (workspace_id, seq, hash): (i64, i64, EntryHash)) -> anyhow::Result<bool> {
+    if (seq, hash) == (0, EntryHash::GENESIS) {
+        // The end of an empty chain, which every later chain extends.
         return Ok(true);
     }
     let chain = store.list_chains().await?.into_iter().find(|chain| chain.workspace_id == workspace_id);
@@ -107,7 +108,7 @@ async fn holds(store: &Store, (workspace_id, seq, hash): (i64, i64, Link)) -> an
 
 impl Export {
     async fn run(self) -> anyhow::Result<()> {
-        let Format::Jsonl = self.format;
+        let ExportFormat::Jsonl = self.format;
         let store = server::open_store(&self.source.load(None)?, false).await?;
         let mut out = std::io::BufWriter::new(std::io::stdout());
         for chain in store.list_chains().await? {
@@ -115,36 +116,40 @@ impl Export {
                 self.write_chain(&store, chain.workspace_id, &mut out).await?;
             }
         }
-        out.flush().map_err(output::explain)?;
+        out.flush().map_err(output::write_error)?;
         store.close().await;
         Ok(())
     }
 
+    /// Writes the events of one workspace.
     async fn write_chain(&self, store: &Store, workspace_id: i64, out: &mut impl std::io::Write) -> anyhow::Result<()> {
         let mut seq = 0;
         loop {
-            let entries = store.list_entries(workspace_id, seq, AT_ONCE).await?;
+            let entries = store.list_entries(workspace_id, seq, PAGE_SIZE).await?;
             let Some((last, _)) = entries.last() else { return Ok(()) };
             seq = last.seq;
             for (entry, stored) in &entries {
                 if self.since.is_none_or(|since| entry.at >= since) {
-                    let hash = stored.hash.map(Link::to_hex);
-                    writeln!(out, "{}", entry.to_json(hash.as_deref())).map_err(output::explain)?;
+                    let hash = stored.hash.map(EntryHash::to_hex);
+                    writeln!(out, "{}", entry.to_json(hash.as_deref())).map_err(output::write_error)?;
                 }
             }
         }
     }
 }
 
-fn parse_end(text: &str) -> anyhow::Result<(i64, i64, Link)> {
+/// Parses an end of a chain.
+fn parse_chain_end(text: &str) -> anyhow::Result<(i64, i64, EntryHash)> {
     let mut parts = text.splitn(3, ':');
-    let mut next = || parts.next().context("an end is WORKSPACE:EVENT:HASH, as verify prints it");
-    let (workspace_id, seq) = (next()?.parse()?, next()?.parse()?);
-    let hash = Link::parse_hex(next()?).context("the hash of an end has 64 hexadecimal digits")?;
+    let mut next = || parts.next().context("expected WORKSPACE:EVENT:HASH, as printed by verify");
+    let workspace_id = next()?.parse()?;
+    let seq = next()?.parse()?;
+    let hash = EntryHash::parse_hex(next()?).context("the hash must have 64 hexadecimal digits")?;
     Ok((workspace_id, seq, hash))
 }
 
-fn parse_moment(text: &str) -> anyhow::Result<Timestamp> {
-    let moment = Timestamp::of_day(text).or_else(|| Timestamp::parse(text));
-    moment.context("a moment is a day, 2026-11-24, or an instant, 2026-11-24T08:00:00Z")
+/// Parses a date or a timestamp.
+fn parse_time(text: &str) -> anyhow::Result<Timestamp> {
+    let time = Timestamp::parse_date(text).or_else(|| Timestamp::parse(text));
+    time.context("expected a date such as 2026-11-24 or a time such as 2026-11-24T08:00:00Z")
 }

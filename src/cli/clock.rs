@@ -1,26 +1,27 @@
-//! `tokenward clock`: the latest time that the database has seen.
+//! `tokenward clock`: the latest time in the database.
 
 use clap::Subcommand;
 
-use super::Source;
+use super::ConfigSource;
 use crate::{domain::time, http::server, service::ClockFloor};
 
-/// What can be done with the time that the database remembers.
+/// The subcommands of `tokenward clock`.
 #[derive(Debug, Subcommand)]
-pub(super) enum Clock {
-    /// Set the time in the database to this machine's clock, after a clock that was ahead; stop all nodes first
-    Reset(Source),
+pub(super) enum ClockCommand {
+    /// Set the latest time to this machine's clock after a node's clock was ahead; stop all nodes
+    /// first
+    Reset(ConfigSource),
 }
 
-impl Clock {
+impl ClockCommand {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Self::Reset(source) = self;
         let store = server::open_store(&source.load(None)?, false).await?;
-        let (before, now) = ClockFloor::new(store.clone(), time::Clock::system()).reset().await?;
+        let (previous, now) = ClockFloor::new(store.clone(), time::Clock::system()).reset().await?;
         store.close().await;
-        match before {
-            Some(before) => println!("the latest time was {before}, and is {now} now"),
-            None => println!("there was no latest time; it is {now} now"),
+        match previous {
+            Some(previous) => println!("the latest time was {previous} and is now {now}"),
+            None => println!("the latest time was not set and is now {now}"),
         }
         Ok(())
     }

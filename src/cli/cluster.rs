@@ -1,25 +1,26 @@
-//! `tokenward cluster`: what the nodes of a database share.
+//! `tokenward cluster`: secrets that all nodes of a database share.
 
 use clap::Subcommand;
 
-use super::Source;
+use super::ConfigSource;
 use crate::{domain::random::Random, http::server, service::cluster::rotate_secret};
 
-/// What can be done with what nodes share.
+/// The subcommands of `tokenward cluster`.
 #[derive(Debug, Subcommand)]
-pub(super) enum Cluster {
-    /// Replace the secret that authenticates messages between nodes, while they run; takes four leases
-    RotateSecret(Source),
+pub(super) enum ClusterCommand {
+    /// Replace the secret that authenticates messages between nodes, while they run; takes four
+    /// lease durations
+    RotateSecret(ConfigSource),
 }
 
-impl Cluster {
+impl ClusterCommand {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Self::RotateSecret(source) = self;
         let config = source.load(None)?;
         let store = server::open_store(&config, false).await?;
-        rotate_secret(&store, &Random::system(), config.memory_limits().lease).await?;
+        rotate_secret(&store, &Random::system(), config.cache_limits().lease_duration).await?;
         store.close().await;
-        println!("the cluster secret was replaced");
+        println!("replaced the cluster secret");
         Ok(())
     }
 }

@@ -1,20 +1,20 @@
-//! `tokenward config`: what holds, and what could be said.
+//! `tokenward config`: prints the effective and the default configuration.
 
 use clap::Subcommand;
 
-use super::{Source, output};
+use super::{ConfigSource, output};
 use crate::config::DEFAULT_FILE;
 
-/// What can be printed.
+/// The subcommands of `tokenward config`.
 #[derive(Debug, Subcommand)]
-pub(super) enum Config {
-    /// Print the configuration in force, with secrets hidden
-    Print(Source),
-    /// Print the default configuration, with every key explained
+pub(super) enum ConfigCommand {
+    /// Print the effective configuration, with secrets redacted
+    Print(ConfigSource),
+    /// Print the default configuration with a description of each key
     Default,
 }
 
-impl Config {
+impl ConfigCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Print(source) => output::print(format_args!("{}", toml::to_string(&source.load(None)?)?)),

@@ -1,4 +1,4 @@
-//! The command line: one file per command.
+//! The command line, one file per command.
 
 mod audit;
 mod clock;
@@ -19,17 +19,17 @@ use tokio::sync::watch;
 use crate::{
     api::openapi,
     app::App,
-    config::{CacheMode, Config, DatabaseUrl, Overrides},
+    config::{CacheMode, Config, DatabaseUrlSetting, Overrides},
     domain::{random::Random, time::Clock},
     http::server,
     store::Store,
-    telemetry::say,
+    telemetry::print_notice,
 };
-pub use output::Closed;
+pub use output::StdoutClosed;
 
-/// Issues API access tokens and answers who holds one.
+/// Issue API access tokens and tell services who a token belongs to
 ///
-/// Without a command it serves.
+/// Without a command, runs the server.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Cli {
@@ -41,92 +41,94 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answer requests (the default)
+    /// Run the server (default)
     Serve(serve::Serve),
-    /// Bring the store's schema up to date
-    Migrate(Source),
-    /// Add, list and change people, straight in the store
+    /// Migrate the database schema to this version
+    Migrate(ConfigSource),
+    /// Add, list and update people in the database
     #[command(subcommand)]
-    Person(person::Person),
-    /// Add and list workspaces, straight in the store
+    Person(person::PersonCommand),
+    /// Add and list workspaces in the database
     #[command(subcommand)]
-    Workspace(workspace::Workspace),
-    /// Verify and export the events, straight from the store
+    Workspace(workspace::WorkspaceCommand),
+    /// Verify and export the audit log
     #[command(subcommand)]
-    Audit(audit::Audit),
-    /// Look after the time that the database remembers
+    Audit(audit::AuditCommand),
+    /// Reset the latest time in the database
     #[command(subcommand)]
-    Clock(clock::Clock),
-    /// Look after what the nodes of a database share
+    Clock(clock::ClockCommand),
+    /// Manage secrets shared by all nodes
     #[command(subcommand)]
-    Cluster(cluster::Cluster),
-    /// Print rules by which a secret scanner finds token values
+    Cluster(cluster::ClusterCommand),
+    /// Print detection rules for a secret scanner
     ScannerRules(scanner_rules::ScannerRules),
     /// Print the configuration
     #[command(subcommand)]
-    Config(config::Config),
+    Config(config::ConfigCommand),
     /// Print the OpenAPI document
     Openapi,
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     Completions {
-        /// The shell
+        /// Shell, for example bash
         shell: clap_complete::Shell,
     },
 }
 
-/// Where the configuration comes from.
+/// The command-line options that select the configuration.
 #[derive(Clone, Debug, Args)]
-struct Source {
-    /// Configuration file (TOML); `tokenward config default` prints one
+struct ConfigSource {
+    /// Read the configuration from this TOML file; `tokenward config default` prints one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE
+    /// Use this database: postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE
     #[arg(long, value_name = "URL")]
-    database_url: Option<DatabaseUrl>,
+    database_url: Option<DatabaseUrlSetting>,
 }
 
-impl Source {
+impl ConfigSource {
+    /// Loads the configuration; options of the command line override it.
     fn load(&self, listen: Option<SocketAddr>) -> anyhow::Result<Config> {
         let overrides = Overrides { listen, database_url: self.database_url.clone() };
         Ok(Config::load(self.config.as_deref(), &overrides)?)
     }
 
-    /// Opens store and services for a command that works straight on the store.
-    async fn open(&self) -> anyhow::Result<(Store, App)> {
+    /// Opens the store and the services for a command that changes the database directly.
+    async fn open_services(&self) -> anyhow::Result<(Store, App)> {
         let mut config = self.load(None)?;
-        // A command keeps nothing in mind. But it listens, for the nodes to say that they have heard what it did.
+        // A command caches nothing. It still subscribes to cluster messages, so that the nodes can
+        // acknowledge its revocations.
         config.cache.mode = CacheMode::Off;
         let store = server::open_store(&config, false).await?;
         let app = App::new(store.clone(), Clock::system(), Random::system(), &config)?;
-        app.clock_floor().begin().await?;
-        let live = app.live().clone();
+        app.clock_floor().initialize().await?;
+        let node = app.node().clone();
         tokio::spawn(async move {
-            let (_until_the_end, stopped) = watch::channel(());
-            live.run(stopped).await;
+            let (_stop, stopped) = watch::channel(());
+            node.run(stopped).await;
         });
-        // Unheard, the nodes are waited for until their leases have run out.
-        tokio::time::timeout(config.memory_limits().lease, app.live().is_hearing()).await.ok();
+        // Without a subscription, a revocation waits until the leases of all nodes have expired.
+        tokio::time::timeout(config.cache_limits().lease_duration, app.node().wait_until_connected()).await.ok();
         Ok((store, app))
     }
 }
 
 impl Cli {
-    /// Does what the command line says.
+    /// Runs the command.
     ///
     /// # Errors
-    /// Whatever kept it from being done, for people to read.
+    /// If the command fails; the chain of causes is meant for people.
     pub fn run(self) -> anyhow::Result<()> {
         match self.command.unwrap_or(Command::Serve(self.serve)) {
-            Command::Serve(serve) => wait_for(serve.run()),
-            Command::Migrate(source) => wait_for(migrate(source)),
-            Command::Person(person) => wait_for(person.run()),
-            Command::Workspace(workspace) => wait_for(workspace.run()),
-            Command::Audit(audit) => wait_for(audit.run()),
-            Command::Clock(clock) => wait_for(clock.run()),
-            Command::Cluster(cluster) => wait_for(cluster.run()),
+            Command::Serve(serve) => block_on(serve.run()),
+            Command::Migrate(source) => block_on(migrate(source)),
+            Command::Person(person) => block_on(person.run()),
+            Command::Workspace(workspace) => block_on(workspace.run()),
+            Command::Audit(audit) => block_on(audit.run()),
+            Command::Clock(clock) => block_on(clock.run()),
+            Command::Cluster(cluster) => block_on(cluster.run()),
             Command::ScannerRules(rules) => rules.run(),
             Command::Config(config) => config.run(),
-            Command::Openapi => output::line(format_args!("{}", openapi::text())),
+            Command::Openapi => output::print_line(format_args!("{}", openapi::document_json())),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Self::command(), "tokenward", &mut script);
@@ -136,16 +138,17 @@ impl Cli {
     }
 }
 
-fn wait_for(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+/// Runs a command in a multi-threaded runtime.
+fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
 }
 
-async fn migrate(source: Source) -> anyhow::Result<()> {
+async fn migrate(source: ConfigSource) -> anyhow::Result<()> {
     let config = source.load(None)?;
     let address = config.database.url.address()?;
     let store = Store::open(&address, config.store_limits()).await?;
     server::migrate(&store).await?;
-    say(format_args!("the store at {address} is up to date"));
+    print_notice(format_args!("the database schema at {address} is up to date"));
     store.close().await;
     Ok(())
 }

@@ -1,37 +1,37 @@
-//! Standard output of commands, which may be closed before all of it is written: `tokenward openapi | head -1`.
+//! Standard output of commands. It may be closed early: `tokenward openapi | head -1`.
 
 use std::{
     fmt,
     io::{self, Write as _},
 };
 
-/// The program that reads standard output has ended. The command ends, too; nothing went wrong.
+/// The reader of standard output has ended. The command ends as well, without a failure.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("standard output is closed")]
-pub struct Closed;
+pub struct StdoutClosed;
 
 /// Prints to standard output.
 ///
 /// # Errors
-/// [`Closed`], or what the operating system says.
+/// [`StdoutClosed`] if the reader has ended, otherwise the error of the operating system.
 pub(super) fn print(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_fmt(text).and_then(|()| out.flush()).map_err(explain)
+    out.write_fmt(text).and_then(|()| out.flush()).map_err(write_error)
 }
 
 /// Prints a line to standard output.
 ///
 /// # Errors
 /// See [`print`].
-pub(super) fn line(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
+pub(super) fn print_line(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
     print(format_args!("{text}\n"))
 }
 
-/// The error of a write to standard output.
-pub(super) fn explain(error: io::Error) -> anyhow::Error {
+/// Converts an error of a write to standard output.
+pub(super) fn write_error(error: io::Error) -> anyhow::Error {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        Closed.into()
+        StdoutClosed.into()
     } else {
-        anyhow::Error::from(error).context("cannot write to standard output")
+        anyhow::Error::from(error).context("failed to write to standard output")
     }
 }

@@ -1,31 +1,31 @@
-//! `tokenward person`: people, straight in the store.
+//! `tokenward person`: people in the database.
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
-use super::{Source, output, prompt};
+use super::{ConfigSource, output, prompt};
 use crate::{
-    domain::workspace::FIRST,
+    domain::workspace::FIRST_WORKSPACE_ID,
     service::{
-        Refusal,
-        people::{Add, By, Change},
+        Error,
+        people::{ActorKind, CreatePerson, UpdatePerson},
     },
-    telemetry::say,
+    telemetry::print_notice,
 };
 
-/// What can be done with people.
+/// The subcommands of `tokenward person`.
 #[derive(Debug, Subcommand)]
-pub(super) enum Person {
-    /// Add somebody
+pub(super) enum PersonCommand {
+    /// Add a person
     Add(AddPerson),
     /// List the people of a workspace
-    List(List),
-    /// Set somebody's password
+    List(ListPeople),
+    /// Set a person's password; tokens are not affected
     SetPassword(SetPassword),
-    /// Let somebody in neither by password nor by token
-    Disable(Named),
-    /// Let somebody in again
-    Enable(Named),
+    /// Disable a person: neither password nor tokens authenticate
+    Disable(PersonByEmail),
+    /// Enable a disabled person
+    Enable(PersonByEmail),
 }
 
 #[derive(Debug, Args)]
@@ -35,29 +35,29 @@ pub(super) struct AddPerson {
     /// Name
     #[arg(long, default_value = "")]
     name: String,
-    /// Workspace id
-    #[arg(long, default_value_t = FIRST)]
+    /// Workspace ID
+    #[arg(long, default_value_t = FIRST_WORKSPACE_ID)]
     workspace: i64,
-    /// Make them administrator of the workspace
+    /// Make the person an administrator of the workspace
     #[arg(long)]
     admin: bool,
-    /// Make them platform administrator, who manages workspaces (workspace 1 only)
+    /// Make the person a platform administrator, who manages workspaces; workspace 1 only
     #[arg(long)]
     platform_admin: bool,
     /// Read the password from standard input
     #[arg(long)]
     password_stdin: bool,
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
-    /// Workspace id
-    #[arg(long, default_value_t = FIRST)]
+pub(super) struct ListPeople {
+    /// Workspace ID
+    #[arg(long, default_value_t = FIRST_WORKSPACE_ID)]
     workspace: i64,
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
 }
 
 #[derive(Debug, Args)]
@@ -68,34 +68,34 @@ pub(super) struct SetPassword {
     #[arg(long)]
     password_stdin: bool,
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Named {
+pub(super) struct PersonByEmail {
     /// E-mail address
     email: String,
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
 }
 
-impl Person {
+impl PersonCommand {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Add(add) => add.run().await,
             Self::List(list) => list.run().await,
-            Self::SetPassword(set) => set.run().await,
-            Self::Disable(named) => named.set_disabled(true).await,
-            Self::Enable(named) => named.set_disabled(false).await,
+            Self::SetPassword(command) => command.run().await,
+            Self::Disable(person) => person.set_disabled(true).await,
+            Self::Enable(person) => person.set_disabled(false).await,
         }
     }
 }
 
 impl AddPerson {
     async fn run(self) -> anyhow::Result<()> {
-        let (store, app) = self.source.open().await?;
-        let password = prompt::new_password(self.password_stdin)?;
-        let add = Add {
+        let (store, app) = self.source.open_services().await?;
+        let password = prompt::read_new_password(self.password_stdin)?;
+        let person_data = CreatePerson {
             email: &self.email,
             name: &self.name,
             password: &password,
@@ -103,30 +103,34 @@ impl AddPerson {
             is_platform_admin: self.platform_admin,
             force_password_change: false,
         };
-        let person = app.people().add(By::Operator, self.workspace, add).await.context("nobody was added")?;
-        output::line(format_args!("{}\t{}", person.id, person.email))?;
+        let person = app
+            .people()
+            .add(ActorKind::Operator, self.workspace, person_data)
+            .await
+            .context("failed to add the person")?;
+        output::print_line(format_args!("{}\t{}", person.id, person.email))?;
         store.close().await;
         Ok(())
     }
 }
 
-impl List {
+impl ListPeople {
     async fn run(self) -> anyhow::Result<()> {
-        const AT_ONCE: i64 = 1_000;
-        let (store, app) = self.source.open().await?;
-        output::line(format_args!("id\temail\tname\trole\tstate\ttokens"))?;
+        const PAGE_SIZE: i64 = 1_000;
+        let (store, app) = self.source.open_services().await?;
+        output::print_line(format_args!("id\temail\tname\trole\tstate\ttokens"))?;
         let mut after = 0;
         loop {
-            let people = app.people().list(self.workspace, after, AT_ONCE).await?;
+            let people = app.people().list(self.workspace, after, PAGE_SIZE).await?;
             for person in &people {
-                let role = match (person.manages_workspaces(), person.is_admin) {
+                let role = match (person.can_manage_workspaces(), person.is_admin) {
                     (true, _) => "platform administrator",
                     (false, true) => "administrator",
                     (false, false) => "user",
                 };
                 let state = if person.is_disabled { "disabled" } else { "enabled" };
                 let access = person.token_access.as_str();
-                output::line(format_args!(
+                output::print_line(format_args!(
                     "{}\t{}\t{}\t{role}\t{state}\t{access}",
                     person.id, person.email, person.name
                 ))?;
@@ -143,29 +147,39 @@ impl List {
 
 impl SetPassword {
     async fn run(self) -> anyhow::Result<()> {
-        let password = prompt::new_password(self.password_stdin)?;
-        change(&self.source, &self.email, &Change { password: Some(&password), ..Change::default() }).await?;
-        say(format_args!("the password of {} is set; tokens go on working", self.email));
+        let password = prompt::read_new_password(self.password_stdin)?;
+        update_person(
+            &self.source,
+            &self.email,
+            &UpdatePerson { password: Some(&password), ..UpdatePerson::default() },
+        )
+        .await?;
+        print_notice(format_args!("set the password of {}; tokens are not affected", self.email));
         Ok(())
     }
 }
 
-impl Named {
+impl PersonByEmail {
     async fn set_disabled(self, is_disabled: bool) -> anyhow::Result<()> {
-        change(&self.source, &self.email, &Change { is_disabled: Some(is_disabled), ..Change::default() }).await?;
-        say(format_args!("{} is {}", self.email, if is_disabled { "disabled" } else { "enabled" }));
+        update_person(
+            &self.source,
+            &self.email,
+            &UpdatePerson { is_disabled: Some(is_disabled), ..UpdatePerson::default() },
+        )
+        .await?;
+        print_notice(format_args!("{} is {}", self.email, if is_disabled { "disabled" } else { "enabled" }));
         Ok(())
     }
 }
 
-async fn change(source: &Source, email: &str, change: &Change<'_>) -> anyhow::Result<()> {
-    let (store, app) = source.open().await?;
+async fn update_person(source: &ConfigSource, email: &str, update: &UpdatePerson<'_>) -> anyhow::Result<()> {
+    let (store, app) = source.open_services().await?;
     let person = match app.people().find_by_email(email).await {
-        Err(Refusal::PersonNotFound) => bail!("nobody has the e-mail {email}"),
-        found => found?,
+        Err(Error::PersonNotFound) => bail!("no person has the e-mail {email}"),
+        result => result?,
     };
-    let changed = app.people().change(By::Operator, person.workspace_id, person.id, change).await;
-    changed.context("nothing was changed")?;
+    let updated = app.people().update(ActorKind::Operator, person.workspace_id, person.id, update).await;
+    updated.context("failed to update the person")?;
     store.close().await;
     Ok(())
 }

@@ -1,40 +1,40 @@
-//! `tokenward scanner-rules`: what secret scanners need to find token values.
+//! `tokenward scanner-rules`: rules with which secret scanners detect token values.
 
 use clap::{Args, ValueEnum};
 
-use super::{Source, output};
+use super::{ConfigSource, output};
 use tokenward_guard::token_format::TokenFormat;
 
-/// For which scanner.
+/// The arguments of `tokenward scanner-rules`.
 #[derive(Debug, Args)]
 pub(super) struct ScannerRules {
-    /// The scanner
+    /// Secret scanner
     #[arg(value_enum)]
     scanner: Scanner,
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Scanner {
-    /// A part of a gitleaks configuration (TOML)
+    /// Section of a gitleaks configuration (TOML)
     Gitleaks,
-    /// A custom detector of TruffleHog (YAML)
+    /// Custom detector for TruffleHog (YAML)
     Trufflehog,
-    /// A plugin of detect-secrets (Python), which proves the checksum, too
+    /// Plugin for detect-secrets (Python), which also verifies the checksum
     DetectSecrets,
 }
 
 impl ScannerRules {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let config = self.source.load(None)?;
-        let rules = rules(self.scanner, &config.token_format()?, config.delegate.issuer());
+        let rules = render_rules(self.scanner, &config.token_format()?, config.public_url());
         output::print(format_args!("{rules}"))
     }
 }
 
-/// The rules, for the prefixes that this configuration issues and accepts.
-fn rules(scanner: Scanner, format: &TokenFormat, issuer: &str) -> String {
+/// Renders the rules for all issued and accepted prefixes of the configuration.
+fn render_rules(scanner: Scanner, format: &TokenFormat, issuer: &str) -> String {
     let template = match scanner {
         Scanner::Gitleaks => include_str!("../../templates/scanners/gitleaks.toml"),
         Scanner::Trufflehog => include_str!("../../templates/scanners/trufflehog.yaml"),
@@ -52,9 +52,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_place_is_filled_in() {
+    fn every_placeholder_is_replaced() {
         for scanner in [Scanner::Gitleaks, Scanner::Trufflehog, Scanner::DetectSecrets] {
-            let rules = rules(scanner, &TokenFormat::default(), "https://tokens.example");
+            let rules = render_rules(scanner, &TokenFormat::default(), "https://tokens.example");
             assert!(rules.contains("twd_[0-9A-Za-z]{49}") && !rules.contains(['@']), "{rules}");
         }
     }

@@ -1,18 +1,18 @@
-//! `tokenward workspace`: workspaces, straight in the store.
+//! `tokenward workspace`: workspaces in the database.
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use super::{Source, output, prompt};
-use crate::service::people::{Add, By};
+use super::{ConfigSource, output, prompt};
+use crate::service::people::{ActorKind, CreatePerson};
 
-/// What can be done with workspaces.
+/// The subcommands of `tokenward workspace`.
 #[derive(Debug, Subcommand)]
-pub(super) enum Workspace {
-    /// Make a workspace together with its first administrator
+pub(super) enum WorkspaceCommand {
+    /// Add a workspace with its first administrator
     Add(AddWorkspace),
-    /// List the workspaces
-    List(Source),
+    /// List workspaces
+    List(ConfigSource),
 }
 
 #[derive(Debug, Args)]
@@ -29,13 +29,13 @@ pub(super) struct AddWorkspace {
     #[arg(long)]
     password_stdin: bool,
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
 }
 
-impl Workspace {
+impl WorkspaceCommand {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
-            Self::Add(add) => add.run().await,
+            Self::Add(command) => command.run().await,
             Self::List(source) => list(source).await,
         }
     }
@@ -43,9 +43,9 @@ impl Workspace {
 
 impl AddWorkspace {
     async fn run(self) -> anyhow::Result<()> {
-        let (store, app) = self.source.open().await?;
-        let password = prompt::new_password(self.password_stdin)?;
-        let add = Add {
+        let (store, app) = self.source.open_services().await?;
+        let password = prompt::read_new_password(self.password_stdin)?;
+        let admin_data = CreatePerson {
             email: &self.admin_email,
             name: &self.admin_name,
             password: &password,
@@ -53,28 +53,31 @@ impl AddWorkspace {
             is_platform_admin: false,
             force_password_change: false,
         };
-        let (workspace, admin) =
-            app.workspaces().create(By::Operator, &self.name, add).await.context("no workspace was made")?;
-        output::line(format_args!("{}\t{}\t{}", workspace.id, workspace.name, admin.email))?;
+        let (workspace, admin) = app
+            .workspaces()
+            .create(ActorKind::Operator, &self.name, admin_data)
+            .await
+            .context("failed to add the workspace")?;
+        output::print_line(format_args!("{}\t{}\t{}", workspace.id, workspace.name, admin.email))?;
         store.close().await;
         Ok(())
     }
 }
 
-async fn list(source: Source) -> anyhow::Result<()> {
-    const AT_ONCE: i64 = 1_000;
-    let (store, app) = source.open().await?;
-    output::line(format_args!("id\tname\tcreated"))?;
+async fn list(source: ConfigSource) -> anyhow::Result<()> {
+    const PAGE_SIZE: i64 = 1_000;
+    let (store, app) = source.open_services().await?;
+    output::print_line(format_args!("id\tname\tcreated"))?;
     let mut offset = 0;
     loop {
-        let (workspaces, _) = app.workspaces().list(By::Operator, AT_ONCE, offset, false).await?;
+        let (workspaces, _) = app.workspaces().list(ActorKind::Operator, PAGE_SIZE, offset, false).await?;
         for workspace in &workspaces {
-            output::line(format_args!("{}\t{}\t{}", workspace.id, workspace.name, workspace.created_at))?;
+            output::print_line(format_args!("{}\t{}\t{}", workspace.id, workspace.name, workspace.created_at))?;
         }
         if workspaces.is_empty() {
             break;
         }
-        offset += AT_ONCE;
+        offset += PAGE_SIZE;
     }
     store.close().await;
     Ok(())

@@ -1,219 +1,254 @@
-//! Waiting until every node has forgotten what was taken away.
+//! The revocation barrier: waits until no node accepts a revoked right any more.
 //!
-//! After its commit an act calls all nodes, over the queue through which the change itself was announced: who answers the call
-//! has heard the change. Acts that come while a call is being sent share the next one. A node that does not answer is waited
-//! for as long as a lease lasts; then its lease, which it had before the act, is over.
+//! After its commit, an operation pings all nodes through the queue that carries the invalidations.
+//! A node that acknowledges the ping has therefore received the invalidation. Operations that
+//! arrive while a ping is being sent share the next one. A node that does not acknowledge is waited
+//! for as long as a lease lasts. The lease that it held at the commit has then run out.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::{
     sync::{Notify, oneshot},
     time::Instant,
 };
 use uuid::Uuid;
 
-use super::{Memory, message::Message, waits::Waits};
-use crate::cache::MAX_LEASE;
-use crate::store::{self, Node, Nodes};
+use super::{LocalState, message::Message};
+use crate::{
+    cache::MAX_LEASE,
+    store::{self, ClusterStore, NodeRow},
+};
 
-/// What this process asks the other nodes. Cheap to clone.
+/// The upper bounds of the histogram buckets, in seconds.
+const DURATION_BUCKETS: [f64; 18] = [
+    0.0001, 0.00015, 0.0002, 0.0003, 0.0004, 0.0005, 0.0007, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01, 0.05, 0.25, 1.0,
+    2.5, 10.0,
+];
+
+/// Waits for the acknowledgements of the other nodes. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Agreement(Arc<Inner>);
+pub(crate) struct RevocationBarrier(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    nodes: Nodes,
-    memory: Arc<Memory>,
-    /// By what the answers find this process.
-    caller: Uuid,
+    cluster: ClusterStore,
+    local: Arc<LocalState>,
+    /// The ID to which nodes address their acknowledgements.
+    process_id: Uuid,
     state: Mutex<State>,
-    /// The longest lease that anybody is known to have, in milliseconds.
-    longest: AtomicU64,
-    waits: Waits,
+    /// The longest lease of any node so far, in milliseconds.
+    max_lease_millis: AtomicU64,
+    /// The durations of waits, in seconds.
+    durations: Histogram,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// Operations that wait for the next ping.
     waiting: Vec<oneshot::Sender<()>>,
-    is_calling: bool,
-    number: u64,
-    calls: HashMap<u64, Arc<Call>>,
+    is_running: bool,
+    /// The number of the last ping.
+    last_ping: u64,
+    pending: HashMap<u64, Arc<PendingBarrier>>,
 }
 
-/// A call under way, and who has answered it.
+/// The acknowledgements of one ping.
 #[derive(Debug, Default)]
-struct Call {
-    heard: Mutex<HashSet<Uuid>>,
-    answered: Notify,
+struct PendingBarrier {
+    acks: Mutex<HashSet<Uuid>>,
+    changed: Notify,
 }
 
-impl Agreement {
-    pub(crate) fn new(nodes: Nodes, memory: Arc<Memory>, caller: Uuid, lease: Duration) -> Self {
-        let longest = AtomicU64::new(millis(lease));
-        Self(Arc::new(Inner { nodes, memory, caller, state: Mutex::default(), longest, waits: Waits::default() }))
+/// A ping, and the operations that wait for it.
+struct PingBatch {
+    number: u64,
+    pending: Arc<PendingBarrier>,
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl RevocationBarrier {
+    /// Creates the barrier of this process. `lease_duration` is that of its own leases.
+    pub(crate) fn new(
+        cluster: ClusterStore,
+        local: Arc<LocalState>,
+        process_id: Uuid,
+        lease_duration: Duration,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            cluster,
+            local,
+            process_id,
+            state: Mutex::default(),
+            max_lease_millis: AtomicU64::new(as_millis(lease_duration)),
+            durations: Histogram::new(DURATION_BUCKETS),
+        }))
     }
 
-    /// Returns when no node lets in by anything that was committed before. It does return: after the longest lease at the
-    /// latest, or after twice that where a call hangs.
-    pub(crate) async fn reached(&self) {
-        let begun = Instant::now();
-        let (sender, done) = oneshot::channel();
-        let begin = {
+    /// Waits until every node has applied all invalidations that were committed before the call, or
+    /// its lease has run out. The wait always ends: a ping that hangs is given up after the longest
+    /// lease, and acknowledgements are awaited for at most as long.
+    pub(crate) async fn wait(&self) {
+        let started_at = Instant::now();
+        let (sender, receiver) = oneshot::channel();
+        let starts_task = {
             let mut state = self.0.state();
             state.waiting.push(sender);
-            !std::mem::replace(&mut state.is_calling, true)
+            !std::mem::replace(&mut state.is_running, true)
         };
-        if begin {
-            tokio::spawn(Arc::clone(&self.0).call_on());
+        if starts_task {
+            tokio::spawn(Arc::clone(&self.0).run());
         }
-        if done.await.is_err() {
-            // Nobody answers for the call any more; the leases of before run out all the same.
-            tokio::time::sleep(self.0.longest()).await;
+        if receiver.await.is_err() {
+            // The task was dropped. Leases run out nevertheless.
+            tokio::time::sleep(self.0.max_lease()).await;
         }
-        self.0.waits.observe(begun.elapsed());
+        self.0.durations.observe(started_at.elapsed().as_secs_f64());
     }
 
-    /// By what the answers find this process.
-    pub(crate) fn caller(&self) -> Uuid {
-        self.0.caller
+    /// Returns the ID to which nodes address their acknowledgements.
+    pub(crate) fn process_id(&self) -> Uuid {
+        self.0.process_id
     }
 
-    /// A node has answered a call.
-    pub(crate) fn heard(&self, caller: Uuid, number: u64, node: Uuid) {
-        if caller != self.0.caller {
+    /// Records that a node has acknowledged a ping. Pings of other processes are ignored.
+    pub(crate) fn acknowledge(&self, process_id: Uuid, number: u64, node: Uuid) {
+        if process_id != self.0.process_id {
             return;
         }
-        let call = self.0.state().calls.get(&number).cloned();
-        if let Some(call) = call {
-            call.note(node);
+        let pending = self.0.state().pending.get(&number).cloned();
+        if let Some(pending) = pending {
+            pending.record_ack(node);
         }
     }
 
-    /// A node has given up its lease: nobody needs to wait for it.
-    pub(crate) fn left(&self, node: Uuid) {
-        let calls: Vec<_> = self.0.state().calls.values().cloned().collect();
-        for call in calls {
-            call.note(node);
+    /// Records that a node has given up its lease, so that no operation waits for it.
+    pub(crate) fn node_left(&self, node: Uuid) {
+        let all_pending: Vec<_> = self.0.state().pending.values().cloned().collect();
+        for pending in all_pending {
+            pending.record_ack(node);
         }
     }
 
-    /// A node has a lease of this length.
-    pub(crate) fn learn_lease(&self, length: Duration) {
-        self.0.longest.fetch_max(millis(length.min(MAX_LEASE)), Ordering::Relaxed);
+    /// Records the lease duration of a node.
+    pub(crate) fn observe_lease(&self, duration: Duration) {
+        self.0.max_lease_millis.fetch_max(as_millis(duration.min(MAX_LEASE)), Ordering::Relaxed);
     }
 
-    /// How long acts have waited.
-    pub(crate) fn waits(&self) -> &Waits {
-        &self.0.waits
+    /// Returns the durations of waits, in seconds.
+    pub(crate) fn durations(&self) -> &Histogram {
+        &self.0.durations
     }
 }
 
 impl Inner {
-    /// Calls, until nobody waits for a call.
-    async fn call_on(self: Arc<Self>) {
-        loop {
-            let (waiting, number, call) = {
-                let mut state = self.state();
-                let waiting = std::mem::take(&mut state.waiting);
-                if waiting.is_empty() {
-                    state.is_calling = false;
-                    return;
-                }
-                state.number += 1;
-                let number = state.number;
-                let call = Arc::<Call>::default();
-                state.calls.insert(number, Arc::clone(&call));
-                (waiting, number, call)
-            };
-            let called = tokio::time::timeout(self.longest(), self.call(number)).await;
-            let nodes = match called {
+    /// Sends pings until no operation waits for one.
+    async fn run(self: Arc<Self>) {
+        while let Some(batch) = self.next_batch() {
+            let nodes = match tokio::time::timeout(self.max_lease(), self.ping(batch.number)).await {
                 Ok(Ok(nodes)) => Some(nodes),
                 Ok(Err(error)) => {
-                    tracing::warn!(error = ?anyhow::Error::from(error), "the nodes cannot be called; waiting until no lease of theirs lives");
+                    let error = anyhow::Error::from(error);
+                    tracing::warn!(?error, "failed to ping the nodes; waiting until their leases have run out");
                     None
                 }
                 Err(_) => None,
             };
-            tokio::spawn(Arc::clone(&self).settle(number, call, nodes, waiting));
+            tokio::spawn(Arc::clone(&self).finish(batch, nodes));
         }
     }
 
-    async fn call(&self, number: u64) -> store::Result<Vec<Node>> {
-        let keys = match self.memory.keys() {
-            Some(keys) => keys,
-            // This process has not listened yet.
-            None => self.memory.learn(&self.nodes.state().await?.secret),
-        };
-        self.nodes.call(&keys.sign(&Message::Call { caller: self.caller, number })).await
+    /// Takes the waiting operations and registers a ping for them. Returns `None` if no operation
+    /// waits. The task is then unregistered before another operation can wait.
+    fn next_batch(&self) -> Option<PingBatch> {
+        let mut state = self.state();
+        let waiting = std::mem::take(&mut state.waiting);
+        if waiting.is_empty() {
+            state.is_running = false;
+            return None;
+        }
+        state.last_ping += 1;
+        let number = state.last_ping;
+        let pending = Arc::<PendingBarrier>::default();
+        state.pending.insert(number, Arc::clone(&pending));
+        Some(PingBatch { number, pending, waiting })
     }
 
-    /// Waits for the answers to a call, and lets go those who wait for it.
-    async fn settle(
-        self: Arc<Self>,
-        number: u64,
-        call: Arc<Call>,
-        nodes: Option<Vec<Node>>,
-        waiting: Vec<oneshot::Sender<()>>,
-    ) {
+    /// Sends a ping. Returns the nodes that must acknowledge it.
+    async fn ping(&self, number: u64) -> store::Result<Vec<NodeRow>> {
+        let keys = match self.local.keys() {
+            Some(keys) => keys,
+            // The subscriber has not connected yet.
+            None => self.local.update_keys(&self.cluster.state().await?.secret),
+        };
+        self.cluster.ping(&keys.sign(&Message::Ping { process_id: self.process_id, number })).await
+    }
+
+    /// Waits for the acknowledgements of a ping, then resumes the operations that wait for it.
+    /// `nodes` is `None` if the ping failed.
+    async fn finish(self: Arc<Self>, batch: PingBatch, nodes: Option<Vec<NodeRow>>) {
         match nodes {
-            None => tokio::time::sleep(self.longest()).await,
+            None => tokio::time::sleep(self.max_lease()).await,
             Some(mut nodes) => {
-                // This process has forgotten before it called.
-                nodes.retain(|node| Some(node.id) != self.memory.node());
-                let silent = call.silent_of(nodes).await;
-                if !silent.is_empty() {
-                    tracing::warn!(nodes = silent.len(), "nodes did not answer within their lease, which is over now");
-                    // Their row goes, so that nobody waits for them again; one that lives has renewed it, and keeps it.
-                    self.nodes.remove_silent(&silent).await.ok();
+                // This node has applied the invalidation before it sent the ping.
+                nodes.retain(|node| Some(node.id) != self.local.node_id());
+                let unresponsive = batch.pending.wait_for_acks(nodes).await;
+                if !unresponsive.is_empty() {
+                    tracing::warn!(nodes = unresponsive.len(), "nodes did not acknowledge a ping within their lease");
+                    // No later operation waits for a removed node. A node that is alive has renewed
+                    // its row and keeps it. On failure the next operation removes the rows.
+                    self.cluster.remove_unresponsive(&unresponsive).await.ok();
                 }
             }
         }
-        self.state().calls.remove(&number);
-        for waiting in waiting {
-            waiting.send(()).ok();
+        self.state().pending.remove(&batch.number);
+        for sender in batch.waiting {
+            // A cancelled operation has dropped its receiver.
+            sender.send(()).ok();
         }
     }
 
-    fn longest(&self) -> Duration {
-        Duration::from_millis(self.longest.load(Ordering::Relaxed))
+    fn max_lease(&self) -> Duration {
+        Duration::from_millis(self.max_lease_millis.load(Ordering::Relaxed))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
-impl Call {
-    fn note(&self, node: Uuid) {
-        self.heard().insert(node);
-        self.answered.notify_one();
+impl PendingBarrier {
+    fn record_ack(&self, node: Uuid) {
+        self.acks().insert(node);
+        self.changed.notify_one();
     }
 
-    /// Waits for each of the nodes, at most as long as its lease lasts. Gives those that never answered.
-    async fn silent_of(&self, mut nodes: Vec<Node>) -> Vec<Node> {
-        let begun = Instant::now();
-        let mut silent = Vec::new();
+    /// Waits for each node until it acknowledges or its lease duration has passed. Returns the
+    /// nodes that did not acknowledge.
+    async fn wait_for_acks(&self, mut nodes: Vec<NodeRow>) -> Vec<NodeRow> {
+        let started_at = Instant::now();
+        let mut unresponsive = Vec::new();
         loop {
-            nodes.retain(|node| !self.heard().contains(&node.id));
-            let over = |node: &Node| begun.elapsed() >= node.lease;
-            silent.extend(nodes.extract_if(.., |node| over(node)));
-            let Some(next) = nodes.iter().map(|node| node.lease).min() else { return silent };
-            tokio::time::timeout_at(begun + next, self.answered.notified()).await.ok();
+            nodes.retain(|node| !self.acks().contains(&node.id));
+            unresponsive.extend(nodes.extract_if(.., |node| started_at.elapsed() >= node.lease));
+            let Some(shortest) = nodes.iter().map(|node| node.lease).min() else { return unresponsive };
+            tokio::time::timeout_at(started_at + shortest, self.changed.notified()).await.ok();
         }
     }
 
-    fn heard(&self) -> MutexGuard<'_, HashSet<Uuid>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn acks(&self) -> MutexGuard<'_, HashSet<Uuid>> {
+        self.acks.lock()
     }
 }
 
-fn millis(lease: Duration) -> u64 {
-    u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)
+fn as_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

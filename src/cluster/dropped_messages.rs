@@ -1,25 +1,31 @@
-//! Counts the messages that were not authentic.
+//! The count of dropped messages: those that are not authentic or were received before.
 
+use parking_lot::Mutex;
 use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-/// The log tells of them no more often than this.
-const WARN_EVERY: Duration = Duration::from_secs(60);
+/// The shortest time between two log lines about dropped messages.
+const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Counts dropped messages, and limits how often they are logged.
 #[derive(Debug, Default)]
-pub(crate) struct Dropped {
+pub(crate) struct DroppedMessages {
     count: AtomicU64,
-    /// Up to which message the log has told, and when.
-    warned: Mutex<(u64, Option<Duration>)>,
+    last_warning: Mutex<LastWarning>,
 }
 
-impl Dropped {
-    pub(crate) fn note(&self) {
+#[derive(Debug, Default)]
+struct LastWarning {
+    /// The count at the time of the warning.
+    count: u64,
+    /// The time since boot; `None` before the first warning.
+    logged_at: Option<Duration>,
+}
+
+impl DroppedMessages {
+    pub(crate) fn record(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -27,16 +33,17 @@ impl Dropped {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// How many the log has to tell of now; none where there are none, or it told a short while ago.
-    pub(crate) fn untold(&self, now: Duration) -> Option<u64> {
+    /// Returns the number of messages dropped since the last warning, for a warning at `now`.
+    /// Returns `None` if there are none, or if the last warning is less than a minute old.
+    pub(crate) fn take_unreported(&self, now: Duration) -> Option<u64> {
+        let mut last = self.last_warning.lock();
         let count = self.count();
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        let (told, at) = *warned;
-        if count == told || at.is_some_and(|at| now < at + WARN_EVERY) {
+        let unreported = count - last.count;
+        if unreported == 0 || last.logged_at.is_some_and(|logged_at| now < logged_at + WARN_INTERVAL) {
             return None;
         }
-        *warned = (count, Some(now));
-        Some(count - told)
+        *last = LastWarning { count, logged_at: Some(now) };
+        Some(unreported)
     }
 }
 
@@ -45,13 +52,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_tells_once_a_minute_of_what_came_meanwhile() {
-        let (dropped, at) = (Dropped::default(), Duration::from_secs);
-        assert_eq!(dropped.untold(at(1)), None);
-        (0..3).for_each(|_| dropped.note());
-        assert_eq!(dropped.untold(at(2)), Some(3));
-        (0..5).for_each(|_| dropped.note());
-        assert_eq!((dropped.untold(at(61)), dropped.untold(at(62)), dropped.untold(at(200))), (None, Some(5), None));
+    fn drops_are_reported_once_a_minute() {
+        let dropped = DroppedMessages::default();
+        let at = Duration::from_secs;
+        assert_eq!(dropped.take_unreported(at(1)), None);
+        (0..3).for_each(|_| dropped.record());
+        assert_eq!(dropped.take_unreported(at(2)), Some(3));
+        (0..5).for_each(|_| dropped.record());
+        assert_eq!(dropped.take_unreported(at(61)), None);
+        assert_eq!(dropped.take_unreported(at(62)), Some(5));
+        assert_eq!(dropped.take_unreported(at(200)), None);
         assert_eq!(dropped.count(), 8);
     }
 }

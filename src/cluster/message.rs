@@ -1,82 +1,92 @@
-//! What nodes hear over PostgreSQL's notifications, one line of text each.
+//! The text format of notifications, one line each.
 //!
-//! The triggers of the migrations write the changes; what nodes tell each other is written here. Both are signed (`keys`).
+//! Triggers of the schema send invalidations; nodes send messages. Both are signed: see
+//! [`MessageKeys`](super::message_keys::MessageKeys).
 
 use std::{fmt, time::Duration};
 
 use uuid::Uuid;
 
-use super::message_keys::{Opened, from_hex};
-use crate::cache::MAX_LEASE;
-use crate::cache::invalidation::Change;
+use super::message_keys::{VerifiedMessage, from_hex};
+use crate::{cache::MAX_LEASE, domain::invalidation::Invalidation};
 
-/// Something authentic that was heard.
+/// A notification whose signature is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Notice {
-    /// `token <id> <masked name> <transaction>`, `person <id> <transaction>`, `workspace <id> <transaction>`,
-    /// `everything <transaction>`: it was changed or taken away.
-    Change { change: Change, transaction: u64 },
-    /// What one node tells another.
+pub(crate) enum Notification {
+    /// `token <id> <masked digest prefix> <transaction>`, `person <id> <transaction>`,
+    /// `workspace <id> <transaction>` or `everything <transaction>`: a row was changed or deleted.
+    Invalidation { invalidation: Invalidation, transaction: u64 },
+    /// A message of a node.
     Message(Message),
-    /// Signed, and not understood: a newer version announces something. It may tell of any change.
+    /// A signed text in an unknown format, from a newer version. It may stand for any change.
     Unknown,
 }
 
-/// What one node tells another.
+/// A message from one node to the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// `lease <node> <number> <milliseconds>`: a node has asked for its lease the number-th time.
-    Lease { node: Uuid, number: u64, length: Duration },
-    /// `call <caller> <number>`: whoever has heard everything up to here is to say so.
-    Call { caller: Uuid, number: u64 },
-    /// `heard <caller> <number> <node>`: a node has.
-    Heard { caller: Uuid, number: u64, node: Uuid },
-    /// `left <node>`: a node has given up its lease.
-    Left { node: Uuid },
+    /// `lease <node> <number> <milliseconds>`: a node requests its lease for the `number`-th time.
+    Lease { node: Uuid, number: u64, duration: Duration },
+    /// `ping <process> <number>`: a process asks each node to confirm that it has received all
+    /// earlier notifications.
+    Ping { process_id: Uuid, number: u64 },
+    /// `ack <process> <number> <node>`: a node confirms a ping.
+    Ack { process_id: Uuid, number: u64, node: Uuid },
+    /// `leave <node>`: a node has given up its lease.
+    Leave { node: Uuid },
 }
 
-impl Notice {
-    pub(crate) fn read(opened: &Opened<'_>) -> Self {
-        let words: Vec<&str> = opened.text.split(' ').collect();
-        read_message(&words).map(Self::Message).or_else(|| read_change(&words, opened)).unwrap_or(Self::Unknown)
+impl Notification {
+    /// Parses a verified text. A text in an unknown format is [`Notification::Unknown`].
+    pub(crate) fn parse(verified: &VerifiedMessage<'_>) -> Self {
+        let words: Vec<&str> = verified.text.split(' ').collect();
+        if let Some(message) = parse_message(&words) {
+            return Self::Message(message);
+        }
+        parse_invalidation(&words, verified).unwrap_or(Self::Unknown)
     }
 }
 
-fn read_message(words: &[&str]) -> Option<Message> {
+fn parse_message(words: &[&str]) -> Option<Message> {
     Some(match *words {
         ["lease", node, number, millis] => {
-            let length = Duration::from_millis(millis.parse().ok()?);
-            let length = Some(length).filter(|length| *length <= MAX_LEASE)?;
-            Message::Lease { node: node.parse().ok()?, number: number.parse().ok()?, length }
+            let duration = Duration::from_millis(millis.parse().ok()?);
+            // Revocations wait for the longest lease, so an excessive one is not accepted.
+            let duration = Some(duration).filter(|duration| *duration <= MAX_LEASE)?;
+            Message::Lease { node: node.parse().ok()?, number: number.parse().ok()?, duration }
         }
-        ["call", caller, number] => Message::Call { caller: caller.parse().ok()?, number: number.parse().ok()? },
-        ["heard", caller, number, node] => {
-            Message::Heard { caller: caller.parse().ok()?, number: number.parse().ok()?, node: node.parse().ok()? }
+        ["ping", process_id, number] => {
+            Message::Ping { process_id: process_id.parse().ok()?, number: number.parse().ok()? }
         }
-        ["left", node] => Message::Left { node: node.parse().ok()? },
+        ["ack", process_id, number, node] => Message::Ack {
+            process_id: process_id.parse().ok()?,
+            number: number.parse().ok()?,
+            node: node.parse().ok()?,
+        },
+        ["leave", node] => Message::Leave { node: node.parse().ok()? },
         _ => return None,
     })
 }
 
-fn read_change(words: &[&str], opened: &Opened<'_>) -> Option<Notice> {
+fn parse_invalidation(words: &[&str], verified: &VerifiedMessage<'_>) -> Option<Notification> {
     let (transaction, words) = words.split_last()?;
-    let change = match *words {
-        ["token", id, masked] => Change::NamedToken(opened.unmask(id.parse().ok()?, from_hex(masked)?)),
-        ["person", id] => Change::Person(id.parse().ok()?),
-        ["workspace", id] => Change::Workspace(id.parse().ok()?),
-        ["everything"] => Change::Everything,
+    let invalidation = match *words {
+        ["token", id, masked] => Invalidation::TokenPrefix(verified.unmask(id.parse().ok()?, from_hex(masked)?)),
+        ["person", id] => Invalidation::Person(id.parse().ok()?),
+        ["workspace", id] => Invalidation::Workspace(id.parse().ok()?),
+        ["everything"] => Invalidation::Everything,
         _ => return None,
     };
-    Some(Notice::Change { change, transaction: transaction.parse().ok()? })
+    Some(Notification::Invalidation { invalidation, transaction: transaction.parse().ok()? })
 }
 
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lease { node, number, length } => write!(f, "lease {node} {number} {}", length.as_millis()),
-            Self::Call { caller, number } => write!(f, "call {caller} {number}"),
-            Self::Heard { caller, number, node } => write!(f, "heard {caller} {number} {node}"),
-            Self::Left { node } => write!(f, "left {node}"),
+            Self::Lease { node, number, duration } => write!(f, "lease {node} {number} {}", duration.as_millis()),
+            Self::Ping { process_id, number } => write!(f, "ping {process_id} {number}"),
+            Self::Ack { process_id, number, node } => write!(f, "ack {process_id} {number} {node}"),
+            Self::Leave { node } => write!(f, "leave {node}"),
         }
     }
 }
@@ -86,43 +96,47 @@ mod tests {
     use super::*;
     use crate::cluster::message_keys::test_keys;
 
-    fn read(text: &str) -> Notice {
+    fn sign_and_parse(text: &str) -> Notification {
         let keys = test_keys(1, None);
         let line = keys.sign(&text);
-        Notice::read(&keys.open(&line).unwrap())
+        Notification::parse(&keys.verify(&line).unwrap())
     }
 
     #[test]
-    fn what_is_told_is_understood() {
-        let (node, caller) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        for message in [
-            Message::Lease { node, number: 3, length: Duration::from_millis(2_000) },
-            Message::Call { caller, number: 9 },
-            Message::Heard { caller, number: 9, node },
-            Message::Left { node },
-        ] {
-            assert_eq!(read(&message.to_string()), Notice::Message(message));
-        }
-        for (text, change) in [
-            ("person 7", Change::Person(7)),
-            ("workspace -1", Change::Workspace(-1)),
-            ("everything", Change::Everything),
-        ] {
-            assert_eq!(read(&format!("{text} 5")), Notice::Change { change, transaction: 5 });
-        }
-        let masked = format!("token {} {} 5", Uuid::from_u128(1), "0a".repeat(16));
-        assert!(matches!(read(&masked), Notice::Change { change: Change::NamedToken(_), transaction: 5 }));
-    }
-
-    /// Whoever believed in a lease of a century would wait for it.
-    #[test]
-    fn what_is_not_understood_may_be_any_change() {
+    fn messages_are_parsed_as_they_are_written() {
         let node = Uuid::from_u128(1);
-        let lines = ["", "token", "token 00 5", "person x 5", "person 7", "settings 1 5", "call 1 2", "everything"];
+        let process_id = Uuid::from_u128(2);
+        for message in [
+            Message::Lease { node, number: 3, duration: Duration::from_millis(2_000) },
+            Message::Ping { process_id, number: 9 },
+            Message::Ack { process_id, number: 9, node },
+            Message::Leave { node },
+        ] {
+            assert_eq!(sign_and_parse(&message.to_string()), Notification::Message(message));
+        }
+        for (text, invalidation) in [
+            ("person 7", Invalidation::Person(7)),
+            ("workspace -1", Invalidation::Workspace(-1)),
+            ("everything", Invalidation::Everything),
+        ] {
+            let expected = Notification::Invalidation { invalidation, transaction: 5 };
+            assert_eq!(sign_and_parse(&format!("{text} 5")), expected);
+        }
+        let token = format!("token {} {} 5", Uuid::from_u128(1), "0a".repeat(16));
+        assert!(matches!(
+            sign_and_parse(&token),
+            Notification::Invalidation { invalidation: Invalidation::TokenPrefix(_), transaction: 5 }
+        ));
+    }
+
+    #[test]
+    fn malformed_messages_and_excessive_leases_are_unknown() {
+        let node = Uuid::from_u128(1);
+        let lines = ["", "token", "token 00 5", "person x 5", "person 7", "settings 1 5", "ping 1 2", "everything"];
         let leases = [format!("lease {node} 1 10001"), format!("lease {node} 1 4000000000000")];
         for line in lines.into_iter().chain(leases.iter().map(String::as_str)) {
-            assert_eq!(read(line), Notice::Unknown, "{line}");
+            assert_eq!(sign_and_parse(line), Notification::Unknown, "{line}");
         }
-        assert!(matches!(read(&format!("lease {node} 1 10000")), Notice::Message(_)));
+        assert!(matches!(sign_and_parse(&format!("lease {node} 1 10000")), Notification::Message(_)));
     }
 }

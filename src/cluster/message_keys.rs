@@ -1,7 +1,8 @@
-//! Authenticates what nodes tell each other.
+//! Authentication of messages and invalidations.
 //!
-//! NOTIFY needs no privilege, so any role of the server may send what looks like a message of ours. Each message therefore ends
-//! with an HMAC-SHA256 over all of it that comes before, under a secret that only the owner of the schema can read.
+//! `NOTIFY` requires no privilege, so any role that may connect to the database can send text in
+//! the format of a message. Each message therefore ends with an HMAC-SHA256 (RFC 2104) over
+//! everything before it, under a secret that only the owner of the schema can read.
 
 use std::fmt;
 
@@ -9,142 +10,140 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::cache::invalidation::TokenName;
-use crate::store::ClusterSecret;
+use crate::{domain::invalidation::DigestPrefix, store::ClusterSecret};
 
-/// The longest message; ours have at most 170 bytes.
-const LONGEST: usize = 256;
-/// Hexadecimal digits of a code.
-const CODE_DIGITS: usize = 64;
+/// The maximum length of a message. The longest that nodes and triggers send has 163 bytes.
+const MAX_MESSAGE_BYTES: usize = 256;
+/// The length of an HMAC in hexadecimal digits.
+const HMAC_DIGITS: usize = 64;
 
-/// The keys of a cluster: one signs, and while the secret is rotated another is accepted as well.
+/// The keys of a cluster: one that signs, and during a rotation of the secret another one that is
+/// accepted as well.
 #[derive(PartialEq, Eq)]
-pub(crate) struct Keys {
+pub(crate) struct MessageKeys {
     signing: Key,
     accepted: Option<Key>,
 }
 
+/// A key of HMAC-SHA256.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Key([u8; 32]);
 
-/// A message whose code is right.
-pub(crate) struct Opened<'a> {
+/// A message whose HMAC is valid.
+pub(crate) struct VerifiedMessage<'a> {
+    /// The message without its HMAC.
     pub(crate) text: &'a str,
-    pub(crate) code: [u8; 32],
+    pub(crate) hmac: [u8; 32],
     key: &'a Key,
 }
 
-impl Keys {
-    pub(crate) fn of(secret: &ClusterSecret) -> Self {
+impl MessageKeys {
+    pub(crate) fn from_secret(secret: &ClusterSecret) -> Self {
         Self { signing: Key(secret.signing), accepted: secret.accepted.map(Key) }
     }
 
-    /// The message with its code.
+    /// Returns the message, followed by its HMAC.
     pub(crate) fn sign(&self, message: &impl fmt::Display) -> String {
-        let text = message.to_string();
-        let code: [u8; 32] = self.signing.hmac(&text).finalize().into_bytes().into();
-        let mut line = text;
-        line.push(' ');
-        code.iter().for_each(|byte| line.push_str(&format!("{byte:02x}")));
-        line
+        let message = message.to_string();
+        let hmac = self.signing.hmac(&message).finalize().into_bytes();
+        format!("{message} {}", hex::encode(hmac))
     }
 
-    /// The message of a line, if its code is right. What cannot be one costs no hash.
-    pub(crate) fn open<'a>(&'a self, line: &'a str) -> Option<Opened<'a>> {
-        if line.len() > LONGEST {
+    /// Returns the message of a line, or `None` if its HMAC is wrong. A line that is too long or
+    /// has no HMAC is rejected without hashing.
+    pub(crate) fn verify<'a>(&'a self, line: &'a str) -> Option<VerifiedMessage<'a>> {
+        if line.len() > MAX_MESSAGE_BYTES {
             return None;
         }
-        let (text, code) = line.rsplit_once(' ')?;
-        let code: [u8; CODE_DIGITS / 2] = from_hex(code)?;
-        let signed_by = |key: &&Key| key.hmac(text).verify_slice(&code).is_ok();
-        let key = [Some(&self.signing), self.accepted.as_ref()].into_iter().flatten().find(signed_by)?;
-        Some(Opened { text, code, key })
+        let (text, hmac) = line.rsplit_once(' ')?;
+        let hmac: [u8; HMAC_DIGITS / 2] = from_hex(hmac)?;
+        let is_signed_by = |key: &&Key| key.hmac(text).verify_slice(&hmac).is_ok();
+        let key = [Some(&self.signing), self.accepted.as_ref()].into_iter().flatten().find(is_signed_by)?;
+        Some(VerifiedMessage { text, hmac, key })
     }
 }
 
 impl Key {
     fn hmac(&self, text: &str) -> Hmac<Sha256> {
-        // A key of the length of a block, which is what HMAC makes of a shorter one.
+        // HMAC pads a key that is shorter than a block with zeros.
         let mut block = [0; 64];
         block[..32].copy_from_slice(&self.0);
         Hmac::new(&block.into()).chain_update(text)
     }
 }
 
-impl Opened<'_> {
-    /// Takes the mask off the name of a token. The trigger that announces it puts it on.
-    pub(crate) fn unmask(&self, token_id: Uuid, masked: [u8; 16]) -> TokenName {
+impl VerifiedMessage<'_> {
+    /// Removes the mask that the trigger has applied to the digest prefix of a token.
+    pub(crate) fn unmask(&self, token_id: Uuid, masked: [u8; 16]) -> DigestPrefix {
         let mask = self.key.hmac(&format!("mask {token_id}")).finalize().into_bytes();
-        let mut name = masked;
-        name.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
-        TokenName(name)
+        let mut prefix = masked;
+        prefix.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+        DigestPrefix(prefix)
     }
 }
 
-/// Reads exactly so many bytes in hexadecimal digits.
+/// Parses exactly `N` bytes in hexadecimal digits.
 pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
     let mut bytes = [0; N];
-    for (n, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * n..2 * n + 2], 16).ok()?;
-    }
+    hex::decode_to_slice(text, &mut bytes).ok()?;
     Some(bytes)
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for MessageKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keys([hidden])")
+        f.write_str("MessageKeys([hidden])")
     }
 }
 
 #[cfg(test)]
-pub(crate) fn test_keys(signing: u8, accepted: Option<u8>) -> Keys {
-    Keys { signing: Key([signing; 32]), accepted: accepted.map(|byte| Key([byte; 32])) }
+pub(crate) fn test_keys(signing: u8, accepted: Option<u8>) -> MessageKeys {
+    MessageKeys { signing: Key([signing; 32]), accepted: accepted.map(|byte| Key([byte; 32])) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{test_keys as keys, *};
+    use super::*;
 
     #[test]
-    fn the_code_is_that_of_rfc_2104() {
-        // python3: hmac.new(bytes([7]) * 32, b"left", "sha256").hexdigest()
-        let line = keys(7, None).sign(&"left");
-        assert_eq!(line, "left bf0703d27a010d2cd023d6a2989cf1006d61c74e86edd84e9b0b55ba884c02d6");
+    fn a_message_is_signed_with_hmac_sha256() {
+        // python3: hmac.new(bytes([7]) * 32, b"leave", "sha256").hexdigest()
+        let line = test_keys(7, None).sign(&"leave");
+        assert_eq!(line, "leave d8666bbfa6722f8466fc0d7c88d6a74ef91923dfa102dbcfd078497d7dd69226");
     }
 
     #[test]
-    fn what_was_signed_is_opened_and_nothing_else_is() {
-        let keys_of_now = keys(1, None);
-        let line = keys_of_now.sign(&"call 1 2");
-        assert_eq!(keys_of_now.open(&line).map(|opened| opened.text), Some("call 1 2"));
+    fn only_signed_messages_are_verified() {
+        let keys = test_keys(1, None);
+        let line = keys.sign(&"ping 1 2");
+        assert_eq!(keys.verify(&line).map(|verified| verified.text), Some("ping 1 2"));
         for n in 0..line.len() {
             let mut forged = line.clone().into_bytes();
             forged[n] = if forged[n] == b'0' { b'1' } else { b'0' };
             let forged = String::from_utf8(forged).unwrap();
-            assert!(keys_of_now.open(&forged).is_none(), "{forged}");
+            assert!(keys.verify(&forged).is_none(), "{forged}");
         }
-        for forged in ["", " ", "everything", "call 1 2", &line[..line.len() - 1], &format!("{line}0"), &line[5..]] {
-            assert!(keys_of_now.open(forged).is_none(), "{forged}");
+        for forged in ["", " ", "everything", "ping 1 2", &line[..line.len() - 1], &format!("{line}0"), &line[5..]] {
+            assert!(keys.verify(forged).is_none(), "{forged}");
         }
-        let long = keys_of_now.sign(&"x".repeat(LONGEST));
-        assert!(keys_of_now.open(&long).is_none());
+        let too_long = keys.sign(&"x".repeat(MAX_MESSAGE_BYTES));
+        assert!(keys.verify(&too_long).is_none());
     }
 
     #[test]
-    fn while_a_secret_is_rotated_both_are_accepted_and_one_signs() {
-        let (old, new) = (keys(1, None), keys(2, None));
-        for both in [keys(1, Some(2)), keys(2, Some(1))] {
-            assert!(both.open(&old.sign(&"x")).is_some() && both.open(&new.sign(&"x")).is_some());
+    fn during_a_rotation_both_secrets_are_accepted_and_one_signs() {
+        let old = test_keys(1, None);
+        let new = test_keys(2, None);
+        for both in [test_keys(1, Some(2)), test_keys(2, Some(1))] {
+            assert!(both.verify(&old.sign(&"x")).is_some());
+            assert!(both.verify(&new.sign(&"x")).is_some());
         }
-        assert!(old.open(&keys(1, Some(2)).sign(&"x")).is_some());
-        assert!(new.open(&keys(1, Some(2)).sign(&"x")).is_none());
+        let signed_during_rotation = test_keys(1, Some(2)).sign(&"x");
+        assert!(old.verify(&signed_during_rotation).is_some());
+        assert!(new.verify(&signed_during_rotation).is_none());
     }
 
     #[test]
-    fn keys_are_not_printed() {
-        assert_eq!(format!("{:?}", keys(7, Some(8))), "Keys([hidden])");
+    fn debug_output_hides_the_keys() {
+        assert_eq!(format!("{:?}", test_keys(7, Some(8))), "MessageKeys([hidden])");
     }
 }

@@ -1,4 +1,4 @@
-//! What a node does with what it hears: the part of the protocol that decides, without the connection that carries it.
+//! The protocol state of a node: how it reacts to each notification, without the connection.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,118 +9,144 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Memory,
-    message::{Message, Notice},
-    replay_filter::Replays,
+    LocalState,
+    message::{Message, Notification},
+    replay_filter::ReplayFilter,
 };
-use crate::{cache::invalidation::Change, domain::time::Clock};
+use crate::domain::{invalidation::Invalidation, time::Clock};
 
-/// The part of a lease that its holder gives away, for stopwatches that do not run alike: one twentieth.
-const MARGIN: u32 = 20;
-/// Of so many callers the last call is remembered. Past that a repeated call may be answered again.
-const CALLERS: usize = 1_024;
+/// A node uses its lease for one twentieth less than its duration, because clocks drift.
+const DRIFT_DIVISOR: u32 = 20;
+/// The maximum number of processes whose last ping is remembered. If there are more, a repeated
+/// ping may be acknowledged again.
+const MAX_TRACKED_PROCESSES: usize = 1_024;
 
-/// A node as it is known to the others, from one connection to the next.
-pub(crate) struct Hearing {
+/// The state of a node during one session. Each session has a new node ID.
+pub(crate) struct NodeState {
     pub(crate) id: Uuid,
-    memory: Arc<Memory>,
+    local: Arc<LocalState>,
     clock: Clock,
-    lease: Duration,
-    asked: VecDeque<Asked>,
-    number: u64,
-    /// To whom, and what.
-    answers: Vec<(Uuid, String)>,
-    /// The last call of each caller. Calls are numbered upwards, so that an earlier number is a call that somebody repeats.
-    called: HashMap<Uuid, u64>,
-    replays: Replays,
+    lease_duration: Duration,
+    pending: VecDeque<PendingLease>,
+    /// The number of the last lease request.
+    last_request: u64,
+    /// Signed acknowledgements that are not sent yet, by process ID.
+    acks: Vec<(Uuid, String)>,
+    /// The number of the last ping of each process. Processes number their pings in ascending
+    /// order, so a lower number is a repeated ping.
+    last_pings: HashMap<Uuid, u64>,
+    replays: ReplayFilter,
 }
 
-/// A lease that was asked for and not heard of yet.
-struct Asked {
+/// A lease request whose own message has not been received back yet.
+struct PendingLease {
     number: u64,
-    /// What the stopwatch said before.
-    at: Duration,
-    /// All transactions below this one had ended before.
+    /// The time since boot before the request was sent.
+    requested_at: Duration,
+    /// All transactions below this one had ended before the request was sent.
     oldest_transaction: u64,
 }
 
-impl Hearing {
-    /// `oldest_transaction` is from before memory was emptied.
-    pub(crate) fn new(id: Uuid, memory: Arc<Memory>, clock: Clock, lease: Duration, oldest_transaction: u64) -> Self {
-        let replays = Replays::from(oldest_transaction);
-        let (asked, answers, called) = (VecDeque::new(), Vec::new(), HashMap::new());
-        Self { id, memory, clock, lease, asked, number: 0, answers, called, replays }
+impl NodeState {
+    /// Creates the state of a node without a lease. `oldest_transaction` must have been read before
+    /// the cache was cleared.
+    pub(crate) fn new(
+        id: Uuid,
+        local: Arc<LocalState>,
+        clock: Clock,
+        lease_duration: Duration,
+        oldest_transaction: u64,
+    ) -> Self {
+        Self {
+            id,
+            local,
+            clock,
+            lease_duration,
+            pending: VecDeque::new(),
+            last_request: 0,
+            acks: Vec::new(),
+            last_pings: HashMap::new(),
+            replays: ReplayFilter::new(oldest_transaction),
+        }
     }
 
-    /// Notes the stopwatch, and gives the signed words with which a lease is asked for; none without a secret.
-    pub(crate) fn ask(&mut self, oldest_transaction: u64) -> Option<String> {
-        let keys = self.memory.keys()?;
-        self.number += 1;
-        self.asked.push_back(Asked { number: self.number, at: self.clock.elapsed(), oldest_transaction });
-        Some(keys.sign(&Message::Lease { node: self.id, number: self.number, length: self.lease }))
+    /// Returns a signed lease request, and records the time before it is sent. Returns `None` if
+    /// the node has no keys yet.
+    pub(crate) fn request_lease(&mut self, oldest_transaction: u64) -> Option<String> {
+        let keys = self.local.keys()?;
+        self.last_request += 1;
+        let number = self.last_request;
+        self.pending.push_back(PendingLease { number, requested_at: self.clock.boottime(), oldest_transaction });
+        Some(keys.sign(&Message::Lease { node: self.id, number, duration: self.lease_duration }))
     }
 
-    /// How many leases were asked for and not heard of.
-    pub(crate) fn unheard(&self) -> usize {
-        self.asked.len()
+    /// Returns the number of lease requests that have not been received back.
+    pub(crate) fn pending_leases(&self) -> usize {
+        self.pending.len()
     }
 
-    /// Deals with what was heard; gives back what concerns those who call. What is not authentic is passed over. A lease is
-    /// lengthened here and nowhere else: whatever was announced before it was asked for came through the same queue before it,
-    /// and is forgotten by now.
-    pub(crate) fn hear(&mut self, line: &str) -> Option<Message> {
-        let keys = self.memory.keys();
-        let Some(opened) = keys.as_deref().and_then(|keys| keys.open(line)) else {
-            self.memory.dropped.note();
+    /// Processes a notification. Returns a message that concerns the revocation barrier. A
+    /// notification that is not authentic is dropped.
+    ///
+    /// Only this function extends the lease. It does so when the node receives its own request:
+    /// every invalidation that was committed before the request precedes it in the queue, and was
+    /// already applied.
+    pub(crate) fn receive(&mut self, line: &str) -> Option<Message> {
+        let keys = self.local.keys();
+        let Some(verified) = keys.as_deref().and_then(|keys| keys.verify(line)) else {
+            self.local.dropped.record();
             return None;
         };
-        match Notice::read(&opened) {
-            Notice::Change { change, transaction } => self.forget(change, opened.code, transaction),
-            Notice::Unknown => self.forget(Change::Everything, opened.code, u64::MAX),
-            Notice::Message(Message::Lease { node, number, .. }) if node == self.id => self.begin_lease(number),
-            Notice::Message(Message::Call { caller, number }) => self.answer(caller, number),
-            Notice::Message(message) => return Some(message),
+        match Notification::parse(&verified) {
+            Notification::Invalidation { invalidation, transaction } => {
+                self.invalidate(invalidation, verified.hmac, transaction);
+            }
+            Notification::Unknown => self.invalidate(Invalidation::Everything, verified.hmac, u64::MAX),
+            Notification::Message(Message::Lease { node, number, .. }) if node == self.id => self.confirm_lease(number),
+            Notification::Message(Message::Ping { process_id, number }) => self.acknowledge(process_id, number),
+            Notification::Message(message) => return Some(message),
         }
         None
     }
 
-    fn forget(&mut self, change: Change, code: [u8; 32], transaction: u64) {
-        if self.replays.is_new(code, transaction) {
-            self.memory.cache.invalidate(change);
+    fn invalidate(&mut self, invalidation: Invalidation, hmac: [u8; 32], transaction: u64) {
+        if self.replays.insert(hmac, transaction) {
+            self.local.cache.invalidate(invalidation);
         } else {
-            self.memory.dropped.note();
+            self.local.dropped.record();
         }
     }
 
-    fn begin_lease(&mut self, number: u64) {
-        while let Some(asked) = self.asked.pop_front_if(|asked| asked.number <= number) {
-            if asked.number == number {
-                self.replays.raise(asked.oldest_transaction);
-                self.memory.cache.lease().extend(asked.at + self.lease - self.lease / MARGIN);
+    fn confirm_lease(&mut self, number: u64) {
+        while let Some(request) = self.pending.pop_front_if(|request| request.number <= number) {
+            if request.number == number {
+                self.replays.advance(request.oldest_transaction);
+                let usable_duration = self.lease_duration - self.lease_duration / DRIFT_DIVISOR;
+                self.local.cache.lease().extend(request.requested_at + usable_duration);
             }
         }
     }
 
-    fn answer(&mut self, caller: Uuid, number: u64) {
-        // Who keeps nothing has no row, and nobody waits for its answer.
-        if !self.memory.cache.is_enabled() {
+    fn acknowledge(&mut self, process_id: Uuid, number: u64) {
+        // A node without a cache has no row, so no operation waits for it.
+        if !self.local.cache.is_enabled() {
             return;
         }
-        if self.called.get(&caller).is_some_and(|last| number <= *last) {
-            self.memory.dropped.note();
+        if self.last_pings.get(&process_id).is_some_and(|last| number <= *last) {
+            self.local.dropped.record();
             return;
         }
-        if self.called.len() >= CALLERS {
-            self.called.clear();
+        if self.last_pings.len() >= MAX_TRACKED_PROCESSES {
+            self.last_pings.clear();
         }
-        self.called.insert(caller, number);
-        if let Some(keys) = self.memory.keys() {
-            self.answers.push((caller, keys.sign(&Message::Heard { caller, number, node: self.id })));
+        self.last_pings.insert(process_id, number);
+        if let Some(keys) = self.local.keys() {
+            self.acks.push((process_id, keys.sign(&Message::Ack { process_id, number, node: self.id })));
         }
     }
 
-    /// The answers that are to be given to what was heard.
-    pub(crate) fn take_answers(&mut self) -> Vec<(Uuid, String)> {
-        std::mem::take(&mut self.answers)
+    /// Takes the acknowledgements to send: the process ID and the signed message of each.
+    pub(crate) fn take_acks(&mut self) -> Vec<(Uuid, String)> {
+        std::mem::take(&mut self.acks)
     }
 }

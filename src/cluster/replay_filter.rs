@@ -1,43 +1,49 @@
-//! Recognises announcements of changes that were heard before.
+//! The replay filter: recognizes invalidations that a node has already received.
 //!
-//! A stranger who listens can repeat what was announced. A repeated change makes nobody accept anything, but it would keep
-//! memory empty. So what was heard lately is remembered; what is older is recognised by its transaction, because all
-//! transactions below a number had ended when a node last asked (`pg_snapshot_xmin`), and what they announced came before the
-//! answer.
+//! A role that listens to notifications can repeat them. A repeated invalidation cannot make a
+//! revoked token valid, but it would keep the cache empty. The filter therefore remembers the
+//! HMACs of recent invalidations. Older ones are recognized by their transaction: all transactions
+//! below the oldest running one (`pg_snapshot_xmin`) had ended when the node read that number, so
+//! their invalidations precede the lease message that the node sends next.
 
 use std::collections::{HashSet, VecDeque};
 
-/// How many announcements are remembered. Past that a repeated one may be taken for new, which costs a read and nothing more.
-const REMEMBERED: usize = 8_192;
+/// The maximum number of remembered HMACs. An invalidation that is repeated later than that may be
+/// applied again, which costs a database read and nothing more.
+const CAPACITY: usize = 8_192;
 
+/// The invalidations that a node has received.
 #[derive(Debug)]
-pub(crate) struct Replays {
-    /// All transactions below this one have ended, and what they announced was heard.
-    oldest: u64,
-    seen: HashSet<[u8; 32]>,
+pub(crate) struct ReplayFilter {
+    /// All invalidations of transactions below this one were applied.
+    oldest_transaction: u64,
+    hmacs: HashSet<[u8; 32]>,
+    /// The HMACs in the order of their arrival.
     order: VecDeque<[u8; 32]>,
 }
 
-impl Replays {
-    pub(crate) fn from(oldest: u64) -> Self {
-        Self { oldest, seen: HashSet::new(), order: VecDeque::new() }
+impl ReplayFilter {
+    /// Creates the filter of a node that clears its cache after `oldest_transaction` was read.
+    pub(crate) fn new(oldest_transaction: u64) -> Self {
+        Self { oldest_transaction, hmacs: HashSet::new(), order: VecDeque::new() }
     }
 
-    /// Whatever was announced by transactions below this one has been heard.
-    pub(crate) fn raise(&mut self, oldest: u64) {
-        self.oldest = self.oldest.max(oldest);
+    /// Records that all invalidations of transactions below `oldest_transaction` were applied. A
+    /// lower number than before has no effect.
+    pub(crate) fn advance(&mut self, oldest_transaction: u64) {
+        self.oldest_transaction = self.oldest_transaction.max(oldest_transaction);
     }
 
-    /// Whether an announcement with this code is new.
-    pub(crate) fn is_new(&mut self, code: [u8; 32], transaction: u64) -> bool {
-        if transaction < self.oldest || !self.seen.insert(code) {
+    /// Records an invalidation. Returns `true` if it is new, and `false` if it was received before.
+    pub(crate) fn insert(&mut self, hmac: [u8; 32], transaction: u64) -> bool {
+        if transaction < self.oldest_transaction || !self.hmacs.insert(hmac) {
             return false;
         }
-        self.order.push_back(code);
-        if self.order.len() > REMEMBERED
+        self.order.push_back(hmac);
+        if self.order.len() > CAPACITY
             && let Some(first) = self.order.pop_front()
         {
-            self.seen.remove(&first);
+            self.hmacs.remove(&first);
         }
         true
     }
@@ -48,27 +54,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_heard_is_not_new() {
-        let mut replays = Replays::from(10);
-        assert!(!replays.is_new([1; 32], 9), "from before this node listened");
-        assert!(replays.is_new([2; 32], 10) && replays.is_new([3; 32], 11));
-        assert!(!replays.is_new([2; 32], 10));
-        replays.raise(11);
-        replays.raise(5);
-        assert!(!replays.is_new([4; 32], 10), "its transaction had ended");
-        assert!(replays.is_new([5; 32], 11));
+    fn a_received_invalidation_is_not_new() {
+        let mut filter = ReplayFilter::new(10);
+        assert!(!filter.insert([1; 32], 9), "sent before this node listened");
+        assert!(filter.insert([2; 32], 10));
+        assert!(filter.insert([3; 32], 11));
+        assert!(!filter.insert([2; 32], 10));
+        filter.advance(11);
+        filter.advance(5);
+        assert!(!filter.insert([4; 32], 10), "its transaction had ended");
+        assert!(filter.insert([5; 32], 11));
     }
 
     #[test]
-    fn no_more_is_remembered_than_so_many() {
-        let mut replays = Replays::from(0);
-        let code = |n: usize| {
-            let mut code = [0; 32];
-            code[..8].copy_from_slice(&n.to_le_bytes());
-            code
+    fn the_filter_is_bounded() {
+        let mut filter = ReplayFilter::new(0);
+        let hmac = |n: usize| {
+            let mut hmac = [0; 32];
+            hmac[..8].copy_from_slice(&n.to_le_bytes());
+            hmac
         };
-        assert!((0..2 * REMEMBERED).all(|n| replays.is_new(code(n), 1)));
-        assert_eq!((replays.seen.len(), replays.order.len()), (REMEMBERED, REMEMBERED));
-        assert!(!replays.is_new(code(2 * REMEMBERED - 1), 1) && replays.is_new(code(0), 1));
+        assert!((0..2 * CAPACITY).all(|n| filter.insert(hmac(n), 1)));
+        assert_eq!(filter.hmacs.len(), CAPACITY);
+        assert_eq!(filter.order.len(), CAPACITY);
+        assert!(!filter.insert(hmac(2 * CAPACITY - 1), 1), "the latest HMAC is remembered");
+        assert!(filter.insert(hmac(0), 1), "the first HMAC is no longer remembered");
     }
 }

@@ -1,269 +1,277 @@
-//! A node's ear: the one connection over which it hears what was changed and keeps its lease.
+//! The subscriber: the task that receives notifications over one connection and renews the lease.
 //!
-//! Everything that is heard is dealt with in order, by this one task. What makes that enough is said in the
-//! [module](super).
+//! It processes notifications in order. The [module documentation](super) explains why this is
+//! enough.
 
 use std::{mem::Discriminant, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::MissedTickBehavior};
 
-use super::{Memory, barrier::Agreement, message::Message, node_state::Hearing};
-use crate::cache::invalidation::Change;
+use super::{LocalState, barrier::RevocationBarrier, message::Message, node_state::NodeState};
 use crate::{
-    domain::{random::Random, time::Clock},
-    store::{self, Nodes},
+    domain::{invalidation::Invalidation, random::Random, time::Clock},
+    store::{self, ClusterStore},
 };
 
-/// How often a lease is renewed while it lasts.
-const RENEWALS: u32 = 4;
-/// How long to wait before the database is tried again, and before a connection through which nothing is heard is.
-const AGAIN_AFTER: Duration = Duration::from_millis(250);
-const DEAF_AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// The number of renewals within one lease duration.
+const RENEWALS_PER_LEASE: u32 = 4;
+/// The delay before the subscriber reconnects.
+const RECONNECT_DELAY: Duration = Duration::from_millis(250);
+/// The delay before the subscriber retries a connection through a pooler that breaks `LISTEN`.
+const POOLER_RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// What a node needs to hear.
-pub(crate) struct Ear {
-    pub(crate) nodes: Nodes,
-    pub(crate) memory: Arc<Memory>,
-    pub(crate) agreement: Agreement,
+/// The task that listens to the other nodes.
+pub(crate) struct Subscriber {
+    pub(crate) cluster: ClusterStore,
+    pub(crate) local: Arc<LocalState>,
+    pub(crate) barrier: RevocationBarrier,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
-    /// How long a lease lasts.
-    pub(crate) lease: Duration,
+    pub(crate) lease_duration: Duration,
 }
 
-/// Why nothing is heard any more.
+/// The reason why a session ended or could not begin.
 #[derive(Debug, thiserror::Error)]
-enum Deaf {
-    #[error("the connection over which changes are heard was lost")]
+enum Disconnected {
+    #[error("the connection that receives notifications was lost")]
     Lost(#[from] store::Error),
-    #[error("nothing was heard for the length of a lease")]
+    #[error("the database did not respond within a lease duration")]
     Silence,
-    #[error("this node's row was removed")]
+    #[error("the row of this node was removed")]
     Removed,
-    #[error("what is notified is not heard on the connection that LISTENs")]
+    #[error("the connection does not receive notifications")]
     Pooler,
 }
 
-/// A connection over which a node hears, and is known to the others, from LISTEN to its loss.
-struct Tenure<'a> {
-    ear: &'a Ear,
-    connection: store::Ear,
-    hearing: Hearing,
-    /// All transactions below this one had ended when the database was asked last.
+/// A session: one connection from `LISTEN` to its loss, under one node ID.
+struct Session<'a> {
+    subscriber: &'a Subscriber,
+    connection: store::NotificationStream,
+    state: NodeState,
+    /// All transactions below this one had ended at the last database read.
     oldest_transaction: u64,
 }
 
-impl Ear {
-    /// Hears until `stopped` changes, and begins anew whenever it became deaf.
+impl Subscriber {
+    /// Listens until `stopped` changes, and reconnects after each loss of the connection.
     pub(crate) async fn run(self, mut stopped: watch::Receiver<()>) {
-        let mut told = None;
-        let mut is_lost = false;
-        self.warn_of_strangers().await;
+        let mut logged = None;
+        let mut connection_lost = false;
+        self.warn_about_exposure().await;
         loop {
-            let deaf = tokio::select! {
-                deaf = self.listen(is_lost, &mut told) => deaf,
+            let reason = tokio::select! {
+                reason = self.run_session(connection_lost, &mut logged) => reason,
                 _ = stopped.changed() => break,
             };
-            is_lost = matches!(deaf, Deaf::Lost(_) | Deaf::Silence);
-            let pause = if matches!(deaf, Deaf::Pooler) { DEAF_AGAIN_AFTER } else { AGAIN_AFTER };
-            let reason = std::mem::discriminant(&deaf);
-            if told.replace(reason) != Some(reason) {
-                complain(deaf);
+            connection_lost = matches!(reason, Disconnected::Lost(_) | Disconnected::Silence);
+            let is_pooler = matches!(reason, Disconnected::Pooler);
+            let delay = if is_pooler { POOLER_RETRY_DELAY } else { RECONNECT_DELAY };
+            // Each reason is logged once until the next session begins.
+            let kind = std::mem::discriminant(&reason);
+            if logged.replace(kind) != Some(kind) {
+                log_disconnected(reason);
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(delay) => {}
                 _ = stopped.changed() => break,
             }
         }
         self.leave().await;
     }
 
-    /// One connection: from LISTEN to its loss.
-    async fn listen(&self, is_lost: bool, told: &mut Option<Discriminant<Deaf>>) -> Deaf {
-        match self.begin(is_lost).await {
-            Err(deaf) => deaf,
-            Ok(mut tenure) => {
-                let deaf = match tenure.enter().await {
-                    Err(deaf) => deaf,
-                    Ok(()) => {
-                        if told.take().is_some() {
-                            tracing::info!("changes are heard again: checks are answered from memory");
-                        }
-                        self.memory.set_hearing(true);
-                        tenure.hear_on().await
-                    }
-                };
-                drop(tenure);
-                self.leave().await;
-                deaf
+    /// Runs one session. Returns the reason why it ended.
+    async fn run_session(
+        &self,
+        connection_lost: bool,
+        logged: &mut Option<Discriminant<Disconnected>>,
+    ) -> Disconnected {
+        let mut session = match self.connect(connection_lost).await {
+            Ok(session) => session,
+            Err(reason) => return reason,
+        };
+        let reason = match session.join().await {
+            Ok(()) => {
+                if logged.take().is_some() {
+                    tracing::info!("reconnected to the cluster");
+                }
+                self.local.set_connected(true);
+                session.receive_loop().await
             }
-        }
+            Err(reason) => reason,
+        };
+        drop(session);
+        self.leave().await;
+        reason
     }
 
-    /// Begins to listen. Where the last connection was lost the primary may be another by now.
-    async fn begin(&self, is_lost: bool) -> Result<Tenure<'_>, Deaf> {
-        if is_lost {
-            self.nodes.seek().await?;
+    /// Connects and listens. If the last connection was lost, the primary may have changed.
+    async fn connect(&self, connection_lost: bool) -> Result<Session<'_>, Disconnected> {
+        if connection_lost {
+            self.cluster.rediscover_primary().await?;
         }
-        let trial = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
-        let listening =
-            tokio::time::timeout(2 * self.lease, self.nodes.listen(self.agreement.caller(), trial, self.lease)).await;
-        let mut connection = listening.map_err(|_| Deaf::Silence)??.ok_or(Deaf::Pooler)?;
-        // The secret first: what is heard from here on is not passed over for want of it.
-        let state = self.within_lease(connection.state()).await?;
-        self.memory.learn(&state.secret);
-        // What was read before may have changed unheard. From here on nothing does.
-        self.memory.cache.invalidate(Change::Everything);
+        let test_id = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
+        let listen = self.cluster.listen(self.barrier.process_id(), test_id, self.lease_duration);
+        let listening = tokio::time::timeout(2 * self.lease_duration, listen).await;
+        let mut connection = listening.map_err(|_| Disconnected::Silence)??.ok_or(Disconnected::Pooler)?;
+        // Read the secret before any notification, so that none is dropped for lack of it.
+        let cluster_state = self.within_lease(connection.state()).await?;
+        self.local.update_keys(&cluster_state.secret);
+        // Notifications may have been lost before. From here on, none is.
+        self.local.cache.invalidate(Invalidation::Everything);
         let id = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
-        let (memory, clock) = (Arc::clone(&self.memory), self.clock.clone());
-        let hearing = Hearing::new(id, memory, clock, self.lease, state.oldest_transaction);
-        Ok(Tenure { ear: self, connection, hearing, oldest_transaction: state.oldest_transaction })
+        let oldest_transaction = cluster_state.oldest_transaction;
+        let local = Arc::clone(&self.local);
+        let state = NodeState::new(id, local, self.clock.clone(), self.lease_duration, oldest_transaction);
+        Ok(Session { subscriber: self, connection, state, oldest_transaction })
     }
 
-    async fn within_lease<T>(&self, work: impl Future<Output = store::Result<T>>) -> Result<T, Deaf> {
-        Ok(tokio::time::timeout(self.lease, work).await.map_err(|_| Deaf::Silence)??)
+    async fn within_lease<T>(&self, query: impl Future<Output = store::Result<T>>) -> Result<T, Disconnected> {
+        Ok(tokio::time::timeout(self.lease_duration, query).await.map_err(|_| Disconnected::Silence)??)
     }
 
-    /// Gives up the lease and says so, where the database can be reached, so that nobody waits for this node.
+    /// Gives up the lease and deletes the row of this node, so that no operation waits for it.
     async fn leave(&self) {
-        self.memory.cache.lease().end();
-        self.memory.set_hearing(false);
-        if let (Some(id), Some(keys)) = (self.memory.take_node(), self.memory.keys()) {
-            let notice = keys.sign(&Message::Left { node: id });
-            let left = self.within_lease(self.nodes.leave(id, &notice)).await;
-            if let Err(error) = left {
-                tracing::debug!(%error, "the row of this node could not be removed; the others will");
+        self.local.cache.lease().release();
+        self.local.set_connected(false);
+        if let (Some(id), Some(keys)) = (self.local.take_node_id(), self.local.keys()) {
+            let message = keys.sign(&Message::Leave { node: id });
+            if let Err(error) = self.within_lease(self.cluster.leave(id, &message)).await {
+                tracing::debug!(%error, "failed to remove the row of this node; another node will remove it");
             }
         }
     }
-}
 
-impl Ear {
-    /// Says where strangers can disturb the nodes, or could speak in their name.
-    async fn warn_of_strangers(&self) {
-        let Ok(exposure) = self.within_lease(self.nodes.exposure()).await else { return };
+    /// Warns if other roles of the database server can disturb the nodes or sign messages.
+    async fn warn_about_exposure(&self) {
+        let Ok(exposure) = self.within_lease(self.cluster.find_exposure()).await else { return };
         if exposure.public_may_connect {
             tracing::warn!(
-                "every role of the server may connect to this database, and so send and receive notifications: \
-                 revoke connect on database … from public (docs/operations.md)"
+                "every role of the server may connect to this database, and can send and receive notifications; \
+                 run `revoke connect on database … from public` (docs/how-to/postgres.md)"
             );
         }
         if exposure.others_may_read_secret {
             tracing::warn!(
-                "a role other than its owner may read the table cluster_secret, and so speak in the name of nodes: \
-                 revoke all on cluster_secret from that role"
+                "a role other than the owner has privileges on the table cluster_secret, and may be able to sign \
+                 messages; run `revoke all on cluster_secret from …`"
             );
         }
     }
 
-    fn warn_of_dropped(&self) {
-        if let Some(dropped) = self.memory.dropped.untold(self.clock.elapsed()) {
+    fn warn_about_dropped_messages(&self) {
+        if let Some(dropped) = self.local.dropped.take_unreported(self.clock.boottime()) {
             tracing::warn!(
                 dropped,
-                "dropped messages that no node of this cluster has sent, or that were sent before: who may connect to the database?"
+                "dropped forged or repeated messages; check which roles may connect to the database"
             );
         }
     }
 }
 
-/// Each reason is told once, until changes are heard again.
-fn complain(deaf: Deaf) {
-    match deaf {
-        Deaf::Pooler => tracing::warn!(
-            "LISTEN does not work on this connection to the database (a pooler in transaction mode?): checks read the \
-             database each time. Let database.url lead to the database itself"
+fn log_disconnected(reason: Disconnected) {
+    match reason {
+        Disconnected::Pooler => tracing::warn!(
+            "LISTEN does not work on this connection, so checks read the database; if a pooler in transaction mode is \
+             in between, set database.url to the database server itself"
         ),
-        Deaf::Lost(_) | Deaf::Silence | Deaf::Removed => {
-            let reason = anyhow::Error::from(deaf);
-            tracing::warn!(?reason, "checks read the database until changes are heard again");
+        Disconnected::Lost(_) | Disconnected::Silence | Disconnected::Removed => {
+            let error = anyhow::Error::from(reason);
+            tracing::warn!(?error, "disconnected from the cluster; checks read the database until it is reconnected");
         }
     }
 }
 
-impl Tenure<'_> {
-    /// Becomes a node. The row is to be on disk before it counts, so another connection writes it: this one does not wait for
-    /// disks.
-    async fn enter(&mut self) -> Result<(), Deaf> {
-        let Ear { memory, nodes, lease, .. } = self.ear;
-        if !memory.cache.is_enabled() {
-            // Nothing is kept, so nobody need wait for this node; it hears the answers to its own calls.
+impl Session<'_> {
+    /// Joins the cluster, and waits for the first lease.
+    ///
+    /// The row must be on disk before operations rely on it. Another connection writes it, because
+    /// the listening connection does not wait for the disk.
+    async fn join(&mut self) -> Result<(), Disconnected> {
+        let Subscriber { local, cluster, lease_duration, .. } = self.subscriber;
+        if !local.cache.is_enabled() {
+            // Without a cache, no operation need wait for this node. It only receives the
+            // acknowledgements of its own pings.
             return Ok(());
         }
-        memory.set_node(self.hearing.id);
-        let notice = self.hearing.ask(self.oldest_transaction).ok_or(Deaf::Silence)?;
-        self.ear.within_lease(nodes.join(self.hearing.id, *lease, &notice)).await?;
-        tokio::time::timeout(*lease, self.hear_of_lease()).await.map_err(|_| Deaf::Silence)??;
-        self.answer().await
+        local.set_node_id(self.state.id);
+        let message = self.state.request_lease(self.oldest_transaction).ok_or(Disconnected::Silence)?;
+        self.subscriber.within_lease(cluster.join(self.state.id, *lease_duration, &message)).await?;
+        tokio::time::timeout(*lease_duration, self.wait_for_lease()).await.map_err(|_| Disconnected::Silence)??;
+        self.send_acks().await
     }
 
-    async fn hear_of_lease(&mut self) -> Result<(), Deaf> {
-        while self.hearing.unheard() > 0 {
-            let notice = self.connection.next().await?;
-            self.hear(&notice);
+    async fn wait_for_lease(&mut self) -> Result<(), Disconnected> {
+        while self.state.pending_leases() > 0 {
+            let message = self.connection.next().await?;
+            self.receive(&message);
         }
         Ok(())
     }
 
-    /// Hears and renews until something fails.
-    async fn hear_on(&mut self) -> Deaf {
-        let mut renew = tokio::time::interval(self.ear.lease / RENEWALS);
-        renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// Receives notifications and renews the lease until something fails.
+    async fn receive_loop(&mut self) -> Disconnected {
+        let mut renewals = tokio::time::interval(self.subscriber.lease_duration / RENEWALS_PER_LEASE);
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let heard = tokio::select! {
-                heard = self.connection.next() => Some(heard),
-                _ = renew.tick() => None,
+            let received = tokio::select! {
+                received = self.connection.next() => Some(received),
+                _ = renewals.tick() => None,
             };
-            let done = match heard {
-                Some(Ok(notice)) => {
-                    self.hear(&notice);
-                    self.answer().await
+            let result = match received {
+                Some(Ok(message)) => {
+                    self.receive(&message);
+                    self.send_acks().await
                 }
                 Some(Err(error)) => Err(error.into()),
                 None => self.renew().await,
             };
-            if let Err(deaf) = done {
-                return deaf;
+            if let Err(reason) = result {
+                return reason;
             }
         }
     }
 
-    /// Deals with a notice, and with those that have come in its wake.
-    fn hear(&mut self, notice: &str) {
-        let mut next = Some(notice.to_owned());
-        while let Some(notice) = next {
-            match self.hearing.hear(&notice) {
-                Some(Message::Lease { length, .. }) => self.ear.agreement.learn_lease(length),
-                Some(Message::Heard { caller, number, node }) => self.ear.agreement.heard(caller, number, node),
-                Some(Message::Left { node }) => self.ear.agreement.left(node),
-                Some(Message::Call { .. }) | None => {}
+    /// Processes a notification, and those that have arrived with it.
+    fn receive(&mut self, message: &str) {
+        let barrier = &self.subscriber.barrier;
+        let mut next = Some(message.to_owned());
+        while let Some(message) = next {
+            match self.state.receive(&message) {
+                Some(Message::Lease { duration, .. }) => barrier.observe_lease(duration),
+                Some(Message::Ack { process_id, number, node }) => barrier.acknowledge(process_id, number, node),
+                Some(Message::Leave { node }) => barrier.node_left(node),
+                Some(Message::Ping { .. }) | None => {}
             }
-            next = self.connection.buffered();
+            next = self.connection.next_buffered();
         }
-        self.ear.warn_of_dropped();
+        self.subscriber.warn_about_dropped_messages();
     }
 
-    async fn answer(&mut self) -> Result<(), Deaf> {
-        let answers = self.hearing.take_answers();
-        if answers.is_empty() {
+    async fn send_acks(&mut self) -> Result<(), Disconnected> {
+        let acks = self.state.take_acks();
+        if acks.is_empty() {
             return Ok(());
         }
-        self.ear.within_lease(self.connection.tell(&answers)).await
+        self.subscriber.within_lease(self.connection.notify_processes(&acks)).await
     }
 
-    async fn renew(&mut self) -> Result<(), Deaf> {
-        // Also where there is no lease: whether the connection lives is found out only by using it. Asked before the lease is, so
-        // that no lease is held by a node that does not know the secret of then.
-        let state = self.ear.within_lease(self.connection.state()).await?;
-        self.ear.memory.learn(&state.secret);
-        self.oldest_transaction = state.oldest_transaction;
-        if !self.ear.memory.cache.is_enabled() {
+    /// Reads the secret and renews the lease.
+    async fn renew(&mut self) -> Result<(), Disconnected> {
+        let Subscriber { local, lease_duration, .. } = self.subscriber;
+        // Read also without a cache, because only a query reveals that the connection is lost. Read
+        // before the lease is requested, so that a node with a lease knows the current secret.
+        let cluster_state = self.subscriber.within_lease(self.connection.state()).await?;
+        local.update_keys(&cluster_state.secret);
+        self.oldest_transaction = cluster_state.oldest_transaction;
+        if !local.cache.is_enabled() {
             return Ok(());
         }
-        if self.hearing.unheard() > RENEWALS as usize {
-            return Err(Deaf::Silence);
+        if self.state.pending_leases() > RENEWALS_PER_LEASE as usize {
+            return Err(Disconnected::Silence);
         }
-        let notice = self.hearing.ask(self.oldest_transaction).ok_or(Deaf::Silence)?;
-        let renewed = self.ear.within_lease(self.connection.renew(self.hearing.id, self.ear.lease, &notice)).await?;
-        if renewed { Ok(()) } else { Err(Deaf::Removed) }
+        let message = self.state.request_lease(self.oldest_transaction).ok_or(Disconnected::Silence)?;
+        let renewal = self.connection.renew(self.state.id, *lease_duration, &message);
+        let is_renewed = self.subscriber.within_lease(renewal).await?;
+        if is_renewed { Ok(()) } else { Err(Disconnected::Removed) }
     }
 }

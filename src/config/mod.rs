@@ -1,120 +1,173 @@
-//! The configuration: every key with its default, and where values come from.
+//! The configuration: every key with its default, and the sources of values.
 //!
-//! Later wins: defaults, the file, `DATABASE_URL`, `TOKENWARD_SECTION__KEY`, flags. An unknown key is an error that names
-//! the nearest known one. `config/default.toml` documents each key; a test proves that it equals [`Config::default`].
+//! Later sources override earlier ones: defaults, the file, `DATABASE_URL`,
+//! `TOKENWARD_SECTION__KEY`, flags. An unknown key is an error that names the nearest known key.
+//! `config/default.toml` documents each key; a test compares it with [`Config::default`].
 
+mod duration;
 mod load;
 pub mod secret_file;
 mod sections;
 mod service_link;
 mod url;
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
     cluster,
-    domain::{password::Policy, session::Lifetime, setting::Settings},
+    domain::{password::PasswordPolicy, session::SessionLifetime, setting::Settings},
     service::{password::Cost, tokens},
     store,
 };
+pub use duration::ConfigDuration;
 pub use load::{Error, Overrides};
 pub use sections::{
-    Cache, CacheMode, Database, Delegate, Http, Leaks, Limits, Listen, Log, LogChecks, LogFormat, Pages, Passwords,
-    Process, Retention, Tokens,
+    Argon2Config, AuthCheckLogging, CacheConfig, CacheMode, DatabaseConfig, ForwardAuthConfig, HttpConfig,
+    IntrospectionConfig, LeaksConfig, ListenConfig, LogConfig, LogFormat, PasswordsConfig, ProcessConfig,
+    RateLimitsConfig, RetentionConfig, SessionsConfig, TokensConfig,
 };
 use tokenward_guard::token_format::{Prefix, TokenFormat};
-pub use url::{DatabaseUrl, WebhookUrl};
+pub use url::{DatabaseUrlSetting, WebhookUrl};
 
 /// The documented defaults, as `tokenward config default` prints them.
 pub const DEFAULT_FILE: &str = include_str!("../../config/default.toml");
 
-/// Variables of our prefix that are not configuration keys: they are read once, by the first start.
+/// Variables with the prefix `TOKENWARD_` that are not configuration keys. Only the first start
+/// reads them.
 pub const FIRST_START_VARIABLES: [&str; 2] = ["TOKENWARD_ADMIN_EMAIL", "TOKENWARD_ADMIN_PASSWORD"];
 
-/// Everything an operator can decide. The default is a working service on the local machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The public URL of a service that has not configured one.
+const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:3005";
+
+/// The configuration of a service. The default is a working service on the local machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    pub listen: Listen,
-    pub database: Database,
-    pub tokens: Tokens,
-    pub passwords: Passwords,
-    pub limits: Limits,
-    pub http: Http,
-    pub pages: Pages,
-    pub delegate: Delegate,
-    pub cache: Cache,
-    pub retention: Retention,
-    pub leaks: Leaks,
-    pub log: Log,
-    pub process: Process,
+    /// The URL under which clients reach this service.
+    public_url: String,
+    pub listen: ListenConfig,
+    pub database: DatabaseConfig,
+    pub tokens: TokensConfig,
+    pub passwords: PasswordsConfig,
+    pub rate_limits: RateLimitsConfig,
+    pub http: HttpConfig,
+    pub sessions: SessionsConfig,
+    pub forward_auth: ForwardAuthConfig,
+    pub introspection: IntrospectionConfig,
+    pub cache: CacheConfig,
+    pub retention: RetentionConfig,
+    pub leaks: LeaksConfig,
+    pub log: LogConfig,
+    pub process: ProcessConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            public_url: DEFAULT_PUBLIC_URL.to_owned(),
+            listen: ListenConfig::default(),
+            database: DatabaseConfig::default(),
+            tokens: TokensConfig::default(),
+            passwords: PasswordsConfig::default(),
+            rate_limits: RateLimitsConfig::default(),
+            http: HttpConfig::default(),
+            sessions: SessionsConfig::default(),
+            forward_auth: ForwardAuthConfig::default(),
+            introspection: IntrospectionConfig::default(),
+            cache: CacheConfig::default(),
+            retention: RetentionConfig::default(),
+            leaks: LeaksConfig::default(),
+            log: LogConfig::default(),
+            process: ProcessConfig::default(),
+        }
+    }
 }
 
 impl Config {
-    /// The shape of token values.
+    /// Returns the URL under which clients reach this service, without a trailing slash. It is the
+    /// issuer of introspection responses and OAuth metadata (RFC 8414, section 2), and the origin
+    /// of the pages.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        self.public_url.trim_end_matches('/')
+    }
+
+    /// Returns `true` if the operator configured a public URL, so that its origin may be trusted.
+    #[must_use]
+    pub fn has_public_url(&self) -> bool {
+        self.public_url() != DEFAULT_PUBLIC_URL
+    }
+
+    /// Sets the public URL.
+    pub fn set_public_url(&mut self, url: &str) {
+        url.clone_into(&mut self.public_url);
+    }
+
+    /// Returns the format of token values.
     ///
     /// # Errors
     /// [`Error::Value`] for a prefix outside its grammar.
     pub fn token_format(&self) -> Result<TokenFormat, Error> {
         let parse =
-            |key, text: &String| Prefix::parse(text).map_err(|bad| Error::Value { key, reason: bad.to_string() });
+            |key, text: &String| Prefix::parse(text).map_err(|error| Error::Value { key, reason: error.to_string() });
         let accepted = self.tokens.accepted_prefixes.iter().map(|text| parse("tokens.accepted_prefixes", text));
         Ok(TokenFormat::new(parse("tokens.prefix", &self.tokens.prefix)?, accepted.collect::<Result<_, _>>()?))
     }
 
-    /// The settings of a workspace that has set none.
+    /// Returns the default settings of workspaces.
     #[must_use]
     pub fn default_settings(&self) -> Settings {
         Settings::defaults(self.tokens.enabled_by_default)
     }
 
-    /// Which passwords may be set.
+    /// Returns the rules for new passwords.
     #[must_use]
-    pub fn password_policy(&self) -> Policy {
-        Policy { min_chars: self.passwords.min_length }
+    pub fn password_policy(&self) -> PasswordPolicy {
+        PasswordPolicy { min_chars: self.passwords.min_length }
     }
 
-    /// How long somebody stays signed in to the pages.
+    /// Returns the lifetime of web sessions.
     #[must_use]
-    pub fn session_lifetime(&self) -> Lifetime {
-        let Pages { idle_minutes, absolute_hours } = self.pages;
-        Lifetime { idle_seconds: 60 * i64::from(idle_minutes), absolute_seconds: 3_600 * i64::from(absolute_hours) }
-    }
-
-    /// What hashing a password costs.
-    #[must_use]
-    pub fn password_cost(&self) -> Cost {
-        let Passwords { memory_kib, iterations, parallelism, queue, .. } = self.passwords;
-        Cost { memory_kib, iterations, parallelism, queue }
-    }
-
-    /// How many tokens may be made, and how many bearers may be wrong.
-    #[must_use]
-    pub fn token_limits(&self) -> tokens::Limits {
-        let Limits { created_tokens_per_minute, live_tokens_per_person, refused_bearers_per_minute, .. } = self.limits;
-        tokens::Limits::new(created_tokens_per_minute, live_tokens_per_person, refused_bearers_per_minute)
-    }
-
-    /// How much may be known in memory, and for how long without hearing from other nodes.
-    #[must_use]
-    pub fn memory_limits(&self) -> cluster::Limits {
-        let Cache { mode, max_tokens, max_megabytes, lease_ms } = self.cache;
-        cluster::Limits {
-            tokens: if mode == CacheMode::Off { 0 } else { max_tokens },
-            bytes: max_megabytes.saturating_mul(1024 * 1024),
-            lease: Duration::from_millis(lease_ms),
+    pub fn session_lifetime(&self) -> SessionLifetime {
+        SessionLifetime {
+            idle_timeout_seconds: self.sessions.idle_timeout.as_secs(),
+            max_age_seconds: self.sessions.max_age.as_secs(),
         }
     }
 
-    /// How much of the database may be used.
+    /// Returns the cost parameters of password hashing.
     #[must_use]
-    pub fn store_limits(&self) -> store::Limits {
-        store::Limits {
+    pub fn password_cost(&self) -> Cost {
+        let Argon2Config { memory_kib, iterations, parallelism } = self.passwords.argon2;
+        Cost { memory_kib, iterations, parallelism, max_queued: self.passwords.max_queued }
+    }
+
+    /// Returns the limits on tokens and on rejected tokens.
+    #[must_use]
+    pub fn token_limits(&self) -> tokens::TokenLimits {
+        let RateLimitsConfig { token_creation_per_minute, rejected_tokens_per_ip_per_minute, .. } = self.rate_limits;
+        let max_active = self.tokens.max_active_per_person;
+        tokens::TokenLimits::new(token_creation_per_minute, max_active, rejected_tokens_per_ip_per_minute)
+    }
+
+    /// Returns the limits of the token cache.
+    #[must_use]
+    pub fn cache_limits(&self) -> cluster::CacheLimits {
+        let CacheConfig { mode, max_tokens, max_size_mib, lease_duration } = self.cache;
+        cluster::CacheLimits {
+            max_tokens: if mode == CacheMode::Off { 0 } else { max_tokens },
+            max_bytes: max_size_mib.saturating_mul(1024 * 1024),
+            lease_duration: lease_duration.get(),
+        }
+    }
+
+    /// Returns the limits of database connections.
+    #[must_use]
+    pub fn store_limits(&self) -> store::PoolLimits {
+        store::PoolLimits {
             max_connections: self.database.max_connections,
-            acquire_timeout: Duration::from_millis(self.database.acquire_timeout_ms),
-            statement_timeout: Duration::from_millis(self.database.statement_timeout_ms),
+            acquire_timeout: self.database.acquire_timeout.get(),
+            statement_timeout: self.database.statement_timeout.get(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Values that stand in files of their own: `NAME_FILE` instead of `NAME`, as container platforms hand out secrets.
+//! Secrets in files: `NAME_FILE` instead of `NAME`, as container platforms provide secrets.
 
 use std::{io, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -6,59 +6,68 @@ use zeroize::Zeroizing;
 
 use super::{Error, FIRST_START_VARIABLES};
 
-/// The end of a variable's name that says where its value is.
-const ENDING: &str = "_FILE";
+/// The suffix of a variable that names a file.
+const FILE_SUFFIX: &str = "_FILE";
 
-/// The value of a variable: its own, or what stands in the file that `NAME_FILE` names. An empty one is none.
+/// Returns the value of a variable, or the contents of the file that `NAME_FILE` names. Empty
+/// variables are ignored.
 ///
 /// # Errors
-/// Where both are set, and for a file that [`read`] refuses.
+/// If both variables are set, or [`read`] fails.
 pub fn variable(name: &str) -> Result<Option<Zeroizing<String>>, Error> {
-    let own = std::env::var(name).ok().filter(|value| !value.is_empty()).map(Zeroizing::new);
-    let file = std::env::var(format!("{name}{ENDING}")).ok().filter(|path| !path.is_empty());
-    match (own, file) {
-        (Some(_), Some(_)) => Err(Error::Key(format!("{name} and {name}{ENDING} are both set; keep one of them"))),
+    let value = std::env::var(name).ok().filter(|value| !value.is_empty()).map(Zeroizing::new);
+    let file = std::env::var(format!("{name}{FILE_SUFFIX}")).ok().filter(|path| !path.is_empty());
+    match (value, file) {
+        (Some(_), Some(_)) => Err(Error::Key(format!("{name} and {name}{FILE_SUFFIX} are both set; keep one of them"))),
         (None, Some(path)) => read(Path::new(&path)).map(Some),
-        (own, None) => Ok(own),
+        (value, None) => Ok(value),
     }
 }
 
-/// The configuration variables `TOKENWARD_SECTION__KEY_FILE` that are set, each with its key's variable.
+/// Returns the names of configuration variables whose `_FILE` variable is set.
 pub(super) fn variables() -> impl Iterator<Item = String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     names.filter_map(|name| {
-        Some(name.strip_suffix(ENDING)?.to_owned()).filter(|name| name.starts_with("TOKENWARD_") && name.contains("__"))
+        Some(name.strip_suffix(FILE_SUFFIX)?.to_owned())
+            .filter(|name| name.strip_prefix("TOKENWARD_").is_some_and(is_key))
     })
 }
 
-/// Returns true for a variable, without `TOKENWARD_`, that names a file instead of holding a value: of a configuration key, or of one that
-/// the first start reads. Any other is a typing error.
-pub(super) fn names_a_file(key: &str) -> bool {
+/// Returns `true` for a variable, without `TOKENWARD_`, that names the file of a configuration key
+/// or of a first-start variable. Any other variable is a typing error.
+pub(super) fn is_file_variable(key: &str) -> bool {
     let key = key.to_ascii_uppercase();
     let is_first_start =
-        |own: &str| FIRST_START_VARIABLES.iter().any(|name| name.strip_prefix("TOKENWARD_") == Some(own));
-    key.strip_suffix(ENDING).is_some_and(|own| own.contains("__") || is_first_start(own))
+        |value: &str| FIRST_START_VARIABLES.iter().any(|name| name.strip_prefix("TOKENWARD_") == Some(value));
+    key.strip_suffix(FILE_SUFFIX).is_some_and(|value| is_key(value) || is_first_start(value))
 }
 
-/// Reads a secret, without the line feed at the end.
+/// Returns `true` for a variable, without `TOKENWARD_`, of a configuration key.
+fn is_key(variable: &str) -> bool {
+    variable.contains("__") || variable == "PUBLIC_URL"
+}
+
+/// Reads a secret without trailing line breaks.
 ///
 /// # Errors
-/// A file that is not there, or that everybody on the machine may read.
+/// If the file cannot be read, or other users can read it.
 pub fn read(path: &Path) -> Result<Zeroizing<String>, Error> {
-    let unreadable = |source: io::Error| Error::File { path: path.display().to_string(), source };
-    refuse_public(path)?;
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?);
+    let file_error = |source: io::Error| Error::File { path: path.display().to_string(), source };
+    reject_public_file(path)?;
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(file_error)?);
     Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// Refuses a file with a secret in it that everybody on the machine may read.
+/// Rejects a file with a secret that other users can access.
 ///
 /// # Errors
-/// [`Error::Public`], and [`Error::File`] where it cannot be looked at.
-pub fn refuse_public(path: &Path) -> Result<(), Error> {
-    let shown = || path.display().to_string();
-    let mode = std::fs::metadata(path).map_err(|source| Error::File { path: shown(), source })?.permissions().mode();
-    if mode & 0o007 == 0 { Ok(()) } else { Err(Error::Public { path: shown(), mode: mode & 0o777 }) }
+/// [`Error::Public`] if other users can access the file, [`Error::File`] if its mode cannot be
+/// read.
+pub fn reject_public_file(path: &Path) -> Result<(), Error> {
+    let display_path = || path.display().to_string();
+    let mode =
+        std::fs::metadata(path).map_err(|source| Error::File { path: display_path(), source })?.permissions().mode();
+    if mode & 0o007 == 0 { Ok(()) } else { Err(Error::Public { path: display_path(), mode: mode & 0o777 }) }
 }
 
 #[cfg(test)]
@@ -66,16 +75,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_that_everybody_may_read_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("secret");
+    fn a_secret_that_other_users_can_read_is_rejected() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
         std::fs::write(&path, "s3cret\r\n").unwrap();
-        for (mode, is_fine) in [(0o600, true), (0o400, true), (0o640, true), (0o644, false), (0o602, false)] {
+        for (mode, is_accepted) in [(0o600, true), (0o400, true), (0o640, true), (0o644, false), (0o602, false)] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             let read = read(&path).map(|text| text.to_string());
-            assert_eq!(read.is_ok(), is_fine, "{mode:o}");
+            assert_eq!(read.is_ok(), is_accepted, "{mode:o}");
             assert!(read.map_or_else(|error| !error.to_string().contains("s3cret"), |text| text == "s3cret"));
         }
-        assert!(read(&folder.path().join("nothing")).is_err());
+        assert!(read(&directory.path().join("nothing")).is_err());
     }
 }

@@ -1,199 +1,180 @@
-//! The sections of the configuration, and their defaults.
+//! The sections of the configuration and their defaults.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{DatabaseUrl, WebhookUrl};
-use crate::domain::ip_network::{ForwardedHeader, Network};
+use super::{ConfigDuration, DatabaseUrlSetting, WebhookUrl};
+use crate::domain::ip_network::{ForwardedHeader, IpNetwork};
 
-/// Where the service listens.
+/// Listening addresses, and the reverse proxies in front of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Listen {
-    /// Address and port of the API; port 0 picks a free one.
+pub struct ListenConfig {
+    /// Address and port of the API and the pages. Port 0 picks a free port.
     pub http: SocketAddr,
-    /// Address and port of Envoy's gRPC checks. None: they are not answered.
+    /// Address and port of Envoy's gRPC checks; `None` disables them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ext_authz: Option<SocketAddr>,
-    /// Certificate chain and key (PEM) of that port. None: plain text.
+    /// Certificate chain (PEM) of the gRPC port; `None`: plain text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ext_authz_certificate: Option<PathBuf>,
+    /// Private key (PEM) of the gRPC port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ext_authz_key: Option<PathBuf>,
-    /// Address and port of the figures for Prometheus. None: they are not told.
+    /// Address and port of the Prometheus metrics; `None` disables them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<SocketAddr>,
-    /// The proxies whose word is taken for their clients' addresses.
-    pub trusted_proxies: Vec<Network>,
-    /// By which header they name them.
+    /// Networks of the reverse proxies whose client addresses are trusted.
+    pub trusted_proxies: Vec<IpNetwork>,
+    /// The header in which these proxies report the client address.
     pub forwarded_header: ForwardedHeader,
 }
 
-/// The store.
+/// The database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Database {
-    pub url: DatabaseUrl,
+pub struct DatabaseConfig {
+    pub url: DatabaseUrlSetting,
+    /// Migrates the schema at start.
     pub migrate_on_start: bool,
+    /// Maximum number of connections to PostgreSQL.
     pub max_connections: u32,
-    pub acquire_timeout_ms: u64,
-    pub statement_timeout_ms: u64,
+    /// The maximum time that a request waits for a connection.
+    pub acquire_timeout: ConfigDuration,
+    /// The maximum execution time of one PostgreSQL statement.
+    pub statement_timeout: ConfigDuration,
 }
 
-/// Tokens.
+/// Token values, and the defaults of workspaces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Tokens {
+pub struct TokensConfig {
+    /// Prefix of issued token values.
     pub prefix: String,
+    /// Further prefixes that are accepted.
     pub accepted_prefixes: Vec<String>,
+    /// The feature's state in workspaces that have not set it.
     pub enabled_by_default: bool,
+    /// Maximum number of unexpired tokens of a person; `None`: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_active_per_person: Option<u32>,
 }
 
-/// Passwords and what checking one costs.
+/// Password rules, and the queue of password checks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Passwords {
+pub struct PasswordsConfig {
+    /// Minimum length of a new password, in characters.
     pub min_length: usize,
+    /// Maximum number of password checks that wait for a core.
+    pub max_queued: usize,
+    pub argon2: Argon2Config,
+}
+
+/// Cost parameters of Argon2id (RFC 9106, section 3.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Argon2Config {
     pub memory_kib: u32,
     pub iterations: u32,
     pub parallelism: u32,
-    pub queue: usize,
 }
 
-/// How much anybody may do before it is slowed down.
+/// Rate limits. Each node counts on its own; 0 disables a limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    pub created_tokens_per_minute: u32,
-    /// None: any number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub live_tokens_per_person: Option<u32>,
-    pub wrong_passwords_per_address: u32,
-    pub refused_bearers_per_minute: u32,
-    pub leak_reports_per_minute: u32,
+pub struct RateLimitsConfig {
+    pub token_creation_per_minute: u32,
+    pub failed_logins_per_ip: u32,
+    pub rejected_tokens_per_ip_per_minute: u32,
+    pub leak_reports_per_ip_per_minute: u32,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            created_tokens_per_minute: 60,
-            live_tokens_per_person: None,
-            wrong_passwords_per_address: 100,
-            refused_bearers_per_minute: 600,
-            leak_reports_per_minute: 60,
-        }
-    }
-}
-
-/// Limits of the HTTP server.
+/// Timeouts and connection limits of the HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Http {
-    pub request_timeout_ms: u64,
-    pub header_timeout_ms: u64,
-    pub body_timeout_ms: u64,
-    pub idle_timeout_ms: u64,
-    pub connections: usize,
-    pub connections_per_address: usize,
-    pub shutdown_timeout_ms: u64,
+pub struct HttpConfig {
+    pub request_timeout: ConfigDuration,
+    pub header_timeout: ConfigDuration,
+    pub body_timeout: ConfigDuration,
+    pub idle_timeout: ConfigDuration,
+    /// Maximum number of connections; 0: no limit.
+    pub max_connections: usize,
+    /// Maximum number of connections of one client address; 0: no limit.
+    pub max_connections_per_ip: usize,
+    pub shutdown_timeout: ConfigDuration,
 }
 
-/// The pages.
+/// Sessions of the pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Pages {
-    pub idle_minutes: u32,
-    pub absolute_hours: u32,
+pub struct SessionsConfig {
+    /// The maximum time between two requests of a session.
+    pub idle_timeout: ConfigDuration,
+    /// The maximum lifetime of a session.
+    pub max_age: ConfigDuration,
 }
 
-impl Default for Pages {
-    fn default() -> Self {
-        Self { idle_minutes: 30, absolute_hours: 12 }
-    }
-}
-
-/// Checks that others delegate to us.
+/// Forward-auth checks (`/v4/auth`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Delegate {
-    /// The URL by which others know this service, without a slash at the end.
-    pub issuer: String,
-    pub basic: bool,
-    pub introspection_counts_as_use: bool,
+pub struct ForwardAuthConfig {
+    /// Accepts e-mail and password beside tokens.
+    pub allow_basic: bool,
 }
 
-impl Default for Delegate {
-    fn default() -> Self {
-        Self { issuer: "http://127.0.0.1:3005".to_owned(), basic: true, introspection_counts_as_use: true }
-    }
-}
-
-impl Delegate {
-    /// The issuer as metadata and introspection name it.
-    #[must_use]
-    pub fn issuer(&self) -> &str {
-        self.issuer.trim_end_matches('/')
-    }
-
-    /// Returns true if the operator configured an issuer, so that its origin may be trusted.
-    #[must_use]
-    pub fn has_own_issuer(&self) -> bool {
-        self.issuer() != Self::default().issuer()
-    }
-}
-
-/// What is kept in memory of the tokens that are checked.
+/// Token introspection (RFC 7662).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Cache {
+pub struct IntrospectionConfig {
+    /// Records an introspection as a use of the token.
+    pub updates_last_used: bool,
+}
+
+/// The token cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheConfig {
     pub mode: CacheMode,
+    /// Maximum number of cached tokens.
     pub max_tokens: usize,
-    pub max_megabytes: usize,
-    pub lease_ms: u64,
+    /// Maximum memory of the cache, in MiB.
+    pub max_size_mib: usize,
+    /// The duration of a lease.
+    pub lease_duration: ConfigDuration,
 }
 
-/// Whether checks may be answered from memory.
+/// The use of the token cache by auth checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CacheMode {
-    /// While a lease says that every change is heard of.
+    /// While this node holds a lease.
     #[default]
     Leased,
-    /// Each check reads the store.
+    /// Never: every check reads the database.
     Off,
 }
 
-impl Default for Cache {
-    fn default() -> Self {
-        Self { mode: CacheMode::Leased, max_tokens: 1_000_000, max_megabytes: 256, lease_ms: 2_000 }
-    }
-}
-
-/// What is removed by itself.
+/// Retention times of rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Retention {
-    /// None: never.
+pub struct RetentionConfig {
+    /// The time after which expired tokens are deleted; `None`: never.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub expired_tokens_days: Option<u32>,
-    pub deleted_tokens_days: u32,
-    /// None: never.
+    pub expired_tokens: Option<ConfigDuration>,
+    /// The time after which tombstones of deleted tokens are purged.
+    pub deleted_tokens: ConfigDuration,
+    /// The time after which events are deleted; `None`: never.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub events_days: Option<u32>,
+    pub events: Option<ConfigDuration>,
 }
 
-impl Default for Retention {
-    fn default() -> Self {
-        Self { expired_tokens_days: None, deleted_tokens_days: 90, events_days: None }
-    }
-}
-
-/// What happens beside deleting it when a token is reported as leaked.
+/// Reports of leaked tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Leaks {
-    /// Where it is told. None: nowhere but in the events.
+pub struct LeaksConfig {
+    /// A URL that receives a POST request for each leaked token; `None` disables it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<WebhookUrl>,
 }
@@ -201,50 +182,44 @@ pub struct Leaks {
 /// The log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Log {
+pub struct LogConfig {
     pub format: LogFormat,
-    pub checks: LogChecks,
-    /// Most lines a second about denied checks where `checks` is `refused`; 0: any number.
-    pub denied_checks_per_second: u32,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { format: LogFormat::Auto, checks: LogChecks::Refused, denied_checks_per_second: 20 }
-    }
+    /// The auth checks that are logged.
+    pub auth_checks: AuthCheckLogging,
+    /// Maximum number of lines per second about denied auth checks; 0: no limit.
+    pub denied_auth_checks_per_second: u32,
 }
 
 /// The process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Process {
-    /// Whether the memory of the process may be written to disk or read by a debugger.
+pub struct ProcessConfig {
+    /// Allows core dumps and debuggers.
     pub core_dumps: bool,
 }
 
-/// Which checks have a line in the log. What went wrong on our side always has one.
+/// The auth checks that are logged. Failed checks are always logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LogChecks {
+pub enum AuthCheckLogging {
     All,
-    /// Those that let nobody in.
     #[default]
-    Refused,
+    Denied,
     Off,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// Text on a terminal, else JSON.
+    /// Text on a terminal, JSON otherwise.
     #[default]
     Auto,
     Text,
     Json,
 }
 
-impl Default for Listen {
+impl Default for ListenConfig {
     fn default() -> Self {
         Self {
             http: SocketAddr::from(([127, 0, 0, 1], 3005)),
@@ -258,40 +233,103 @@ impl Default for Listen {
     }
 }
 
-impl Default for Database {
+impl Default for DatabaseConfig {
     fn default() -> Self {
         Self {
-            url: DatabaseUrl::new("sqlite:tokenward.db"),
+            url: DatabaseUrlSetting::new("sqlite:tokenward.db"),
             migrate_on_start: true,
             max_connections: 8,
-            acquire_timeout_ms: 2_000,
-            statement_timeout_ms: 5_000,
+            acquire_timeout: ConfigDuration::from_secs(2),
+            statement_timeout: ConfigDuration::from_secs(5),
         }
     }
 }
 
-impl Default for Tokens {
-    fn default() -> Self {
-        Self { prefix: "twd".to_owned(), accepted_prefixes: Vec::new(), enabled_by_default: true }
-    }
-}
-
-impl Default for Passwords {
-    fn default() -> Self {
-        Self { min_length: 15, memory_kib: 19_456, iterations: 2, parallelism: 1, queue: 128 }
-    }
-}
-
-impl Default for Http {
+impl Default for TokensConfig {
     fn default() -> Self {
         Self {
-            request_timeout_ms: 3_000,
-            header_timeout_ms: 5_000,
-            body_timeout_ms: 10_000,
-            idle_timeout_ms: 75_000,
-            connections: 8_192,
-            connections_per_address: 512,
-            shutdown_timeout_ms: 30_000,
+            prefix: "twd".to_owned(),
+            accepted_prefixes: Vec::new(),
+            enabled_by_default: true,
+            max_active_per_person: None,
         }
+    }
+}
+
+impl Default for PasswordsConfig {
+    fn default() -> Self {
+        Self { min_length: 15, max_queued: 128, argon2: Argon2Config::default() }
+    }
+}
+
+impl Default for Argon2Config {
+    fn default() -> Self {
+        Self { memory_kib: 19_456, iterations: 2, parallelism: 1 }
+    }
+}
+
+impl Default for RateLimitsConfig {
+    fn default() -> Self {
+        Self {
+            token_creation_per_minute: 60,
+            failed_logins_per_ip: 100,
+            rejected_tokens_per_ip_per_minute: 600,
+            leak_reports_per_ip_per_minute: 60,
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            request_timeout: ConfigDuration::from_secs(3),
+            header_timeout: ConfigDuration::from_secs(5),
+            body_timeout: ConfigDuration::from_secs(10),
+            idle_timeout: ConfigDuration::from_secs(75),
+            max_connections: 8_192,
+            max_connections_per_ip: 512,
+            shutdown_timeout: ConfigDuration::from_secs(30),
+        }
+    }
+}
+
+impl Default for SessionsConfig {
+    fn default() -> Self {
+        Self { idle_timeout: ConfigDuration::from_secs(30 * 60), max_age: ConfigDuration::from_secs(12 * 3_600) }
+    }
+}
+
+impl Default for ForwardAuthConfig {
+    fn default() -> Self {
+        Self { allow_basic: true }
+    }
+}
+
+impl Default for IntrospectionConfig {
+    fn default() -> Self {
+        Self { updates_last_used: true }
+    }
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            mode: CacheMode::Leased,
+            max_tokens: 1_000_000,
+            max_size_mib: 256,
+            lease_duration: ConfigDuration::from_secs(2),
+        }
+    }
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self { expired_tokens: None, deleted_tokens: ConfigDuration::from_secs(90 * 86_400), events: None }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, auth_checks: AuthCheckLogging::Denied, denied_auth_checks_per_second: 20 }
     }
 }

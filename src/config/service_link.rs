@@ -1,10 +1,12 @@
-//! Variables that Kubernetes sets in every container for the services of its namespace. A service named `tokenward-postgres` gives
-//! `TOKENWARD_POSTGRES_SERVICE_HOST`, which looks like a configuration key and is none.
+//! Environment variables that Kubernetes sets in every container for the services of its namespace.
+//! A service named `tokenward-postgres` sets `TOKENWARD_POSTGRES_SERVICE_HOST`, which looks like a
+//! configuration key.
 
-/// Returns true for a variable, without `TOKENWARD_`, of the shape that Kubernetes gives to service variables:
-/// `[NAME_]SERVICE_HOST`, `[NAME_]SERVICE_PORT`, `[NAME_]SERVICE_PORT_<PORTNAME>`, `[NAME_]PORT` and
-/// `[NAME_]PORT_<n>_<PROTOCOL>[_PROTO|_PORT|_ADDR]`. No configuration key has it: a key has two underscores after its section.
-pub(super) fn is_one(key: &str) -> bool {
+/// Returns `true` for a variable, without `TOKENWARD_`, that has the form of a Kubernetes service
+/// variable: `[NAME_]SERVICE_HOST`, `[NAME_]SERVICE_PORT`, `[NAME_]SERVICE_PORT_<PORTNAME>`,
+/// `[NAME_]PORT` and `[NAME_]PORT_<n>_<PROTOCOL>[_PROTO|_PORT|_ADDR]`. No configuration key has
+/// this form, because a key has two underscores after its section.
+pub(super) fn is_service_link(key: &str) -> bool {
     let key = key.to_ascii_uppercase();
     if key.contains("__") {
         return false;
@@ -25,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_of_neighbours_are_told_from_typing_errors() {
+    fn kubernetes_variables_differ_from_misspelled_keys() {
         for link in [
             "PORT",
             "SERVICE_HOST",
@@ -39,7 +41,7 @@ mod tests {
             "A_LONG_NAME_PORT_53_UDP_PROTO",
             "postgres_port_5432_tcp_port",
         ] {
-            assert!(is_one(link), "{link}");
+            assert!(is_service_link(link), "{link}");
         }
         for key in [
             "LISTEN__HTTP",
@@ -55,7 +57,7 @@ mod tests {
             "PORT_3005_TCP_NAME",
             "HTTP__SERVICE_HOST",
         ] {
-            assert!(!is_one(key), "{key}");
+            assert!(!is_service_link(key), "{key}");
         }
     }
 }

@@ -1,43 +1,43 @@
-//! URLs that may hold a secret.
+//! URLs that may contain a secret, with redacted output.
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::store::{Address, BadAddress};
+use crate::store::{DatabaseUrl, InvalidDatabaseUrl};
 
-/// A database URL. However it is printed, its password is not. A flag or a file gives it as it is.
+/// A database URL as configured. Output formats redact the password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(String);
+pub struct DatabaseUrlSetting(String);
 
-impl DatabaseUrl {
-    /// Takes a URL as it was given.
+impl DatabaseUrlSetting {
+    /// Creates a setting without parsing the URL.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// The URL with its password, to be read as configuration.
+    /// Returns the URL with its password.
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Returns true if the URL has a password, or may have one because it cannot be parsed.
+    /// Returns `true` if the URL has a password, or may have one because it cannot be parsed.
     #[must_use]
-    pub fn holds_a_password(&self) -> bool {
-        self.address().map_or(true, |address| address.holds_a_password())
+    pub fn may_have_password(&self) -> bool {
+        self.address().map_or(true, |address| address.has_password())
     }
 
-    /// Reads the URL.
+    /// Parses the URL.
     ///
     /// # Errors
-    /// [`BadAddress`].
-    pub fn address(&self) -> Result<Address, BadAddress> {
-        Address::from_str(&self.0)
+    /// [`InvalidDatabaseUrl`] if the URL is malformed or has an unsupported parameter.
+    pub fn address(&self) -> Result<DatabaseUrl, InvalidDatabaseUrl> {
+        DatabaseUrl::from_str(&self.0)
     }
 }
 
-impl FromStr for DatabaseUrl {
+impl FromStr for DatabaseUrlSetting {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -45,45 +45,45 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-impl std::fmt::Display for DatabaseUrl {
+impl std::fmt::Display for DatabaseUrlSetting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.address() {
             Ok(address) => std::fmt::Display::fmt(&address, f),
-            Err(_) => f.write_str("[unreadable]"),
+            Err(_) => f.write_str("[invalid]"),
         }
     }
 }
 
-impl std::fmt::Debug for DatabaseUrl {
+impl std::fmt::Debug for DatabaseUrlSetting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
     }
 }
 
-impl Serialize for DatabaseUrl {
+impl Serialize for DatabaseUrlSetting {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for DatabaseUrl {
+impl<'de> Deserialize<'de> for DatabaseUrlSetting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self)
     }
 }
 
-/// Where a webhook lives. However it is printed, nothing behind the host is: it may be a secret.
+/// The URL of a webhook. Output formats redact everything after the host, which may be a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl(String);
 
 impl WebhookUrl {
-    /// The whole URL, to be asked.
+    /// Returns the whole URL.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is one of http or https with a host.
+    /// Returns whether the URL has the scheme http or https and a host.
     #[must_use]
     pub fn is_http(&self) -> bool {
         let uri = self.0.parse::<http::Uri>().ok();

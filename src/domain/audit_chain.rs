@@ -1,17 +1,18 @@
-//! The chain of a workspace's events: each holds the one before it fast, so that none can be altered or taken out unnoticed.
+//! The hash chain over a workspace's audit log, in which every event's hash covers the previous
+//! hash. A changed or removed event breaks the chain.
 
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::time::Timestamp;
 
-/// A hash in the chain.
+/// A SHA-256 hash of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link([u8; 32]);
+pub struct EntryHash([u8; 32]);
 
-/// An event as it is stored: everything that its hash covers.
+/// An audit event as it is stored: every column that its hash covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct AuditEntry {
     pub seq: i64,
     pub workspace_id: i64,
     pub at: Timestamp,
@@ -29,49 +30,47 @@ pub struct Entry {
     pub outcome: String,
 }
 
-impl Link {
-    /// What the first event of a chain goes on from.
-    pub const BEGINNING: Self = Self([0; 32]);
+impl EntryHash {
+    /// The hash that precedes the first event of a chain: 32 zero bytes.
+    pub const GENESIS: Self = Self([0; 32]);
 
-    /// Takes 32 bytes.
+    /// Reads a hash from its 32 bytes. Returns `None` for any other length.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
+    /// Returns the 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// 64 hexadecimal digits in lower case.
+    /// Returns 64 hexadecimal digits in lower case.
     #[must_use]
     pub fn to_hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.0)
     }
 
-    /// Reads 64 hexadecimal digits.
+    /// Reads 64 hexadecimal digits. Returns `None` for any other text.
     #[must_use]
     pub fn parse_hex(text: &str) -> Option<Self> {
-        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        let byte = |n: usize| u8::from_str_radix(&text[2 * n..2 * n + 2], 16).ok();
-        let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
-        Self::from_bytes(&bytes?)
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
     }
 
-    /// The hash of an event that comes after this one: SHA-256 over the hash before in hexadecimal, a line feed, and the event's
-    /// [text](Entry::text).
+    /// Returns the hash of the event that follows this hash: SHA-256 over this hash in hexadecimal,
+    /// a line feed and the event's [canonical JSON](AuditEntry::canonical_json).
     #[must_use]
-    pub fn then(self, entry: &Entry) -> Self {
-        let hash = Sha256::new().chain_update(self.to_hex()).chain_update("\n").chain_update(entry.text());
+    pub fn hash_next(self, entry: &AuditEntry) -> Self {
+        let hash = Sha256::new().chain_update(self.to_hex()).chain_update("\n").chain_update(entry.canonical_json());
         Self(hash.finalize().into())
     }
 }
 
-impl Entry {
-    /// The event as an object, with its hash.
+impl AuditEntry {
+    /// Returns the event as a JSON object for export, with its hash in hexadecimal.
     #[must_use]
     pub fn to_json(&self, hash: Option<&str>) -> serde_json::Value {
         let details: serde_json::Value =
@@ -96,9 +95,10 @@ impl Entry {
         })
     }
 
-    /// A JSON array of the columns in their order, without spaces, times as milliseconds since 1970.
+    /// Returns the text that is hashed: a JSON array of the columns in the order below, without
+    /// spaces, with the time in milliseconds since 1970.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn canonical_json(&self) -> String {
         serde_json::json!([
             self.seq,
             self.workspace_id,
@@ -124,8 +124,8 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn entry() -> Entry {
-        Entry {
+    fn entry() -> AuditEntry {
+        AuditEntry {
             seq: 1,
             workspace_id: 2,
             at: Timestamp::from_millis(3),
@@ -140,44 +140,44 @@ mod tests {
             address: Some("192.0.2.1".into()),
             user_agent: String::new(),
             request_id: "r".into(),
-            outcome: "done".into(),
+            outcome: "success".into(),
         }
     }
 
     #[test]
-    fn the_text_is_what_others_can_make_themselves() {
-        let expected = r#"[1,2,3,null,"ada@example.com","00000000-0000-0000-0000-000000000004","token.created",5,"6","twd_abcd","{}","192.0.2.1","","r","done"]"#;
-        assert_eq!(entry().text(), expected);
-        let link = Link::BEGINNING.then(&entry());
+    fn the_hash_can_be_reproduced_from_the_documented_text() {
+        let expected = r#"[1,2,3,null,"ada@example.com","00000000-0000-0000-0000-000000000004","token.created",5,"6","twd_abcd","{}","192.0.2.1","","r","success"]"#;
+        assert_eq!(entry().canonical_json(), expected);
+        let hash = EntryHash::GENESIS.hash_next(&entry());
         let text = format!("{}\n{expected}", "0".repeat(64));
-        assert_eq!(link.as_bytes().as_slice(), Sha256::digest(text).as_slice());
-        assert_eq!(Link::parse_hex(&link.to_hex()), Some(link));
-        assert_eq!(Link::parse_hex("zz"), None);
+        assert_eq!(hash.as_bytes().as_slice(), Sha256::digest(text).as_slice());
+        assert_eq!(EntryHash::parse_hex(&hash.to_hex()), Some(hash));
+        assert_eq!(EntryHash::parse_hex("zz"), None);
     }
 
     #[test]
-    fn whatever_is_altered_alters_the_hash() {
-        let right = Link::BEGINNING.then(&entry());
-        let altered = [
-            Entry { seq: 2, ..entry() },
-            Entry { workspace_id: 1, ..entry() },
-            Entry { at: Timestamp::from_millis(4), ..entry() },
-            Entry { actor_id: Some(1), ..entry() },
-            Entry { actor: "x".into(), ..entry() },
-            Entry { actor_token_id: None, ..entry() },
-            Entry { action: "token.deleted".into(), ..entry() },
-            Entry { person_id: None, ..entry() },
-            Entry { target: "7".into(), ..entry() },
-            Entry { label: "x".into(), ..entry() },
-            Entry { details: r#"{"a":1}"#.into(), ..entry() },
-            Entry { address: None, ..entry() },
-            Entry { user_agent: "x".into(), ..entry() },
-            Entry { request_id: "x".into(), ..entry() },
-            Entry { outcome: "refused".into(), ..entry() },
+    fn changing_any_column_or_the_previous_hash_changes_the_hash() {
+        let original = EntryHash::GENESIS.hash_next(&entry());
+        let changed_entries = [
+            AuditEntry { seq: 2, ..entry() },
+            AuditEntry { workspace_id: 1, ..entry() },
+            AuditEntry { at: Timestamp::from_millis(4), ..entry() },
+            AuditEntry { actor_id: Some(1), ..entry() },
+            AuditEntry { actor: "x".into(), ..entry() },
+            AuditEntry { actor_token_id: None, ..entry() },
+            AuditEntry { action: "token.deleted".into(), ..entry() },
+            AuditEntry { person_id: None, ..entry() },
+            AuditEntry { target: "7".into(), ..entry() },
+            AuditEntry { label: "x".into(), ..entry() },
+            AuditEntry { details: r#"{"a":1}"#.into(), ..entry() },
+            AuditEntry { address: None, ..entry() },
+            AuditEntry { user_agent: "x".into(), ..entry() },
+            AuditEntry { request_id: "x".into(), ..entry() },
+            AuditEntry { outcome: "denied".into(), ..entry() },
         ];
-        for entry in altered {
-            assert_ne!(Link::BEGINNING.then(&entry), right, "{entry:?}");
+        for changed in changed_entries {
+            assert_ne!(EntryHash::GENESIS.hash_next(&changed), original, "{changed:?}");
         }
-        assert_ne!(right.then(&entry()), right);
+        assert_ne!(original.hash_next(&entry()), original);
     }
 }

@@ -1,58 +1,61 @@
-//! Authorization of mutations: what a transaction re-reads of its caller before it writes.
+//! Authorization of mutations: the caller's state that a transaction re-reads before it writes.
 //!
-//! A request is authenticated before its body is judged, its password hashed and its locks acquired. Meanwhile the caller may be
-//! disabled, demoted or removed, or the credential deleted. The transaction therefore checks the caller again, under the lock that
-//! orders it against all of these.
+//! A request is authenticated before its body is validated, its password hashed and its locks
+//! acquired. Meanwhile the caller may be disabled, demoted or removed, or the credential deleted.
+//! The transaction therefore checks the caller again, under the lock that orders it against all of
+//! these changes.
 
 use std::fmt;
 
 use uuid::Uuid;
 
 use super::{
-    event::Act,
+    event::AuditContext,
     person::TokenAccess,
     time::{Clock, Timestamp},
-    token::{self, Standing},
+    token::{self, TokenFacts},
 };
 
-/// A mutation that is asked for: who asks, when and from which address, and what its transaction re-reads of the caller.
+/// A requested mutation: its audit context, and the authorization that its transaction checks
+/// again.
 #[derive(Clone, Debug)]
 pub struct Mutation {
-    pub act: Act,
-    /// None: there is no caller. The operator, the service itself, and the holder of the very token that is deleted are authorized
-    /// by other means.
+    pub context: AuditContext,
+    /// `None`: there is no caller to re-read. The operator, the service itself, and the holder of
+    /// the very token that is deleted are authorized by other means.
     pub authority: Option<Authority>,
 }
 
 impl Mutation {
-    /// A mutation without a caller to re-read.
+    /// Creates a mutation without a caller to re-read.
     #[must_use]
-    pub fn without_caller(act: Act) -> Self {
-        Self { act, authority: None }
+    pub fn without_caller(context: AuditContext) -> Self {
+        Self { context, authority: None }
     }
 }
 
-/// What authorized a request, to be checked again inside the transaction that acts on it.
+/// The caller and the role that authorized a request. The transaction that serves the request
+/// checks both again.
 #[derive(Clone, Debug)]
 pub struct Authority {
     pub workspace_id: i64,
     pub person_id: i64,
-    pub credential: Credential,
+    pub credential: VerifiedCredential,
     pub role: RequiredRole,
-    /// Whether a workspace that has not set the switch has tokens.
+    /// The value of `feature.apiAccessTokens.enabled` for a workspace that has not set it.
     pub enabled_by_default: bool,
-    /// Read after the locks are held: a request may have waited for them while its token expired.
+    /// Read after the locks are acquired, because a token may expire while its request waits.
     pub clock: Clock,
 }
 
-/// What proved the caller.
+/// The credential that authenticated the caller.
 #[derive(Clone, Debug)]
-pub enum Credential {
-    /// The token of this ID.
+pub enum VerifiedCredential {
+    /// The token with this ID.
     Token(Uuid),
-    /// A password, by the hash that it matched.
+    /// A password that matched this hash.
     Password(PasswordHash),
-    /// The web session of this ID.
+    /// The web session with this ID.
     Session(Uuid),
 }
 
@@ -66,10 +69,10 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// The role that a mutation demands of its caller.
+/// The role that a mutation requires of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequiredRole {
-    /// Any person, even one who must change the password first.
+    /// Any person, including one who must change the password first.
     PasswordChanger,
     /// Any person.
     Member,
@@ -79,7 +82,7 @@ pub enum RequiredRole {
     PlatformAdministrator,
 }
 
-/// The caller as the transaction finds it.
+/// The caller's current state, as the transaction reads it.
 #[derive(Clone, Debug)]
 pub struct CallerFacts {
     pub is_admin: bool,
@@ -88,18 +91,19 @@ pub struct CallerFacts {
     pub token_access: TokenAccess,
     pub force_password_change: bool,
     pub password_hash: PasswordHash,
-    /// When the presented token expires; `None` where none was presented or it never expires.
+    /// When the presented token expires; `None` if it never expires or no token was presented.
     pub expires_at: Option<Timestamp>,
-    /// What the workspace set its switch to, if it did.
+    /// The workspace's own value of `feature.apiAccessTokens.enabled`; `None` if it has not set
+    /// one.
     pub enabled: Option<bool>,
 }
 
-/// Why the transaction writes nothing.
+/// The reason why a transaction writes nothing: the caller lost the authorization meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AuthorityLost {
+pub enum AuthorizationLost {
     #[error("the account or the credential was disabled, changed or removed")]
-    CallerGone,
-    #[error("the workspace has API access tokens switched off")]
+    CallerRevoked,
+    #[error("API access tokens are switched off for the workspace")]
     FeatureOff,
     #[error("person {person_id} must change the password first")]
     PasswordChangeRequired { person_id: i64 },
@@ -110,42 +114,45 @@ pub enum AuthorityLost {
 }
 
 impl Authority {
-    /// Checks the caller as it is now; `None` says that the person or the credential is gone.
+    /// Checks the caller's current state. `None` means that the person or the credential no longer
+    /// exists.
     ///
     /// # Errors
-    /// [`AuthorityLost`], which is what the same request would get if it were sent now.
-    pub fn check(&self, facts: Option<&CallerFacts>) -> Result<(), AuthorityLost> {
-        let facts = facts.filter(|facts| !facts.is_disabled).ok_or(AuthorityLost::CallerGone)?;
+    /// [`AuthorizationLost`] if the same request would be rejected when sent now.
+    pub fn check(&self, facts: Option<&CallerFacts>) -> Result<(), AuthorizationLost> {
+        let facts = facts.filter(|facts| !facts.is_disabled).ok_or(AuthorizationLost::CallerRevoked)?;
         match &self.credential {
-            Credential::Token(_) => self.check_token(facts)?,
-            Credential::Password(proven) if *proven != facts.password_hash => return Err(AuthorityLost::CallerGone),
-            Credential::Password(_) | Credential::Session(_) => {
+            VerifiedCredential::Token(_) => self.check_token(facts)?,
+            VerifiedCredential::Password(verified) if *verified != facts.password_hash => {
+                return Err(AuthorizationLost::CallerRevoked);
+            }
+            VerifiedCredential::Password(_) | VerifiedCredential::Session(_) => {
                 if facts.force_password_change && self.role != RequiredRole::PasswordChanger {
-                    return Err(AuthorityLost::PasswordChangeRequired { person_id: self.person_id });
+                    return Err(AuthorizationLost::PasswordChangeRequired { person_id: self.person_id });
                 }
             }
         }
         match self.role {
             RequiredRole::PasswordChanger | RequiredRole::Member => Ok(()),
             RequiredRole::Administrator if facts.is_admin => Ok(()),
-            RequiredRole::Administrator => Err(AuthorityLost::NotAdministrator),
+            RequiredRole::Administrator => Err(AuthorizationLost::NotAdministrator),
             RequiredRole::PlatformAdministrator if facts.is_admin && facts.is_platform_admin => Ok(()),
-            RequiredRole::PlatformAdministrator => Err(AuthorityLost::NotPlatformAdministrator),
+            RequiredRole::PlatformAdministrator => Err(AuthorizationLost::NotPlatformAdministrator),
         }
     }
 
-    fn check_token(&self, facts: &CallerFacts) -> Result<(), AuthorityLost> {
-        let standing = Standing {
+    fn check_token(&self, facts: &CallerFacts) -> Result<(), AuthorizationLost> {
+        let token_facts = TokenFacts {
             expires_at: facts.expires_at,
             is_disabled: facts.is_disabled,
             token_access: facts.token_access,
             feature_enabled: facts.enabled.unwrap_or(self.enabled_by_default),
         };
-        standing.check(self.clock.now()).map_err(|refused| match refused {
-            token::Refused::FeatureOff => AuthorityLost::FeatureOff,
-            token::Refused::Expired | token::Refused::PersonDisabled | token::Refused::AccessDisabled => {
-                AuthorityLost::CallerGone
-            }
+        token_facts.ensure_usable(self.clock.now()).map_err(|reason| match reason {
+            token::UnusableReason::FeatureOff => AuthorizationLost::FeatureOff,
+            token::UnusableReason::Expired
+            | token::UnusableReason::PersonDisabled
+            | token::UnusableReason::AccessDisabled => AuthorizationLost::CallerRevoked,
         })
     }
 }
@@ -163,34 +170,38 @@ mod tests {
             is_disabled: false,
             token_access: TokenAccess::Default,
             force_password_change: false,
-            password_hash: PasswordHash("proven".to_owned()),
+            password_hash: PasswordHash("verified".to_owned()),
             expires_at: None,
             enabled: None,
         }
     }
 
-    fn check(credential: &Credential, role: RequiredRole, facts: Option<&CallerFacts>) -> Result<(), AuthorityLost> {
+    fn check(
+        credential: &VerifiedCredential,
+        role: RequiredRole,
+        facts: Option<&CallerFacts>,
+    ) -> Result<(), AuthorizationLost> {
         let clock = Clock::from_fn(|| NOW);
         let credential = credential.clone();
         Authority { workspace_id: 1, person_id: 7, credential, role, enabled_by_default: true, clock }.check(facts)
     }
 
-    fn credentials() -> [Credential; 3] {
+    fn credentials() -> [VerifiedCredential; 3] {
         [
-            Credential::Token(Uuid::nil()),
-            Credential::Password(PasswordHash("proven".to_owned())),
-            Credential::Session(Uuid::nil()),
+            VerifiedCredential::Token(Uuid::nil()),
+            VerifiedCredential::Password(PasswordHash("verified".to_owned())),
+            VerifiedCredential::Session(Uuid::nil()),
         ]
     }
 
     #[test]
-    fn a_caller_who_is_gone_or_disabled_is_rejected_whatever_the_credential() {
+    fn a_removed_or_disabled_caller_is_rejected_with_every_credential() {
         let disabled = CallerFacts { is_disabled: true, ..facts() };
         for credential in credentials() {
             for role in [RequiredRole::PasswordChanger, RequiredRole::Member, RequiredRole::Administrator] {
                 assert_eq!(check(&credential, role, Some(&facts())), Ok(()));
-                assert_eq!(check(&credential, role, None), Err(AuthorityLost::CallerGone));
-                assert_eq!(check(&credential, role, Some(&disabled)), Err(AuthorityLost::CallerGone));
+                assert_eq!(check(&credential, role, None), Err(AuthorizationLost::CallerRevoked));
+                assert_eq!(check(&credential, role, Some(&disabled)), Err(AuthorizationLost::CallerRevoked));
             }
         }
     }
@@ -202,22 +213,22 @@ mod tests {
         for credential in credentials() {
             assert_eq!(check(&credential, RequiredRole::Member, Some(&user)), Ok(()));
             let role = RequiredRole::Administrator;
-            assert_eq!(check(&credential, role, Some(&user)), Err(AuthorityLost::NotAdministrator));
+            assert_eq!(check(&credential, role, Some(&user)), Err(AuthorizationLost::NotAdministrator));
             let role = RequiredRole::PlatformAdministrator;
-            for lost in [&user, &administrator] {
-                assert_eq!(check(&credential, role, Some(lost)), Err(AuthorityLost::NotPlatformAdministrator));
+            for demoted in [&user, &administrator] {
+                assert_eq!(check(&credential, role, Some(demoted)), Err(AuthorizationLost::NotPlatformAdministrator));
             }
         }
     }
 
     #[test]
-    fn a_token_is_checked_as_at_authentication() {
-        let token = Credential::Token(Uuid::nil());
+    fn a_token_is_checked_by_the_rules_of_authentication() {
+        let token = VerifiedCredential::Token(Uuid::nil());
         for (changed, expected) in [
-            (CallerFacts { expires_at: Some(NOW), ..facts() }, Err(AuthorityLost::CallerGone)),
+            (CallerFacts { expires_at: Some(NOW), ..facts() }, Err(AuthorizationLost::CallerRevoked)),
             (CallerFacts { expires_at: Some(Timestamp::from_millis(1_001)), ..facts() }, Ok(())),
-            (CallerFacts { token_access: TokenAccess::Disabled, ..facts() }, Err(AuthorityLost::CallerGone)),
-            (CallerFacts { enabled: Some(false), ..facts() }, Err(AuthorityLost::FeatureOff)),
+            (CallerFacts { token_access: TokenAccess::Disabled, ..facts() }, Err(AuthorizationLost::CallerRevoked)),
+            (CallerFacts { enabled: Some(false), ..facts() }, Err(AuthorizationLost::FeatureOff)),
             (CallerFacts { password_hash: PasswordHash("another".to_owned()), ..facts() }, Ok(())),
             (CallerFacts { force_password_change: true, ..facts() }, Ok(())),
         ] {
@@ -226,14 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn a_password_proves_nothing_after_it_was_changed() {
-        let password = Credential::Password(PasswordHash("proven".to_owned()));
+    fn a_password_authorizes_nothing_after_it_was_changed() {
+        let password = VerifiedCredential::Password(PasswordHash("verified".to_owned()));
         let changed = CallerFacts { password_hash: PasswordHash("another".to_owned()), ..facts() };
         let role = RequiredRole::PasswordChanger;
-        assert_eq!(check(&password, role, Some(&changed)), Err(AuthorityLost::CallerGone));
+        assert_eq!(check(&password, role, Some(&changed)), Err(AuthorizationLost::CallerRevoked));
         let forced = CallerFacts { force_password_change: true, ..facts() };
         assert_eq!(check(&password, role, Some(&forced)), Ok(()));
-        let required = Err(AuthorityLost::PasswordChangeRequired { person_id: 7 });
+        let required = Err(AuthorizationLost::PasswordChangeRequired { person_id: 7 });
         assert_eq!(check(&password, RequiredRole::Member, Some(&forced)), required);
     }
 }

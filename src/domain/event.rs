@@ -1,4 +1,4 @@
-//! What happened, and who did it from where.
+//! Events of the audit log: the recorded operation, the actor, and the request it came from.
 
 use std::net::IpAddr;
 
@@ -7,93 +7,97 @@ use uuid::Uuid;
 
 use super::{session::UserAgent, time::Timestamp};
 
-/// Whence something is asked for. Empty where nobody asked by a request: commands, and what the service does by itself.
+/// The client and the request that an operation came from. Empty for commands and for operations
+/// that the service starts by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// The client's address, as far as the connection or a trusted proxy tells it.
-    pub address: Option<IpAddr>,
-    /// The address is that of a proxy which `listen.trusted_proxies` does not name, so it stands for many clients. Not stored.
-    pub is_shared: bool,
+pub struct RequestContext {
+    /// The client address, taken from the connection or from a trusted proxy's header.
+    pub client_ip: Option<IpAddr>,
+    /// The client address belongs to a proxy that `listen.trusted_proxies` does not name, so many
+    /// clients share it. Not stored.
+    pub is_client_ip_shared: bool,
     pub user_agent: UserAgent,
-    /// The id of the request, at most 128 visible ASCII characters; may be empty.
+    /// The request ID: at most 128 visible ASCII characters; may be empty.
     pub request_id: String,
 }
 
-impl Origin {
-    /// The address where it stands for one client. None where it is unknown or shared.
+impl RequestContext {
+    /// Returns the client address if it identifies a single client. `None` if it is unknown or
+    /// shared.
     #[must_use]
-    pub fn own_address(&self) -> Option<IpAddr> {
-        self.address.filter(|_| !self.is_shared)
+    pub fn unshared_client_ip(&self) -> Option<IpAddr> {
+        self.client_ip.filter(|_| !self.is_client_ip_shared)
     }
 }
 
-/// Who does something, when and from where.
+/// The actor, time and request of an operation, as an event records them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Act {
+pub struct AuditContext {
     pub at: Timestamp,
-    /// None: whoever runs the service, or somebody unknown.
-    pub person_id: Option<i64>,
-    /// The person's e-mail, or another word.
-    pub name: String,
-    /// The token by which the person is known; none: a password, a page or the command line.
+    /// The person who acted; `None`: the operator, the service itself, or an unknown client.
+    pub actor_id: Option<i64>,
+    /// The person's e-mail, or a fixed name for an actor that is not a person.
+    pub actor_name: String,
+    /// The token that authenticated the person; `None`: a password, a page or the command line.
     pub token_id: Option<Uuid>,
-    pub origin: Origin,
+    pub request: RequestContext,
 }
 
-impl Act {
-    /// By whoever has a shell on the server's machine.
+impl AuditContext {
+    /// Creates the context of an operation on the command line.
     #[must_use]
-    pub fn of_operator(at: Timestamp) -> Self {
-        Self::by("operator", at, Origin::default())
+    pub fn for_operator(at: Timestamp) -> Self {
+        Self::for_named_actor("operator", at, RequestContext::default())
     }
 
-    /// By the service itself, which was told to.
+    /// Creates the context of an operation that the service performs on schedule.
     #[must_use]
-    pub fn of_service(at: Timestamp) -> Self {
-        Self::by("the service", at, Origin::default())
+    pub fn for_system(at: Timestamp) -> Self {
+        Self::for_named_actor("system", at, RequestContext::default())
     }
 
-    /// By whoever holds a token and need not say more.
+    /// Creates the context of an operation that possession of the token value authorizes.
     #[must_use]
-    pub fn of_holder(at: Timestamp, origin: Origin) -> Self {
-        Self::by("whoever held the token", at, origin)
+    pub fn for_token_holder(at: Timestamp, request: RequestContext) -> Self {
+        Self::for_named_actor("token holder", at, request)
     }
 
-    /// By somebody of whom nothing is known but a word.
+    /// Creates the context of an operation whose actor is not a known person.
     #[must_use]
-    pub fn by(name: &str, at: Timestamp, origin: Origin) -> Self {
-        Self { at, person_id: None, name: name.to_owned(), token_id: None, origin }
+    pub fn for_named_actor(name: &str, at: Timestamp, request: RequestContext) -> Self {
+        Self { at, actor_id: None, actor_name: name.to_owned(), token_id: None, request }
     }
 }
 
-/// Whether it came to pass.
+/// The outcome of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    Done,
-    /// Somebody was not let in.
-    Refused,
+    /// The operation was performed.
+    Success,
+    /// Authentication failed.
+    Denied,
 }
 
-/// Declares the actions, each with the name that is stored.
+/// Declares the actions, each with its stored name and its outcome.
 macro_rules! actions {
     ($($(#[$doc:meta])* $action:ident = $name:literal, $outcome:ident;)*) => {
-        /// What was done, or refused.
+        /// The kind of an event.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Action {
             $($(#[$doc])* $action,)*
         }
 
         impl Action {
-            /// Every action there is.
+            /// All actions.
             pub const ALL: &[Self] = &[$(Self::$action),*];
 
-            /// The name that is stored.
+            /// Returns the stored name.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$action => $name),* }
             }
 
-            /// Whether that is something done, or somebody refused.
+            /// Returns the outcome that the action stands for.
             #[must_use]
             pub const fn outcome(self) -> Outcome {
                 match self { $(Self::$action => Outcome::$outcome),* }
@@ -103,39 +107,39 @@ macro_rules! actions {
 }
 
 actions! {
-    TokenCreated = "token.created", Done;
-    TokenDeleted = "token.deleted", Done;
-    /// All of a person at once.
-    TokensDeleted = "tokens.deleted", Done;
-    /// Its value was reported as known to others, so it was deleted.
-    TokenLeaked = "token.leaked", Done;
-    /// A token was presented after it had expired or been deleted.
-    TokenUsedAfterDeath = "token.used_after_death", Refused;
-    SettingChanged = "setting.changed", Done;
-    PersonAdded = "person.added", Done;
-    PersonChanged = "person.changed", Done;
-    PersonDisabled = "person.disabled", Done;
-    PersonEnabled = "person.enabled", Done;
-    PersonRemoved = "person.removed", Done;
-    PasswordChanged = "password.changed", Done;
-    /// On the pages.
-    SignedIn = "session.begun", Done;
-    /// By e-mail and password with a request; told once a minute.
-    PasswordAccepted = "password.accepted", Done;
-    PasswordRefused = "password.refused", Refused;
-    /// Not even looked at: too many wrong ones came before.
-    PasswordThrottled = "password.throttled", Refused;
-    /// Delegated checks and bearers that let nobody in, told together.
-    ChecksRefused = "checks.refused", Refused;
-    WorkspaceCreated = "workspace.created", Done;
-    WorkspaceRenamed = "workspace.renamed", Done;
-    WorkspaceRemoved = "workspace.removed", Done;
-    /// Old events were removed; what is left goes on from the last of them.
-    EventsPruned = "events.pruned", Done;
+    TokenCreated = "token.created", Success;
+    TokenDeleted = "token.deleted", Success;
+    /// All tokens of a person were deleted at once.
+    TokensDeleted = "tokens.deleted", Success;
+    /// The token was deleted because its value was reported as leaked.
+    TokenLeaked = "token.leaked", Success;
+    /// An expired or revoked token was presented.
+    RevokedTokenRejected = "token.rejected_revoked", Denied;
+    SettingChanged = "setting.changed", Success;
+    PersonAdded = "person.added", Success;
+    PersonChanged = "person.changed", Success;
+    PersonDisabled = "person.disabled", Success;
+    PersonEnabled = "person.enabled", Success;
+    PersonRemoved = "person.removed", Success;
+    PasswordChanged = "password.changed", Success;
+    /// A person signed in on the pages.
+    SessionCreated = "session.created", Success;
+    /// A request authenticated by e-mail and password. Recorded at most once a minute.
+    LoginSucceeded = "login.succeeded", Success;
+    LoginFailed = "login.failed", Denied;
+    /// The password was not verified because too many attempts had failed before.
+    LoginThrottled = "login.throttled", Denied;
+    /// Auth checks and API requests with an invalid token, aggregated.
+    AuthCheckDenied = "auth_check.denied", Denied;
+    WorkspaceCreated = "workspace.created", Success;
+    WorkspaceRenamed = "workspace.renamed", Success;
+    WorkspaceRemoved = "workspace.removed", Success;
+    /// Old events were purged. The chain continues from the hash of the last purged event.
+    EventsPruned = "events.pruned", Success;
 }
 
 impl Action {
-    /// Reads a name.
+    /// Finds an action by its stored name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|action| action.as_str() == name)
@@ -143,29 +147,29 @@ impl Action {
 }
 
 impl Outcome {
-    /// The name that is stored.
+    /// Returns the stored name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Done => "done",
-            Self::Refused => "refused",
+            Self::Success => "success",
+            Self::Denied => "denied",
         }
     }
 }
 
-/// More about an event: an object, never with a secret in it.
+/// Additional fields of an event, a JSON object. Never contains a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Details(pub Map<String, Value>);
 
 impl Details {
-    /// With one more field.
+    /// Adds a field.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.insert(name.to_owned(), value.into());
         self
     }
 
-    /// With one more field, where there is something to say.
+    /// Adds a field if the value is `Some`.
     #[must_use]
     pub fn with_some(self, name: &str, value: Option<impl Into<Value>>) -> Self {
         match value {
@@ -174,32 +178,32 @@ impl Details {
         }
     }
 
-    /// As it is stored.
+    /// Returns the JSON text that is stored.
     #[must_use]
-    pub fn to_text(&self) -> String {
+    pub fn to_json_string(&self) -> String {
         Value::Object(self.0.clone()).to_string()
     }
 
-    /// Reads what is stored; nothing where it is no object.
+    /// Reads the stored JSON text. Returns empty details if it is not an object.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         Self(serde_json::from_str(text).unwrap_or_default())
     }
 }
 
-/// Something that happened.
+/// A recorded event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub id: i64,
-    /// Its place in the workspace's chain; none: from before there was one.
+    /// The position in the workspace's hash chain; `None`: recorded before the chain existed.
     pub seq: Option<i64>,
-    pub act: Act,
+    pub context: AuditContext,
     pub action: Action,
-    /// Whom it is about; none: the whole workspace.
+    /// The person whom the event concerns; `None`: the whole workspace.
     pub person_id: Option<i64>,
-    /// The id of what was changed: of a token or a person, or the key of a setting.
+    /// The ID of the token or person that was changed, or the key of the setting.
     pub target: String,
-    /// What that was called at the time.
+    /// The name of the target at the time of the event.
     pub label: String,
     pub details: Details,
 }
@@ -209,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back_and_none_stands_for_two() {
+    fn every_stored_name_parses_to_its_own_action() {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Some(*action));
         }
@@ -217,10 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn details_are_read_back() {
+    fn stored_details_parse_to_the_same_details() {
         let details = Details::default().with("from", "a").with("count", 3).with_some("none", None::<&str>);
-        assert_eq!(details.to_text(), r#"{"count":3,"from":"a"}"#);
-        assert_eq!(Details::parse(&details.to_text()), details);
+        assert_eq!(details.to_json_string(), r#"{"count":3,"from":"a"}"#);
+        assert_eq!(Details::parse(&details.to_json_string()), details);
         assert_eq!(Details::parse("free text"), Details::default());
     }
 }

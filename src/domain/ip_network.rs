@@ -1,4 +1,4 @@
-//! Networks and addresses, as they are trusted and counted.
+//! IP networks of trusted proxies, and the addresses that rate limits use as keys.
 
 use std::{
     fmt,
@@ -9,68 +9,75 @@ use std::{
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A network, or a single address. Never all of them: a list of those who are trusted that lets everybody in is a mistake.
+/// An IP network or a single address. Never the network of all addresses: a list of trusted
+/// networks that contains it is a mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network(IpNet);
+pub struct IpNetwork(IpNet);
 
-/// What is no network that could be meant.
+/// The error of parsing an [`IpNetwork`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadNetwork {
-    #[error("{0:?} is neither an address nor a network like 10.0.0.0/8")]
-    Shape(String),
-    #[error("{0} is everybody: name the addresses of your proxies")]
-    Everybody(String),
+pub enum InvalidIpNetwork {
+    #[error("{0:?} is neither an IP address nor a network such as 10.0.0.0/8")]
+    Syntax(String),
+    #[error("{0} matches all addresses; list the addresses of your proxies instead")]
+    MatchesAllAddresses(String),
 }
 
-impl Network {
-    /// Whether the address is in it.
+impl IpNetwork {
+    /// Returns whether the network contains an address. An IPv4-mapped IPv6 address counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
 }
 
-impl FromStr for Network {
-    type Err = BadNetwork;
+impl FromStr for IpNetwork {
+    type Err = InvalidIpNetwork;
 
-    fn from_str(text: &str) -> Result<Self, BadNetwork> {
+    fn from_str(text: &str) -> Result<Self, InvalidIpNetwork> {
         if text == "*" {
-            return Err(BadNetwork::Everybody(text.to_owned()));
+            return Err(InvalidIpNetwork::MatchesAllAddresses(text.to_owned()));
         }
         let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse::<IpNet>());
-        let network = network.map_err(|_| BadNetwork::Shape(text.chars().take(60).collect()))?;
-        let network = canonical(network);
-        if network.prefix_len() == 0 { Err(BadNetwork::Everybody(text.to_owned())) } else { Ok(Self(network)) }
+        let network = network.map_err(|_| InvalidIpNetwork::Syntax(text.chars().take(60).collect()))?;
+        let network = canonicalize(network);
+        if network.prefix_len() == 0 {
+            Err(InvalidIpNetwork::MatchesAllAddresses(text.to_owned()))
+        } else {
+            Ok(Self(network))
+        }
     }
 }
 
-/// A network of IPv4 that is written as one of IPv6 (RFC 4291, section 2.5.5.2) is one of IPv4: so addresses are compared.
-fn canonical(network: IpNet) -> IpNet {
-    let IpNet::V6(six) = network else { return network };
-    let of_four = six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96));
-    let four = of_four.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
-    four.map_or(network, IpNet::V4)
+/// Converts a network of IPv4-mapped IPv6 addresses (RFC 4291, section 2.5.5.2) to IPv4, because
+/// addresses are compared in their canonical form.
+fn canonicalize(network: IpNet) -> IpNet {
+    let IpNet::V6(v6_network) = network else { return network };
+    let mapped = v6_network.addr().to_ipv4_mapped().zip(v6_network.prefix_len().checked_sub(96));
+    let v4_network = mapped.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    v4_network.map_or(network, IpNet::V4)
 }
 
-impl fmt::Display for Network {
+impl fmt::Display for IpNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl Serialize for Network {
+impl Serialize for IpNetwork {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Network {
+impl<'de> Deserialize<'de> for IpNetwork {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
-/// The header by which proxies name their clients. Only one is read: a proxy that writes one passes the other through.
+/// The header in which proxies report the client address. Only one is read: a proxy that writes one
+/// of them passes the other through unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardedHeader {
@@ -80,9 +87,10 @@ pub enum ForwardedHeader {
     Forwarded,
 }
 
-/// By what an address is counted: one of IPv6 by its first 64 bits, because whoever has one of those has them all.
+/// Returns the address that rate limits count a client by. IPv6 addresses are reduced to their
+/// first 64 bits, because a client that has one address of a /64 network has all of them.
 #[must_use]
-pub fn counted_by(address: IpAddr) -> IpAddr {
+pub fn rate_limit_key(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
@@ -94,23 +102,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_is_no_network() {
-        for wrong in ["*", "0.0.0.0/0", "::/0", "0.0.0.0/00", "::ffff:0:0/96", "10.0.0.0/33", "proxy.example", ""] {
-            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+    fn networks_of_all_addresses_and_invalid_ones_are_rejected() {
+        for invalid in ["*", "0.0.0.0/0", "::/0", "0.0.0.0/00", "::ffff:0:0/96", "10.0.0.0/33", "proxy.example", ""] {
+            assert!(invalid.parse::<IpNetwork>().is_err(), "{invalid}");
         }
-        let mapped: Network = "::ffff:10.0.0.0/104".parse().unwrap();
-        assert!(mapped.contains("10.1.2.3".parse().unwrap()) && !mapped.contains("11.0.0.1".parse().unwrap()));
-        for right in ["127.0.0.1", "10.0.0.0/8", "::1", "fd00::/8", "192.0.2.7/32"] {
-            assert!(right.parse::<Network>().is_ok(), "{right}");
+        for valid in ["127.0.0.1", "10.0.0.0/8", "::1", "fd00::/8", "192.0.2.7/32"] {
+            assert!(valid.parse::<IpNetwork>().is_ok(), "{valid}");
         }
     }
 
     #[test]
-    fn addresses_of_ipv6_are_counted_by_their_64_bits() {
-        let counted = |text: &str| counted_by(text.parse().unwrap()).to_string();
-        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(counted("2001:db8:1:2::ffff"), counted("2001:db8:1:2:9::"));
-        assert_ne!(counted("2001:db8:1:2::"), counted("2001:db8:1:3::"));
-        assert_eq!((counted("192.0.2.1"), counted("::ffff:192.0.2.1")), ("192.0.2.1".into(), "192.0.2.1".into()));
+    fn an_ipv4_mapped_network_contains_ipv4_addresses() {
+        let mapped: IpNetwork = "::ffff:10.0.0.0/104".parse().unwrap();
+        assert!(mapped.contains("10.1.2.3".parse().unwrap()));
+        assert!(!mapped.contains("11.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn ipv6_clients_are_counted_by_their_first_64_bits() {
+        let key = |text: &str| rate_limit_key(text.parse().unwrap()).to_string();
+        assert_eq!(key("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(key("2001:db8:1:2::ffff"), key("2001:db8:1:2:9::"));
+        assert_ne!(key("2001:db8:1:2::"), key("2001:db8:1:3::"));
+        assert_eq!(key("192.0.2.1"), "192.0.2.1");
+        assert_eq!(key("::ffff:192.0.2.1"), "192.0.2.1");
     }
 }

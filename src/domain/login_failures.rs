@@ -1,32 +1,35 @@
-//! Wrong passwords in a row: each of them costs whoever tries the next one more time, and nobody is shut out for good.
+//! Failed logins of an account: each failure in a row delays the next attempt longer, up to a
+//! maximum. No account is locked permanently.
 
 use super::time::Timestamp;
 
-/// So many wrong passwords cost nothing: people mistype.
-const FREE: u32 = 10;
-/// The longest that a try must wait.
-const LONGEST_SECONDS: i64 = 15 * 60;
-/// After this long without a wrong password everything is forgotten.
-pub const FORGOTTEN_AFTER_SECONDS: i64 = 86_400;
+/// The number of failures that cause no delay, because people mistype.
+const FREE_ATTEMPTS: u32 = 10;
+/// The maximum delay before the next attempt.
+const MAX_DELAY_SECONDS: i64 = 15 * 60;
+/// The time without a failure after which the counter starts again at zero.
+pub const RESET_AFTER_SECONDS: i64 = 86_400;
 
-/// The wrong passwords that somebody has tried for one account.
+/// The failed logins in a row for one account: from one known source, or from all other sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tries {
-    /// In a row, none of them older than [`FORGOTTEN_AFTER_SECONDS`] when the next one came.
-    pub failures: u32,
-    /// When the last one was.
-    pub last_at: Timestamp,
+pub struct LoginFailures {
+    /// The number of failures in a row. No two successive ones are further apart than
+    /// [`RESET_AFTER_SECONDS`].
+    pub count: u32,
+    /// When the last attempt failed.
+    pub last_failed_at: Timestamp,
 }
 
-impl Tries {
-    /// How many seconds the next try must wait; none: it may be made.
+impl LoginFailures {
+    /// Returns the number of seconds that the next attempt must wait, rounded up. `None` if it may
+    /// be made now.
     #[must_use]
-    pub fn wait(&self, now: Timestamp) -> Option<u64> {
-        let over = self.failures.checked_sub(FREE)?;
-        // 1, 2, 4 .. seconds; from the eleventh doubling on it is over the longest.
-        let delay = (1_i64 << over.min(10)).min(LONGEST_SECONDS);
-        let left = self.last_at.plus_seconds(delay).as_millis() - now.as_millis();
-        u64::try_from(left).ok().filter(|left| *left > 0).map(|left| left.div_ceil(1_000))
+    pub fn retry_after_seconds(&self, now: Timestamp) -> Option<u64> {
+        let excess = self.count.checked_sub(FREE_ATTEMPTS)?;
+        // Delays are 1, 2, 4, ... seconds. The tenth doubling already exceeds the maximum.
+        let delay = (1_i64 << excess.min(10)).min(MAX_DELAY_SECONDS);
+        let remaining = self.last_failed_at.plus_seconds(delay).as_millis() - now.as_millis();
+        u64::try_from(remaining).ok().filter(|remaining| *remaining > 0).map(|remaining| remaining.div_ceil(1_000))
     }
 }
 
@@ -39,19 +42,20 @@ mod tests {
     }
 
     #[test]
-    fn the_delay_grows_and_ends() {
-        let wait = |failures, now| Tries { failures, last_at: at(0) }.wait(at(now));
-        assert_eq!(wait(9, 0), None);
-        for (failures, seconds) in [(10, 1), (11, 2), (12, 4), (19, 512), (20, 900), (21, 900), (u32::MAX, 900)] {
-            assert_eq!(wait(failures, 0), Some(seconds), "{failures}");
+    fn the_delay_doubles_up_to_the_maximum_and_then_ends() {
+        let retry_after = |count, now| LoginFailures { count, last_failed_at: at(0) }.retry_after_seconds(at(now));
+        assert_eq!(retry_after(9, 0), None);
+        for (count, seconds) in [(10, 1), (11, 2), (12, 4), (19, 512), (20, 900), (21, 900), (u32::MAX, 900)] {
+            assert_eq!(retry_after(count, 0), Some(seconds), "{count}");
             let seconds = i64::try_from(seconds).unwrap();
-            assert_eq!(wait(failures, seconds - 1), Some(1));
-            assert_eq!(wait(failures, seconds), None);
+            assert_eq!(retry_after(count, seconds - 1), Some(1));
+            assert_eq!(retry_after(count, seconds), None);
         }
     }
 
     #[test]
-    fn a_clock_that_is_behind_shuts_nobody_out_for_longer() {
-        assert_eq!(Tries { failures: 10, last_at: at(5) }.wait(at(0)), Some(6));
+    fn a_clock_that_is_behind_extends_the_delay_by_the_difference_only() {
+        let failures = LoginFailures { count: 10, last_failed_at: at(5) };
+        assert_eq!(failures.retry_after_seconds(at(0)), Some(6));
     }
 }

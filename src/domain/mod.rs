@@ -1,11 +1,14 @@
-//! What the words mean: tokens, people, workspaces, settings, passwords, time. Rules without input or output.
+//! The domain: types and rules for tokens, people, workspaces, settings, passwords and time,
+//! without input or output.
 //!
-//! A value of these types has been checked: an [`Email`](person::Email) is one, a [`Lifetime`](token::Lifetime) is in
-//! range. What a rule refuses it says as [`Invalid`], a sentence that tells the caller what to do.
+//! A value of these types is valid: an [`Email`](person::Email) is a well-formed address, a
+//! [`Lifetime`](token::Lifetime) is in range. A rule rejects other input with a
+//! [`ValidationError`], whose message states what is accepted.
 
 pub mod audit_chain;
 pub mod authority;
 pub mod event;
+pub mod invalidation;
 pub mod ip_network;
 pub mod login_failures;
 pub mod password;
@@ -22,4 +25,4 @@ pub mod token_query;
 pub mod validation;
 pub mod workspace;
 
-pub use validation::Invalid;
+pub use validation::ValidationError;

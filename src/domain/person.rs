@@ -1,12 +1,12 @@
-//! People: who may sign in, and what they may do with tokens.
+//! People: accounts, their names and e-mail addresses, and their access to tokens.
 
 use idna::uts46::{AsciiDenyList, Hyphens, Uts46};
 use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{Invalid, text_rules, time::Timestamp};
+use super::{ValidationError, text_rules, time::Timestamp};
 
-/// Somebody with an account in one workspace.
+/// An account in one workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     pub id: i64,
@@ -14,7 +14,8 @@ pub struct Person {
     pub email: String,
     pub name: String,
     pub is_admin: bool,
-    /// Manages the service's workspaces; only in workspace 1, and only while also `is_admin`.
+    /// Manages the service's workspaces. Only in workspace 1, and effective only while `is_admin`
+    /// is set.
     pub is_platform_admin: bool,
     pub is_disabled: bool,
     pub token_access: TokenAccess,
@@ -25,32 +26,34 @@ pub struct Person {
 }
 
 impl Person {
-    /// Whether tokens of the person let anybody in, as far as that hangs on the person.
+    /// Returns whether the person's tokens may authenticate, as far as this depends on the person.
     #[must_use]
-    pub fn may_use_tokens(&self) -> bool {
-        !self.is_disabled && self.token_access.lets_use()
+    pub fn can_use_tokens(&self) -> bool {
+        !self.is_disabled && self.token_access.allows_use()
     }
 
-    /// Whether the person manages the service's workspaces: a demoted administrator keeps the mark, but not the right.
+    /// Returns whether the person may manage the service's workspaces. A demoted administrator
+    /// keeps the `is_platform_admin` flag, but not the right.
     #[must_use]
-    pub fn manages_workspaces(&self) -> bool {
+    pub fn can_manage_workspaces(&self) -> bool {
         self.is_admin && self.is_platform_admin
     }
 }
 
-/// Whether a person may generate and use tokens.
+/// A person's permission to generate and use tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenAccess {
-    /// Generating follows the workspace's `allowUsers`; using is allowed.
+    /// Generating follows the workspace's `allowUsers` setting; using is allowed.
     #[default]
     Default,
-    /// May generate although `allowUsers` is off.
+    /// Generating and using are allowed, even if `allowUsers` is off.
     Enabled,
-    /// May neither generate nor use.
+    /// Neither generating nor using is allowed.
     Disabled,
 }
 
 impl TokenAccess {
+    /// Returns the name in the API and the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -60,124 +63,137 @@ impl TokenAccess {
         }
     }
 
-    /// Whether tokens may be used; who may generate hangs on more.
+    /// Returns whether tokens may be used. Generating depends on further conditions.
     #[must_use]
-    pub const fn lets_use(self) -> bool {
+    pub const fn allows_use(self) -> bool {
         !matches!(self, Self::Disabled)
     }
 
-    /// Reads `default`, `enabled` or `disabled`.
+    /// Parses `default`, `enabled` or `disabled`.
     ///
     /// # Errors
-    /// [`Invalid::TokenAccess`] for any other word.
-    pub fn parse(word: &str) -> Result<Self, Invalid> {
+    /// [`ValidationError::TokenAccess`] for any other word.
+    pub fn parse(word: &str) -> Result<Self, ValidationError> {
         match word {
             "default" => Ok(Self::Default),
             "enabled" => Ok(Self::Enabled),
             "disabled" => Ok(Self::Disabled),
-            _ => Err(Invalid::TokenAccess),
+            _ => Err(ValidationError::TokenAccess),
         }
     }
 }
 
-/// An e-mail address as it is shown: trimmed, in NFC, an internationalized domain in Unicode (UTS #46), and otherwise as it was typed; at
-/// most 254 bytes (RFC 5321, section 4.5.3.1.3).
+/// An e-mail address in its displayed form: trimmed, in NFC, with an internationalized domain in
+/// Unicode (UTS #46), and otherwise as typed. At most 254 bytes (RFC 5321, section 4.5.3.1.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email(String);
 
 impl Email {
-    /// The longest address, in bytes of UTF-8.
+    /// The maximum length, in bytes of UTF-8.
     pub const MAX_BYTES: usize = 254;
 
-    /// Takes an address: one `@` with something on both sides, no spaces, no control characters, and no colon, because
-    /// Basic authentication (RFC 7617, section 2) ends the name there.
+    /// Parses an address: one `@` with text on both sides, no spaces, no control characters, and no
+    /// colon, because a colon ends the user name in Basic authentication (RFC 7617, section 2).
     ///
     /// # Errors
-    /// [`Invalid::Email`], [`Invalid::EmailInvisible`], [`Invalid::TooLong`] or [`Invalid::Control`].
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    /// [`ValidationError::TooLong`] over [`Email::MAX_BYTES`],
+    /// [`ValidationError::ForbiddenCharacter`] and [`ValidationError::EmailInvisibleCharacter`] for
+    /// control and invisible characters, [`ValidationError::Email`] for any other malformed
+    /// address.
+    pub fn parse(text: &str) -> Result<Self, ValidationError> {
         if text.len() > Self::MAX_BYTES * 4 {
-            return Err(Invalid::TooLong { field: "email", max: Self::MAX_BYTES });
+            return Err(ValidationError::TooLong { field: "email", max: Self::MAX_BYTES });
         }
         let text: String = text.trim().nfc().collect();
-        text_rules::one_line("email", &text, Self::MAX_BYTES)?;
+        text_rules::validate_single_line("email", &text, Self::MAX_BYTES)?;
         if let Some(character) = text.chars().find(|c| text_rules::is_invisible(*c)) {
-            return Err(Invalid::EmailInvisible { character });
+            return Err(ValidationError::EmailInvisibleCharacter { character });
         }
         let text = match text.split('@').collect::<Vec<_>>()[..] {
             [local, domain] if !local.is_empty() => {
-                let typed = Some(domain).filter(|domain| is_plain(domain)).map(str::to_owned);
-                let domain = typed.or_else(|| canonical_domain(domain)).filter(|domain| is_host_name(domain));
-                let domain = domain.ok_or(Invalid::Email)?;
+                let plain = Some(domain).filter(|domain| is_plain_ascii(domain)).map(str::to_owned);
+                let domain = plain.or_else(|| canonical_domain(domain)).filter(|domain| is_host_name(domain));
+                let domain = domain.ok_or(ValidationError::Email)?;
                 format!("{local}@{domain}")
             }
-            _ => return Err(Invalid::Email),
+            _ => return Err(ValidationError::Email),
         };
         if text.chars().any(|c| c.is_whitespace() || ":,;<>\"()[]\\".contains(c)) {
-            return Err(Invalid::Email);
+            return Err(ValidationError::Email);
         }
         if text.len() > Self::MAX_BYTES {
-            return Err(Invalid::TooLong { field: "email", max: Self::MAX_BYTES });
+            return Err(ValidationError::TooLong { field: "email", max: Self::MAX_BYTES });
         }
         Ok(Self(text))
     }
 
+    /// Returns the address as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What two spellings of one address have in common: the form that is unique and looked up by.
+    /// Returns the key that all spellings of the address share. Keys are unique among accounts and
+    /// used for look-ups.
     #[must_use]
     pub fn key(&self) -> EmailKey {
-        EmailKey::of(&self.0)
+        EmailKey::from_text(&self.0)
     }
 }
 
-/// Labels with a dot between them, none of which is empty or begins or ends with a hyphen.
+/// Returns whether a text consists of labels with dots between them, none of which is empty or
+/// begins or ends with a hyphen.
 fn is_host_name(text: &str) -> bool {
     text.split('.').all(|label| !(label.is_empty() || label.starts_with('-') || label.ends_with('-')))
 }
 
-/// Returns whether a domain name has one form but for its case.
-fn is_plain(domain: &str) -> bool {
+/// Returns whether a domain name is ASCII without `xn--` labels, so that its spellings differ in
+/// case only.
+fn is_plain_ascii(domain: &str) -> bool {
     let is_encoded = |label: &str| label.as_bytes().get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"xn--"));
     domain.is_ascii() && !domain.split('.').any(is_encoded)
 }
 
-/// Returns the one form of a domain name: lower case, and Unicode where it is internationalized, so that `xn--mnchen-3ya.de` and
-/// `münchen.de` are one name. Browsers turn either form into the other, and mail is delivered to both alike.
+/// Returns the canonical form of a domain name: lower case, and Unicode if it is internationalized,
+/// so that `xn--mnchen-3ya.de` and `münchen.de` are the same name. Browsers convert between the two
+/// forms, and mail is delivered to both.
 ///
-/// An `xn--` label that stands for nothing that could be shown stays as it is. None for Unicode that is no domain name.
+/// An `xn--` label whose Unicode form cannot be displayed stays encoded. Returns `None` for Unicode
+/// that is not a domain name.
 fn canonical_domain(domain: &str) -> Option<String> {
-    // Not `str::to_lowercase`, which writes a last sigma in another way.
+    // `str::to_lowercase` would convert a final sigma differently.
     let lower: String = domain.chars().flat_map(char::to_lowercase).collect();
-    if is_plain(&lower) {
+    if is_plain_ascii(&lower) {
         return Some(lower);
     }
-    let (unicode, valid) = Uts46::new().to_unicode(lower.as_bytes(), AsciiDenyList::URL, Hyphens::Allow);
-    // Whoever reads the name must see all of it.
-    if valid.is_ok() && !unicode.chars().any(text_rules::is_invisible) {
+    let (unicode, result) = Uts46::new().to_unicode(lower.as_bytes(), AsciiDenyList::URL, Hyphens::Allow);
+    // A reader of the name must see all of its characters.
+    if result.is_ok() && !unicode.chars().any(text_rules::is_invisible) {
         return Some(unicode.into_owned());
     }
     lower.is_ascii().then_some(lower)
 }
 
-/// The canonical form of an e-mail: no invisible characters, trimmed, NFC, lower case, the domain in Unicode.
+/// The canonical form of an e-mail address: no invisible characters, trimmed, NFC, lower case, the
+/// domain in Unicode.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EmailKey(String);
 
 impl EmailKey {
-    /// The key of whatever somebody typed, valid or not; a text that is no address matches nobody.
+    /// Returns the key of any text, valid or not. The key of a text that is not an address matches
+    /// no account.
     #[must_use]
-    pub fn of(text: &str) -> Self {
+    pub fn from_text(text: &str) -> Self {
         let visible: String = text.chars().filter(|c| !text_rules::is_invisible(*c)).collect();
-        // Lower case can leave NFC (İ becomes i and a combining dot), so it is normalised again.
-        let lower: String = visible.trim().nfc().map(without_nul).flat_map(char::to_lowercase).collect();
+        // Lower case can leave NFC (İ becomes i and a combining dot), so the text is normalized
+        // again.
+        let lower: String = visible.trim().nfc().map(replace_nul).flat_map(char::to_lowercase).collect();
         let lower: String = lower.nfc().collect();
         let canonical = lower.rsplit_once('@').and_then(|(local, domain)| Some((local, canonical_domain(domain)?)));
         Self(canonical.map_or(lower.clone(), |(local, domain)| format!("{local}@{domain}")))
     }
 
+    /// Returns the key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -185,26 +201,28 @@ impl EmailKey {
 }
 
 impl EmailKey {
-    /// What is kept of an e-mail that a stranger typed.
+    /// Returns the digest that is stored instead of an e-mail that has no account.
     #[must_use]
     pub fn digest(&self) -> EmailDigest {
         EmailDigest(Sha256::digest(self.0.as_bytes()).into())
     }
 }
 
-/// SHA-256 of an [`EmailKey`].
+/// The SHA-256 of an [`EmailKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EmailDigest([u8; 32]);
 
 impl EmailDigest {
+    /// Returns the 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// Postgres takes no U+0000 in any text. No address has a comma, so this one goes on matching nobody, also when it is trimmed again.
-fn without_nul(c: char) -> char {
+/// Replaces U+0000, which PostgreSQL rejects in text, by a comma. No address contains a comma, so
+/// the key still matches no account, also after it is trimmed again.
+fn replace_nul(c: char) -> char {
     if c == '\0' { ',' } else { c }
 }
 
@@ -213,19 +231,22 @@ fn without_nul(c: char) -> char {
 pub struct PersonName(String);
 
 impl PersonName {
-    /// The most characters a name has.
+    /// The maximum length, in Unicode scalar values.
     pub const MAX_CHARS: usize = 255;
 
-    /// Takes a name, trimmed and in NFC.
+    /// Parses a name. Trims it and converts it to NFC.
     ///
     /// # Errors
-    /// [`Invalid::TooLong`] or [`Invalid::Control`].
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    /// [`ValidationError::TooLong`] over [`PersonName::MAX_CHARS`],
+    /// [`ValidationError::ForbiddenCharacter`] for control characters, line breaks and overrides of
+    /// the writing direction.
+    pub fn parse(text: &str) -> Result<Self, ValidationError> {
         let text: String = text.trim().nfc().collect();
-        text_rules::one_line("name", &text, Self::MAX_CHARS)?;
+        text_rules::validate_single_line("name", &text, Self::MAX_CHARS)?;
         Ok(Self(text))
     }
 
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

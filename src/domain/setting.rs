@@ -1,246 +1,257 @@
-//! The settings of a workspace: the keys, what they take, and what is in force.
+//! Workspace settings: their keys, the values they accept, and the settings in effect.
 
-use super::Invalid;
+use super::ValidationError;
 
-/// A setting's key. The spellings are the original's.
+/// The key of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Key {
+pub enum SettingKey {
     Enabled,
     AllowUsers,
     MaxLifetimeDays,
-    TokenMinted,
+    ChildTokens,
 }
 
-/// What a setting is set to.
+/// A valid value of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum SettingValue {
     Switch(bool),
+    /// A number of days, or -1 for unlimited.
     Days(i64),
-    Minted(TokenMinted),
+    ChildTokenPolicy(ChildTokenPolicy),
 }
 
-/// What tokens may make.
+/// The tokens that a token may create.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TokenMinted {
-    /// Tokens of any lifetime: this is how people renew.
+pub enum ChildTokenPolicy {
+    /// Tokens of any lifetime, so that a token can be renewed before it expires.
     #[default]
     Allowed,
-    /// Tokens that end no later than they do.
-    Bounded,
-    /// None: it takes the password, or a page.
+    /// Tokens that do not expire later than their parent.
+    WithinParent,
+    /// No tokens. Creating a token requires the password or a page.
     Forbidden,
 }
 
-impl TokenMinted {
-    pub const ALL: [Self; 3] = [Self::Allowed, Self::Bounded, Self::Forbidden];
+impl ChildTokenPolicy {
+    pub const ALL: [Self; 3] = [Self::Allowed, Self::WithinParent, Self::Forbidden];
 
+    /// Returns the name in the API and the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
-            Self::Bounded => "bounded",
+            Self::WithinParent => "bounded",
             Self::Forbidden => "forbidden",
         }
     }
 
-    /// Reads one of the three words.
+    /// Parses a name. Returns `None` for any other word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|minted| minted.as_str() == text)
+        Self::ALL.into_iter().find(|policy| policy.as_str() == text)
     }
 }
 
-/// What kind of value a key takes.
+/// The type of value that a key accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SettingKind {
     Switch,
     Days,
-    Minted,
+    ChildTokenPolicy,
 }
 
-/// `maxLifetimeDays` of this value is no maximum.
-const UNLIMITED: i64 = -1;
+/// The value of `maxLifetimeDays` that means no maximum.
+const UNLIMITED_DAYS: i64 = -1;
 
-impl Key {
-    pub const ALL: [Self; 4] = [Self::Enabled, Self::AllowUsers, Self::MaxLifetimeDays, Self::TokenMinted];
-    /// The greatest `maxLifetimeDays`.
+impl SettingKey {
+    pub const ALL: [Self; 4] = [Self::Enabled, Self::AllowUsers, Self::MaxLifetimeDays, Self::ChildTokens];
+    /// The greatest value of `maxLifetimeDays`.
     pub const MAX_DAYS: i64 = 36_500;
 
+    /// Returns the name in the API and the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Enabled => "feature.apiAccessTokens.enabled",
             Self::AllowUsers => "feature.apiAccessTokens.allowUsers",
             Self::MaxLifetimeDays => "feature.apiAccessTokens.maxLifetimeDays",
-            Self::TokenMinted => "tokenward.tokenMintedTokens",
+            Self::ChildTokens => "tokenward.childTokens",
         }
     }
 
-    /// Finds a key by its exact spelling.
+    /// Finds a key by its exact name.
     ///
     /// # Errors
-    /// [`Invalid::UnknownSetting`], which lists the keys there are.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let found = Self::ALL.into_iter().find(|key| key.as_str() == text);
-        found.ok_or_else(|| Invalid::UnknownSetting { key: text.chars().take(100).collect() })
+    /// [`ValidationError::UnknownSetting`] for any other name. Its message lists all keys.
+    pub fn parse(text: &str) -> Result<Self, ValidationError> {
+        let key = Self::ALL.into_iter().find(|key| key.as_str() == text);
+        key.ok_or_else(|| ValidationError::UnknownSetting { key: text.chars().take(100).collect() })
     }
 
-    /// All keys, for a sentence.
+    /// Returns the names of all keys, separated by commas.
     #[must_use]
-    pub fn names() -> String {
+    pub fn list_names() -> String {
         Self::ALL.map(Self::as_str).join(", ")
     }
 
+    /// Returns the label on the settings page.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
             Self::Enabled => "API Access Token",
             Self::AllowUsers => "Allow users to generate access tokens",
             Self::MaxLifetimeDays => "Maximum lifetime for user generated access tokens (days)",
-            Self::TokenMinted => "Tokens made by tokens",
+            Self::ChildTokens => "Tokens created by tokens",
         }
     }
 
+    /// Returns the help text on the settings page.
     #[must_use]
     pub const fn help(self) -> &'static str {
         match self {
             Self::Enabled => {
-                "Off: nobody can make tokens, their owners can neither list nor delete them, and every token of the workspace stops \
-                 working at once. Nothing is deleted: on again revives the tokens that have not expired."
+                "If off, tokens cannot be created, listed or deleted by their owners, and every token of the workspace stops \
+                 working at once. Nothing is deleted: when the setting is on again, tokens that have not expired work again."
             }
             Self::AllowUsers => {
-                "Off: only administrators, and people enabled individually, may generate tokens. Tokens that exist go on working."
+                "If off, only administrators and individually enabled people may generate tokens. Existing tokens keep working."
             }
             Self::MaxLifetimeDays => {
-                "Bounds every new token, administrators' too; -1 is unlimited. Tokens that exist are left alone."
+                "Limits the lifetime of every new token, including administrators' tokens; -1 is unlimited. Existing tokens are \
+                 not affected."
             }
-            Self::TokenMinted => {
-                "Whether a token may make another for its owner: allowed; bounded, no later than its own end; or forbidden, so that it \
-                 takes the password or a page. Tokens that exist are left alone."
+            Self::ChildTokens => {
+                "Controls whether a token may create other tokens for its owner: allowed; bounded, if they do not expire later \
+                 than the token itself; or forbidden, so that creating one requires the password or a page. Existing tokens are \
+                 not affected."
             }
         }
     }
 
-    /// What kind of value the key takes.
+    /// Returns the type of value that the key accepts.
     #[must_use]
-    pub const fn kind(self) -> Kind {
+    pub const fn kind(self) -> SettingKind {
         match self {
-            Self::Enabled | Self::AllowUsers => Kind::Switch,
-            Self::MaxLifetimeDays => Kind::Days,
-            Self::TokenMinted => Kind::Minted,
+            Self::Enabled | Self::AllowUsers => SettingKind::Switch,
+            Self::MaxLifetimeDays => SettingKind::Days,
+            Self::ChildTokens => SettingKind::ChildTokenPolicy,
         }
     }
 
-    const fn expected(self) -> &'static str {
+    const fn expected_values(self) -> &'static str {
         match self.kind() {
-            Kind::Switch => "true or false",
-            Kind::Days => "-1 (unlimited) or a whole number of days from 1 to 36500",
-            Kind::Minted => "allowed, bounded or forbidden",
+            SettingKind::Switch => "true or false",
+            SettingKind::Days => "-1 (unlimited) or a whole number of days from 1 to 36500",
+            SettingKind::ChildTokenPolicy => "allowed, bounded or forbidden",
         }
     }
 
-    /// Checks a boolean for this key.
+    /// Validates a boolean value.
     ///
     /// # Errors
-    /// [`Invalid::SettingValue`] where the key is no switch.
-    pub fn switch(self, on: bool) -> Result<Value, Invalid> {
-        if self.kind() == Kind::Switch { Ok(Value::Switch(on)) } else { Err(self.refused()) }
+    /// [`ValidationError::InvalidSettingValue`] if the key is not a switch.
+    pub fn validate_switch(self, on: bool) -> Result<SettingValue, ValidationError> {
+        if self.kind() == SettingKind::Switch { Ok(SettingValue::Switch(on)) } else { Err(self.invalid_value()) }
     }
 
-    /// Checks a word for this key.
+    /// Validates a text value.
     ///
     /// # Errors
-    /// [`Invalid::SettingValue`] where the key takes no word, or not this one.
-    pub fn word(self, text: &str) -> Result<Value, Invalid> {
-        let minted = TokenMinted::parse(text).filter(|_| self.kind() == Kind::Minted);
-        minted.map(Value::Minted).ok_or(self.refused())
+    /// [`ValidationError::InvalidSettingValue`] if the key accepts no text, or not this one.
+    pub fn validate_word(self, text: &str) -> Result<SettingValue, ValidationError> {
+        let policy = ChildTokenPolicy::parse(text).filter(|_| self.kind() == SettingKind::ChildTokenPolicy);
+        policy.map(SettingValue::ChildTokenPolicy).ok_or(self.invalid_value())
     }
 
-    /// Checks a number for this key.
+    /// Validates a number of days.
     ///
     /// # Errors
-    /// [`Invalid::SettingValue`] where the key takes no days, or not so many.
-    pub fn days(self, days: i64) -> Result<Value, Invalid> {
-        let in_range = days == UNLIMITED || (1..=Self::MAX_DAYS).contains(&days);
-        if self == Self::MaxLifetimeDays && in_range { Ok(Value::Days(days)) } else { Err(self.refused()) }
+    /// [`ValidationError::InvalidSettingValue`] if the key accepts no days, or the number is out of
+    /// range.
+    pub fn validate_days(self, days: i64) -> Result<SettingValue, ValidationError> {
+        let in_range = days == UNLIMITED_DAYS || (1..=Self::MAX_DAYS).contains(&days);
+        if self == Self::MaxLifetimeDays && in_range { Ok(SettingValue::Days(days)) } else { Err(self.invalid_value()) }
     }
 
-    /// The refusal of a value of another kind.
+    /// Returns the error for a value that the key does not accept.
     #[must_use]
-    pub const fn refused(self) -> Invalid {
-        Invalid::SettingValue { key: self.as_str(), expected: self.expected() }
+    pub const fn invalid_value(self) -> ValidationError {
+        ValidationError::InvalidSettingValue { key: self.as_str(), expected: self.expected_values() }
     }
 
-    /// Reads a value as [`Value::to_text`] writes it.
+    /// Parses the text that [`SettingValue::to_text`] returns. Returns `None` for any other text.
     #[must_use]
-    pub fn parse_value(self, text: &str) -> Option<Value> {
+    pub fn parse_value(self, text: &str) -> Option<SettingValue> {
         match self.kind() {
-            Kind::Switch => self.switch(text.parse().ok()?).ok(),
-            Kind::Days => self.days(text.parse().ok()?).ok(),
-            Kind::Minted => self.word(text).ok(),
+            SettingKind::Switch => self.validate_switch(text.parse().ok()?).ok(),
+            SettingKind::Days => self.validate_days(text.parse().ok()?).ok(),
+            SettingKind::ChildTokenPolicy => self.validate_word(text).ok(),
         }
     }
 }
 
-impl Value {
-    /// The form that is stored: `true`, `false`, a decimal number or a word.
+impl SettingValue {
+    /// Returns the text that is stored: `true`, `false`, a decimal number or a word.
     #[must_use]
     pub fn to_text(self) -> String {
         match self {
             Self::Switch(on) => on.to_string(),
             Self::Days(days) => days.to_string(),
-            Self::Minted(minted) => minted.as_str().to_owned(),
+            Self::ChildTokenPolicy(policy) => policy.as_str().to_owned(),
         }
     }
 }
 
-/// The settings in force in a workspace.
+/// The settings in effect in a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub enabled: bool,
     pub allow_users: bool,
-    /// None: unlimited.
+    /// `None`: unlimited.
     pub max_lifetime_days: Option<i64>,
-    pub token_minted: TokenMinted,
+    pub child_tokens: ChildTokenPolicy,
 }
 
 impl Settings {
-    /// What holds where a workspace has set nothing, but for `enabled`, which the operator decides.
+    /// Returns the settings of a workspace that has set none. The operator's configuration
+    /// determines `enabled`.
     #[must_use]
     pub const fn defaults(enabled: bool) -> Self {
-        Self { enabled, allow_users: false, max_lifetime_days: None, token_minted: TokenMinted::Allowed }
+        Self { enabled, allow_users: false, max_lifetime_days: None, child_tokens: ChildTokenPolicy::Allowed }
     }
 
-    /// What is in force where these are the defaults and some have been set.
+    /// Replaces the settings that a workspace has set itself.
     #[must_use]
-    pub fn overlaid(self, set: Vec<(Key, Value)>) -> Self {
-        set.into_iter().fold(self, |all, (key, value)| all.with(key, value))
+    pub fn with_overrides(self, overrides: Vec<(SettingKey, SettingValue)>) -> Self {
+        overrides.into_iter().fold(self, |settings, (key, value)| settings.with(key, value))
     }
 
-    /// These settings with one of them set.
+    /// Replaces one setting. A value of another type than the key accepts has no effect.
     #[must_use]
-    pub const fn with(mut self, key: Key, value: Value) -> Self {
+    pub const fn with(mut self, key: SettingKey, value: SettingValue) -> Self {
         match (key, value) {
-            (Key::Enabled, Value::Switch(on)) => self.enabled = on,
-            (Key::AllowUsers, Value::Switch(on)) => self.allow_users = on,
-            (Key::MaxLifetimeDays, Value::Days(days)) => {
-                self.max_lifetime_days = if days == UNLIMITED { None } else { Some(days) };
+            (SettingKey::Enabled, SettingValue::Switch(on)) => self.enabled = on,
+            (SettingKey::AllowUsers, SettingValue::Switch(on)) => self.allow_users = on,
+            (SettingKey::MaxLifetimeDays, SettingValue::Days(days)) => {
+                self.max_lifetime_days = if days == UNLIMITED_DAYS { None } else { Some(days) };
             }
-            (Key::TokenMinted, Value::Minted(minted)) => self.token_minted = minted,
-            // Unreachable by the constructors of `Value`, and harmless.
-            (Key::Enabled | Key::AllowUsers | Key::MaxLifetimeDays | Key::TokenMinted, _) => {}
+            (SettingKey::ChildTokens, SettingValue::ChildTokenPolicy(policy)) => self.child_tokens = policy,
+            (
+                SettingKey::Enabled | SettingKey::AllowUsers | SettingKey::MaxLifetimeDays | SettingKey::ChildTokens,
+                _,
+            ) => {}
         }
         self
     }
 
-    /// The value of one setting.
+    /// Returns the value of one setting.
     #[must_use]
-    pub fn get(&self, key: Key) -> Value {
+    pub fn get(&self, key: SettingKey) -> SettingValue {
         match key {
-            Key::Enabled => Value::Switch(self.enabled),
-            Key::AllowUsers => Value::Switch(self.allow_users),
-            Key::MaxLifetimeDays => Value::Days(self.max_lifetime_days.unwrap_or(UNLIMITED)),
-            Key::TokenMinted => Value::Minted(self.token_minted),
+            SettingKey::Enabled => SettingValue::Switch(self.enabled),
+            SettingKey::AllowUsers => SettingValue::Switch(self.allow_users),
+            SettingKey::MaxLifetimeDays => SettingValue::Days(self.max_lifetime_days.unwrap_or(UNLIMITED_DAYS)),
+            SettingKey::ChildTokens => SettingValue::ChildTokenPolicy(self.child_tokens),
         }
     }
 }
@@ -250,27 +261,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_checked_against_their_key() {
-        assert_eq!(Key::Enabled.switch(false), Ok(Value::Switch(false)));
-        assert_eq!(Key::ALL.map(Key::kind), [Kind::Switch, Kind::Switch, Kind::Days, Kind::Minted]);
-        assert!(Key::Enabled.days(1).is_err() && Key::MaxLifetimeDays.switch(true).is_err());
-        for (days, fine) in [(-1, true), (1, true), (36_500, true), (0, false), (-2, false), (36_501, false)] {
-            assert_eq!(Key::MaxLifetimeDays.days(days).is_ok(), fine, "{days}");
+    fn a_key_accepts_values_of_its_own_kind_and_range_only() {
+        assert_eq!(SettingKey::Enabled.validate_switch(false), Ok(SettingValue::Switch(false)));
+        let kinds = [SettingKind::Switch, SettingKind::Switch, SettingKind::Days, SettingKind::ChildTokenPolicy];
+        assert_eq!(SettingKey::ALL.map(SettingKey::kind), kinds);
+        assert!(SettingKey::Enabled.validate_days(1).is_err());
+        assert!(SettingKey::MaxLifetimeDays.validate_switch(true).is_err());
+        for (days, is_valid) in [(-1, true), (1, true), (36_500, true), (0, false), (-2, false), (36_501, false)] {
+            assert_eq!(SettingKey::MaxLifetimeDays.validate_days(days).is_ok(), is_valid, "{days}");
         }
     }
 
     #[test]
-    fn what_is_stored_is_read_back() {
+    fn stored_keys_and_values_parse_to_the_same_setting() {
         for (key, value) in [
-            (Key::Enabled, Value::Switch(false)),
-            (Key::AllowUsers, Value::Switch(true)),
-            (Key::MaxLifetimeDays, Value::Days(365)),
-            (Key::TokenMinted, Value::Minted(TokenMinted::Bounded)),
+            (SettingKey::Enabled, SettingValue::Switch(false)),
+            (SettingKey::AllowUsers, SettingValue::Switch(true)),
+            (SettingKey::MaxLifetimeDays, SettingValue::Days(365)),
+            (SettingKey::ChildTokens, SettingValue::ChildTokenPolicy(ChildTokenPolicy::WithinParent)),
         ] {
             assert_eq!(key.parse_value(&value.to_text()), Some(value));
             assert_eq!(Settings::defaults(true).with(key, value).get(key), value);
-            assert_eq!(Key::parse(key.as_str()), Ok(key));
+            assert_eq!(SettingKey::parse(key.as_str()), Ok(key));
         }
-        assert_eq!(Key::Enabled.parse_value("yes"), None);
+        assert_eq!(SettingKey::Enabled.parse_value("yes"), None);
     }
 }

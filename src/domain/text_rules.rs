@@ -1,31 +1,38 @@
-//! Rules for text that people write and others read.
+//! Validation of single-line text that one person writes and others read.
 
-use super::Invalid;
+use super::ValidationError;
 
-/// Refuses what has no place in one line of text: control characters (U+0000 is an error in Postgres and none in SQLite)
-/// and the overrides of writing direction, by which a text can show something other than it says.
+/// Rejects characters that do not belong in a line of text: control characters, line separators,
+/// and overrides of the writing direction, which make a text display as something else. U+0000 is
+/// an error in PostgreSQL, but not in SQLite.
 ///
-/// The marks U+200E, U+200F and U+061C stay allowed. They reverse nothing, and Arabic and Hebrew need them beside punctuation.
-pub(super) fn one_line(field: &'static str, text: &str, max: usize) -> Result<(), Invalid> {
-    if text.chars().any(|c| c.is_control() || breaks_line(c) || reverses_direction(c)) {
-        return Err(Invalid::Control { field });
+/// The marks U+200E, U+200F and U+061C are allowed. They reverse nothing, and Arabic and Hebrew
+/// need them next to punctuation.
+///
+/// # Errors
+/// [`ValidationError::ForbiddenCharacter`] for such a character, [`ValidationError::TooLong`] for
+/// more than `max_chars` Unicode scalar values.
+pub(super) fn validate_single_line(field: &'static str, text: &str, max_chars: usize) -> Result<(), ValidationError> {
+    if text.chars().any(|c| c.is_control() || is_line_break(c) || is_direction_override(c)) {
+        return Err(ValidationError::ForbiddenCharacter { field });
     }
-    if text.chars().count() > max {
-        return Err(Invalid::TooLong { field, max });
+    if text.chars().count() > max_chars {
+        return Err(ValidationError::TooLong { field, max: max_chars });
     }
     Ok(())
 }
 
-fn breaks_line(c: char) -> bool {
+fn is_line_break(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-fn reverses_direction(c: char) -> bool {
+fn is_direction_override(c: char) -> bool {
     matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Returns whether a character shows nothing of itself: the property `Default_Ignorable_Code_Point` of Unicode 16
-/// (`DerivedCoreProperties.txt`), and U+2800, whose picture is blank although it is no space.
+/// Returns whether a character is invisible: the property `Default_Ignorable_Code_Point` of
+/// Unicode 16 (`DerivedCoreProperties.txt`), and U+2800, whose glyph is blank although it is not a
+/// space.
 pub(super) fn is_invisible(c: char) -> bool {
     matches!(
         c,

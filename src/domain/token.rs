@@ -1,242 +1,255 @@
-//! Tokens: what one is, who may make one, when one is good.
+//! Access tokens: their stored form, the rules for issuing them, and the rules for using them.
 
 use uuid::Uuid;
 
 use super::{
-    Invalid,
+    ValidationError,
     person::TokenAccess,
-    setting::{Settings, TokenMinted},
+    setting::{ChildTokenPolicy, Settings},
     text_rules,
     time::Timestamp,
 };
 
-/// A token as it is kept: everything but its value, which is gone once it was shown.
+/// A stored access token: all of it except the value, which exists only in the response that
+/// created it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     pub id: Uuid,
     pub workspace_id: i64,
     pub person_id: i64,
-    /// The prefix and the first four random characters, for recognition.
-    pub hint: String,
+    /// The prefix and the first four random characters of the value, for recognition.
+    pub display_prefix: String,
     pub description: String,
     pub created_at: Timestamp,
-    /// None: never expires.
+    /// `None`: never expires.
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
-    /// The token that made it; none: its owner did, by password or on a page.
+    /// The token that created this one; `None`: the owner did, by password or on a page.
     pub parent_id: Option<Uuid>,
 }
 
 impl Token {
-    /// Whether the token is still within its lifetime. At equality it is expired.
+    /// Returns the status at a time. A token is expired from `expires_at` on.
     #[must_use]
-    pub fn status(&self, now: Timestamp) -> Status {
-        if is_expired(self.expires_at, now) { Status::Expired } else { Status::Active }
+    pub fn status(&self, now: Timestamp) -> TokenStatus {
+        if is_expired(self.expires_at, now) { TokenStatus::Expired } else { TokenStatus::Active }
     }
 }
 
 fn is_expired(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
-    expires_at.is_some_and(|end| now >= end)
+    expires_at.is_some_and(|expires_at| now >= expires_at)
 }
 
-/// Where a token stands in its lifetime.
+/// The position of a token in its lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum TokenStatus {
     Active,
     Expired,
 }
 
-/// How long a token is to live.
+/// The requested lifetime of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
+    /// The token never expires.
     Forever,
     /// 1 to [`Lifetime::MAX_SECONDS`].
     Seconds(i64),
 }
 
 impl Lifetime {
-    /// A hundred years of 365 days.
+    /// 100 years of 365 days.
     pub const MAX_SECONDS: i64 = 3_153_600_000;
 
-    /// Reads `lifetimeSeconds`: `-1` is forever.
+    /// Reads `lifetimeSeconds`, in which `-1` means that the token never expires.
     ///
     /// # Errors
-    /// [`Invalid::Lifetime`] for anything but -1 and 1 to [`Lifetime::MAX_SECONDS`].
-    pub fn from_seconds(seconds: i64) -> Result<Self, Invalid> {
+    /// [`ValidationError::Lifetime`] if it is neither -1 nor from 1 to [`Lifetime::MAX_SECONDS`].
+    pub fn from_seconds(seconds: i64) -> Result<Self, ValidationError> {
         match seconds {
             -1 => Ok(Self::Forever),
             1..=Self::MAX_SECONDS => Ok(Self::Seconds(seconds)),
-            _ => Err(Invalid::Lifetime),
+            _ => Err(ValidationError::Lifetime),
         }
     }
 
-    /// When a token made now with this lifetime expires.
+    /// Returns when a token with this lifetime expires if it is created now. `None`: never.
     #[must_use]
-    pub fn end(self, now: Timestamp) -> Option<Timestamp> {
+    pub fn expires_at(self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Forever => None,
             Self::Seconds(seconds) => Some(now.plus_seconds(seconds)),
         }
     }
 
-    fn within(self, max_days: Option<i64>) -> Result<(), Invalid> {
+    fn check_maximum(self, max_days: Option<i64>) -> Result<(), ValidationError> {
         let Some(max_days) = max_days else { return Ok(()) };
         match self {
             Self::Seconds(seconds) if seconds <= max_days * 86_400 => Ok(()),
-            _ => Err(Invalid::LifetimeTooLong { max_days }),
+            _ => Err(ValidationError::LifetimeTooLong { max_days }),
         }
     }
 }
 
-/// What the owner noted about a token: one line of at most 255 characters, kept as sent.
+/// The owner's note about a token: one line of at most 255 characters, stored as sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description(String);
 
 impl Description {
-    /// The most characters (Unicode scalar values) a description has; pages count UTF-16, of which that is up to twice as many.
+    /// The maximum length, in Unicode scalar values. The pages count UTF-16 code units, of which a
+    /// description has up to twice as many.
     pub const MAX_CHARS: usize = 255;
 
-    /// Takes a description.
+    /// Validates a description.
     ///
     /// # Errors
-    /// [`Invalid::TooLong`] or [`Invalid::Control`].
-    pub fn parse(text: String) -> Result<Self, Invalid> {
-        text_rules::one_line("description", &text, Self::MAX_CHARS)?;
+    /// [`ValidationError::TooLong`] over [`Description::MAX_CHARS`],
+    /// [`ValidationError::ForbiddenCharacter`] for control characters, line breaks and overrides of
+    /// the writing direction.
+    pub fn parse(text: String) -> Result<Self, ValidationError> {
+        text_rules::validate_single_line("description", &text, Self::MAX_CHARS)?;
         Ok(Self(text))
     }
 
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// Returns the text without a copy.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0
     }
 }
 
-/// What decides whether a person may make a token, read in the same transaction that makes it.
+/// The facts that decide whether a person may create a token. They are read in the transaction that
+/// creates it.
 #[derive(Clone, Copy, Debug)]
-pub struct Grounds {
+pub struct IssuePolicy {
     pub is_admin: bool,
     pub is_disabled: bool,
     pub token_access: TokenAccess,
     pub settings: Settings,
 }
 
-/// Why a token is not made.
+/// The reason why a token is not created.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotIssued {
+pub enum IssueError {
     FeatureOff,
-    /// The person was disabled or removed while the request was under way.
-    PersonGone,
+    /// The person was disabled or removed while the request was processed.
+    PersonUnavailable,
     /// The person's `tokenAccess` is `disabled`.
     AccessDisabled,
-    /// The workspace lets only administrators generate.
+    /// Only administrators may generate tokens in the workspace.
     AdministratorsOnly,
-    Lifetime(Invalid),
-    /// The form has made its token already, or its session is over.
-    FormSpent,
-    /// The workspace lets no token make another.
-    TokensMakeNone,
-    /// The token that asked for it ends before, and the workspace lets none outlive the one that made it.
-    OutlivesMaker {
-        end: Timestamp,
+    Lifetime(ValidationError),
+    /// The form was already used to create a token, or its session has ended.
+    FormConsumed,
+    /// The workspace does not allow tokens to create tokens.
+    ChildTokensForbidden,
+    /// The creating token expires earlier, and the workspace does not allow a token to outlive its
+    /// parent.
+    OutlivesParent {
+        parent_expires_at: Timestamp,
     },
-    /// The person has as many live tokens as the operator allows.
-    TooMany {
-        most: u32,
+    /// The person has as many active tokens as the operator allows.
+    TooManyActiveTokens {
+        max: u32,
     },
-    /// The `Idempotency-Key` came with another body before.
-    OtherBody,
-    /// The token that the same request made is deleted.
-    Deleted,
+    /// The `Idempotency-Key` was used before with a different body.
+    IdempotencyKeyReused,
+    /// The token that the same request created before has been deleted.
+    IdempotentTokenDeleted,
 }
 
-/// Who makes a token.
+/// The credential that creates a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Maker {
-    /// Its owner, by password or on a page.
+pub enum IssuedBy {
+    /// The owner, by password or on a page.
     Person,
-    /// Another token of its owner's, which ends then.
+    /// Another token of the owner, with its expiry.
     Token { expires_at: Option<Timestamp> },
 }
 
-impl Grounds {
-    /// Whether a token of this lifetime may be made.
+impl IssuePolicy {
+    /// Checks whether the person may create a token with this lifetime.
     ///
     /// # Errors
-    /// The first rule that forbids it.
-    pub fn permit(&self, lifetime: Lifetime) -> Result<(), NotIssued> {
+    /// The reason of the first rule that forbids it.
+    pub fn check(&self, lifetime: Lifetime) -> Result<(), IssueError> {
         if self.is_disabled {
-            return Err(NotIssued::PersonGone);
+            return Err(IssueError::PersonUnavailable);
         }
         if !self.settings.enabled {
-            return Err(NotIssued::FeatureOff);
+            return Err(IssueError::FeatureOff);
         }
         match self.token_access {
-            TokenAccess::Disabled => return Err(NotIssued::AccessDisabled),
+            TokenAccess::Disabled => return Err(IssueError::AccessDisabled),
             TokenAccess::Default if !(self.is_admin || self.settings.allow_users) => {
-                return Err(NotIssued::AdministratorsOnly);
+                return Err(IssueError::AdministratorsOnly);
             }
             TokenAccess::Default | TokenAccess::Enabled => {}
         }
-        lifetime.within(self.settings.max_lifetime_days).map_err(NotIssued::Lifetime)
+        lifetime.check_maximum(self.settings.max_lifetime_days).map_err(IssueError::Lifetime)
     }
 
-    /// Whether this maker may make a token that ends then.
+    /// Checks whether the credential may create a token that expires at `expires_at`.
     ///
     /// # Errors
-    /// [`NotIssued::TokensMakeNone`], [`NotIssued::OutlivesMaker`].
-    pub fn permit_maker(&self, maker: Maker, expires_at: Option<Timestamp>) -> Result<(), NotIssued> {
-        let Maker::Token { expires_at: end } = maker else { return Ok(()) };
-        match (self.settings.token_minted, end) {
-            (TokenMinted::Forbidden, _) => Err(NotIssued::TokensMakeNone),
-            (TokenMinted::Bounded, Some(end)) if expires_at.is_none_or(|expires_at| expires_at > end) => {
-                Err(NotIssued::OutlivesMaker { end })
+    /// [`IssueError::ChildTokensForbidden`] or [`IssueError::OutlivesParent`] if the workspace's
+    /// [`ChildTokenPolicy`] forbids it.
+    pub fn check_issuer(&self, issued_by: IssuedBy, expires_at: Option<Timestamp>) -> Result<(), IssueError> {
+        let IssuedBy::Token { expires_at: parent_expires_at } = issued_by else { return Ok(()) };
+        match (self.settings.child_tokens, parent_expires_at) {
+            (ChildTokenPolicy::Forbidden, _) => Err(IssueError::ChildTokensForbidden),
+            (ChildTokenPolicy::WithinParent, Some(parent_expires_at))
+                if expires_at.is_none_or(|expires_at| expires_at > parent_expires_at) =>
+            {
+                Err(IssueError::OutlivesParent { parent_expires_at })
             }
-            (TokenMinted::Bounded | TokenMinted::Allowed, _) => Ok(()),
+            (ChildTokenPolicy::WithinParent | ChildTokenPolicy::Allowed, _) => Ok(()),
         }
     }
 }
 
-/// What decides whether a presented token opens anything: the facts of one look-up.
+/// The facts that decide whether a presented token authenticates, read in one look-up.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
+pub struct TokenFacts {
     pub expires_at: Option<Timestamp>,
     pub is_disabled: bool,
     pub token_access: TokenAccess,
     pub feature_enabled: bool,
 }
 
-/// Why a token that exists opens nothing.
+/// The reason why an existing token does not authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum UnusableReason {
     Expired,
     PersonDisabled,
     AccessDisabled,
-    /// Last in the order: said only of a token that is good but for the workspace's switch.
+    /// The feature is switched off in the workspace. Checked last: it is reported only for a token
+    /// that would otherwise authenticate.
     FeatureOff,
 }
 
-impl Standing {
-    /// Whether the token is good at this moment.
+impl TokenFacts {
+    /// Checks whether the token authenticates at a time.
     ///
     /// # Errors
-    /// The first rule that refuses it.
-    pub fn check(&self, now: Timestamp) -> Result<(), Refused> {
+    /// The reason of the first rule that rejects the token.
+    pub fn ensure_usable(&self, now: Timestamp) -> Result<(), UnusableReason> {
         if is_expired(self.expires_at, now) {
-            return Err(Refused::Expired);
+            return Err(UnusableReason::Expired);
         }
         if self.is_disabled {
-            return Err(Refused::PersonDisabled);
+            return Err(UnusableReason::PersonDisabled);
         }
-        if !self.token_access.lets_use() {
-            return Err(Refused::AccessDisabled);
+        if !self.token_access.allows_use() {
+            return Err(UnusableReason::AccessDisabled);
         }
         if !self.feature_enabled {
-            return Err(Refused::FeatureOff);
+            return Err(UnusableReason::FeatureOff);
         }
         Ok(())
     }

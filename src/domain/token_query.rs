@@ -1,92 +1,94 @@
-//! Which part of a list of tokens is wanted, and in which order.
+//! Queries of token lists: filter, order, and page.
 
 use uuid::Uuid;
 
 use super::{
     time::Timestamp,
-    token::{Status, Token},
+    token::{Token, TokenStatus},
 };
 
-/// Which tokens a list shows; what is not set lets all through.
+/// The conditions that tokens of a list meet. A field without a value is no condition.
 #[derive(Clone, Debug, Default)]
-pub struct Which {
-    pub status: Option<Status>,
-    /// Only those that expire by this moment.
+pub struct TokenFilter {
+    pub status: Option<TokenStatus>,
+    /// Only tokens that expire at or before this time.
     pub expires_by: Option<Timestamp>,
-    /// Only those that were not used since this moment.
+    /// Only tokens that have not been used since this time.
     pub unused_since: Option<Timestamp>,
-    /// Only those with this in the description, the hint or the owner's e-mail, or with this id.
+    /// Only tokens with this text in the description, the display prefix or the owner's e-mail, or
+    /// with this token ID.
     pub search: Option<String>,
 }
 
-impl Which {
-    /// Returns whether no condition is set.
+impl TokenFilter {
+    /// Returns whether the filter has no condition.
     #[must_use]
-    pub fn is_everything(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         let Self { status, expires_by, unused_since, search } = self;
         status.is_none() && expires_by.is_none() && unused_since.is_none() && search.is_none()
     }
 }
 
-/// What a list is ordered by; ties by token id.
+/// The column that a list is sorted by. Rows with equal values are sorted by token ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SortKey {
     CreatedAt,
-    /// Those that never expire come last.
+    /// Tokens that never expire come last.
     ExpiresAt,
-    /// Those never used come first.
+    /// Tokens that were never used come first.
     LastUsedAt,
     Description,
     TokenId,
 }
 
-/// An order.
+/// A sort order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sort {
     pub key: SortKey,
     pub descending: bool,
 }
 
-/// Which part of a list is wanted.
+/// The order and the section of a list that a request asks for.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct TokenPageQuery {
     pub sort: Sort,
-    /// None: all.
+    /// The maximum number of rows; `None`: all.
     pub limit: Option<i64>,
+    /// The number of rows to skip.
     pub offset: i64,
-    /// Only what comes behind this row.
+    /// Only rows after this one.
     pub after: Option<Cursor>,
 }
 
-/// The place of a row in an order.
+/// The position of a row in a sorted list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub key: CursorKey,
     pub id: Uuid,
 }
 
-/// The row's value of what the list is ordered by.
+/// The row's value of the sort key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CursorKey {
     Time(Timestamp),
     Text(String),
-    /// The id itself.
+    /// The list is sorted by token ID only.
     Id,
 }
 
-/// Later than every expiry.
-pub const NEVER: Timestamp = Timestamp::from_millis(253_402_300_799_999);
-/// Earlier than every use.
-pub const NOT_YET: Timestamp = Timestamp::from_millis(0);
+/// The sort value of a token that never expires. It is later than every expiry.
+pub const NEVER_EXPIRES_KEY: Timestamp = Timestamp::from_millis(253_402_300_799_999);
+/// The sort value of a token that was never used. It is earlier than every use.
+pub const NEVER_USED_KEY: Timestamp = Timestamp::from_millis(0);
 
 impl Cursor {
-    /// The place of a token in an order.
+    /// Returns the position of a token in a list with this sort key.
     #[must_use]
-    pub fn of(token: &Token, key: SortKey) -> Self {
+    pub fn from_token(token: &Token, key: SortKey) -> Self {
         let key = match key {
             SortKey::CreatedAt => CursorKey::Time(token.created_at),
-            SortKey::ExpiresAt => CursorKey::Time(token.expires_at.unwrap_or(NEVER)),
-            SortKey::LastUsedAt => CursorKey::Time(token.last_used_at.unwrap_or(NOT_YET)),
+            SortKey::ExpiresAt => CursorKey::Time(token.expires_at.unwrap_or(NEVER_EXPIRES_KEY)),
+            SortKey::LastUsedAt => CursorKey::Time(token.last_used_at.unwrap_or(NEVER_USED_KEY)),
             SortKey::Description => CursorKey::Text(token.description.clone()),
             SortKey::TokenId => CursorKey::Id,
         };

@@ -1,55 +1,57 @@
-//! What a value was refused for.
+//! Validation errors: the reason why a value of the right type is rejected.
 
 use crate::domain::{password, time::Timestamp, token};
 
-/// Why a value of the right type is refused. Each message is a sentence that says what would be right.
+/// A rejected value. Each message states what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
+pub enum ValidationError {
     #[error("lifetimeSeconds must be -1 (never expires) or from 1 to {}", token::Lifetime::MAX_SECONDS)]
     Lifetime,
     #[error(
-        "lifetimeSeconds is over the workspace's maximum lifetime of {max_days} days ({} seconds); \
-         an administrator can raise it by the setting feature.apiAccessTokens.maxLifetimeDays",
+        "lifetimeSeconds exceeds the workspace's maximum lifetime of {max_days} days ({} seconds); \
+         an administrator can change the setting feature.apiAccessTokens.maxLifetimeDays",
         max_days * 86_400
     )]
     LifetimeTooLong { max_days: i64 },
     #[error(
-        "the token would outlive the one that makes it, which ends at {end}; the workspace's setting tokenward.tokenMintedTokens \
-         allows that only by password or on a page"
+        "the new token would expire after the token that creates it, which expires at {end}; request a shorter lifetime, \
+         or authenticate with e-mail and password (workspace setting tokenward.childTokens)"
     )]
-    OutlivesMaker { end: Timestamp },
-    #[error("this Idempotency-Key came with another body within the last ten minutes; use a new key for a new request")]
-    OtherBody,
-    #[error("Idempotency-Key must have from 16 to 255 visible ASCII characters, for instance a UUID")]
-    IdempotencyKey,
+    OutlivesParent { end: Timestamp },
+    #[error(
+        "this Idempotency-Key was sent with a different body in the last ten minutes; send a new key with a new request"
+    )]
+    IdempotencyKeyReused,
+    #[error("Idempotency-Key must have from 16 to 255 visible ASCII characters; a UUID, for example")]
+    IdempotencyKeyFormat,
     #[error("{field} must have at most {max} characters")]
     TooLong { field: &'static str, max: usize },
     #[error("{field} must not be empty")]
     Empty { field: &'static str },
     #[error("{field} must not contain control characters or characters that reverse the writing direction")]
-    Control { field: &'static str },
-    #[error("{parameter} must be from {least} to {most}")]
-    OutOfRange { parameter: &'static str, least: i64, most: i64 },
+    ForbiddenCharacter { field: &'static str },
+    #[error("{parameter} must be from {min} to {max}")]
+    OutOfRange { parameter: &'static str, min: i64, max: i64 },
     #[error("email must be an address such as ada@example.com, without spaces or colons")]
     Email,
     #[error("email contains the invisible character U+{:04X}; type the address instead of pasting it", u32::from(*character))]
-    EmailInvisible { character: char },
+    EmailInvisibleCharacter { character: char },
     #[error("tokenAccess must be default, enabled or disabled")]
     TokenAccess,
     #[error("password must have from {min} to {} characters", password::MAX_CHARS)]
     PasswordLength { min: usize },
     #[error(
-        "password is too easy to guess: it is a common one, repeats one, or is made of words known of this account"
+        "password is too easy to guess: it is a common password, a repetition of one, or made of words known about this account"
     )]
     PasswordCommon,
     #[error("password2 must equal password")]
-    PasswordRepeat,
-    #[error("password must differ from the present one")]
+    PasswordMismatch,
+    #[error("password must differ from the current password")]
     PasswordUnchanged,
-    #[error("there is no setting {key:?}; the settings are {}", crate::domain::setting::Key::names())]
+    #[error("unknown setting {key:?}; the settings are {}", crate::domain::setting::SettingKey::list_names())]
     UnknownSetting { key: String },
-    #[error("a setting may be named only once in a request: {key}")]
-    SettingTwice { key: &'static str },
-    #[error("the setting {key} takes {expected}")]
-    SettingValue { key: &'static str, expected: &'static str },
+    #[error("{key} appears more than once in the request")]
+    DuplicateSetting { key: &'static str },
+    #[error("{key} must be {expected}")]
+    InvalidSettingValue { key: &'static str, expected: &'static str },
 }

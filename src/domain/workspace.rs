@@ -1,11 +1,12 @@
-//! Workspaces: where people, tokens and settings belong.
+//! Workspaces: the units that people, tokens and settings belong to.
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{Invalid, text_rules, time::Timestamp};
+use super::{ValidationError, text_rules, time::Timestamp};
 
-/// The workspace that the first start makes; its platform administrators manage the others.
-pub const FIRST: i64 = 1;
+/// The ID of the workspace that is created on first start. Its platform administrators manage the
+/// other workspaces.
+pub const FIRST_WORKSPACE_ID: i64 = 1;
 
 /// A workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,22 +21,25 @@ pub struct Workspace {
 pub struct WorkspaceName(String);
 
 impl WorkspaceName {
-    /// The most characters a name has.
+    /// The maximum length, in Unicode scalar values.
     pub const MAX_CHARS: usize = 255;
 
-    /// Takes a name, trimmed and in NFC.
+    /// Parses a name. Trims it and converts it to NFC.
     ///
     /// # Errors
-    /// [`Invalid::Empty`], [`Invalid::TooLong`] or [`Invalid::Control`].
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    /// [`ValidationError::Empty`] for an empty name, [`ValidationError::TooLong`] over
+    /// [`WorkspaceName::MAX_CHARS`], [`ValidationError::ForbiddenCharacter`] for control
+    /// characters, line breaks and overrides of the writing direction.
+    pub fn parse(text: &str) -> Result<Self, ValidationError> {
         let text: String = text.trim().nfc().collect();
-        text_rules::one_line("name", &text, Self::MAX_CHARS)?;
+        text_rules::validate_single_line("name", &text, Self::MAX_CHARS)?;
         if text.is_empty() {
-            return Err(Invalid::Empty { field: "name" });
+            return Err(ValidationError::Empty { field: "name" });
         }
         Ok(Self(text))
     }
 
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,4 +1,6 @@
-//! The two doors: a token, or e-mail and password. One of the two decides; no other header, parameter or cookie is read.
+//! Authentication of requests by bearer token or by e-mail and password.
+//!
+//! Only the `Authorization` header is read, never another header, a parameter or a cookie.
 
 use axum::http::HeaderMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -8,183 +10,243 @@ use zeroize::Zeroizing;
 use super::ApiError;
 use crate::{
     app::App,
+    domain::event::RequestContext,
     service::{
-        Refusal, SignIn, Tokens,
-        sign_in::{SignedIn, Via},
+        Error, SignIn, Tokens,
+        sign_in::{LoginChannel, PasswordLogin},
+        tokens::{CachedVerdict, TokenLookup},
     },
 };
-use tokenward_guard::{AuthError, BasicCredential, Credential, DenialReason, MalformedHeader, Principal, Verify as _};
+use tokenward_guard::{AuthError, BasicCredential, Credential, DenialReason, MalformedHeader, Principal};
 
-/// The doors of the service. Cheap to clone.
+/// Authenticates requests by their `Authorization` header. Cheap to clone.
 #[derive(Clone)]
-pub struct Doors {
+pub struct Authenticator {
     tokens: Tokens,
     sign_in: SignIn,
-    takes_passwords: bool,
+    allow_passwords: bool,
 }
 
-/// Somebody who was let in.
+/// The authenticated caller of a request.
 #[derive(Clone, Debug)]
-pub struct Admitted {
+pub struct Authenticated {
+    /// The person, and the token if one was presented.
     pub principal: Principal,
-    /// What a password has proven.
-    pub proof: Option<SignedIn>,
-    /// Nothing but changing the password is open.
+    /// The login, if the caller authenticated by password.
+    pub password_login: Option<PasswordLogin>,
+    /// The caller must change the password before any other operation.
     pub must_change_password: bool,
 }
 
-impl Admitted {
-    /// The caller, unless nothing but changing the password is open.
+/// The outcome of an authentication without waiting.
+#[derive(Debug)]
+pub enum CachedAuthentication {
+    Decided(Result<Authenticated, ApiError>),
+    Pending(PendingAuthentication),
+}
+
+/// An authentication that needs a lookup or a password hash.
+#[derive(Debug)]
+pub enum PendingAuthentication {
+    Token(TokenLookup),
+    Password,
+}
+
+impl Authenticated {
+    /// Returns the principal.
     ///
     /// # Errors
-    /// [`Refusal::PasswordChangeRequired`].
-    pub fn caller(self) -> Result<Principal, Refusal> {
+    /// [`Error::PasswordChangeRequired`] if the password must be changed first.
+    pub fn into_principal(self) -> Result<Principal, Error> {
         if self.must_change_password {
-            return Err(Refusal::PasswordChangeRequired { person_id: self.principal.person_id });
+            return Err(Error::PasswordChangeRequired { person_id: self.principal.person_id });
         }
         Ok(self.principal)
     }
 }
 
-impl Doors {
-    /// Both doors.
+impl Authenticator {
+    /// Creates an authenticator that accepts bearer tokens and passwords.
     #[must_use]
     pub fn new(app: &App) -> Self {
-        Self { tokens: app.tokens().clone(), sign_in: app.sign_in().clone(), takes_passwords: true }
+        Self { tokens: app.tokens().clone(), sign_in: app.sign_in().clone(), allow_passwords: true }
     }
 
-    /// The same doors; without passwords only the one for tokens is open.
+    /// Sets whether passwords are accepted beside bearer tokens.
     #[must_use]
-    pub fn with_passwords(self, takes_passwords: bool) -> Self {
-        Self { takes_passwords, ..self }
+    pub fn with_passwords(self, allow_passwords: bool) -> Self {
+        Self { allow_passwords, ..self }
     }
 
-    /// Lets in whom the `Authorization` header proves.
+    /// Authenticates the caller by the `Authorization` header.
     ///
     /// # Errors
-    /// 401, or 503 where it could not be checked.
-    pub async fn admit(&self, headers: &HeaderMap) -> Result<Admitted, ApiError> {
-        if let Some(decided) = self.admit_at_once(headers) {
-            return decided;
-        }
-        match Credential::from_headers(headers) {
-            Ok(Credential::Bearer(presented)) => {
-                self.tokens.verify(presented).await.map(by_token).map_err(ApiError::Unauthenticated)
-            }
-            // Signing in is rare and long: on the heap it is not moved about with each check that is none.
-            Ok(Credential::Basic(basic)) => Box::pin(self.admit_by_password(&basic)).await,
-            // Decided above.
-            _ => Err(ApiError::Unauthenticated(AuthError::Missing)),
+    /// 401 if the credential is missing or rejected, 429 after too many failed logins, 503 if the
+    /// credential could not be checked.
+    pub async fn authenticate(&self, headers: &HeaderMap, request: &RequestContext) -> Result<Authenticated, ApiError> {
+        match self.authenticate_cached(headers) {
+            CachedAuthentication::Decided(result) => result,
+            CachedAuthentication::Pending(pending) => self.complete(pending, headers, request).await,
         }
     }
 
-    /// The same for a proxy that asks about somebody else's request: it knows 401 and 403, and takes everything else for a failure
-    /// of ours, so whoever guesses is told no.
-    ///
-    /// # Errors
-    /// 401, or 503 where it could not be checked.
-    pub async fn admit_for_proxy(&self, headers: &HeaderMap) -> Result<Admitted, ApiError> {
-        self.admit(headers).await.map_err(|error| match error {
-            ApiError::Throttled { .. } => ApiError::WrongPassword(AuthError::Denied(DenialReason::Throttled)),
-            error => error,
-        })
-    }
-
-    /// The same, where it takes no waiting: for a bearer that is known, or that cannot be a token, and where there is nothing to
-    /// check. None where it has to be found out.
+    /// Authenticates the caller without waiting: by a cached token, or if the header alone decides.
     #[must_use]
-    pub fn admit_at_once(&self, headers: &HeaderMap) -> Option<Result<Admitted, ApiError>> {
-        let denied = match Credential::from_headers(headers) {
-            Ok(Credential::Bearer(presented)) => match self.tokens.inspect_at_once(presented)? {
-                Ok(inspected) => {
-                    self.tokens.note_use(&inspected);
-                    return Some(Ok(by_token(inspected.into_principal())));
+    pub fn authenticate_cached(&self, headers: &HeaderMap) -> CachedAuthentication {
+        let error = match Credential::from_headers(headers) {
+            Ok(Credential::Bearer(token)) => match self.tokens.validate_cached(token) {
+                CachedVerdict::Decided(Ok(token)) => {
+                    self.tokens.record_use(&token);
+                    return CachedAuthentication::Decided(Ok(from_token(token.into_principal())));
                 }
-                Err(denied) => denied,
+                CachedVerdict::Decided(Err(error)) => error,
+                CachedVerdict::Unknown(lookup) => {
+                    return CachedAuthentication::Pending(PendingAuthentication::Token(lookup));
+                }
             },
-            Ok(Credential::Basic(_)) if self.takes_passwords => return None,
+            Ok(Credential::Basic(_)) if self.allow_passwords => {
+                return CachedAuthentication::Pending(PendingAuthentication::Password);
+            }
             Ok(Credential::InvalidBearer) => AuthError::Denied(DenialReason::Malformed),
-            Ok(Credential::Missing | Credential::Basic(_)) if !self.takes_passwords => {
-                return Some(Err(ApiError::TokenMissing));
+            Ok(Credential::Missing | Credential::Basic(_)) if !self.allow_passwords => {
+                return CachedAuthentication::Decided(Err(ApiError::TokenRequired));
             }
             Ok(Credential::Missing | Credential::Basic(_)) => AuthError::Missing,
             Err(MalformedHeader) => AuthError::Malformed,
         };
-        Some(Err(ApiError::Unauthenticated(denied)))
+        CachedAuthentication::Decided(Err(ApiError::Unauthenticated(error)))
     }
 
-    /// Lets in whom e-mail and password prove (RFC 7617, section 2): base64 of UTF-8, the name up to the first colon.
+    /// Completes an authentication that needs a lookup or a password hash. A token is not parsed again.
     ///
     /// # Errors
-    /// 401, or 503 where it could not be checked.
-    pub async fn admit_by_password(&self, basic: &BasicCredential<'_>) -> Result<Admitted, ApiError> {
-        let typed = typed(basic)?;
-        let (email, password) = typed.split_once(':').ok_or(SHAPE)?;
-        self.admit_proven(email, password, Via::Request).await
-    }
-
-    /// The same for a client of the OAuth 2.0 endpoints. Its name and password may be encoded as form fields are (RFC 6749, section
-    /// 2.3.1); many clients do not do that, so both forms are taken.
-    ///
-    /// What is tried depends on what was sent and on nothing else, so it tells a stranger nothing.
-    ///
-    /// # Errors
-    /// 401, or 503 where it could not be checked.
-    pub async fn admit_oauth_client(&self, headers: &HeaderMap) -> Result<Admitted, ApiError> {
-        match Credential::from_headers(headers) {
-            Ok(Credential::Basic(basic)) if self.takes_passwords => {
-                let typed = typed(&basic)?;
-                let (name, password) = typed.split_once(':').ok_or(SHAPE)?;
-                Box::pin(self.admit_encoded(name, password)).await
+    /// 401 if the credential is rejected, 429 after too many failed logins, 503 if it could not be
+    /// checked.
+    pub async fn complete(
+        &self,
+        pending: PendingAuthentication,
+        headers: &HeaderMap,
+        request: &RequestContext,
+    ) -> Result<Authenticated, ApiError> {
+        match pending {
+            PendingAuthentication::Token(lookup) => {
+                let token = self.tokens.validate_uncached(lookup, request).await.map_err(ApiError::Unauthenticated)?;
+                self.tokens.record_use(&token);
+                Ok(from_token(token.into_principal()))
             }
-            _ => self.admit(headers).await,
+            PendingAuthentication::Password => match Credential::from_headers(headers) {
+                // A login is rare and its future is large. On the heap, it does not enlarge the future
+                // of every token check.
+                Ok(Credential::Basic(basic)) => Box::pin(self.authenticate_basic(&basic, request)).await,
+                _ => Err(ApiError::Unauthenticated(AuthError::Missing)),
+            },
         }
     }
 
-    async fn admit_encoded(&self, name: &str, password: &str) -> Result<Admitted, ApiError> {
-        let decoded = form_decoded(password).filter(|decoded| decoded.as_str() != password);
+    /// Authenticates the caller by e-mail and password (RFC 7617, section 2): base64 of UTF-8,
+    /// split at the first colon.
+    ///
+    /// # Errors
+    /// 401 if the credential is malformed or rejected, 429 after too many failed logins, 503 if it
+    /// could not be checked.
+    async fn authenticate_basic(
+        &self,
+        basic: &BasicCredential<'_>,
+        request: &RequestContext,
+    ) -> Result<Authenticated, ApiError> {
+        let credential = decode_basic(basic)?;
+        let (email, password) = credential.split_once(':').ok_or(MALFORMED_CREDENTIAL)?;
+        self.authenticate_password(email, password, LoginChannel::Request, request).await
+    }
+
+    /// Authenticates a client of the OAuth 2.0 endpoints.
+    ///
+    /// RFC 6749, section 2.3.1 requires form encoding of name and password. Many clients omit it,
+    /// so both spellings are accepted. The attempted combinations depend only on the request, so
+    /// they reveal nothing about existing accounts.
+    ///
+    /// # Errors
+    /// 401 if the credential is missing or rejected, 429 after too many failed logins, 503 if it
+    /// could not be checked.
+    pub async fn authenticate_oauth_client(
+        &self,
+        headers: &HeaderMap,
+        request: &RequestContext,
+    ) -> Result<Authenticated, ApiError> {
+        match Credential::from_headers(headers) {
+            Ok(Credential::Basic(basic)) if self.allow_passwords => {
+                let credential = decode_basic(&basic)?;
+                let (name, password) = credential.split_once(':').ok_or(MALFORMED_CREDENTIAL)?;
+                Box::pin(self.authenticate_form_encoded(name, password, request)).await
+            }
+            _ => self.authenticate(headers, request).await,
+        }
+    }
+
+    /// Authenticates by e-mail and password that may be form-encoded.
+    async fn authenticate_form_encoded(
+        &self,
+        name: &str,
+        password: &str,
+        request: &RequestContext,
+    ) -> Result<Authenticated, ApiError> {
+        let decoded = decode_form_component(password).filter(|decoded| decoded.as_str() != password);
         let decoded = decoded.as_ref().map(|decoded| decoded.as_str());
-        // An e-mail has an @, and a name in which it is encoded has none. The password is then encoded, too.
-        let email = form_decoded(name).filter(|email| !name.contains('@') && email.contains('@'));
-        let (email, first, other) = match (&email, decoded) {
+        // An e-mail contains an @; a form-encoded one does not. The password is then encoded as
+        // well.
+        let email = decode_form_component(name).filter(|email| !name.contains('@') && email.contains('@'));
+        let (email, first, alternative) = match (&email, decoded) {
             (Some(email), Some(decoded)) => (email.as_str(), decoded, Some(password)),
             (Some(email), None) => (email.as_str(), password, None),
             (None, decoded) => (name, password, decoded),
         };
-        self.admit_proven(email, first, Via::OAuthClient { other }).await
+        self.authenticate_password(email, first, LoginChannel::OAuthClient { alternative }, request).await
     }
 
-    async fn admit_proven(&self, email: &str, password: &str, via: Via<'_>) -> Result<Admitted, ApiError> {
-        let who = self.sign_in.by_password(email, password, via).await?;
-        let (principal, must_change_password) = (who.principal.clone(), who.must_change_password);
-        Ok(Admitted { principal, must_change_password, proof: Some(who) })
+    /// Authenticates by decoded e-mail and password.
+    async fn authenticate_password(
+        &self,
+        email: &str,
+        password: &str,
+        channel: LoginChannel<'_>,
+        request: &RequestContext,
+    ) -> Result<Authenticated, ApiError> {
+        let login = self.sign_in.authenticate(email, password, channel, request).await?;
+        Ok(Authenticated {
+            principal: login.principal.clone(),
+            must_change_password: login.must_change_password,
+            password_login: Some(login),
+        })
     }
 }
 
-const SHAPE: ApiError = ApiError::WrongPassword(AuthError::Denied(DenialReason::Malformed));
+/// The error of a `Basic` credential without colon, or one that is not base64 of UTF-8.
+const MALFORMED_CREDENTIAL: ApiError = ApiError::PasswordAuthFailed(AuthError::Denied(DenialReason::Malformed));
 
-/// Name and password as they were sent, with the colon between them.
-fn typed(basic: &BasicCredential<'_>) -> Result<Zeroizing<String>, ApiError> {
-    let bytes = STANDARD.decode(basic.expose()).map_err(|_| SHAPE)?;
+/// Decodes `email:password` from a `Basic` credential.
+fn decode_basic(basic: &BasicCredential<'_>) -> Result<Zeroizing<String>, ApiError> {
+    let bytes = STANDARD.decode(basic.expose()).map_err(|_| MALFORMED_CREDENTIAL)?;
     String::from_utf8(bytes).map(Zeroizing::new).map_err(|error| {
         drop(Zeroizing::new(error.into_bytes()));
-        SHAPE
+        MALFORMED_CREDENTIAL
     })
 }
 
-/// Decodes a form field (`application/x-www-form-urlencoded`). None where that gives no UTF-8.
-fn form_decoded(text: &str) -> Option<Zeroizing<String>> {
+/// Decodes a form component (`application/x-www-form-urlencoded`). Returns `None` if the result is
+/// not UTF-8.
+fn decode_form_component(text: &str) -> Option<Zeroizing<String>> {
     let spaced = Zeroizing::new(text.replace('+', " "));
     let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
     Some(Zeroizing::new(decoded.into_owned()))
 }
 
-fn by_token(principal: Principal) -> Admitted {
-    Admitted { principal, must_change_password: false, proof: None }
+/// Returns the caller of a token.
+fn from_token(principal: Principal) -> Authenticated {
+    Authenticated { principal, must_change_password: false, password_login: None }
 }
 
-/// Puts the caller's ids on the request's span, and so on its line in the log.
-pub fn note_in_log(principal: &Principal) {
+/// Records the IDs of person and token in the current span, which adds them to the access log.
+pub fn record_principal(principal: &Principal) {
     let span = tracing::Span::current();
     span.record("person.id", principal.person_id);
     if let Some(token) = principal.token() {

@@ -1,5 +1,5 @@
-//! Whose address a request comes from: the other end of the connection, or, where that is a proxy which the operator trusts, the
-//! client that the proxy names.
+//! The client IP address of a request: the peer of the connection, or the client that a trusted
+//! proxy names in a forwarding header.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, HeaderName, header::FORWARDED};
 
 use crate::{
     domain::{
-        event::Origin,
-        ip_network::{ForwardedHeader, Network},
+        event::RequestContext,
+        ip_network::{ForwardedHeader, IpNetwork},
         session::UserAgent,
     },
     http::request_id::RequestId,
@@ -19,89 +19,100 @@ use crate::{
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The other end of the connection that a request came by.
+/// The IP address of the peer of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
+pub struct PeerAddr(pub IpAddr);
 
-/// The proxies that may name their clients. Nobody else's word is taken for anybody's address.
+/// The proxies whose forwarding header determines the client address.
 #[derive(Clone, Debug, Default)]
-pub struct Proxies {
-    trusted: Vec<Network>,
+pub struct TrustedProxies {
+    networks: Vec<IpNetwork>,
     header: ForwardedHeader,
 }
 
-impl Proxies {
+impl TrustedProxies {
+    /// Creates the list of trusted networks and the header that their proxies write.
     #[must_use]
-    pub fn new(trusted: &[Network], header: ForwardedHeader) -> Self {
-        Self { trusted: trusted.to_vec(), header }
+    pub fn new(trusted: &[IpNetwork], header: ForwardedHeader) -> Self {
+        Self { networks: trusted.to_vec(), header }
     }
 
-    /// Whether this address is a trusted proxy's.
+    /// Returns whether an address belongs to a trusted proxy.
     #[must_use]
-    pub fn trust(&self, address: IpAddr) -> bool {
-        self.trusted.iter().any(|network| network.contains(address))
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(address))
     }
 
-    /// The client's address: from the right, the first hop that is no trusted proxy. What stands further left anybody may have
-    /// written. Where a hop cannot be read, it is the one behind it.
+    /// Returns the client's address: the rightmost hop that is not a trusted proxy.
+    ///
+    /// Hops further left can be forged by the client. If a hop is not a valid address, the hop to
+    /// its right is returned.
     #[must_use]
-    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
-        if !self.trust(client) {
-            if self.is_unnamed_proxy(client, headers) {
-                warn_of_unnamed_proxy(client);
+        if !self.contains(client) {
+            if self.is_unlisted_proxy(client, headers) {
+                warn_about_unlisted_proxy(client);
             }
             return client;
         }
         let hops: Vec<Option<IpAddr>> = match self.header {
-            ForwardedHeader::XForwardedFor => elements(headers, &X_FORWARDED_FOR).map(hop).collect(),
-            ForwardedHeader::Forwarded => elements(headers, &FORWARDED).map(forwarded_for).collect(),
+            ForwardedHeader::XForwardedFor => list_elements(headers, &X_FORWARDED_FOR).map(parse_hop).collect(),
+            ForwardedHeader::Forwarded => list_elements(headers, &FORWARDED).map(parse_forwarded_for).collect(),
         };
         for hop in hops.into_iter().rev() {
             let Some(hop) = hop else { break };
             client = hop;
-            if !self.trust(client) {
+            if !self.contains(client) {
                 break;
             }
         }
         client
     }
 
-    /// Whence a request comes, to be written down with what it does.
+    /// Returns the context of a request for the audit log: address, user agent and request ID.
     #[must_use]
-    pub(crate) fn origin(&self, peer: Option<Peer>, headers: &HeaderMap, id: &RequestId) -> Origin {
+    pub(crate) fn request_context(
+        &self,
+        peer: Option<PeerAddr>,
+        headers: &HeaderMap,
+        id: &RequestId,
+    ) -> RequestContext {
         let user_agent = headers.get(axum::http::header::USER_AGENT).and_then(|value| value.to_str().ok());
-        Origin {
-            user_agent: user_agent.map(UserAgent::of).unwrap_or_default(),
+        RequestContext {
+            user_agent: user_agent.map(UserAgent::from_header).unwrap_or_default(),
             request_id: id.as_str().to_owned(),
-            ..self.source(peer, headers)
+            ..self.client_context(peer, headers)
         }
     }
 
-    /// The source address of a request, without what only events need.
+    /// Returns the context of a request with the client address only, without the fields that only
+    /// events need.
     #[must_use]
-    pub(crate) fn source(&self, peer: Option<Peer>, headers: &HeaderMap) -> Origin {
-        let Some(Peer(peer)) = peer else { return Origin::default() };
+    pub(crate) fn client_context(&self, peer: Option<PeerAddr>, headers: &HeaderMap) -> RequestContext {
+        let Some(PeerAddr(peer)) = peer else { return RequestContext::default() };
         let peer = peer.to_canonical();
-        let address = self.client(peer, headers);
-        // A named proxy that names no client is as little of one: its header is missing, or `listen.forwarded_header` is another.
-        let is_shared = address == peer && (self.trust(peer) || self.is_unnamed_proxy(peer, headers));
-        Origin { address: Some(address), is_shared, ..Origin::default() }
+        let address = self.client_ip(peer, headers);
+        // If the client address is the proxy's own, many clients share it: the header is missing,
+        // or `listen.forwarded_header` is set to the other header.
+        let is_client_ip_shared = address == peer && (self.contains(peer) || self.is_unlisted_proxy(peer, headers));
+        RequestContext { client_ip: Some(address), is_client_ip_shared, ..RequestContext::default() }
     }
 
-    /// Returns whether a peer is a proxy that the operator did not name: it forwards clients, and stands where proxies stand. At a public
-    /// address the header alone proves nothing, because each client can send it.
-    fn is_unnamed_proxy(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+    /// Returns whether a peer appears to be a proxy that is missing from `listen.trusted_proxies`:
+    /// it sends a forwarding header from a private address. At a public address the header proves
+    /// nothing, because every client can send it.
+    fn is_unlisted_proxy(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         let forwards = headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(FORWARDED);
-        forwards && is_near(peer) && !self.trust(peer)
+        forwards && is_private_network(peer) && !self.contains(peer)
     }
 }
 
-/// Returns whether an address belongs to this machine or to a network that is not public, where the proxy of a deployment is.
-fn is_near(address: IpAddr) -> bool {
+/// Returns whether an address is a loopback, private, link-local or carrier-grade NAT address.
+fn is_private_network(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
-            // RFC 6598, which clouds give to containers.
+            // RFC 6598. Clouds assign these addresses to containers.
             let is_carrier_grade = address.to_bits() >> 22 == Ipv4Addr::new(100, 64, 0, 0).to_bits() >> 22;
             address.is_loopback() || address.is_private() || address.is_link_local() || is_carrier_grade
         }
@@ -109,26 +120,29 @@ fn is_near(address: IpAddr) -> bool {
     }
 }
 
-/// Logs once that the clients of a proxy cannot be told apart by address.
-fn warn_of_unnamed_proxy(peer: IpAddr) {
-    static SAID: Once = Once::new();
-    SAID.call_once(|| {
+/// Logs once per process that clients behind a proxy share one address.
+fn warn_about_unlisted_proxy(peer: IpAddr) {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
         tracing::warn!(
             %peer,
-            "a proxy that listen.trusted_proxies does not name forwards clients: no limit by address holds for them, and events name the proxy"
+            "received a forwarding header from a proxy that is not in listen.trusted_proxies; limits per address do not \
+             apply to its clients, and events record the proxy's address"
         );
     });
 }
 
-/// The elements of a list that may stand in several fields (RFC 9110, section 5.3), in their order. What is no text is an element
-/// that nobody can read; those beside it in the same field are not: a proxy appends to what a client sent.
-fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+/// Returns the elements of a list header, in order, across all its fields (RFC 9110, section 5.3).
+///
+/// An element that is not UTF-8 becomes `?`, which is not a valid address. The other elements of
+/// the field remain usable, because a proxy appends to the value that the client sent.
+fn list_elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let fields = headers.get_all(name).into_iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
     fields.map(|element| std::str::from_utf8(element).unwrap_or("?"))
 }
 
-/// An address, perhaps with a port; one of IPv6 perhaps in brackets.
-fn hop(text: &str) -> Option<IpAddr> {
+/// Parses an IP address with an optional port. IPv6 addresses may be in brackets.
+fn parse_hop(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let address: IpAddr = match bare.parse() {
@@ -138,66 +152,78 @@ fn hop(text: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// The `for` of one element of `Forwarded` (RFC 7239, section 4). Names that stand for no address are not read.
-fn forwarded_for(element: &str) -> Option<IpAddr> {
+/// Parses the `for` parameter of one `Forwarded` element (RFC 7239, section 4). Returns `None` for
+/// obfuscated identifiers.
+fn parse_forwarded_for(element: &str) -> Option<IpAddr> {
     let pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
     let (_, value) = pairs.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
     let value = value.trim();
-    hop(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
+    parse_hop(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn proxies(header: ForwardedHeader) -> Proxies {
+    fn trusted_proxies(header: ForwardedHeader) -> TrustedProxies {
         let trusted = ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"].map(|text| text.parse().unwrap()).to_vec();
-        Proxies { trusted, header }
+        TrustedProxies { networks: trusted, header }
     }
 
-    fn client(proxies: &Proxies, peer: &str, name: &'static str, fields: &[&str]) -> String {
+    fn client_ip(proxies: &TrustedProxies, peer: &str, name: &'static str, fields: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for field in fields {
             headers.append(name, field.parse().unwrap());
         }
-        proxies.client(peer.parse().unwrap(), &headers).to_string()
+        proxies.client_ip(peer.parse().unwrap(), &headers).to_string()
     }
 
     #[test]
-    fn nobody_is_trusted_unless_the_operator_says_so() {
-        assert_eq!(client(&Proxies::default(), "127.0.0.1", "x-forwarded-for", &["203.0.113.9"]), "127.0.0.1");
-        let proxies = proxies(ForwardedHeader::XForwardedFor);
-        assert_eq!(client(&proxies, "203.0.113.7", "x-forwarded-for", &["203.0.113.9"]), "203.0.113.7");
+    fn no_proxy_is_trusted_by_default() {
+        assert_eq!(
+            client_ip(&TrustedProxies::default(), "127.0.0.1", "x-forwarded-for", &["203.0.113.9"]),
+            "127.0.0.1"
+        );
+        let proxies = trusted_proxies(ForwardedHeader::XForwardedFor);
+        assert_eq!(client_ip(&proxies, "203.0.113.7", "x-forwarded-for", &["203.0.113.9"]), "203.0.113.7");
     }
 
     #[test]
-    fn the_address_of_a_proxy_stands_for_many_clients() {
-        let is_shared = |proxies: &Proxies, peer: &str, header: &'static str| {
+    fn a_proxy_address_without_a_client_is_shared() {
+        let is_client_ip_shared = |proxies: &TrustedProxies, peer: &str, header: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header, "203.0.113.9".parse().unwrap());
-            let origin = proxies.source(Some(Peer(peer.parse().unwrap())), &headers);
-            assert_eq!(origin.own_address().is_none(), origin.is_shared);
-            origin.is_shared
+            let context = proxies.client_context(Some(PeerAddr(peer.parse().unwrap())), &headers);
+            assert_eq!(context.unshared_client_ip().is_none(), context.is_client_ip_shared);
+            context.is_client_ip_shared
         };
-        let (named, unnamed) = (proxies(ForwardedHeader::XForwardedFor), Proxies::default());
+        let (listed, unlisted) = (trusted_proxies(ForwardedHeader::XForwardedFor), TrustedProxies::default());
         for peer in
             ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "172.17.0.1", "100.64.0.1", "fd00::1", "::ffff:10.0.0.1"]
         {
-            assert!(is_shared(&unnamed, peer, "x-forwarded-for") && is_shared(&unnamed, peer, "forwarded"), "{peer}");
-            assert!(!is_shared(&unnamed, peer, "x-real-ip"), "{peer}");
+            assert!(
+                is_client_ip_shared(&unlisted, peer, "x-forwarded-for")
+                    && is_client_ip_shared(&unlisted, peer, "forwarded"),
+                "{peer}"
+            );
+            assert!(!is_client_ip_shared(&unlisted, peer, "x-real-ip"), "{peer}");
         }
-        // What a client says of itself at a public address changes nothing.
+        // A client at a public address cannot change the result.
         for peer in ["203.0.113.7", "100.63.255.255", "100.128.0.1", "2001:4860::1", "::ffff:203.0.113.7"] {
-            assert!(!is_shared(&unnamed, peer, "x-forwarded-for") && !is_shared(&unnamed, peer, "forwarded"), "{peer}");
+            assert!(
+                !is_client_ip_shared(&unlisted, peer, "x-forwarded-for")
+                    && !is_client_ip_shared(&unlisted, peer, "forwarded"),
+                "{peer}"
+            );
         }
-        assert!(!is_shared(&named, "10.0.0.1", "x-forwarded-for"), "it names the client");
-        assert!(is_shared(&named, "10.0.0.1", "forwarded"), "the header that is not read");
-        assert!(is_shared(&named, "10.0.0.1", "x-real-ip"), "no header");
+        assert!(!is_client_ip_shared(&listed, "10.0.0.1", "x-forwarded-for"), "the header names the client");
+        assert!(is_client_ip_shared(&listed, "10.0.0.1", "forwarded"), "the header that is not configured");
+        assert!(is_client_ip_shared(&listed, "10.0.0.1", "x-real-ip"), "no header");
     }
 
     #[test]
-    fn it_is_the_rightmost_hop_that_is_no_proxy() {
-        let proxies = proxies(ForwardedHeader::XForwardedFor);
+    fn the_client_is_the_rightmost_untrusted_hop() {
+        let proxies = trusted_proxies(ForwardedHeader::XForwardedFor);
         let table: [(&[&str], &str); 12] = [
             (&[], "10.0.0.1"),
             (&["203.0.113.9"], "203.0.113.9"),
@@ -213,20 +239,20 @@ mod tests {
             (&["203.0.113.9, ::ffff:10.1.1.1"], "203.0.113.9"),
         ];
         for (fields, expected) in table {
-            assert_eq!(client(&proxies, "10.0.0.1", "x-forwarded-for", fields), expected, "{fields:?}");
+            assert_eq!(client_ip(&proxies, "10.0.0.1", "x-forwarded-for", fields), expected, "{fields:?}");
         }
-        // A listener of both families gives addresses of IPv4 in the form of IPv6.
-        assert_eq!(client(&proxies, "::ffff:10.0.0.1", "x-forwarded-for", &["203.0.113.9"]), "203.0.113.9");
-        assert_eq!(client(&proxies, "10.0.0.1", "forwarded", &["for=203.0.113.9"]), "10.0.0.1", "the other header");
-        // What a client says that nobody can read hides nobody.
+        // A dual-stack listener reports IPv4 peers as IPv4-mapped IPv6 addresses.
+        assert_eq!(client_ip(&proxies, "::ffff:10.0.0.1", "x-forwarded-for", &["203.0.113.9"]), "203.0.113.9");
+        assert_eq!(client_ip(&proxies, "10.0.0.1", "forwarded", &["for=203.0.113.9"]), "10.0.0.1", "the other header");
+        // An undecodable element does not hide the client.
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", axum::http::HeaderValue::from_bytes(b"\xe9, 203.0.113.9").unwrap());
-        assert_eq!(proxies.client("10.0.0.1".parse().unwrap(), &headers).to_string(), "203.0.113.9");
+        assert_eq!(proxies.client_ip("10.0.0.1".parse().unwrap(), &headers).to_string(), "203.0.113.9");
     }
 
     #[test]
-    fn the_standards_header_is_read_where_it_is_asked_for() {
-        let proxies = proxies(ForwardedHeader::Forwarded);
+    fn forwarded_is_parsed_when_configured() {
+        let proxies = trusted_proxies(ForwardedHeader::Forwarded);
         let table: [(&[&str], &str); 6] = [
             (&["for=203.0.113.9"], "203.0.113.9"),
             (&["proto=https; For=\"203.0.113.9:80\" ;by=10.0.0.1"], "203.0.113.9"),
@@ -236,7 +262,7 @@ mod tests {
             (&["proto=https"], "10.0.0.1"),
         ];
         for (fields, expected) in table {
-            assert_eq!(client(&proxies, "10.0.0.1", "forwarded", fields), expected, "{fields:?}");
+            assert_eq!(client_ip(&proxies, "10.0.0.1", "forwarded", fields), expected, "{fields:?}");
         }
     }
 }

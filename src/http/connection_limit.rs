@@ -1,78 +1,78 @@
-//! How many connections there may be, in all and from one address.
+//! Limits on open connections, in total and per client address.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
-use crate::{domain::ip_network::counted_by, http::client_ip::Proxies};
+use parking_lot::Mutex;
 
-/// The connections that are open. Cheap to clone; all clones are one.
+use crate::{domain::ip_network::rate_limit_key, http::client_ip::TrustedProxies};
+
+/// Limits open connections. Clones share one state.
 #[derive(Clone, Debug)]
-pub(crate) struct Crowd(Arc<Inner>);
+pub(crate) struct ConnectionLimiter(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    most: usize,
-    most_of_one: usize,
-    proxies: Proxies,
-    open: Mutex<Open>,
+    max_total: usize,
+    max_per_ip: usize,
+    proxies: TrustedProxies,
+    open: Mutex<OpenConnections>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
+struct OpenConnections {
+    total: usize,
+    by_ip: HashMap<IpAddr, usize>,
 }
 
-/// A connection's place; given back when dropped.
+/// Permission to keep one connection open; released on drop.
 #[derive(Debug)]
-pub(crate) struct Place {
-    crowd: Crowd,
-    /// None: a trusted proxy, which speaks for many.
-    address: Option<IpAddr>,
+pub(crate) struct ConnectionPermit {
+    limiter: ConnectionLimiter,
+    /// The key of the per-address count. `None` for a trusted proxy, which is not limited by
+    /// address.
+    ip_key: Option<IpAddr>,
 }
 
-impl Crowd {
-    /// At most so many in all and of one address; 0: any number. Trusted proxies are counted in all alone.
-    pub(crate) fn new(most: usize, most_of_one: usize, proxies: Proxies) -> Self {
-        Self(Arc::new(Inner { most, most_of_one, proxies, open: Mutex::default() }))
+impl ConnectionLimiter {
+    /// Creates a limiter; 0 means no limit. Trusted proxies count towards the total only.
+    pub(crate) fn new(max_total: usize, max_per_ip: usize, proxies: TrustedProxies) -> Self {
+        Self(Arc::new(Inner { max_total, max_per_ip, proxies, open: Mutex::default() }))
     }
 
-    /// A place for a connection; none where there is no room.
-    pub(crate) fn enter(&self, from: IpAddr) -> Option<Place> {
-        let Inner { most, most_of_one, proxies, open } = &*self.0;
-        let address = (!proxies.trust(from)).then(|| counted_by(from));
-        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-        // The last eighth is for the proxies, so that strangers do not shut out those who come by them.
-        let room = if address.is_some() { most - most / 8 } else { *most };
-        if *most > 0 && open.all >= room {
+    /// Returns a permit, or `None` if a limit is reached.
+    pub(crate) fn try_acquire(&self, peer: IpAddr) -> Option<ConnectionPermit> {
+        let Inner { max_total, max_per_ip, proxies, open } = &*self.0;
+        let ip_key = (!proxies.contains(peer)).then(|| rate_limit_key(peer));
+        let mut open = open.lock();
+        // The last eighth is reserved for trusted proxies, so that direct clients cannot lock out
+        // the clients behind them.
+        let room = if ip_key.is_some() { max_total - max_total / 8 } else { *max_total };
+        if *max_total > 0 && open.total >= room {
             return None;
         }
-        if let Some(address) = address {
-            let of_one = open.by_address.entry(address).or_default();
-            if *most_of_one > 0 && *of_one >= *most_of_one {
+        if let Some(ip_key) = ip_key {
+            let per_ip = open.by_ip.entry(ip_key).or_default();
+            if *max_per_ip > 0 && *per_ip >= *max_per_ip {
                 return None;
             }
-            *of_one += 1;
+            *per_ip += 1;
         }
-        open.all += 1;
+        open.total += 1;
         drop(open);
-        Some(Place { crowd: self.clone(), address })
+        Some(ConnectionPermit { limiter: self.clone(), ip_key })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut open = self.crowd.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.all -= 1;
-        if let Some(address) = self.address
-            && let Some(of_one) = open.by_address.get_mut(&address)
+        let mut open = self.limiter.0.open.lock();
+        open.total -= 1;
+        if let Some(ip_key) = self.ip_key
+            && let Some(per_ip) = open.by_ip.get_mut(&ip_key)
         {
-            *of_one -= 1;
-            if *of_one == 0 {
-                open.by_address.remove(&address);
+            *per_ip -= 1;
+            if *per_ip == 0 {
+                open.by_ip.remove(&ip_key);
             }
         }
     }
@@ -83,23 +83,23 @@ mod tests {
     use super::*;
     use crate::domain::ip_network::ForwardedHeader;
 
-    fn address(text: &str) -> IpAddr {
+    fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
     #[test]
-    fn there_is_room_for_so_many_for_so_many_of_one_and_for_the_proxies() {
-        let proxies = Proxies::new(&["10.0.0.1".parse().unwrap()], ForwardedHeader::default());
-        let crowd = Crowd::new(8, 2, proxies);
-        let mut places: Vec<_> = (0..2).map(|_| crowd.enter(address("2001:db8::1")).unwrap()).collect();
-        assert!(crowd.enter(address("2001:db8::2")).is_none(), "the same /64");
-        places.extend((0..5).map(|_| crowd.enter(address("10.0.0.1")).unwrap()));
-        assert!(crowd.enter(address("192.0.2.1")).is_none(), "full but for the proxies");
-        places.push(crowd.enter(address("10.0.0.1")).unwrap());
-        assert!(crowd.enter(address("10.0.0.1")).is_none(), "full");
-        places.remove(0);
-        assert!(crowd.enter(address("10.0.0.1")).is_some(), "a proxy is not counted by its address");
-        places.clear();
-        assert!(crowd.0.open.lock().unwrap().by_address.is_empty());
+    fn the_total_and_per_ip_limits_hold_and_proxies_keep_a_reserve() {
+        let proxies = TrustedProxies::new(&["10.0.0.1".parse().unwrap()], ForwardedHeader::default());
+        let limiter = ConnectionLimiter::new(8, 2, proxies);
+        let mut permits: Vec<_> = (0..2).map(|_| limiter.try_acquire(ip("2001:db8::1")).unwrap()).collect();
+        assert!(limiter.try_acquire(ip("2001:db8::2")).is_none(), "the same /64");
+        permits.extend((0..5).map(|_| limiter.try_acquire(ip("10.0.0.1")).unwrap()));
+        assert!(limiter.try_acquire(ip("192.0.2.1")).is_none(), "full except for the proxies");
+        permits.push(limiter.try_acquire(ip("10.0.0.1")).unwrap());
+        assert!(limiter.try_acquire(ip("10.0.0.1")).is_none(), "full");
+        permits.remove(0);
+        assert!(limiter.try_acquire(ip("10.0.0.1")).is_some(), "a proxy is not limited by its address");
+        permits.clear();
+        assert!(limiter.0.open.lock().by_ip.is_empty());
     }
 }

@@ -1,8 +1,8 @@
-//! Compressed bodies, which no endpoint reads (RFC 9110, section 8.4).
+//! Detection of compressed request bodies, which no endpoint accepts (RFC 9110, section 8.4).
 
 use axum::http::{HeaderMap, header::CONTENT_ENCODING};
 
-/// Whether a body is sent in any content coding but `identity`.
+/// Returns whether a body has a content coding other than `identity`.
 #[must_use]
 pub fn is_encoded(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(CONTENT_ENCODING).iter().flat_map(|field| field.as_bytes().split(|b| *b == b','));
@@ -18,7 +18,7 @@ mod tests {
     }
 
     #[test]
-    fn only_identity_is_no_coding() {
+    fn only_identity_counts_as_uncompressed() {
         for fields in [&[][..], &[""], &["identity"], &[" Identity , identity"], &["identity", "IDENTITY"]] {
             assert!(!is_encoded(&headers(fields)), "{fields:?}");
         }

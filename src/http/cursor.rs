@@ -1,4 +1,4 @@
-//! The opaque mark behind which a list goes on.
+//! Opaque pagination cursors of token lists.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
@@ -9,47 +9,48 @@ use crate::domain::{
     token_query::{Cursor, CursorKey, Sort, SortKey},
 };
 
-/// Writes a place in an order. It holds nothing that the row before it did not show.
-pub fn write(cursor: &Cursor, sort: Sort) -> String {
+/// Encodes a position in a sort order. The cursor contains only values of the last row shown.
+pub fn encode(cursor: &Cursor, sort: Sort) -> String {
     let value = match &cursor.key {
-        CursorKey::Time(moment) => moment.as_millis().to_string(),
+        CursorKey::Time(time) => time.as_millis().to_string(),
         CursorKey::Text(text) => text.clone(),
         CursorKey::Id => String::new(),
     };
-    URL_SAFE_NO_PAD.encode(format!("{}{}{value}", letter(sort), cursor.id.simple()))
+    URL_SAFE_NO_PAD.encode(format!("{}{}{value}", sort_letter(sort), cursor.id.simple()))
 }
 
-/// Reads a mark of [`write()`] made for the same order.
+/// Decodes a cursor.
 ///
 /// # Errors
-/// 400 for anything else.
-pub fn read(text: &str, sort: Sort) -> Result<Cursor, ApiError> {
-    parse(text, sort)
-        .ok_or_else(|| ApiError::Form("cursor must be a nextCursor of the same list with the same sort.".to_owned()))
+/// [`ApiError::BadRequest`] if the cursor is malformed or belongs to another sort order.
+pub fn decode(text: &str, sort: Sort) -> Result<Cursor, ApiError> {
+    parse(text, sort).ok_or_else(|| {
+        ApiError::BadRequest("cursor must be the nextCursor of the same list with the same sort.".to_owned())
+    })
 }
 
-fn parse(mark: &str, sort: Sort) -> Option<Cursor> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(mark).ok()?).ok()?;
-    let rest = text.strip_prefix(letter(sort))?;
+fn parse(cursor_text: &str, sort: Sort) -> Option<Cursor> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor_text).ok()?).ok()?;
+    let rest = text.strip_prefix(sort_letter(sort))?;
     let id = Uuid::try_parse(rest.get(..32)?).ok()?;
     let value = rest.get(32..)?;
     let key = match sort.key {
         SortKey::CreatedAt | SortKey::ExpiresAt | SortKey::LastUsedAt => CursorKey::Time(Timestamp::from_millis(
-            value.parse::<i64>().ok().filter(|ms| (0..=MOST_MILLIS).contains(ms))?,
+            value.parse::<i64>().ok().filter(|ms| (0..=MAX_MILLIS).contains(ms))?,
         )),
         SortKey::Description if !value.contains('\0') => CursorKey::Text(value.to_owned()),
         SortKey::TokenId if value.is_empty() => CursorKey::Id,
         SortKey::Description | SortKey::TokenId => return None,
     };
-    // Other spellings of the same place (an id in capitals, a sign, zeros in front) nobody was ever given.
-    Some(Cursor { key, id }).filter(|cursor| write(cursor, sort) == mark)
+    // Other spellings of the same position (upper-case ID, sign, leading zeros) are never issued.
+    Some(Cursor { key, id }).filter(|cursor| encode(cursor, sort) == cursor_text)
 }
 
-/// The end of the year 9999.
-const MOST_MILLIS: i64 = crate::domain::token_query::NEVER.as_millis();
+/// The end of the year 9999, in milliseconds since 1970.
+const MAX_MILLIS: i64 = crate::domain::token_query::NEVER_EXPIRES_KEY.as_millis();
 
-/// Names the order; descending by a capital.
-const fn letter(sort: Sort) -> char {
+/// Returns the letter of a sort order; upper case for descending.
+const fn sort_letter(sort: Sort) -> char {
     let letter = match sort.key {
         SortKey::CreatedAt => 'c',
         SortKey::ExpiresAt => 'e',
@@ -66,28 +67,28 @@ mod tests {
 
     const ID: Uuid = Uuid::from_u128(7);
 
-    fn by(key: SortKey) -> Sort {
+    fn ascending(key: SortKey) -> Sort {
         Sort { key, descending: false }
     }
 
     #[test]
-    fn a_mark_is_read_back_for_its_own_order_only() {
+    fn a_cursor_is_only_valid_for_its_own_sort_order() {
         for (key, value) in [
             (SortKey::CreatedAt, CursorKey::Time(Timestamp::from_millis(5))),
             (SortKey::Description, CursorKey::Text("ünï: 5".to_owned())),
             (SortKey::TokenId, CursorKey::Id),
         ] {
             let cursor = Cursor { key: value, id: ID };
-            let text = write(&cursor, by(key));
-            assert_eq!(parse(&text, by(key)), Some(cursor));
-            assert_eq!(parse(&text, by(SortKey::LastUsedAt)), None);
+            let text = encode(&cursor, ascending(key));
+            assert_eq!(parse(&text, ascending(key)), Some(cursor));
+            assert_eq!(parse(&text, ascending(SortKey::LastUsedAt)), None);
             assert_eq!(parse(&text, Sort { key, descending: true }), None);
         }
     }
 
     #[test]
-    fn foreign_marks_are_refused() {
-        for wrong in [
+    fn invalid_cursors_are_rejected() {
+        for invalid in [
             "",
             "x",
             "Yw",
@@ -99,7 +100,7 @@ mod tests {
             &URL_SAFE_NO_PAD.encode("c0000000000000000000000000000000A5"),
             &"A".repeat(5000),
         ] {
-            assert!(read(wrong, by(SortKey::CreatedAt)).is_err(), "{wrong}");
+            assert!(decode(invalid, ascending(SortKey::CreatedAt)).is_err(), "{invalid}");
         }
     }
 }

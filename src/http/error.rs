@@ -1,4 +1,4 @@
-//! From a refusal to what is answered: one table.
+//! Error responses of the HTTP API: status, exception name, message and details of every error.
 
 use axum::{
     Json,
@@ -11,255 +11,282 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::sentence::sentence;
 use crate::{
-    domain::Invalid,
-    service::{Refusal, health::NotReady, sign_in::NotSignedIn},
+    domain::ValidationError,
+    service::{Error, health::NotReady, sign_in::SignInError},
 };
 use tokenward_guard::{AuthError, DenialReason, challenge};
 
-/// Everything that the API answers instead of what was asked for.
+/// An error response of the API.
 #[derive(Debug)]
 pub enum ApiError {
-    /// The request's form is wrong: not JSON, not an object, a wrong type.
-    Form(String),
-    /// A body in another format than JSON.
+    /// The request is malformed, with the details: not JSON, not an object, or a wrong type.
+    BadRequest(String),
+    /// The body is not JSON.
     NotJson,
-    /// A compressed body.
-    Encoded,
-    TooLarge,
-    /// A URI of more bytes than [`URI_LIMIT`].
+    /// The body is compressed.
+    UnsupportedEncoding,
+    /// The body has more than [`BODY_LIMIT`] bytes.
+    BodyTooLarge,
+    /// Path and query have more than [`URI_LIMIT`] bytes.
     UriTooLong,
-    /// Header fields of more bytes than [`HEADER_LIMIT`].
+    /// The header fields have more than [`HEADER_LIMIT`] bytes.
     HeaderTooLarge,
-    /// Nobody is let in. `AuthError` is the bearer's refusal.
+    /// The credential is missing, or the bearer token does not authenticate.
     Unauthenticated(AuthError),
-    /// There is no token, and nothing else is taken here.
-    TokenMissing,
-    /// Nobody is let in by this e-mail and password.
-    WrongPassword(AuthError),
-    /// Too many wrong passwords came before; how many seconds to wait.
-    Throttled {
+    /// No token was sent, and passwords are not accepted here.
+    TokenRequired,
+    /// The e-mail and password do not authenticate.
+    PasswordAuthFailed(AuthError),
+    /// Too many failed logins preceded this one.
+    LoginThrottled {
+        /// The delay until the next attempt.
         seconds: u64,
     },
+    /// No route matches path and method, or the feature is disabled.
     RouteNotFound,
-    Refused(Refusal),
+    /// An error of a service.
+    Service(Error),
+    /// The readiness check failed.
     NotReady(NotReady),
-    /// The time a request may take is over.
-    Slow,
-    /// A panic, or anything else that is a bug.
+    /// The request exceeded its time limit.
+    TimedOut,
+    /// A panic or another bug.
     Internal,
 }
 
-/// The same as `retry-after`, for old clients.
+/// The value of `retry-after` under the name that clients of the original API read.
 const X_RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
 
-/// The largest body that is taken, in bytes.
+/// The maximum size of a request body, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// The longest path with its query that is taken, in bytes.
+/// The maximum length of path and query, in bytes.
 pub const URI_LIMIT: usize = 8 * 1024;
 
-/// The most that header fields may take together, in bytes, each with its colon, space and line end.
+/// The maximum size of all header fields, in bytes. Each counts with its colon, space and line end.
 pub const HEADER_LIMIT: usize = 32 * 1024;
 
-/// What went wrong behind an answer, for the log; rides in the response's extensions.
+/// The internal cause of an error response, for the log. Passed in the response's extensions.
 #[derive(Clone, Debug)]
-pub struct Cause(pub String);
-
-impl From<NotSignedIn> for ApiError {
-    fn from(error: NotSignedIn) -> Self {
-        match error {
-            NotSignedIn::Denied(denied) => Self::WrongPassword(denied),
-            NotSignedIn::Throttled { seconds } => Self::Throttled { seconds },
-        }
-    }
-}
-
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::FeatureOff => Self::RouteNotFound,
-            // A moment later the credential would have been refused.
-            Refusal::CallerGone => Self::Unauthenticated(AuthError::Denied(DenialReason::PersonDisabled)),
-            refusal => Self::Refused(refusal),
-        }
-    }
-}
-
-impl From<Invalid> for ApiError {
-    fn from(invalid: Invalid) -> Self {
-        Self::Refused(invalid.into())
-    }
-}
-
-/// Status, exception name and message of an answer.
-type Kind = (StatusCode, &'static str, &'static str);
-
-const VALIDATION: Kind = (StatusCode::BAD_REQUEST, "ValidationFailed", "Input validation failed");
-const FORM: Kind = (StatusCode::BAD_REQUEST, "ApiValidationFailed", "The request has the wrong form");
-const MISSING_PERSON: Kind = (StatusCode::UNAUTHORIZED, "MissingPersonException", "Authentication failed");
-const ACCESS: Kind = (StatusCode::FORBIDDEN, "AccessControlException", "Not permitted");
-const ROUTE: Kind = (StatusCode::NOT_FOUND, "RouteNotFoundException", "Route doesn't exist");
-const DATA: Kind = (StatusCode::NOT_FOUND, "DataNotFoundException", "Not found");
-const CONFLICT: Kind = (StatusCode::CONFLICT, "ConflictException", "Conflict");
-const TOO_LARGE: Kind = (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException", "The body is too large");
-const HEADER: Kind =
-    (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "HeaderFieldsTooLargeException", "The header is too large");
-const URI: Kind = (StatusCode::URI_TOO_LONG, "UriTooLongException", "The address is too long");
-const MEDIA_TYPE: Kind =
-    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", "Unsupported media type");
-const TOO_MANY: Kind = (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too many requests");
-const UNAVAILABLE: Kind = (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", "Service unavailable");
-const INTERNAL: Kind = (StatusCode::INTERNAL_SERVER_ERROR, "InternalException", "Something went wrong");
+pub struct LoggedCause(pub String);
 
 impl ApiError {
-    /// The table of the contract, section 1.1. Nobody else writes a status.
-    fn kind(&self) -> Kind {
+    /// Returns the error for a reverse proxy. Proxies treat every status except 401 and 403 as a failure
+    /// of this service, so a throttled login is 401.
+    #[must_use]
+    pub(crate) fn for_proxy(self) -> Self {
         match self {
-            Self::Form(_) => FORM,
-            Self::NotJson | Self::Encoded => MEDIA_TYPE,
-            Self::TooLarge => TOO_LARGE,
-            Self::UriTooLong => URI,
-            Self::HeaderTooLarge => HEADER,
-            Self::Unauthenticated(AuthError::Unavailable) | Self::WrongPassword(AuthError::Unavailable) => UNAVAILABLE,
-            Self::Unauthenticated(AuthError::Forbidden) | Self::WrongPassword(AuthError::Forbidden) => ACCESS,
-            Self::TokenMissing | Self::Unauthenticated(_) | Self::WrongPassword(_) => MISSING_PERSON,
-            Self::Throttled { .. } => TOO_MANY,
-            Self::RouteNotFound => ROUTE,
-            Self::NotReady(_) | Self::Slow => UNAVAILABLE,
+            Self::LoginThrottled { .. } => Self::PasswordAuthFailed(AuthError::Denied(DenialReason::Throttled)),
+            error => error,
+        }
+    }
+}
+
+impl From<SignInError> for ApiError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Denied(denied) => Self::PasswordAuthFailed(denied),
+            SignInError::Throttled { seconds } => Self::LoginThrottled { seconds },
+        }
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::FeatureOff => Self::RouteNotFound,
+            // The caller was revoked during the request; a later request would have been rejected.
+            Error::CallerRevoked => Self::Unauthenticated(AuthError::Denied(DenialReason::PersonDisabled)),
+            error => Self::Service(error),
+        }
+    }
+}
+
+impl From<ValidationError> for ApiError {
+    fn from(invalid: ValidationError) -> Self {
+        Self::Service(invalid.into())
+    }
+}
+
+/// Status, exception name and message of an error response.
+type ErrorKind = (StatusCode, &'static str, &'static str);
+
+const VALIDATION_FAILED: ErrorKind = (StatusCode::BAD_REQUEST, "ValidationFailed", "Input validation failed");
+const BAD_REQUEST: ErrorKind = (StatusCode::BAD_REQUEST, "ApiValidationFailed", "Malformed request");
+const UNAUTHENTICATED: ErrorKind = (StatusCode::UNAUTHORIZED, "MissingPersonException", "Authentication failed");
+const FORBIDDEN: ErrorKind = (StatusCode::FORBIDDEN, "AccessControlException", "Not permitted");
+const ROUTE_NOT_FOUND: ErrorKind = (StatusCode::NOT_FOUND, "RouteNotFoundException", "Route doesn't exist");
+const DATA_NOT_FOUND: ErrorKind = (StatusCode::NOT_FOUND, "DataNotFoundException", "Not found");
+const CONFLICT: ErrorKind = (StatusCode::CONFLICT, "ConflictException", "Conflict");
+const BODY_TOO_LARGE: ErrorKind = (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException", "The body is too large");
+const HEADER_TOO_LARGE: ErrorKind =
+    (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "HeaderFieldsTooLargeException", "The header fields are too large");
+const URI_TOO_LONG: ErrorKind = (StatusCode::URI_TOO_LONG, "UriTooLongException", "The URI is too long");
+const UNSUPPORTED_MEDIA_TYPE: ErrorKind =
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", "Unsupported media type");
+const TOO_MANY_REQUESTS: ErrorKind = (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too many requests");
+const UNAVAILABLE: ErrorKind = (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", "Service unavailable");
+const INTERNAL: ErrorKind = (StatusCode::INTERNAL_SERVER_ERROR, "InternalException", "Internal error");
+
+impl ApiError {
+    /// Returns status, exception name and message. No other code chooses the status of an API
+    /// error.
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::BadRequest(_) => BAD_REQUEST,
+            Self::NotJson | Self::UnsupportedEncoding => UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge => BODY_TOO_LARGE,
+            Self::UriTooLong => URI_TOO_LONG,
+            Self::HeaderTooLarge => HEADER_TOO_LARGE,
+            Self::Unauthenticated(AuthError::Unavailable) | Self::PasswordAuthFailed(AuthError::Unavailable) => {
+                UNAVAILABLE
+            }
+            Self::Unauthenticated(AuthError::Forbidden) | Self::PasswordAuthFailed(AuthError::Forbidden) => FORBIDDEN,
+            Self::TokenRequired | Self::Unauthenticated(_) | Self::PasswordAuthFailed(_) => UNAUTHENTICATED,
+            Self::LoginThrottled { .. } => TOO_MANY_REQUESTS,
+            Self::RouteNotFound => ROUTE_NOT_FOUND,
+            Self::NotReady(_) | Self::TimedOut => UNAVAILABLE,
             Self::Internal => INTERNAL,
-            Self::Refused(refusal) => match refusal {
-                Refusal::Invalid(_) => VALIDATION,
-                Refusal::FeatureOff => ROUTE,
-                Refusal::CallerGone => MISSING_PERSON,
-                Refusal::GeneratingIsForAdministrators
-                | Refusal::TokensMakeNone
-                | Refusal::TokenAccessDisabled
-                | Refusal::NotAdministrator
-                | Refusal::NotPlatformAdministrator
-                | Refusal::ProtectedPerson
-                | Refusal::PlatformAdministratorElsewhere
-                | Refusal::FieldForAdministrators { .. }
-                | Refusal::FieldFixed { .. }
-                | Refusal::OwnPasswordNeedsPassword
-                | Refusal::PasswordChangeRequired { .. }
-                | Refusal::OwnAccount
-                | Refusal::RequirementsNotMet
-                | Refusal::UnknownRequirement => ACCESS,
-                Refusal::TokenNotFound | Refusal::PersonNotFound | Refusal::WorkspaceNotFound => DATA,
-                Refusal::EmailTaken
-                | Refusal::TooManyTokens { .. }
-                | Refusal::RepeatedIsDeleted
-                | Refusal::FormSpent
-                | Refusal::LastAdministrator
-                | Refusal::LastPlatformAdministrator
-                | Refusal::FirstWorkspace => CONFLICT,
-                Refusal::TooFast { .. } => TOO_MANY,
-                Refusal::Busy | Refusal::Unavailable(_) => UNAVAILABLE,
-                Refusal::Bug(_) => INTERNAL,
+            Self::Service(error) => match error {
+                Error::Invalid(_) => VALIDATION_FAILED,
+                Error::FeatureOff => ROUTE_NOT_FOUND,
+                Error::CallerRevoked => UNAUTHENTICATED,
+                Error::TokenCreationRestricted
+                | Error::ChildTokensDisabled
+                | Error::TokenAccessDisabled
+                | Error::NotAdministrator
+                | Error::NotPlatformAdministrator
+                | Error::ProtectedPerson
+                | Error::PlatformAdministratorOutsideFirstWorkspace
+                | Error::AdminOnlyField { .. }
+                | Error::ReadOnlyField { .. }
+                | Error::PasswordCredentialRequired
+                | Error::PasswordChangeRequired { .. }
+                | Error::CannotRemoveSelf
+                | Error::RequirementsNotMet
+                | Error::InvalidRequirement => FORBIDDEN,
+                Error::TokenNotFound | Error::PersonNotFound | Error::WorkspaceNotFound => DATA_NOT_FOUND,
+                Error::EmailTaken
+                | Error::TooManyTokens { .. }
+                | Error::IdempotentTokenDeleted
+                | Error::FormAlreadyUsed
+                | Error::LastAdministrator
+                | Error::LastPlatformAdministrator
+                | Error::CannotRemoveFirstWorkspace => CONFLICT,
+                Error::RateLimited { .. } => TOO_MANY_REQUESTS,
+                Error::HasherBusy | Error::Unavailable(_) => UNAVAILABLE,
+                Error::Internal(_) => INTERNAL,
             },
         }
     }
 
-    /// A sentence that helps. Clients show it first.
+    /// Returns a sentence that says what to do. Clients display it first.
     pub(crate) fn details(&self) -> String {
         match self {
-            Self::Form(what) => what.clone(),
+            Self::BadRequest(details) => details.clone(),
             Self::NotJson => "Send the body as JSON, with Content-Type: application/json.".to_owned(),
-            Self::Encoded => "The body has a Content-Encoding that is not accepted; send it uncompressed.".to_owned(),
-            Self::TooLarge => format!("A body has at most {BODY_LIMIT} bytes."),
-            Self::HeaderTooLarge => format!("The header fields have together at most {HEADER_LIMIT} bytes."),
-            Self::UriTooLong => format!("Path and query have together at most {URI_LIMIT} bytes."),
-            Self::Unauthenticated(AuthError::Unavailable) | Self::WrongPassword(AuthError::Unavailable) => {
-                "The credential could not be checked at the moment. It may well be good: try again.".to_owned()
+            Self::UnsupportedEncoding => {
+                "Compressed bodies are not accepted. Send the body without Content-Encoding.".to_owned()
             }
-            Self::TokenMissing => "Send an Authorization header: Bearer with a token value.".to_owned(),
+            Self::BodyTooLarge => format!("The body may have at most {BODY_LIMIT} bytes."),
+            Self::HeaderTooLarge => format!("The header fields may have at most {HEADER_LIMIT} bytes in total."),
+            Self::UriTooLong => format!("Path and query may have at most {URI_LIMIT} bytes in total."),
+            Self::Unauthenticated(AuthError::Unavailable) | Self::PasswordAuthFailed(AuthError::Unavailable) => {
+                "The credential could not be checked. It may be valid: try again.".to_owned()
+            }
+            Self::TokenRequired => "Send an Authorization header: Bearer with a token value.".to_owned(),
             Self::Unauthenticated(AuthError::Missing) => {
                 "Send an Authorization header: Bearer with a token value, or Basic with e-mail and password.".to_owned()
             }
             Self::Unauthenticated(AuthError::Forbidden) => {
-                "The credential is good, but its holder may not come here.".to_owned()
+                "The caller is authenticated but not authorized for this resource.".to_owned()
             }
             Self::Unauthenticated(AuthError::Malformed) => {
                 "Send exactly one Authorization header with one credential in it.".to_owned()
             }
-            // The same for unknown, deleted, expired and disabled, by token and by password: an outsider learns nothing.
-            Self::Unauthenticated(AuthError::Denied(_)) | Self::WrongPassword(_) => {
+            // The same text for unknown, deleted, expired and disabled credentials, so that it
+            // reveals nothing about them.
+            Self::Unauthenticated(AuthError::Denied(_)) | Self::PasswordAuthFailed(_) => {
                 "The credential was not accepted. Check that it is complete; a token may have expired or been deleted."
                     .to_owned()
             }
-            Self::Throttled { seconds } => format!(
-                "Too many wrong passwords were tried for this e-mail or from this address. Wait {seconds} seconds, then try again; tokens go on working."
+            Self::LoginThrottled { seconds } => format!(
+                "Too many failed logins for this e-mail or from this address. Try again in {seconds} seconds. Tokens are not affected."
             ),
             Self::RouteNotFound => {
-                "There is nothing at this path for this method, or the workspace has it switched off. \
-                 GET /v4/open-api-spec lists what there is."
+                "No route matches this path and method, or the feature is disabled in the workspace. \
+                 GET /v4/open-api-spec lists all routes."
                     .to_owned()
             }
-            Self::Refused(refusal) => refusal.to_string(),
-            Self::NotReady(reason) => reason.to_string(),
-            Self::Slow => {
-                "The request took too long. It may have been done all the same: look before you repeat it.".to_owned()
+            Self::Service(error) => sentence(&error.to_string()),
+            Self::NotReady(reason) => sentence(&reason.to_string()),
+            Self::TimedOut => {
+                "The request took too long. It may have taken effect: check before you repeat it.".to_owned()
             }
             Self::Internal => String::new(),
         }
     }
 
-    /// What is behind the answer, for the log; nothing where the answer says it all.
+    /// Returns the internal cause for the log; `None` if the response already states it.
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
-            Self::Unauthenticated(denied) | Self::WrongPassword(denied) => Some(denied.to_string()),
-            Self::Refused(Refusal::Unavailable(source) | Refusal::Bug(source)) => Some(chain(source)),
-            Self::NotReady(reason) => Some(chain(reason)),
-            Self::Slow => Some("time limit".to_owned()),
-            Self::Throttled { .. } => Some("too many wrong passwords".to_owned()),
-            Self::Refused(Refusal::Busy) => Some("password queue full".to_owned()),
+            Self::Unauthenticated(denied) | Self::PasswordAuthFailed(denied) => Some(denied.to_string()),
+            Self::Service(Error::Unavailable(source) | Error::Internal(source)) => Some(error_chain(source)),
+            Self::NotReady(reason) => Some(error_chain(reason)),
+            Self::TimedOut => Some("time limit".to_owned()),
+            Self::LoginThrottled { .. } => Some("too many failed logins".to_owned()),
+            Self::Service(Error::HasherBusy) => Some("password queue full".to_owned()),
             _ => None,
         }
     }
 
-    /// One example of each status, for the document.
+    /// Returns one example of each status for the OpenAPI document.
     pub(crate) fn examples() -> Vec<Self> {
         vec![
-            Self::Refused(Refusal::Invalid(Invalid::Lifetime)),
+            Self::Service(Error::Invalid(ValidationError::Lifetime)),
             Self::Unauthenticated(AuthError::Missing),
-            Self::Refused(Refusal::NotAdministrator),
-            Self::Refused(Refusal::TokenNotFound),
-            Self::Refused(Refusal::EmailTaken),
-            Self::TooLarge,
+            Self::Service(Error::NotAdministrator),
+            Self::Service(Error::TokenNotFound),
+            Self::Service(Error::EmailTaken),
+            Self::BodyTooLarge,
             Self::NotJson,
-            Self::Throttled { seconds: 8 },
+            Self::LoginThrottled { seconds: 8 },
             Self::Internal,
-            Self::Refused(Refusal::Busy),
+            Self::Service(Error::HasherBusy),
         ]
     }
 
+    /// Returns the status of the response.
     pub(crate) fn status(&self) -> StatusCode {
         self.kind().0
     }
 
+    /// Returns the body of the response.
     pub(crate) fn body(&self) -> ErrorBody {
         let (_, name, message) = self.kind();
         ErrorBody { exception: Exception { name, message, details: self.details() } }
     }
 
-    /// The answer to a bug: its details are the request id and nothing else.
+    /// Returns the response to a bug. Its details are the request ID only.
     #[must_use]
-    pub fn internal(request_id: &str) -> Response {
+    pub fn internal_response(request_id: &str) -> Response {
         let mut body = Self::Internal.body();
         body.exception.details = request_id.to_owned();
         (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
     }
 
-    /// How many seconds to wait, where somebody was too fast.
-    fn wait(&self) -> Option<u64> {
+    /// Returns the delay of a rate-limited request in seconds.
+    fn retry_after_seconds(&self) -> Option<u64> {
         match self {
-            Self::Throttled { seconds } => Some(*seconds),
-            Self::Refused(Refusal::TooFast { millis }) => Some(millis.div_ceil(1_000)),
+            Self::LoginThrottled { seconds } => Some(*seconds),
+            Self::Service(Error::RateLimited { retry_after_millis: millis }) => Some(millis.div_ceil(1_000)),
             _ => None,
         }
     }
 
+    /// Adds the headers of the status: challenge, accepted encoding and delay.
     fn add_headers(&self, response: &mut Response) {
         const BASIC: &str = r#"Basic realm="tokenward", charset="UTF-8""#;
         const BEARER: &str = r#"Bearer realm="tokenward""#;
@@ -270,18 +297,18 @@ impl ApiError {
                 challenges.extend(challenge(denied));
                 challenges.extend((*denied == AuthError::Missing).then_some(BASIC));
             }
-            Self::TokenMissing => challenges.push(BEARER),
-            Self::WrongPassword(AuthError::Denied(_)) => challenges.extend([BEARER, BASIC]),
+            Self::TokenRequired => challenges.push(BEARER),
+            Self::PasswordAuthFailed(AuthError::Denied(_)) => challenges.extend([BEARER, BASIC]),
             _ => {}
         }
         for challenge in challenges {
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if matches!(self, Self::Encoded) {
+        if matches!(self, Self::UnsupportedEncoding) {
             // RFC 9110, section 15.5.16.
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        if let Some(seconds) = self.wait() {
+        if let Some(seconds) = self.retry_after_seconds() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
             headers.insert(X_RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -296,14 +323,14 @@ impl IntoResponse for ApiError {
         let mut response = (self.status(), Json(self.body())).into_response();
         self.add_headers(&mut response);
         if let Some(cause) = self.cause() {
-            response.extensions_mut().insert(Cause(cause));
+            response.extensions_mut().insert(LoggedCause(cause));
         }
         response
     }
 }
 
-/// An error and what is behind it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+/// Returns an error and its sources in one line.
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -314,25 +341,26 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Every error looks like this.
+/// The body of every error.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Error)]
 pub struct ErrorBody {
     exception: Exception,
 }
 
-/// What went wrong.
+/// Describes the error.
 #[derive(Debug, Serialize, ToSchema)]
 struct Exception {
     /// The kind of error; stable.
     #[schema(examples("ValidationFailed"))]
     name: &'static str,
+    /// The kind of error for people.
     message: &'static str,
     /// What to do about it.
     details: String,
 }
 
-/// A handler's result.
+/// The result of a handler.
 pub type ApiResult<T> = Result<T, ApiError>;
 
 #[cfg(test)]

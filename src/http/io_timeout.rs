@@ -1,6 +1,8 @@
-//! The pace of a connection: closes it when nothing moves. hyper's own time limit counts from the end of the request before, so it
-//! bounds how long a connection may idle. This module bounds the first byte of a connection, a header that has begun, and a response
-//! that the client does not read. It also ends idle connections once the service stops.
+//! Timeouts for slow clients.
+//!
+//! hyper's header timeout starts at the end of the previous request, so it limits the idle time of
+//! a connection. This module limits the time to the first byte, to a complete header and between
+//! writes of a response. It also closes idle connections during shutdown.
 
 use std::{
     io,
@@ -20,69 +22,71 @@ use tokio::{
     time::Sleep,
 };
 
-/// No byte has come since the connection began.
-const FRESH: u8 = 0;
-/// A header has begun.
-const AWAITED: u8 = 1;
-/// A request is being answered: the last byte of its response has not been produced.
-const ANSWERED: u8 = 2;
-/// The response is complete, and no byte of another request has come; hyper counts.
+/// The connection is open and no byte was received.
+const NEW: u8 = 0;
+/// A part of a header was received.
+const READING_HEADER: u8 = 1;
+/// A request is in progress: the last byte of its response was not produced yet.
+const RESPONDING: u8 = 2;
+/// The response is complete and no byte of another request was received. hyper's timeout applies.
 const IDLE: u8 = 3;
-/// The response broke off after its first byte.
-const BROKEN: u8 = 4;
+/// The response was aborted after its first byte.
+const ABORTED: u8 = 4;
 
-/// How far a connection is. Cheap to clone; all clones are one.
+/// The phase of a connection. Clones share one state.
 #[derive(Clone, Debug)]
-pub(crate) struct Phase(Arc<Shared>);
+pub(crate) struct ConnectionPhase(Arc<PhaseState>);
 
 #[derive(Debug)]
-struct Shared {
+struct PhaseState {
     phase: AtomicU8,
-    /// Requests that began and responses that ended.
-    moves: AtomicU32,
-    is_leaving: AtomicBool,
+    /// The number of started requests plus finished responses.
+    transitions: AtomicU32,
+    is_closing: AtomicBool,
 }
 
-impl Phase {
+impl ConnectionPhase {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Shared {
-            phase: AtomicU8::new(FRESH),
-            moves: AtomicU32::new(0),
-            is_leaving: AtomicBool::new(false),
+        Self(Arc::new(PhaseState {
+            phase: AtomicU8::new(NEW),
+            transitions: AtomicU32::new(0),
+            is_closing: AtomicBool::new(false),
         }))
     }
 
-    /// Records that a whole header has come.
-    pub(crate) fn begin(&self) {
-        self.set(ANSWERED);
-        self.0.moves.fetch_add(1, Ordering::Relaxed);
+    /// Records that a complete header was received.
+    pub(crate) fn start_request(&self) {
+        self.set(RESPONDING);
+        self.0.transitions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Records that the response is complete, unless it broke off.
-    pub(crate) fn end(&self) {
-        self.0.phase.compare_exchange(ANSWERED, IDLE, Ordering::Relaxed, Ordering::Relaxed).ok();
-        self.0.moves.fetch_add(1, Ordering::Relaxed);
+    /// Records that the response is complete, unless it was aborted.
+    pub(crate) fn finish_response(&self) {
+        self.0.phase.compare_exchange(RESPONDING, IDLE, Ordering::Relaxed, Ordering::Relaxed).ok();
+        self.0.transitions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A number that differs from an earlier one where a request began or a response ended in between.
-    pub(crate) fn moves(&self) -> u32 {
-        self.0.moves.load(Ordering::Relaxed)
+    /// Returns the number of started requests plus finished responses. The caller compares it with
+    /// an earlier value to detect activity.
+    pub(crate) fn transitions(&self) -> u32 {
+        self.0.transitions.load(Ordering::Relaxed)
     }
 
-    /// Records that the response broke off: its client must not take it for a complete one.
-    pub(crate) fn break_off(&self) {
-        self.set(BROKEN);
+    /// Records that the response was aborted. The client must not mistake it for a complete
+    /// response.
+    pub(crate) fn abort_response(&self) {
+        self.set(ABORTED);
     }
 
-    /// Ends the connection during this work if no request is under way on it.
-    pub(crate) fn leave_during<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.0.is_leaving.store(true, Ordering::Relaxed);
-        let done = work();
-        self.0.is_leaving.store(false, Ordering::Relaxed);
-        done
+    /// Runs `operation`, during which a read closes the connection if no request is in progress.
+    pub(crate) fn with_closing<T>(&self, operation: impl FnOnce() -> T) -> T {
+        self.0.is_closing.store(true, Ordering::Relaxed);
+        let result = operation();
+        self.0.is_closing.store(false, Ordering::Relaxed);
+        result
     }
 
-    fn is(&self, phases: &[u8]) -> bool {
+    fn is_any_of(&self, phases: &[u8]) -> bool {
         phases.contains(&self.0.phase.load(Ordering::Relaxed))
     }
 
@@ -91,119 +95,130 @@ impl Phase {
     }
 }
 
-/// An alarm that is set only where there is something to wait for: most requests come in one piece.
+/// A timer that is created on first use. Most requests arrive in one piece and never need it.
 #[derive(Debug, Default)]
-pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
+pub(crate) struct LazyTimeout(Option<Pin<Box<Sleep>>>);
 
-impl Alarm {
-    /// Sets the alarm.
-    pub(crate) fn set(after: Duration) -> Self {
+impl LazyTimeout {
+    /// Creates a running timer.
+    pub(crate) fn start(after: Duration) -> Self {
         Self(Some(Box::pin(tokio::time::sleep(after))))
     }
 
-    /// Returns whether the time is over; it begins with the first call, unless the alarm was set before.
-    pub(crate) fn is_over(&mut self, after: Duration, cx: &mut Context<'_>) -> bool {
+    /// Returns whether the time has elapsed. The first call starts the timer unless it is running.
+    pub(crate) fn has_elapsed(&mut self, after: Duration, cx: &mut Context<'_>) -> bool {
         self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep(after))).as_mut().poll(cx).is_ready()
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Discards the timer.
+    pub(crate) fn reset(&mut self) {
         self.0 = None;
     }
 
-    fn is_set(&self) -> bool {
+    fn is_running(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Passes on the outcome of a write; an error where the client has taken nothing for too long.
-    pub(crate) fn judge<T>(
+    /// Returns the result of a write, or a timeout error if the client read nothing for `limit`.
+    pub(crate) fn check_write<T>(
         &mut self,
-        written: Poll<io::Result<T>>,
+        write_result: Poll<io::Result<T>>,
         limit: Duration,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        match written {
-            Poll::Pending if self.is_over(limit, cx) => too_slow(),
+        match write_result {
+            Poll::Pending if self.has_elapsed(limit, cx) => timed_out(),
             Poll::Pending => Poll::Pending,
-            Poll::Ready(done) => {
-                self.clear();
-                Poll::Ready(done)
+            Poll::Ready(result) => {
+                self.reset();
+                Poll::Ready(result)
             }
         }
     }
 }
 
-/// The error of a client that is too slow.
-pub(crate) fn too_slow<T>() -> Poll<io::Result<T>> {
-    Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client is too slow")))
+/// Returns the error for a client that exceeds a timeout.
+pub(crate) fn timed_out<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client exceeded a timeout")))
 }
 
-/// A connection that keeps its pace, or is closed.
-pub(crate) struct Paced {
+/// A TCP connection that fails when the client exceeds a timeout.
+pub(crate) struct TimeoutStream {
     stream: TcpStream,
-    phase: Phase,
-    header: Duration,
-    write: Duration,
-    reading: Alarm,
-    writing: Alarm,
+    phase: ConnectionPhase,
+    header_timeout: Duration,
+    write_timeout: Duration,
+    read_timer: LazyTimeout,
+    write_timer: LazyTimeout,
 }
 
-impl Paced {
-    /// `header` is how long a header may take, `write` how long the client may take nothing of a response.
-    pub(crate) fn new(stream: TcpStream, phase: Phase, header: Duration, write: Duration) -> Self {
-        Self { stream, phase, header, write, reading: Alarm::default(), writing: Alarm::default() }
+impl TimeoutStream {
+    /// Creates a stream. `header` limits the time to a complete header, `write` the time in which
+    /// the client reads nothing of a response.
+    pub(crate) fn new(stream: TcpStream, phase: ConnectionPhase, header: Duration, write: Duration) -> Self {
+        Self {
+            stream,
+            phase,
+            header_timeout: header,
+            write_timeout: write,
+            read_timer: LazyTimeout::default(),
+            write_timer: LazyTimeout::default(),
+        }
     }
 
-    /// Returns whether the service may end the connection here: no request is under way, its last response is written, and no byte
-    /// waits in the socket. What the socket holds is asked of the operating system: the runtime hears of it later.
-    fn may_leave(&self) -> bool {
-        self.phase.0.is_leaving.load(Ordering::Relaxed)
-            && self.phase.is(&[FRESH, IDLE])
-            && !self.writing.is_set()
+    /// Returns whether the connection can be closed without losing a request: none is in progress,
+    /// the last response is written, and the socket's receive buffer is empty. The buffer is
+    /// queried from the operating system, because the runtime learns of new bytes later.
+    fn can_close(&self) -> bool {
+        self.phase.0.is_closing.load(Ordering::Relaxed)
+            && self.phase.is_any_of(&[NEW, IDLE])
+            && !self.write_timer.is_running()
             && ioctl_fionread(&self.stream).is_ok_and(|bytes| bytes == 0)
     }
 }
 
-impl AsyncRead for Paced {
+impl AsyncRead for TimeoutStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let before = buf.filled().len();
+        let filled_before = buf.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Ready(read) => {
-                if buf.filled().len() > before && this.phase.is(&[FRESH, IDLE]) {
-                    // The first header counts from the beginning of the connection.
-                    if this.phase.is(&[IDLE]) {
-                        this.reading.clear();
+                if buf.filled().len() > filled_before && this.phase.is_any_of(&[NEW, IDLE]) {
+                    // The timeout of the first header starts with the connection.
+                    if this.phase.is_any_of(&[IDLE]) {
+                        this.read_timer.reset();
                     }
-                    this.phase.set(AWAITED);
+                    this.phase.set(READING_HEADER);
                 }
                 Poll::Ready(read)
             }
-            // The end of what the client sends, as far as hyper is concerned.
-            Poll::Pending if this.may_leave() => Poll::Ready(Ok(())),
-            Poll::Pending if !this.phase.is(&[FRESH, AWAITED]) => {
-                this.reading.clear();
+            // hyper treats this as the end of the client's data.
+            Poll::Pending if this.can_close() => Poll::Ready(Ok(())),
+            Poll::Pending if !this.phase.is_any_of(&[NEW, READING_HEADER]) => {
+                this.read_timer.reset();
                 Poll::Pending
             }
-            Poll::Pending if this.reading.is_over(this.header, cx) => too_slow(),
+            Poll::Pending if this.read_timer.has_elapsed(this.header_timeout, cx) => timed_out(),
             Poll::Pending => Poll::Pending,
         }
     }
 }
 
-impl Paced {
-    fn written<T>(&mut self, done: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        let judged = self.writing.judge(done, self.write, cx);
-        if matches!(judged, Poll::Ready(Err(_))) {
-            self.phase.break_off();
+impl TimeoutStream {
+    /// Applies the write timeout to the result of a write. A timeout aborts the response.
+    fn finish_write<T>(&mut self, result: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let result = self.write_timer.check_write(result, self.write_timeout, cx);
+        if matches!(result, Poll::Ready(Err(_))) {
+            self.phase.abort_response();
         }
-        judged
+        result
     }
 }
 
-impl AsyncWrite for Paced {
+impl AsyncWrite for TimeoutStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.written(done, cx)
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.finish_write(result, cx)
     }
 
     fn poll_write_vectored(
@@ -211,8 +226,8 @@ impl AsyncWrite for Paced {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.written(done, cx)
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.finish_write(result, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -228,11 +243,11 @@ impl AsyncWrite for Paced {
     }
 }
 
-impl Drop for Paced {
-    /// Resets a connection whose response is incomplete. A plain close would tell an HTTP/1.0 client, for which the end of the
-    /// connection is the end of the response, that a part is the whole.
+impl Drop for TimeoutStream {
+    /// Resets a connection whose response is incomplete. After a regular close, an HTTP/1.0 client
+    /// would take the partial response for a complete one.
     fn drop(&mut self) {
-        if self.phase.is(&[ANSWERED, BROKEN]) {
+        if self.phase.is_any_of(&[RESPONDING, ABORTED]) {
             self.stream.set_zero_linger().ok();
         }
     }

@@ -1,7 +1,7 @@
-//! What every way in shares: who is let in ([`doors`]), what is answered instead ([`error`]), where a list goes on ([`cursor`]),
-//! whence a request comes
-//! ([`address`]), which bodies are compressed ([`content_encoding`]), and the headers of all answers.
+//! The HTTP front end: server, connections, middleware, authentication and errors, shared by API,
+//! auth checks and pages.
 
+pub(crate) mod access_log;
 pub mod authenticate;
 pub mod client_ip;
 pub(crate) mod common_headers;
@@ -15,14 +15,18 @@ pub(crate) mod io_timeout;
 pub(crate) mod listener;
 pub(crate) mod middleware;
 mod path_normalization;
+pub mod pipeline;
 pub mod ports;
+pub(crate) mod request_body;
 pub(crate) mod request_id;
+pub(crate) mod request_metrics;
+pub mod response;
 pub(crate) mod response_progress;
-mod reusable_timer;
-pub mod root;
+pub(crate) mod routes;
 pub(crate) mod schema;
+pub(crate) mod sentence;
 pub mod server;
 #[cfg(test)]
 mod tests;
 
-pub use error::{ApiError, BODY_LIMIT, Cause, HEADER_LIMIT, URI_LIMIT};
+pub use error::{ApiError, BODY_LIMIT, HEADER_LIMIT, LoggedCause, URI_LIMIT};

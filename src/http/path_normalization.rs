@@ -1,15 +1,13 @@
-//! Path tolerance: clients write `/v4/jobGroups/` and `/v4/jobgroups` and mean one route. Segments that we know match in
-//! any case, and one trailing slash is dropped, before the router sees the path, which would match exactly.
+//! Path normalization: known segments match in any case, and one trailing slash is removed.
+//!
+//! Existing clients send both `/v4/people/` and `/V4/People`. The router matches exactly.
 
 use axum::http::{HeaderMap, Method, Uri, uri::PathAndQuery};
 
-use crate::{
-    auth_check::{ForwardAuth, INTROSPECT},
-    http::{ApiError, HEADER_LIMIT, URI_LIMIT},
-};
+use super::{ApiError, HEADER_LIMIT, URI_LIMIT};
 
-/// The segments of our routes that are no parameters.
-const KNOWN: [&str; 21] = [
+/// The segments of all routes that are not parameters.
+const ROUTE_SEGMENTS: [&str; 21] = [
     ".well-known",
     "api-token-format",
     "introspect",
@@ -32,29 +30,31 @@ const KNOWN: [&str; 21] = [
     "ready",
     "workspaces",
 ];
-/// What stands below it is fixed by operators and taken literally.
-const LITERAL: &str = "/v4/auth/";
+/// Paths below this prefix come from proxy configurations and are taken literally.
+const FORWARD_AUTH_PREFIX: &str = "/v4/auth/";
 
-/// All of one's own tokens.
-const TOKENS: &str = "/v4/apiAccessTokens/";
+/// The collection of tokens, with a trailing slash.
+const TOKENS_PATH: &str = "/v4/apiAccessTokens/";
 
-/// Why a request is not even looked at. A deletion whose id is missing must not become the deletion of everything: a script that
-/// sends `DELETE /v4/apiAccessTokens/$ID` may have nothing in `ID`.
-pub(crate) fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
+/// Returns the error of a request that is rejected before routing; `None` if it may proceed.
+///
+/// A DELETE without an ID must not delete the collection: a script that sends
+/// `DELETE /v4/apiAccessTokens/$ID` may have an empty `ID`.
+pub(crate) fn rejection(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
     let path = uri.path();
-    // hyper's own limit is one of its buffer, and so not exact.
+    // hyper's own limit is that of its buffer, and not exact.
     if headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>() > HEADER_LIMIT {
         return Some(ApiError::HeaderTooLarge);
     }
     if path.len() + uri.query().map_or(0, |query| query.len() + 1) > URI_LIMIT {
         return Some(ApiError::UriTooLong);
     }
-    (*method == Method::DELETE && path.eq_ignore_ascii_case(TOKENS)).then_some(ApiError::RouteNotFound)
+    (*method == Method::DELETE && path.eq_ignore_ascii_case(TOKENS_PATH)).then_some(ApiError::RouteNotFound)
 }
 
-/// The URI with the path spelled as the route is, or none where it is already.
-pub(crate) fn canonical(uri: &Uri) -> Option<Uri> {
-    let path = canonical_path(uri.path())?;
+/// Returns the URI with a normalized path; `None` if the path is already normal.
+pub(crate) fn normalize_uri(uri: &Uri) -> Option<Uri> {
+    let path = normalize_path(uri.path())?;
     let path_and_query = match uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path,
@@ -64,25 +64,22 @@ pub(crate) fn canonical(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-fn canonical_path(path: &str) -> Option<String> {
-    // What is asked all the time is spelled right.
-    if path == INTROSPECT || (ForwardAuth::answers(path) && path != LITERAL) {
-        return None;
-    }
-    let is_below = path.get(..LITERAL.len()).is_some_and(|head| head.eq_ignore_ascii_case(LITERAL));
-    if is_below && path.len() > LITERAL.len() {
+fn normalize_path(path: &str) -> Option<String> {
+    let is_below =
+        path.get(..FORWARD_AUTH_PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(FORWARD_AUTH_PREFIX));
+    if is_below && path.len() > FORWARD_AUTH_PREFIX.len() {
         return None;
     }
     let trimmed = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
-    let is_spelled = |segment: &str| known(segment).is_none_or(|known| known == segment);
-    if trimmed.len() == path.len() && path.split('/').all(is_spelled) {
+    let is_canonical = |segment: &str| canonical_segment(segment).is_none_or(|canonical| canonical == segment);
+    if trimmed.len() == path.len() && path.split('/').all(is_canonical) {
         return None;
     }
-    Some(trimmed.split('/').map(|segment| known(segment).unwrap_or(segment)).collect::<Vec<_>>().join("/"))
+    Some(trimmed.split('/').map(|segment| canonical_segment(segment).unwrap_or(segment)).collect::<Vec<_>>().join("/"))
 }
 
-fn known(segment: &str) -> Option<&'static str> {
-    KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(segment))
+fn canonical_segment(segment: &str) -> Option<&'static str> {
+    ROUTE_SEGMENTS.into_iter().find(|known| known.eq_ignore_ascii_case(segment))
 }
 
 #[cfg(test)]
@@ -90,20 +87,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn case_and_one_trailing_slash_do_not_matter() {
-        for (given, meant) in [
+    fn case_and_one_trailing_slash_are_normalized() {
+        for (path, expected) in [
             ("/v4/apiaccesstokens", "/v4/apiAccessTokens"),
             ("/V4/APIACCESSTOKENS/", "/v4/apiAccessTokens"),
             ("/v4/apiAccessTokens/ABC-def/", "/v4/apiAccessTokens/ABC-def"),
             ("/v4/People/Current", "/v4/people/current"),
             ("/v4/auth/", "/v4/auth"),
         ] {
-            assert_eq!(canonical_path(given).as_deref(), Some(meant), "{given}");
+            assert_eq!(normalize_path(path).as_deref(), Some(expected), "{path}");
         }
     }
 
     #[test]
-    fn nothing_else_is_touched() {
+    fn other_paths_are_unchanged() {
         for exact in [
             "/",
             "/v4/apiAccessTokens",
@@ -114,35 +111,35 @@ mod tests {
             "//",
             "/x/Y",
         ] {
-            assert_eq!(canonical_path(exact), (exact == "//").then(|| "/".to_owned()), "{exact}");
+            assert_eq!(normalize_path(exact), (exact == "//").then(|| "/".to_owned()), "{exact}");
         }
-        assert_eq!(canonical_path("/v4/people//").as_deref(), Some("/v4/people/"));
+        assert_eq!(normalize_path("/v4/people//").as_deref(), Some("/v4/people/"));
     }
 
     #[test]
-    fn a_deletion_without_an_id_is_none_of_everything() {
-        let refused = |method, uri: &str| {
-            refusal(&method, &uri.parse().unwrap(), &HeaderMap::new()).map(|error| error.status().as_u16())
+    fn a_delete_without_an_id_is_not_found() {
+        let status = |method, uri: &str| {
+            rejection(&method, &uri.parse().unwrap(), &HeaderMap::new()).map(|error| error.status().as_u16())
         };
-        assert_eq!(refused(Method::DELETE, "/v4/apiaccesstokens/"), Some(404));
-        assert_eq!(refused(Method::DELETE, "/v4/apiAccessTokens"), None);
-        assert_eq!(refused(Method::GET, "/v4/apiAccessTokens/"), None);
-        assert_eq!(refused(Method::GET, &format!("/{}", "x".repeat(URI_LIMIT))), Some(414));
-        assert_eq!(refused(Method::GET, &format!("/?{}", "x".repeat(URI_LIMIT - 2))), None);
+        assert_eq!(status(Method::DELETE, "/v4/apiaccesstokens/"), Some(404));
+        assert_eq!(status(Method::DELETE, "/v4/apiAccessTokens"), None);
+        assert_eq!(status(Method::GET, "/v4/apiAccessTokens/"), None);
+        assert_eq!(status(Method::GET, &format!("/{}", "x".repeat(URI_LIMIT))), Some(414));
+        assert_eq!(status(Method::GET, &format!("/?{}", "x".repeat(URI_LIMIT - 2))), None);
     }
 
     #[test]
-    fn the_query_stays() {
+    fn the_query_is_preserved() {
         let uri: Uri = "/V4/People/?Limit=1&x=%2F".parse().unwrap();
-        assert_eq!(canonical(&uri).unwrap().to_string(), "/v4/people?Limit=1&x=%2F");
+        assert_eq!(normalize_uri(&uri).unwrap().to_string(), "/v4/people?Limit=1&x=%2F");
     }
 
     #[test]
-    fn every_segment_of_the_document_is_known() {
-        let document: serde_json::Value = serde_json::from_str(crate::api::openapi::text()).unwrap();
+    fn every_openapi_path_segment_is_listed() {
+        let document: serde_json::Value = serde_json::from_str(crate::api::openapi::document_json()).unwrap();
         for path in document["paths"].as_object().unwrap().keys() {
             for segment in path.split('/').filter(|segment| !segment.is_empty() && !segment.starts_with('{')) {
-                assert_eq!(known(segment), Some(segment), "{path}");
+                assert_eq!(canonical_segment(segment), Some(segment), "{path}");
             }
         }
     }

@@ -1,32 +1,35 @@
-//! The ports of the service. They are taken before anything else is done: a start that fails for want of a port changes nothing.
+//! The ports of the service. They are bound before anything else, so that a start that fails
+//! because a port is in use changes nothing.
 
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::file_limit::FileBudget;
+use super::file_limit::ConnectionBudget;
 use crate::auth_check::grpc::GrpcPort;
 use crate::config::Config;
 
-/// Connections that the operating system keeps until they are accepted.
+/// The length of the listen backlog.
 const BACKLOG: u32 = 1_024;
 
-/// The ports of the configuration, taken and not yet listening: until the service can answer, connections are refused and do not wait.
+/// The bound ports of the configuration, not yet listening. Connections are refused until the
+/// service can respond.
 pub struct Ports {
     pub(crate) http: TcpSocket,
     pub(crate) grpc: Option<GrpcPort>,
     pub(crate) metrics: Option<TcpSocket>,
-    pub(crate) budget: FileBudget,
+    pub(crate) budget: ConnectionBudget,
 }
 
 impl Ports {
-    /// Takes the ports.
+    /// Binds the ports.
     ///
     /// # Errors
-    /// A port that is in use, a certificate of the gRPC port that cannot be used, a limit on open files that leaves no room.
+    /// If a port is in use, the certificate of the gRPC port is invalid, or the limit on open files
+    /// is too low.
     pub fn bind(config: &Config) -> anyhow::Result<Self> {
-        let budget = FileBudget::in_force(config)?;
+        let budget = ConnectionBudget::from_process_limit(config)?;
         let http = bind(config.listen.http)?;
         let grpc = GrpcPort::bind(config)?;
         let metrics = config.listen.metrics.map(bind).transpose()?;
@@ -34,19 +37,19 @@ impl Ports {
     }
 }
 
-/// Takes a port.
+/// Binds a socket.
 pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-    let taken = socket.and_then(|socket| {
-        // A port whose last connections still time out can be taken; one that another process listens on cannot.
+    let bound = socket.and_then(|socket| {
+        // Allows a port with connections in TIME_WAIT, not one on which another process listens.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Ok(socket)
     });
-    taken.with_context(|| format!("cannot listen on {address}"))
+    bound.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Lets clients connect.
+/// Starts to listen on a bound socket.
 pub(crate) fn listen(socket: TcpSocket) -> anyhow::Result<TcpListener> {
     let address = socket.local_addr()?;
     socket.listen(BACKLOG).with_context(|| format!("cannot listen on {address}"))

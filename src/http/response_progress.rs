@@ -1,5 +1,5 @@
-//! A response on its way through a connection: tells the connection's phase when the last byte was produced, and announces the end of
-//! the connection while the service stops.
+//! Tracking of responses: records in the connection's phase that the last byte was produced, and
+//! announces the close of the connection during shutdown.
 
 use std::{
     convert::Infallible,
@@ -17,66 +17,67 @@ use hyper::{
     body::{Body, Frame, SizeHint},
 };
 
-use super::io_timeout::Phase;
+use super::io_timeout::ConnectionPhase;
 
-/// Whether the service is to stop. Cheap to clone; all clones are one.
+/// Set once the service shuts down. Clones share one state.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stopping(Arc<AtomicBool>);
+pub(crate) struct ShutdownFlag(Arc<AtomicBool>);
 
-impl Stopping {
-    pub(crate) fn begin(&self) {
+impl ShutdownFlag {
+    pub(crate) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn has_begun(&self) -> bool {
+    fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A response that is being made.
-pub(crate) struct Answering<F> {
-    answer: F,
-    phase: Phase,
-    stopping: Stopping,
+/// The future of a response that updates the connection's phase.
+pub(crate) struct PhaseFuture<F> {
+    response: F,
+    phase: ConnectionPhase,
+    shutdown: ShutdownFlag,
 }
 
-impl<F> Answering<F> {
-    pub(crate) fn new(answer: F, phase: Phase, stopping: Stopping) -> Self {
-        Self { answer, phase, stopping }
+impl<F> PhaseFuture<F> {
+    pub(crate) fn new(response: F, phase: ConnectionPhase, shutdown: ShutdownFlag) -> Self {
+        Self { response, phase, shutdown }
     }
 }
 
-impl<F, B> Future for Answering<F>
+impl<F, B> Future for PhaseFuture<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
 {
-    type Output = Result<Response<Sent<B>>, Infallible>;
+    type Output = Result<Response<TrackedBody<B>>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer).poll(cx).map_ok(|mut response| {
-            if self.stopping.has_begun() {
+        Pin::new(&mut self.response).poll(cx).map_ok(|mut response| {
+            if self.shutdown.is_set() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             let phase = self.phase.clone();
-            response.map(|body| Sent { body, phase })
+            response.map(|body| TrackedBody { body, phase })
         })
     }
 }
 
-/// The body of a response. Dropped, it is complete, unless it failed.
-pub(crate) struct Sent<B> {
+/// A response body that updates the connection's phase. When it is dropped, the response is
+/// complete unless it failed.
+pub(crate) struct TrackedBody<B> {
     body: B,
-    phase: Phase,
+    phase: ConnectionPhase,
 }
 
-impl<B: Body + Unpin> Body for Sent<B> {
+impl<B: Body + Unpin> Body for TrackedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if matches!(frame, Poll::Ready(Some(Err(_)))) {
-            self.phase.break_off();
+            self.phase.abort_response();
         }
         frame
     }
@@ -90,13 +91,13 @@ impl<B: Body + Unpin> Body for Sent<B> {
     }
 }
 
-impl<B> Drop for Sent<B> {
+impl<B> Drop for TrackedBody<B> {
     fn drop(&mut self) {
-        // A panic while the body was being produced is a failure, too.
+        // A panic while the body was produced is a failure as well.
         if std::thread::panicking() {
-            self.phase.break_off();
+            self.phase.abort_response();
         } else {
-            self.phase.end();
+            self.phase.finish_response();
         }
     }
 }

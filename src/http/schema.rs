@@ -1,12 +1,12 @@
-//! Pieces of the OpenAPI document that several resources share.
+//! OpenAPI schemas that several resources share.
 
 use utoipa::openapi::{
     KnownFormat, ObjectBuilder, RefOr, Schema,
     schema::{SchemaFormat, SchemaType, Type},
 };
 
-/// The schema of a moment: `2019-01-16T00:05:01.743Z`.
-pub(crate) fn moment() -> RefOr<Schema> {
+/// Returns the schema of a timestamp: `2019-01-16T00:05:01.743Z`.
+pub(crate) fn timestamp_schema() -> RefOr<Schema> {
     let schema = ObjectBuilder::new()
         .schema_type(Type::String)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
@@ -14,8 +14,8 @@ pub(crate) fn moment() -> RefOr<Schema> {
     schema.build().into()
 }
 
-/// The schema of a moment that may be null.
-pub(crate) fn moment_or_null() -> RefOr<Schema> {
+/// Returns the schema of a timestamp that may be null.
+pub(crate) fn nullable_timestamp_schema() -> RefOr<Schema> {
     let schema = ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));

@@ -1,4 +1,4 @@
-//! From a configuration to a running service, and to its clean stop.
+//! The server: start from a configuration, run and clean shutdown.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,29 +9,31 @@ use crate::{
     api,
     app::App,
     config::Config,
-    http::client_ip::{Peer, Proxies},
-    store::{Schema, Store},
-    telemetry::LineBudget,
+    http::client_ip::{PeerAddr, TrustedProxies},
+    store::{SchemaStatus, Store},
+    telemetry::LogBudget,
     web,
 };
 
 use super::{
-    connection_limit::Crowd,
-    file_limit::{Cap, FileBudget},
+    connection_limit::ConnectionLimiter,
+    file_limit::{ConnectionBudget, ConnectionLimits},
     listener, middleware,
+    pipeline::HttpService,
     ports::{self, Ports},
-    root::Service,
+    request_metrics::RequestMetrics,
+    routes::Routes,
 };
 use crate::{
-    auth_check::{fast_path::Checks, grpc},
-    jobs as background,
-    metrics::{MetricsListener, Verdicts},
+    auth_check::{AuthCheckCounters, AuthChecks, grpc},
+    jobs,
+    metrics::{self, MetricsListener},
 };
 
-/// How long closing the store may take.
-const LONGEST_CLOSE: Duration = Duration::from_secs(5);
+/// The maximum duration of closing the store, and of finishing gRPC calls.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a service needs to run.
+/// A service that is ready to run.
 pub struct Server {
     app: App,
     store: Store,
@@ -39,14 +41,14 @@ pub struct Server {
     listener: TcpListener,
     grpc: Option<grpc::GrpcListener>,
     metrics: Option<MetricsListener>,
-    budget: FileBudget,
+    budget: ConnectionBudget,
 }
 
 impl Server {
-    /// Lets clients connect to the ports that were taken; answers begin with [`Server::run`].
+    /// Starts to listen on the bound ports. Requests are served by [`Server::run`].
     ///
     /// # Errors
-    /// A port that another process listens on by now.
+    /// If another process listens on a port by now.
     pub fn listen(ports: Ports, app: App, store: Store, config: Config) -> anyhow::Result<Self> {
         let Ports { http, grpc, metrics, budget } = ports;
         let listener = ports::listen(http)?;
@@ -55,102 +57,119 @@ impl Server {
         Ok(Self { app, store, config, listener, grpc, metrics, budget })
     }
 
-    /// The address that was taken.
+    /// Returns the address of the HTTP port.
     ///
     /// # Errors
-    /// The operating system's.
+    /// If the operating system does not report the address.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         Ok(self.listener.local_addr()?)
     }
 
-    /// The address that was taken for Envoy's checks, if they are answered.
+    /// Returns the address of the `ext_authz` port, if it is configured.
     ///
     /// # Errors
-    /// The operating system's.
+    /// If the operating system does not report the address.
     pub fn ext_authz_address(&self) -> anyhow::Result<Option<SocketAddr>> {
         self.grpc.as_ref().map(grpc::GrpcListener::address).transpose()
     }
 
-    /// The address that was taken for the figures, if they are told.
+    /// Returns the address of the metrics port, if it is configured.
     ///
     /// # Errors
-    /// The operating system's.
+    /// If the operating system does not report the address.
     pub fn metrics_address(&self) -> anyhow::Result<Option<SocketAddr>> {
         self.metrics.as_ref().map(MetricsListener::address).transpose()
     }
 
-    /// Answers requests until `stop` completes; then finishes those under way, writes what waits and closes the store.
+    /// Serves requests until `stop` completes. Then finishes requests in progress, flushes buffers
+    /// and closes the store.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self { app, store, config, listener, grpc, metrics, budget } = self;
-        let crowd = |cap: Cap| Crowd::new(cap.all, cap.of_one, proxies(&config));
-        let (announce, announced) = watch::channel(false);
-        let grpc = grpc.map(|grpc| grpc.serve(&app, &config, crowd(budget.grpc), announced));
-        let (verdicts, lines) = (Verdicts::default(), LineBudget::new(config.log.denied_checks_per_second));
-        let (end, ended) = watch::channel(());
+        let limiter =
+            |limits: ConnectionLimits| ConnectionLimiter::new(limits.total, limits.per_ip, trusted_proxies(&config));
+        let (shutdown_sender, shutdown_receiver) = watch::channel(false);
+        let measurements = Measurements::default();
+        let checks = measurements.checks.clone();
+        let grpc = grpc.map(|grpc| grpc.serve(&app, &config, limiter(budget.grpc), checks, shutdown_receiver));
+        let log_budget = LogBudget::new(config.log.denied_auth_checks_per_second);
+        let (metrics_stop, metrics_stopped) = watch::channel(());
         if let Some(metrics) = metrics {
-            metrics.serve(app.live().clone(), verdicts.clone(), config.http.clone(), budget.metrics, ended.clone());
+            let registry = metrics::registry(app.node(), &store, &measurements.requests, &measurements.checks);
+            metrics.serve(registry, config.http.clone(), budget.metrics, metrics_stopped.clone());
         }
-        let service = counted(&app, &config, verdicts, lines.clone());
-        let answer = move |request, peer| service.receive(request, Peer(peer));
-        let background = background::start(&app, &store, &config.retention, lines.clone());
+        let service = build_service(&app, &config, measurements, log_budget.clone());
+        let handler = move |request, peer| service.handle_from_network(request, PeerAddr(peer));
+        let jobs = jobs::start(&app, &store, &config.retention, log_budget.clone());
         let stop = async {
             stop.await;
-            announce.send_replace(true);
-            tracing::info!("stopping: finishing the requests under way");
+            shutdown_sender.send_replace(true);
+            tracing::info!("shutting down; finishing requests in progress");
         };
-        listener::serve(listener, answer, &config.http, &crowd(budget.http), stop).await;
-        drop((end, ended));
+        listener::serve(listener, handler, &config.http, &limiter(budget.http), stop).await;
+        drop((metrics_stop, metrics_stopped));
         if let Some(grpc) = grpc
-            && tokio::time::timeout(LONGEST_CLOSE, grpc).await.is_err()
+            && tokio::time::timeout(CLOSE_TIMEOUT, grpc).await.is_err()
         {
-            tracing::warn!("Envoy's checks were still under way");
+            tracing::warn!("timed out waiting for ext_authz checks in progress");
         }
-        background.stop().await;
-        lines.finish();
+        jobs.stop().await;
+        log_budget.report_remaining();
         close(&app, &store).await;
         tracing::info!("stopped");
     }
 }
 
-/// Writes what waits and closes the store.
+/// Flushes buffers and closes the store.
 async fn close(app: &App, store: &Store) {
-    if let Err(error) = app.tokens().flush_uses().await {
-        tracing::error!(error = ?anyhow::Error::from(error), "the last uses of tokens could not be written");
+    if let Err(error) = app.tokens().flush_last_used().await {
+        tracing::error!(error = ?anyhow::Error::from(error), "failed to flush last-used timestamps");
     }
-    if let Err(error) = app.refusals().flush(true).await {
-        tracing::error!(error = ?anyhow::Error::from(error), "the last refusals could not be written");
+    if let Err(error) = app.denied_attempts().flush(true).await {
+        tracing::error!(error = ?anyhow::Error::from(error), "failed to flush denied attempts");
     }
-    if let Err(error) = app.clock_floor().note().await {
-        tracing::error!(error = ?anyhow::Error::from(error), "failed to write the time to the database");
+    if let Err(error) = app.clock_floor().sync().await {
+        tracing::error!(error = ?anyhow::Error::from(error), "failed to record the latest time");
     }
-    // A connection whose other end has vanished may never come back; what is written is written.
-    if tokio::time::timeout(LONGEST_CLOSE, store.close()).await.is_err() {
-        tracing::warn!("connections to the store did not come back in time");
+    // A connection with an unreachable peer may never be returned. All data is already committed.
+    if tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await.is_err() {
+        tracing::warn!("timed out closing database connections");
     }
 }
 
-/// The whole service as it answers requests: API and pages within their layers. Tests call it without a port.
+/// Builds the root HTTP service: auth checks, API and pages with their middleware. Tests call it
+/// without a port.
 #[must_use]
-pub fn service(app: &App, config: &Config) -> Service {
-    counted(app, config, Verdicts::default(), LineBudget::new(config.log.denied_checks_per_second))
+pub fn service(app: &App, config: &Config) -> HttpService {
+    let log_budget = LogBudget::new(config.log.denied_auth_checks_per_second);
+    build_service(app, config, Measurements::default(), log_budget)
 }
 
-fn counted(app: &App, config: &Config, verdicts: Verdicts, lines: LineBudget) -> Service {
-    let routes = api::routes(app, &config.delegate).merge(web::routes(app, config));
-    let router = middleware::around(routes, config);
-    Service::new(Checks::new(app, config, verdicts, lines), router)
+/// The metrics that the service updates while it handles requests.
+#[derive(Default)]
+struct Measurements {
+    requests: RequestMetrics,
+    checks: AuthCheckCounters,
 }
 
-/// The proxies whose word is taken for their clients' addresses.
-pub(crate) fn proxies(config: &Config) -> Proxies {
-    Proxies::new(&config.listen.trusted_proxies, config.listen.forwarded_header)
+fn build_service(app: &App, config: &Config, measurements: Measurements, log_budget: LogBudget) -> HttpService {
+    let routes = api::routes(app, config).merge(web::routes(app, config));
+    let router = middleware::apply_layers(routes, config);
+    let auth_checks = AuthChecks::new(app, config, measurements.checks, log_budget);
+    let has_https_url = config.public_url().starts_with("https://");
+    let trusted_proxies = trusted_proxies(config);
+    HttpService::new(auth_checks, Routes { router, trusted_proxies, has_https_url, metrics: measurements.requests })
 }
 
-/// Opens the store and makes sure that its schema is this program's, migrating it first where that is asked for and the
-/// configuration allows it.
+/// Returns the trusted proxies of the configuration.
+pub(crate) fn trusted_proxies(config: &Config) -> TrustedProxies {
+    TrustedProxies::new(&config.listen.trusted_proxies, config.listen.forwarded_header)
+}
+
+/// Opens the store and checks its schema version. Migrates it first if `migrate_now` and
+/// `database.migrate_on_start` are set.
 ///
 /// # Errors
-/// A store that cannot be reached, one of a newer program, or one that would need migrations that are not to be run.
+/// If the store cannot be reached, or its schema is newer or older than this program's.
 pub async fn open_store(config: &Config, migrate_now: bool) -> anyhow::Result<Store> {
     let address = config.database.url.address()?;
     let store = Store::open(&address, config.store_limits())
@@ -159,35 +178,38 @@ pub async fn open_store(config: &Config, migrate_now: bool) -> anyhow::Result<St
     if config.database.migrate_on_start && migrate_now {
         migrate(&store).await?;
     }
-    match store.schema().await? {
-        Schema::Current => Ok(store),
-        schema => Err(unfit(schema)),
+    match store.schema_status().await? {
+        SchemaStatus::Current => Ok(store),
+        schema => Err(schema_error(schema)),
     }
 }
 
-/// Brings the schema up to date.
+/// Migrates the schema to the version of this program.
 ///
 /// # Errors
-/// A store of a newer program, which is left alone.
+/// If the schema is newer than this program, or a migration fails.
 pub async fn migrate(store: &Store) -> anyhow::Result<()> {
-    match store.schema().await? {
-        Schema::Current => {}
-        Schema::Behind { .. } => store.migrate().await.context("cannot migrate the store")?,
-        schema @ Schema::Ahead { .. } => return Err(unfit(schema)),
+    match store.schema_status().await? {
+        SchemaStatus::Current => {}
+        SchemaStatus::Behind { .. } => store.migrate().await.context("failed to migrate the database")?,
+        schema @ (SchemaStatus::Ahead { .. } | SchemaStatus::Incompatible { .. }) => return Err(schema_error(schema)),
     }
-    // What SQL alone could not migrate.
-    Ok(store.review_email_keys().await?)
+    Ok(())
 }
 
-fn unfit(schema: Schema) -> anyhow::Error {
+fn schema_error(schema: SchemaStatus) -> anyhow::Error {
     match schema {
-        Schema::Ahead { database, program } => anyhow::anyhow!(
-            "the store's schema is at version {database}, this program knows version {program}: \
-             a newer Tokenward has migrated it; start that one, or restore a backup"
+        SchemaStatus::Ahead { database, program } => anyhow::anyhow!(
+            "the database schema has version {database}, newer than version {program} of this program: \
+             start the newer Tokenward, or restore a backup"
         ),
-        Schema::Behind { database, program } => anyhow::anyhow!(
-            "the store's schema is at version {database}, this program needs version {program}: run tokenward migrate"
+        SchemaStatus::Behind { database, program } => anyhow::anyhow!(
+            "the database schema has version {database}, this program needs version {program}: run tokenward migrate"
         ),
-        Schema::Current => anyhow::anyhow!("the store's schema is current"),
+        SchemaStatus::Incompatible { version } => anyhow::anyhow!(
+            "migration {version} of the database differs from this program's: a development version before 0.1 created the \
+             database; create a new database"
+        ),
+        SchemaStatus::Current => anyhow::anyhow!("the database schema is current"),
     }
 }

@@ -1,4 +1,4 @@
-//! Connections and the layers at real sockets, with routes that misbehave.
+//! Tests of connections and middleware on real sockets, with misbehaving routes.
 
 use std::{
     io,
@@ -21,44 +21,58 @@ use tokio::{
     sync::{Notify, oneshot},
     task::JoinHandle,
 };
-use tower::ServiceExt as _;
 
-use super::{connection_limit::Crowd, listener, middleware};
-use crate::{config::Config, http::client_ip::Proxies};
+use super::{
+    connection_limit::ConnectionLimiter, listener, middleware, request_id::RequestId, request_metrics::RequestMetrics,
+    routes::Routes,
+};
+use crate::{
+    config::{Config, ConfigDuration},
+    http::client_ip::{PeerAddr, TrustedProxies},
+};
 
-/// A server of some routes, within the layers.
-struct Served {
+/// A server of test routes with the middleware.
+struct TestServer {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     done: JoinHandle<()>,
 }
 
-impl Served {
+impl TestServer {
     async fn new(routes: Router, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         change(&mut config);
-        let router = middleware::around(routes, &config);
+        let router = middleware::apply_layers(routes, &config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let answer = move |request: Request<Incoming>, _| Box::pin(router.clone().oneshot(request.map(Body::new)));
+        let routes = Arc::new(Routes {
+            router,
+            trusted_proxies: TrustedProxies::default(),
+            has_https_url: false,
+            metrics: RequestMetrics::default(),
+        });
+        let handler = move |request: Request<Incoming>, peer| {
+            let (routes, id) = (Arc::clone(&routes), RequestId::from_headers(request.headers()));
+            Box::pin(async move { Ok(routes.respond(request.map(Body::new), Some(PeerAddr(peer)), id).await) })
+        };
         let done = tokio::spawn(async move {
-            let crowd = Crowd::new(0, 0, Proxies::default());
+            let limiter = ConnectionLimiter::new(0, 0, TrustedProxies::default());
             let stop = async { stopped.await.unwrap_or(()) };
-            listener::serve(listener, answer, &config.http, &crowd, stop).await;
+            listener::serve(listener, handler, &config.http, &limiter, stop).await;
         });
         Self { address, stop, done }
     }
 
-    async fn ask(&self, request: &str) -> TcpStream {
+    async fn send(&self, request: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         stream
     }
 }
 
-/// Everything that comes, and whether the connection was reset.
-async fn rest(stream: &mut TcpStream) -> (String, bool) {
+/// Reads to the end. Returns the text and whether the connection was reset.
+async fn read_to_end(stream: &mut TcpStream) -> (String, bool) {
     let (mut text, mut part) = (Vec::new(), [0; 64 * 1024]);
     loop {
         match stream.read(&mut part).await {
@@ -72,8 +86,8 @@ async fn rest(stream: &mut TcpStream) -> (String, bool) {
     }
 }
 
-/// Reads until this has come.
-async fn until(stream: &mut TcpStream, end: &str) -> String {
+/// Reads until the text ends with `end`.
+async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut text = Vec::new();
     while !text.ends_with(end.as_bytes()) {
         text.push(stream.read_u8().await.unwrap());
@@ -81,8 +95,8 @@ async fn until(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8(text).unwrap()
 }
 
-/// What is logged on this thread meanwhile.
-fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+/// Captures the log of this thread until the guard is dropped.
+fn capture_log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
     struct Writer(Arc<Mutex<Vec<u8>>>);
     impl io::Write for Writer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -99,42 +113,42 @@ fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
     (written, tracing::subscriber::set_default(lines.finish()))
 }
 
-/// A list that is whole by its looks when the next part fails.
-fn breaks_off() -> Router {
+/// A list that looks complete when its next part fails.
+fn failing_list_routes() -> Router {
     let parts = || stream::iter([Ok(Bytes::from_static(b"[1,2]")), Err(io::Error::other("the store is gone"))]);
     Router::new().route("/list", get(move || std::future::ready(Body::from_stream(parts()))))
 }
 
 #[tokio::test]
-async fn a_response_that_breaks_off_is_never_taken_for_a_whole_one() {
-    let (log, _guard) = log();
-    let served = Served::new(breaks_off(), |_| ()).await;
+async fn an_aborted_response_is_never_mistaken_for_a_complete_one() {
+    let (log, _guard) = capture_log();
+    let server = TestServer::new(failing_list_routes(), |_| ()).await;
     for version in ["1.1", "1.0"] {
-        let mut stream = served.ask(&format!("GET /list HTTP/{version}\r\nhost: x\r\n\r\n")).await;
-        let (text, is_reset) = rest(&mut stream).await;
-        // An HTTP/1.0 client takes the end of the connection for the end of the list.
+        let mut stream = server.send(&format!("GET /list HTTP/{version}\r\nhost: x\r\n\r\n")).await;
+        let (text, is_reset) = read_to_end(&mut stream).await;
+        // For an HTTP/1.0 client, the end of the connection is the end of the list.
         assert!(is_reset && !text.contains("\r\n0\r\n"), "HTTP/{version}: {text}");
     }
     let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
-    assert_eq!(log.matches("broke off a response").count(), 2, "one line each: {log}");
+    assert_eq!(log.matches("aborted a response").count(), 2, "one line each: {log}");
     assert!(log.contains("ERROR") && log.contains("the store is gone") && log.contains("/list"), "{log}");
 }
 
 #[tokio::test]
-async fn a_whole_response_of_unknown_length_ends_with_its_last_chunk() {
+async fn a_complete_response_of_unknown_length_ends_with_the_last_chunk() {
     let parts = || stream::iter([Ok::<_, io::Error>(Bytes::from_static(b"[1,2]"))]);
     let routes = Router::new().route("/list", get(move || std::future::ready(Body::from_stream(parts()))));
-    let (log, _guard) = log();
-    let served = Served::new(routes, |_| ()).await;
-    let mut stream = served.ask("GET /list HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-    let (text, is_reset) = rest(&mut stream).await;
+    let (log, _guard) = capture_log();
+    let server = TestServer::new(routes, |_| ()).await;
+    let mut stream = server.send("GET /list HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let (text, is_reset) = read_to_end(&mut stream).await;
     assert!(!is_reset && text.ends_with("5\r\n[1,2]\r\n0\r\n\r\n"), "{text}");
-    assert!(!String::from_utf8_lossy(&log.lock().unwrap()).contains("broke off"));
+    assert!(!String::from_utf8_lossy(&log.lock().unwrap()).contains("aborted a response"));
 }
 
-/// The request time-out ends with the first byte: a long list goes on.
+/// The request timeout ends with the first byte of the response.
 #[tokio::test]
-async fn a_response_may_take_longer_than_a_request() {
+async fn the_request_timeout_does_not_apply_to_the_response_body() {
     const TIMEOUT: Duration = Duration::from_millis(50);
     let parts = || {
         stream::unfold(0, |n| async move {
@@ -146,62 +160,63 @@ async fn a_response_may_take_longer_than_a_request() {
         .route("/long", get(move || std::future::ready(Body::from_stream(parts()))))
         .route("/never", get(std::future::pending::<()>));
     let change = |config: &mut Config| {
-        config.http.request_timeout_ms = u64::try_from(TIMEOUT.as_millis()).unwrap();
-        config.http.idle_timeout_ms = 60_000;
+        config.http.request_timeout = ConfigDuration::from_millis(u64::try_from(TIMEOUT.as_millis()).unwrap());
+        config.http.idle_timeout = ConfigDuration::from_millis(60_000);
     };
-    let served = Served::new(routes, change).await;
-    let mut stream = served.ask("GET /long HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-    let (text, is_reset) = rest(&mut stream).await;
+    let server = TestServer::new(routes, change).await;
+    let mut stream = server.send("GET /long HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let (text, is_reset) = read_to_end(&mut stream).await;
     assert!(!is_reset && text.matches("1\r\nx\r\n").count() == 4 && text.ends_with("0\r\n\r\n"), "{text}");
-    let mut stream = served.ask("GET /never HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-    assert!(rest(&mut stream).await.0.starts_with("HTTP/1.1 503"), "before the first byte the limit holds");
+    let mut stream = server.send("GET /never HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(read_to_end(&mut stream).await.0.starts_with("HTTP/1.1 503"), "the limit applies before the first byte");
 }
 
-/// Tells when it is gone.
-struct Gone(Arc<Notify>);
+/// Notifies when it is dropped.
+struct DropNotifier(Arc<Notify>);
 
-impl Drop for Gone {
+impl Drop for DropNotifier {
     fn drop(&mut self) {
         self.0.notify_one();
     }
 }
 
-/// A response without an end, and what tells that it was given up.
-fn endless() -> (Router, Arc<Notify>) {
-    let gone = Arc::new(Notify::new());
-    let told = Arc::clone(&gone);
+/// A response without an end, and a notification when it is dropped.
+fn endless_routes() -> (Router, Arc<Notify>) {
+    let dropped = Arc::new(Notify::new());
+    let notifier = Arc::clone(&dropped);
     let parts = move || {
-        stream::unfold(Gone(Arc::clone(&told)), |gone| async {
-            Some((Ok::<_, io::Error>(Bytes::from_static(&[b'x'; 64 * 1024])), gone))
+        stream::unfold(DropNotifier(Arc::clone(&notifier)), |dropped| async {
+            Some((Ok::<_, io::Error>(Bytes::from_static(&[b'x'; 64 * 1024])), dropped))
         })
     };
-    (Router::new().route("/endless", get(move || std::future::ready(Body::from_stream(parts())))), gone)
+    (Router::new().route("/endless", get(move || std::future::ready(Body::from_stream(parts())))), dropped)
 }
 
 #[tokio::test]
-async fn a_client_that_reads_nothing_of_a_long_response_is_cut_off() {
-    let (routes, gone) = endless();
-    let served = Served::new(routes, |config| config.http.idle_timeout_ms = 200).await;
+async fn a_client_that_does_not_read_a_long_response_is_disconnected() {
+    let (routes, dropped) = endless_routes();
+    let server = TestServer::new(routes, |config| config.http.idle_timeout = ConfigDuration::from_millis(200)).await;
     for version in ["1.1", "1.0"] {
-        let mut stream = served.ask(&format!("GET /endless HTTP/{version}\r\nhost: x\r\n\r\n")).await;
-        gone.notified().await;
-        let (text, is_reset) = rest(&mut stream).await;
+        let mut stream = server.send(&format!("GET /endless HTTP/{version}\r\nhost: x\r\n\r\n")).await;
+        dropped.notified().await;
+        let (text, is_reset) = read_to_end(&mut stream).await;
         assert!(is_reset && !text.contains("\r\n0\r\n"), "HTTP/{version}: {} bytes", text.len());
     }
 }
 
-/// As does every client: a response that was announced without an end may be followed by another request.
+/// A client may send another request on a connection whose last response did not announce the
+/// close.
 #[tokio::test]
-async fn a_stop_lets_a_long_response_end_and_answers_the_next_request() {
-    let go_on = Arc::new(Notify::new());
-    let waits = Arc::clone(&go_on);
+async fn shutdown_finishes_a_long_response_and_serves_the_next_request() {
+    let release = Arc::new(Notify::new());
+    let released = Arc::clone(&release);
     let parts = move || {
-        let waits = Arc::clone(&waits);
+        let released = Arc::clone(&released);
         stream::unfold(0, move |n| {
-            let waits = Arc::clone(&waits);
+            let released = Arc::clone(&released);
             async move {
                 if n == 1 {
-                    waits.notified().await;
+                    released.notified().await;
                 }
                 (n < 2).then(|| (Ok::<_, io::Error>(Bytes::from_static(b"x")), n + 1))
             }
@@ -210,19 +225,19 @@ async fn a_stop_lets_a_long_response_end_and_answers_the_next_request() {
     let routes = Router::new()
         .route("/long", get(move || std::future::ready(Body::from_stream(parts()))))
         .route("/short", get(|| std::future::ready("short")));
-    let served = Served::new(routes, |_| ()).await;
-    let mut idle = served.ask("GET /short HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    until(&mut idle, "short").await;
-    let mut stream = served.ask("GET /long HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    let head = until(&mut stream, "1\r\nx\r\n").await;
+    let server = TestServer::new(routes, |_| ()).await;
+    let mut idle = server.send("GET /short HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    read_until(&mut idle, "short").await;
+    let mut stream = server.send("GET /long HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let head = read_until(&mut stream, "1\r\nx\r\n").await;
     assert!(!head.contains("connection: close"), "{head}");
-    served.stop.send(()).unwrap();
-    // Idle connections are ended after a while: then the stop has begun.
-    assert_eq!(rest(&mut idle).await, (String::new(), false));
-    go_on.notify_one();
-    until(&mut stream, "0\r\n\r\n").await;
+    server.stop.send(()).unwrap();
+    // Idle connections are closed during shutdown, so the shutdown has started.
+    assert_eq!(read_to_end(&mut idle).await, (String::new(), false));
+    release.notify_one();
+    read_until(&mut stream, "0\r\n\r\n").await;
     stream.write_all(b"GET /short HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    let (text, is_reset) = rest(&mut stream).await;
+    let (text, is_reset) = read_to_end(&mut stream).await;
     assert!(!is_reset && text.contains("connection: close") && text.ends_with("short"), "{text}");
-    served.done.await.unwrap();
+    server.done.await.unwrap();
 }

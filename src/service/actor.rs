@@ -1,4 +1,4 @@
-//! Who asks a service for a mutation: the principal of a request and the credential that proved it.
+//! The authenticated caller of a mutation, and the mutations that the store authorizes.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -7,40 +7,47 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        authority::{Authority, Credential, Mutation, RequiredRole},
-        event::Act,
+        authority::{Authority, Mutation, RequiredRole, VerifiedCredential},
+        event::{AuditContext, RequestContext},
         setting::Settings,
-        time::Clock,
+        time::{Clock, Timestamp},
     },
-    service::{request_context::act_of, sign_in::SignedIn},
+    service::sign_in::PasswordLogin,
 };
 use tokenward_guard::Principal;
 
-/// The principal of a request together with the credential that proved it. Every mutation re-reads both inside its transaction.
+/// The principal of a request with the credential that authenticated it, and the context of the
+/// request. The transaction of a mutation re-reads the first two.
 #[derive(Clone, Debug)]
 pub struct Actor {
     principal: Principal,
-    credential: Credential,
+    credential: VerifiedCredential,
+    request: RequestContext,
 }
 
 impl Actor {
-    /// The actor of a request that was authenticated by a token, or by the password that `proof` shows; `None` for neither.
+    /// Returns the actor of a request authenticated by a token or by the password of `login`, or
+    /// `None` without either credential.
     #[must_use]
-    pub fn of(principal: Principal, proof: Option<&SignedIn>) -> Option<Self> {
-        let credential = match (token_id(&principal), proof) {
-            (Some(id), _) => Credential::Token(id),
-            (None, Some(proof)) => Credential::Password(proof.password_hash.clone()),
+    pub fn from_principal(
+        principal: Principal,
+        login: Option<&PasswordLogin>,
+        request: RequestContext,
+    ) -> Option<Self> {
+        let credential = match (token_id(&principal), login) {
+            (Some(id), _) => VerifiedCredential::Token(id),
+            (None, Some(login)) => VerifiedCredential::Password(login.password_hash.clone()),
             (None, None) => return None,
         };
-        Some(Self { principal, credential })
+        Some(Self { principal, credential, request })
     }
 
-    /// The actor of a page, known by a web session.
-    pub(super) fn by_session(principal: Principal, session_id: Uuid) -> Self {
-        Self { principal, credential: Credential::Session(session_id) }
+    /// Returns the actor of a page request, authenticated by a web session.
+    pub(super) fn from_session(principal: Principal, session_id: Uuid, request: RequestContext) -> Self {
+        Self { principal, credential: VerifiedCredential::Session(session_id), request }
     }
 
-    /// Who it is, without the credential.
+    /// Returns the caller without the credential.
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
@@ -55,31 +62,42 @@ impl Deref for Actor {
     }
 }
 
-/// The ID of the token that a principal presented.
+/// Returns the ID of the token that the principal presented.
 pub(super) fn token_id(principal: &Principal) -> Option<Uuid> {
     principal.token().map(|token| token.id)
 }
 
-/// Turns actors into the mutations that the store authorizes. Cheap to clone.
+/// Returns the audit context of an operation by `caller` at the time `at`.
+pub(super) fn audit_context(caller: &Principal, at: Timestamp, request: &RequestContext) -> AuditContext {
+    AuditContext {
+        at,
+        actor_id: Some(caller.person_id),
+        actor_name: caller.email.clone(),
+        token_id: token_id(caller),
+        request: request.clone(),
+    }
+}
+
+/// Builds the mutations that the store authorizes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Mutations {
     clock: Clock,
     enabled_by_default: bool,
-    /// Notified when a mutation has left rows to be removed.
-    remains: Arc<Notify>,
+    /// Notified when a mutation has left rows to purge.
+    purge_needed: Arc<Notify>,
 }
 
 impl Mutations {
-    /// `defaults` are the settings of a workspace that has set none.
+    /// Creates a builder. `defaults` are the settings of a workspace that has set none.
     #[must_use]
     pub fn new(clock: Clock, defaults: Settings) -> Self {
-        Self { clock, enabled_by_default: defaults.enabled, remains: Arc::default() }
+        Self { clock, enabled_by_default: defaults.enabled, purge_needed: Arc::default() }
     }
 
-    /// A mutation by `actor`, who must have `role` when it is committed.
-    pub(super) fn by(&self, actor: &Actor, role: RequiredRole) -> Mutation {
+    /// Returns a mutation by `actor`, who must have `role` when the transaction commits.
+    pub(super) fn by_actor(&self, actor: &Actor, role: RequiredRole) -> Mutation {
         Mutation {
-            act: act_of(actor, self.clock.now()),
+            context: audit_context(actor, self.clock.now(), &actor.request),
             authority: Some(Authority {
                 workspace_id: actor.workspace_id,
                 person_id: actor.person_id,
@@ -91,18 +109,18 @@ impl Mutations {
         }
     }
 
-    /// A mutation by the operator, on the command line.
+    /// Returns a mutation by the operator at the command line.
     pub(super) fn by_operator(&self) -> Mutation {
-        Mutation::without_caller(Act::of_operator(self.clock.now()))
+        Mutation::without_caller(AuditContext::for_operator(self.clock.now()))
     }
 
-    /// Has rows of revoked tokens and removed people and workspaces removed soon.
-    pub(super) fn remove_remains(&self) {
-        self.remains.notify_one();
+    /// Wakes the purge of revoked tokens and removed people and workspaces.
+    pub(super) fn schedule_purge(&self) {
+        self.purge_needed.notify_one();
     }
 
-    /// Completes when there are rows to be removed.
-    pub(super) async fn wait_for_remains(&self) {
-        self.remains.notified().await;
+    /// Waits until there are rows to purge.
+    pub(super) async fn wait_for_purge(&self) {
+        self.purge_needed.notified().await;
     }
 }

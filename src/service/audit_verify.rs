@@ -1,165 +1,183 @@
-//! Verifying the chains of events: whether each follows from the one before it, from where the chain begins to where it ends.
+//! Verification of the audit hash chains.
 
 use crate::{
     domain::{
-        audit_chain::{Entry, Link},
+        audit_chain::{AuditEntry, EntryHash},
         event::{Action, Details},
     },
-    store::{self, Chain, Store, Stored},
+    store::{self, AuditChain, Store, StoredEntry},
 };
 
-/// Something that is not as it was written.
+/// A difference between the audit log and what was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
-    #[error("workspace {workspace_id}: event {seq} was altered, or put in another's place")]
+    #[error("workspace {workspace_id}: event {seq} was altered or replaced")]
     Altered { workspace_id: i64, seq: i64 },
     #[error("workspace {workspace_id}: events {from} to {to} are missing")]
     Missing { workspace_id: i64, from: i64, to: i64 },
-    #[error("workspace {workspace_id}: event {seq} stands behind the end of the chain")]
-    Surplus { workspace_id: i64, seq: i64 },
-    #[error("workspace {workspace_id}: the end of the chain does not fit its last event")]
-    End { workspace_id: i64 },
-    #[error("workspace {workspace_id}: the chain was cut at event {seq}, and no event tells of it")]
-    Cut { workspace_id: i64, seq: i64 },
-    #[error("workspace {workspace_id}: {count} events stand outside the chain, put there by somebody else")]
-    Outside { workspace_id: i64, count: i64 },
-    #[error("workspace {workspace_id}: there is no chain")]
-    Chainless { workspace_id: i64 },
+    #[error("workspace {workspace_id}: event {seq} is after the end of the chain")]
+    BeyondEnd { workspace_id: i64, seq: i64 },
+    #[error("workspace {workspace_id}: the hash at the end of the chain does not match its last event")]
+    HeadMismatch { workspace_id: i64 },
+    #[error("workspace {workspace_id}: the chain starts after event {seq}, but no prune event records this")]
+    UnrecordedPrune { workspace_id: i64, seq: i64 },
+    #[error("workspace {workspace_id}: {count} events precede the start of the chain")]
+    BeforeAnchor { workspace_id: i64, count: i64 },
+    #[error("workspace {workspace_id}: the hash chain is missing")]
+    MissingChain { workspace_id: i64 },
     #[error(
-        "workspace {workspace_id}: event {seq} is shown in another place than it was written in (its id was changed)"
+        "workspace {workspace_id}: the position of event {seq} was changed (its ID does not match its sequence number)"
     )]
-    Displaced { workspace_id: i64, seq: i64 },
-    #[error("workspace {workspace_id}: {found} events are older than the chain; when it began {expected} were")]
-    Older { workspace_id: i64, found: i64, expected: i64 },
+    Reordered { workspace_id: i64, seq: i64 },
 }
 
-/// What came of verifying.
+/// The result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    /// Where each chain ends, to be compared another time with what is kept elsewhere.
-    pub ends: Vec<(i64, i64, Link)>,
+pub struct VerificationReport {
+    /// Workspace ID, sequence number and hash at the end of each chain, for comparison with a copy
+    /// kept elsewhere.
+    pub ends: Vec<(i64, i64, EntryHash)>,
+    /// The number of verified events.
     pub events: u64,
     pub findings: Vec<Finding>,
 }
 
-/// How many events are read at once.
-const AT_ONCE: i64 = 1_000;
+/// The number of events read per statement.
+const BATCH_SIZE: i64 = 1_000;
 
-/// Verifies the chains of all workspaces.
+/// Verifies the hash chains of all workspaces.
 ///
 /// # Errors
-/// Whatever kept the store from answering.
-pub async fn verify(store: &Store) -> Result<Verdict, store::Error> {
-    let mut verdict = Verdict::default();
-    for workspace_id in store.list_chainless().await? {
-        verdict.findings.push(Finding::Chainless { workspace_id });
+/// [`store::Error`] if the database cannot be read.
+pub async fn verify(store: &Store) -> Result<VerificationReport, store::Error> {
+    let mut report = VerificationReport::default();
+    for workspace_id in store.list_workspaces_without_chain().await? {
+        report.findings.push(Finding::MissingChain { workspace_id });
     }
     for chain in store.list_chains().await? {
-        verify_chain(store, chain, &mut verdict).await?;
+        verify_chain(store, chain, &mut report).await?;
     }
-    Ok(verdict)
+    Ok(report)
 }
 
-/// Follows one chain to where it ended when it was looked at; others may go on writing meanwhile.
-async fn verify_chain(store: &Store, mut chain: Chain, verdict: &mut Verdict) -> Result<(), store::Error> {
+/// Verifies one chain up to its end at the start of the verification. Writers may append to it
+/// meanwhile.
+async fn verify_chain(
+    store: &Store,
+    mut chain: AuditChain,
+    report: &mut VerificationReport,
+) -> Result<(), store::Error> {
     loop {
-        let mut walk = Walk::from(chain);
+        let mut verifier = ChainVerifier::from(chain);
         let mut events = 0;
         loop {
-            let entries = store.list_entries(chain.workspace_id, walk.seq, AT_ONCE).await?;
-            let within = entries.iter().filter(|(entry, _)| entry.seq <= chain.seq);
-            let before = events;
-            for (entry, stored) in within {
-                walk.step(entry, *stored);
+            let entries = store.list_entries(chain.workspace_id, verifier.seq, BATCH_SIZE).await?;
+            let entries_in_chain = entries.iter().filter(|(entry, _)| entry.seq <= chain.seq);
+            let count_before = events;
+            for (entry, stored) in entries_in_chain {
+                verifier.verify_entry(entry, *stored);
                 events += 1;
             }
-            if events == before {
+            if events == count_before {
                 break;
             }
         }
-        // What stands behind the end: read before the end is looked at again, which then covers it unless somebody put it there.
-        let behind = store.list_entries(chain.workspace_id, chain.seq, AT_ONCE).await?;
-        let (outside, older) = (store.count_outside(&chain).await?, store.count_unchained(&chain).await?);
-        let now = store.list_chains().await?.into_iter().find(|now| now.workspace_id == chain.workspace_id);
-        let Some(now) = now else { return Ok(()) };
-        if (now.anchor_seq, now.unchained_count) != (chain.anchor_seq, chain.unchained_count) {
-            // It was cut meanwhile.
-            chain = now;
+        // Entries beyond the end are read before the chain is read again. The new end covers them
+        // unless they were added by another program.
+        let entries_beyond_end = store.list_entries(chain.workspace_id, chain.seq, BATCH_SIZE).await?;
+        let before_anchor = store.count_events_before_anchor(&chain).await?;
+        let current = store.list_chains().await?.into_iter().find(|current| current.workspace_id == chain.workspace_id);
+        let Some(current) = current else { return Ok(()) };
+        if current.anchor_seq != chain.anchor_seq {
+            // The chain was pruned meanwhile.
+            chain = current;
             continue;
         }
         let workspace_id = chain.workspace_id;
-        for (entry, _) in behind.iter().filter(|(entry, _)| entry.seq > now.seq) {
-            walk.findings.push(Finding::Surplus { workspace_id, seq: entry.seq });
+        for (entry, _) in entries_beyond_end.iter().filter(|(entry, _)| entry.seq > current.seq) {
+            verifier.findings.push(Finding::BeyondEnd { workspace_id, seq: entry.seq });
         }
-        if outside > 0 {
-            walk.findings.push(Finding::Outside { workspace_id, count: outside });
+        if before_anchor > 0 {
+            verifier.findings.push(Finding::BeforeAnchor { workspace_id, count: before_anchor });
         }
-        if older != chain.unchained_count {
-            walk.findings.push(Finding::Older { workspace_id, found: older, expected: chain.unchained_count });
-        }
-        verdict.events += events + older.unsigned_abs();
-        verdict.ends.push((workspace_id, chain.seq, chain.hash));
-        verdict.findings.extend(walk.end());
+        report.events += events;
+        report.ends.push((workspace_id, chain.seq, chain.hash));
+        report.findings.extend(verifier.finish());
         return Ok(());
     }
 }
 
-/// A chain as far as it was followed.
-struct Walk {
-    chain: Chain,
+/// The state of a verification after the last entry.
+struct ChainVerifier {
+    chain: AuditChain,
     seq: i64,
-    link: Link,
-    /// The id of the event before.
-    id: i64,
-    /// To which event the chain was cut last, and that event's hash, as the chain itself tells.
-    cut: Option<(i64, String)>,
+    hash: EntryHash,
+    /// The ID of the previous event.
+    last_id: i64,
+    /// Sequence number and hash up to which the chain was pruned last, according to its own prune
+    /// event.
+    recorded_prune: Option<(i64, String)>,
     findings: Vec<Finding>,
 }
 
-impl From<Chain> for Walk {
-    fn from(chain: Chain) -> Self {
-        let (seq, link, id) = (chain.anchor_seq, chain.anchor_hash, chain.unchained_id);
-        Self { chain, seq, link, id, cut: None, findings: Vec::new() }
+impl From<AuditChain> for ChainVerifier {
+    fn from(chain: AuditChain) -> Self {
+        Self {
+            chain,
+            seq: chain.anchor_seq,
+            hash: chain.anchor_hash,
+            last_id: 0,
+            recorded_prune: None,
+            findings: Vec::new(),
+        }
     }
 }
 
-impl Walk {
-    fn step(&mut self, entry: &Entry, Stored { id, hash: stored, is_whole_millisecond }: Stored) {
+impl ChainVerifier {
+    /// Verifies the next entry.
+    fn verify_entry(
+        &mut self,
+        entry: &AuditEntry,
+        StoredEntry { id, hash: stored, is_whole_millisecond }: StoredEntry,
+    ) {
         let workspace_id = self.chain.workspace_id;
         let is_next = entry.seq == self.seq + 1;
         if !is_next {
             self.findings.push(Finding::Missing { workspace_id, from: self.seq + 1, to: entry.seq - 1 });
         }
-        // Behind a gap nobody knows what it followed; its own hash is taken then, and what comes after it must fit that.
-        let follows = stored.is_some() && (!is_next || stored == Some(self.link.then(entry)));
+        // After a gap the previous hash is unknown. The stored hash is taken as correct, and the
+        // next entries must match it.
+        let follows = stored.is_some() && (!is_next || stored == Some(self.hash.hash_next(entry)));
         if !(follows && is_whole_millisecond) {
             self.findings.push(Finding::Altered { workspace_id, seq: entry.seq });
         }
-        // Whoever writes an event waits for the one before it, so its id is greater.
-        if id <= self.id {
-            self.findings.push(Finding::Displaced { workspace_id, seq: entry.seq });
+        // Writers append one after the other, so IDs increase with the sequence numbers.
+        if id <= self.last_id {
+            self.findings.push(Finding::Reordered { workspace_id, seq: entry.seq });
         }
-        self.id = id;
+        self.last_id = id;
         if entry.action == Action::EventsPruned.as_str() {
             let details = Details::parse(&entry.details).0;
-            let told = details.get("upTo").and_then(serde_json::Value::as_i64);
+            let seq = details.get("upTo").and_then(serde_json::Value::as_i64);
             let hash = details.get("hash").and_then(serde_json::Value::as_str);
-            self.cut = told.zip(hash.map(str::to_owned));
+            self.recorded_prune = seq.zip(hash.map(str::to_owned));
         }
-        (self.seq, self.link) = (entry.seq, stored.unwrap_or(self.link));
+        self.seq = entry.seq;
+        self.hash = stored.unwrap_or(self.hash);
     }
 
-    fn end(mut self) -> Vec<Finding> {
-        let Chain { workspace_id, seq, hash, anchor_seq, anchor_hash, .. } = self.chain;
+    /// Verifies the end and the start of the chain. Returns all findings.
+    fn finish(mut self) -> Vec<Finding> {
+        let AuditChain { workspace_id, seq, hash, anchor_seq, anchor_hash, .. } = self.chain;
         if self.seq < seq {
             self.findings.push(Finding::Missing { workspace_id, from: self.seq + 1, to: seq });
-        } else if self.seq == seq && self.link != hash {
-            self.findings.push(Finding::End { workspace_id });
+        } else if self.seq == seq && self.hash != hash {
+            self.findings.push(Finding::HeadMismatch { workspace_id });
         }
-        let is_told = self.cut == Some((anchor_seq, anchor_hash.to_hex()));
-        let is_whole = anchor_seq == 0 && anchor_hash == Link::BEGINNING;
-        if !(is_told || is_whole) {
-            self.findings.push(Finding::Cut { workspace_id, seq: anchor_seq });
+        let is_prune_recorded = self.recorded_prune == Some((anchor_seq, anchor_hash.to_hex()));
+        let is_unpruned = anchor_seq == 0 && anchor_hash == EntryHash::GENESIS;
+        if !(is_prune_recorded || is_unpruned) {
+            self.findings.push(Finding::UnrecordedPrune { workspace_id, seq: anchor_seq });
         }
         self.findings
     }

@@ -1,50 +1,52 @@
-//! The first start: an empty database gets workspace 1 and somebody who can sign in.
+//! The first start: creates workspace 1 and its administrator in an empty database.
 
 use zeroize::Zeroizing;
 
 use crate::{
     domain::{random::Random, time::Clock, workspace::WorkspaceName},
-    service::{People, Result, people::Add},
+    service::{People, Result, people::CreatePerson},
     store::Store,
 };
 
-/// Length of the password that is made up: 24 characters base62 are 142 bits.
-const PASSWORD_CHARS: usize = 24;
+/// The length of a generated password: 24 base62 characters are 142 bits.
+const GENERATED_PASSWORD_LENGTH: usize = 24;
 
-/// The first administrator, as the operator wants it.
+/// The first administrator as configured by the operator.
 #[derive(Debug)]
 pub struct FirstAdministrator {
     pub email: String,
-    /// None: one is made up.
+    /// `None` generates a password.
     pub password: Option<Zeroizing<String>>,
 }
 
-/// What the first start made.
-pub struct SetUp {
+/// The administrator that the first start created.
+pub struct BootstrapResult {
     pub email: String,
-    /// The password that was made up, to be shown once.
+    /// The generated password, to be shown once.
     pub password: Option<Zeroizing<String>>,
 }
 
-/// Makes workspace 1 and its first administrator, who is also platform administrator, unless they are there. Of many nodes
-/// that start at once, one does it; the others answer none.
+/// Creates workspace 1 and its first administrator, who is also a platform administrator, unless
+/// they exist. If several nodes start at once, one of them does this and the others get `None`.
 ///
 /// # Errors
-/// [`Refusal::Invalid`](crate::service::Refusal::Invalid) where e-mail or password are not acceptable.
-pub async fn set_up(
+/// [`Error::Invalid`](crate::service::Error::Invalid) if the e-mail address or the password is not
+/// acceptable, [`Error::Unavailable`](crate::service::Error::Unavailable) if the database is
+/// unreachable or too slow.
+pub async fn bootstrap(
     store: &Store,
     people: &People,
     clock: &Clock,
     random: &Random,
     first: FirstAdministrator,
-) -> Result<Option<SetUp>> {
-    const WORKSPACE: &str = "Workspace 1";
-    if store.is_set_up().await? {
+) -> Result<Option<BootstrapResult>> {
+    const WORKSPACE_NAME: &str = "Workspace 1";
+    if store.is_bootstrapped().await? {
         return Ok(None);
     }
-    let made_up = first.password.is_none();
-    let password = first.password.unwrap_or_else(|| Zeroizing::new(random.base62(PASSWORD_CHARS)));
-    let add = Add {
+    let is_generated = first.password.is_none();
+    let password = first.password.unwrap_or_else(|| Zeroizing::new(random.base62(GENERATED_PASSWORD_LENGTH)));
+    let request = CreatePerson {
         email: &first.email,
         name: "Administrator",
         password: &password,
@@ -52,9 +54,12 @@ pub async fn set_up(
         is_platform_admin: true,
         force_password_change: false,
     };
-    let admin = people.prepare(add, WORKSPACE).await?;
-    // It may be long until the first sign-in.
-    people.release_memory();
-    let done = store.set_up(&WorkspaceName::parse(WORKSPACE)?, &admin, clock.now()).await?;
-    Ok(done.then(|| SetUp { email: admin.email.as_str().to_owned(), password: made_up.then_some(password) }))
+    let admin = people.validate_new(request, WORKSPACE_NAME).await?;
+    // The first sign-in may be hours away.
+    people.release_hashing_buffers();
+    let is_created = store.bootstrap(&WorkspaceName::parse(WORKSPACE_NAME)?, &admin, clock.now()).await?;
+    Ok(is_created.then(|| BootstrapResult {
+        email: admin.email.as_str().to_owned(),
+        password: is_generated.then_some(password),
+    }))
 }

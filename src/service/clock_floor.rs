@@ -1,11 +1,9 @@
-//! The clock across restarts and nodes: the database remembers the latest time that any node has seen, and no node judges by an
-//! earlier one.
+//! The clock floor: the latest time that any node has seen, stored in the database. No node uses an
+//! earlier time, across restarts and nodes.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 
 use crate::{
@@ -13,32 +11,35 @@ use crate::{
     store::{self, Store},
 };
 
-/// A node writes its time this often; so much of the past a restart may repeat.
-const WRITE_EVERY_MILLIS: i64 = 5_000;
-/// How often it looks whether that much has passed: a clock that jumps is written at once.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-const LONGEST_WRITE: Duration = Duration::from_secs(2);
-/// How far the clock of a process that runs may jump ahead and take the others along. What PostgreSQL's own clock allows is the
-/// same (`store::clock`).
-const FARTHEST_JUMP_MILLIS: i64 = 2 * 3_600_000;
-/// A node whose clock is further behind than this does not start: its operator is to say which of the two is wrong.
-const FARTHEST_BEHIND_MILLIS: i64 = 24 * 3_600_000;
-/// From here on the log tells of a clock that is wrong.
-const NOTABLE_MILLIS: i64 = 60_000;
+/// The interval at which a node writes its time. After a restart at most this much time repeats.
+const WRITE_INTERVAL_MILLIS: i64 = 5_000;
+/// The interval at which a node checks whether a write is due, so that a clock jump is written
+/// immediately.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// The timeout of one write.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The maximum forward jump of a running process that is shared with other nodes. The limit for the
+/// clock of PostgreSQL is the same (`store::clock`).
+const MAX_FORWARD_JUMP_MILLIS: i64 = 2 * 3_600_000;
+/// The maximum lag of the local clock at start. Above it the node does not start, because the
+/// operator must decide which clock is wrong.
+const MAX_LAG_MILLIS: i64 = 24 * 3_600_000;
+/// The deviation above which a wrong clock is logged.
+const WARNING_THRESHOLD_MILLIS: i64 = 60_000;
 
-/// Why a node does not start.
+/// The error of the clock check at start.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ClockFloorError {
     #[error(
-        "the clock of this machine is at {machine}, more than 24 hours before the latest time in the database, {floor}; \
+        "the local clock is at {machine}, more than 24 hours before the latest time in the database, {floor}; \
          correct the clock, or, if the time in the database is wrong, stop all nodes and run tokenward clock reset"
     )]
-    Behind { machine: Timestamp, floor: Timestamp },
+    ClockTooEarly { machine: Timestamp, floor: Timestamp },
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
-/// Holds the clock to what the database remembers. Cheap to clone.
+/// Keeps the clock at or above the floor in the database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ClockFloor {
     store: Store,
@@ -48,105 +49,109 @@ pub struct ClockFloor {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What time it was at the start, and what the stopwatch said.
-    begun: Option<(Timestamp, Duration)>,
+    /// The time at the first write, and the boot time at that moment.
+    started: Option<(Timestamp, Duration)>,
     has_warned: bool,
 }
 
 impl ClockFloor {
+    /// Creates the floor. Call [`ClockFloor::initialize`] before using the clock.
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
         Self { store, clock, state: Arc::default() }
     }
 
-    /// Raises the clock to the latest time in the database. To be called before anything is judged.
+    /// Advances the clock to the floor in the database. Call it before anything depends on the
+    /// time.
     ///
     /// # Errors
-    /// [`Error::Behind`] where the machine's clock is more than a day earlier.
-    pub async fn begin(&self) -> Result<(), Error> {
-        let machine = self.clock.machine();
+    /// [`ClockFloorError::ClockTooEarly`] if the local clock is more than a day before the floor,
+    /// [`ClockFloorError::Store`] if the database cannot be read.
+    pub async fn initialize(&self) -> Result<(), ClockFloorError> {
+        let machine = self.clock.wall_time();
         if let Some(floor) = self.store.find_clock_floor().await? {
-            if floor.as_millis() - machine.as_millis() > FARTHEST_BEHIND_MILLIS {
-                return Err(Error::Behind { machine, floor });
+            if floor.as_millis() - machine.as_millis() > MAX_LAG_MILLIS {
+                return Err(ClockFloorError::ClockTooEarly { machine, floor });
             }
-            self.clock.raise(floor);
+            self.clock.advance_to(floor);
         }
-        self.warn();
+        self.warn_if_behind();
         Ok(())
     }
 
-    /// Writes the time now and then, and takes over what others have written. Never completes.
-    pub async fn keep(self) {
-        let mut timer = tokio::time::interval(LOOK_EVERY);
+    /// Writes the time periodically and adopts later times of other nodes. Never completes.
+    pub async fn run(self) {
+        let mut timer = tokio::time::interval(POLL_INTERVAL);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut written = None;
+        let mut last_written = None;
         loop {
             timer.tick().await;
             let now = self.clock.now().as_millis();
-            if written.is_some_and(|written| now - written < WRITE_EVERY_MILLIS) {
+            if last_written.is_some_and(|last_written| now - last_written < WRITE_INTERVAL_MILLIS) {
                 continue;
             }
-            if let Err(error) = self.note().await {
-                tracing::warn!(error = ?anyhow::Error::from(error), "failed to write the time to the database");
+            if let Err(error) = self.sync().await {
+                tracing::warn!(error = ?anyhow::Error::from(error), "failed to write the clock floor");
             }
-            written = Some(self.clock.now().as_millis());
+            last_written = Some(self.clock.now().as_millis());
         }
     }
 
-    /// Writes the time, and takes over a later one.
+    /// Writes the time and adopts a later one.
     ///
     /// # Errors
-    /// Whatever kept the store from writing.
-    pub async fn note(&self) -> store::Result<()> {
+    /// [`store::Error`] if the database cannot be written, or not within two seconds.
+    pub async fn sync(&self) -> store::Result<()> {
         let now = self.clock.now();
-        let writing = tokio::time::timeout(LONGEST_WRITE, self.store.raise_clock_floor(self.bounded(now))).await;
-        let floor = writing.unwrap_or_else(|_| Err(store::Error::timed_out()))?;
-        self.clock.raise(floor);
+        let write = tokio::time::timeout(WRITE_TIMEOUT, self.store.raise_clock_floor(self.limit_jump(now))).await;
+        let floor = write.unwrap_or_else(|_| Err(store::Error::timed_out()))?;
+        self.clock.advance_to(floor);
         let ahead = now.as_millis() - floor.as_millis();
-        if ahead > NOTABLE_MILLIS && self.warns_first() {
+        if ahead > WARNING_THRESHOLD_MILLIS && self.claim_warning() {
             tracing::warn!(
                 ahead_seconds = ahead / 1_000,
-                "the clock of this machine is ahead: tokens expire too early here"
+                "the local clock is ahead; tokens expire too early on this node"
             );
         }
-        self.warn();
+        self.warn_if_behind();
         Ok(())
     }
 
-    /// Forgets what the database remembers: from now on it is what the machine's clock says. Answers what it was, and is.
+    /// Resets the floor to the local clock. Returns the previous floor and the new one.
     ///
     /// # Errors
-    /// [`store::Error`]
+    /// [`store::Error`] if the database cannot be read or written.
     pub async fn reset(&self) -> store::Result<(Option<Timestamp>, Timestamp)> {
-        let (before, machine) = (self.store.find_clock_floor().await?, self.clock.machine());
-        self.store.reset_clock_floor(machine).await?;
-        Ok((before, machine))
+        let previous = self.store.find_clock_floor().await?;
+        let local = self.clock.wall_time();
+        self.store.reset_clock_floor(local).await?;
+        Ok((previous, local))
     }
 
-    /// A clock that has jumped far since the start is not believed.
-    fn bounded(&self, now: Timestamp) -> Timestamp {
-        let elapsed = self.clock.elapsed();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (begun, at) = *state.begun.get_or_insert((now, elapsed));
-        let passed = i64::try_from(elapsed.saturating_sub(at).as_millis()).unwrap_or(i64::MAX);
-        let most = begun.as_millis().saturating_add(passed).saturating_add(FARTHEST_JUMP_MILLIS);
-        now.min(Timestamp::from_millis(most))
+    /// Limits a time that has jumped far ahead since the start.
+    fn limit_jump(&self, now: Timestamp) -> Timestamp {
+        let elapsed = self.clock.boottime();
+        let mut state = self.state.lock();
+        let (start, start_boottime) = *state.started.get_or_insert((now, elapsed));
+        let elapsed_millis = i64::try_from(elapsed.saturating_sub(start_boottime).as_millis()).unwrap_or(i64::MAX);
+        let max = start.as_millis().saturating_add(elapsed_millis).saturating_add(MAX_FORWARD_JUMP_MILLIS);
+        now.min(Timestamp::from_millis(max))
     }
 
-    /// Tells of a machine's clock that is behind.
-    fn warn(&self) {
-        let behind = self.clock.now().as_millis() - self.clock.machine().as_millis();
-        if behind > NOTABLE_MILLIS && self.warns_first() {
+    /// Logs a local clock that is behind the floor, once.
+    fn warn_if_behind(&self) {
+        let behind = self.clock.now().as_millis() - self.clock.wall_time().as_millis();
+        if behind > WARNING_THRESHOLD_MILLIS && self.claim_warning() {
             tracing::warn!(
                 behind_seconds = behind / 1_000,
-                "the clock of this machine is behind the latest time in the database: time goes on from there. If that time \
-                 is wrong, stop all nodes and run tokenward clock reset"
+                "the local clock is behind the latest time in the database; this node uses the latter. If it is wrong, stop \
+                 all nodes and run tokenward clock reset"
             );
         }
     }
 
-    /// Whether nothing was told yet.
-    fn warns_first(&self) -> bool {
-        !std::mem::replace(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).has_warned, true)
+    /// Returns true for the first call only.
+    fn claim_warning(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().has_warned, true)
     }
 }

@@ -1,275 +1,295 @@
-//! Who was not let in, written down together: the first time soon, and then at most once in a while with how often. A flood of
-//! wrong credentials must not become a flood of rows.
+//! The log of denied attempts. It aggregates equal attempts: the first is written to the audit log
+//! soon, later ones at most once per interval with a count. A flood of wrong credentials therefore
+//! does not become a flood of rows.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use parking_lot::Mutex;
 
 use crate::{
     domain::{
-        event::{Act, Action, Details, Origin},
-        ip_network::counted_by,
+        event::{Action, AuditContext, Details, RequestContext},
+        ip_network::rate_limit_key,
         time::{Clock, Timestamp},
         workspace,
     },
-    store::{self, Store, TokenLabel, Told},
+    store::{self, NewEvent, Store, TokenLabel},
 };
 use tokenward_guard::token_format::TokenDigest;
 
-/// The most refusals that are told apart; past it those of one kind are one. Half of the room is for those that concern somebody.
-const MOST: usize = 10_000;
-/// From how many addresses refusals of one kind that concern one person are told apart.
-const MOST_ADDRESSES: u32 = 50;
-/// The most rows that are written at once.
-const MOST_ROWS: usize = 500;
-/// How often the same is told again.
-const AGAIN_AFTER_SECONDS: i64 = 60;
-/// How often it is told that a dead token is still in use.
-const DEAD_AGAIN_AFTER_SECONDS: i64 = 3_600;
+/// The maximum number of separate aggregates. Above it, attempts of one kind share an aggregate.
+/// Half of the entries are reserved for attempts that concern a person.
+const MAX_ENTRIES: usize = 10_000;
+/// The maximum number of addresses with separate aggregates, per kind of attempt and person.
+const MAX_ADDRESSES_PER_KIND: u32 = 50;
+/// The maximum number of rows written per flush.
+const MAX_ROWS_PER_FLUSH: usize = 500;
+/// The minimum interval between two events of one aggregate.
+const REPORT_INTERVAL_SECONDS: i64 = 60;
+/// The same interval for uses of revoked or expired tokens.
+const REVOKED_TOKEN_INTERVAL_SECONDS: i64 = 3_600;
 
-/// What is the same refusal.
+/// A denied attempt. Equal attempts are aggregated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Refused {
+pub(super) struct DeniedAttempt {
     pub workspace_id: i64,
     pub action: Action,
     pub person_id: Option<i64>,
     pub target: String,
     pub label: String,
-    /// Why, in a few words.
-    pub cause: String,
-    /// By which it is told apart: one of IPv6 by its first 64 bits.
+    /// The reason in a few words.
+    pub reason: String,
+    /// The client address that separates aggregates. IPv6 addresses are cut to their first 64 bits.
     pub address: Option<IpAddr>,
 }
 
-/// How often it was since it was told last.
+/// The occurrences of one attempt since its last event.
 #[derive(Clone, Debug)]
-struct Seen {
+struct Aggregate {
     count: u64,
     first_at: Timestamp,
     last_at: Timestamp,
-    origin: Origin,
-    told_at: Option<Timestamp>,
+    request: RequestContext,
+    flushed_at: Option<Timestamp>,
 }
 
+/// The attempts that are not written yet.
 #[derive(Debug, Default)]
 struct Pending {
-    refused: HashMap<Refused, Seen>,
-    /// Values that have the form of a token and are none, or none any more.
-    unknown: HashMap<TokenDigest, Seen>,
-    /// From how many addresses a kind of refusal of one person has come.
-    addresses: HashMap<(Action, i64, Option<i64>), u32>,
+    attempts: HashMap<DeniedAttempt, Aggregate>,
+    /// Token values that do not authenticate. Whether they were tokens is looked up at the next
+    /// flush.
+    unknown_tokens: HashMap<TokenDigest, Aggregate>,
+    /// The number of addresses with separate aggregates, by kind of attempt, workspace and person.
+    address_counts: HashMap<(Action, i64, Option<i64>), u32>,
 }
 
-/// The refusals of this process. Cheap to clone; all clones are one.
+/// The denied attempts of this process. Cheap to clone; all clones share one state.
 #[derive(Clone)]
-pub struct Refusals {
+pub struct DeniedAttemptLog {
     store: Store,
     clock: Clock,
     pending: Arc<Mutex<Pending>>,
 }
 
-impl Seen {
-    fn new(at: Timestamp, origin: Origin) -> Self {
-        Self { count: 0, first_at: at, last_at: at, origin, told_at: None }
+impl Aggregate {
+    fn new(at: Timestamp, request: RequestContext) -> Self {
+        Self { count: 0, first_at: at, last_at: at, request, flushed_at: None }
     }
 
-    fn once_more(&mut self, at: Timestamp, origin: Origin) {
+    fn increment(&mut self, at: Timestamp, request: RequestContext) {
         if self.count == 0 {
             self.first_at = at;
         }
         self.count += 1;
         self.last_at = at;
-        self.origin = origin;
+        self.request = request;
     }
 
-    fn is_due(&self, now: Timestamp, again_after: i64) -> bool {
-        self.told_at.is_none_or(|told_at| now >= told_at.plus_seconds(again_after))
+    fn is_flush_due(&self, now: Timestamp, report_interval: i64) -> bool {
+        self.flushed_at.is_none_or(|flushed_at| now >= flushed_at.plus_seconds(report_interval))
     }
 
-    /// What there is to tell now, if anything; from then on it is counted anew.
-    fn take(&mut self, now: Timestamp, again_after: i64, of_all: bool) -> Option<Self> {
-        if self.count == 0 || !(of_all || self.is_due(now, again_after)) {
+    /// Returns the occurrences to write now, if there are any, and restarts the count.
+    fn drain(&mut self, now: Timestamp, report_interval: i64, all: bool) -> Option<Self> {
+        if self.count == 0 || !(all || self.is_flush_due(now, report_interval)) {
             return None;
         }
         let taken = self.clone();
-        (self.count, self.told_at) = (0, Some(now));
+        self.count = 0;
+        self.flushed_at = Some(now);
         Some(taken)
     }
 
-    /// Adds what was seen elsewhere.
-    fn add(&mut self, other: &Self) {
+    /// Adds the occurrences of another aggregate.
+    fn merge(&mut self, other: &Self) {
         if self.count == 0 || other.first_at < self.first_at {
             self.first_at = other.first_at;
         }
         if self.count == 0 || other.last_at > self.last_at {
-            (self.last_at, self.origin) = (other.last_at, other.origin.clone());
+            self.last_at = other.last_at;
+            self.request = other.request.clone();
         }
         self.count += other.count;
     }
 
-    fn told(self, refused: &Refused) -> Told {
+    fn into_event(self, attempt: &DeniedAttempt) -> NewEvent {
         let details = Details::default()
-            .with("cause", refused.cause.as_str())
+            .with("cause", attempt.reason.as_str())
             .with("count", self.count)
             .with("firstAt", self.first_at.to_string())
             .with("lastAt", self.last_at.to_string());
-        Told {
-            act: Act::by("somebody", self.last_at, self.origin),
-            action: refused.action,
-            person_id: refused.person_id,
-            target: refused.target.clone(),
-            label: refused.label.clone(),
+        NewEvent {
+            context: AuditContext::for_named_actor("anonymous", self.last_at, self.request),
+            action: attempt.action,
+            person_id: attempt.person_id,
+            target: attempt.target.clone(),
+            label: attempt.label.clone(),
             details,
         }
     }
 }
 
 impl Pending {
-    /// Where a refusal is counted: by itself, or where there is no room with the others of its kind.
-    fn seen(&mut self, mut refused: Refused, at: Timestamp) -> &mut Seen {
-        refused.address = refused.address.map(counted_by);
-        let concerned = (refused.action, refused.workspace_id, refused.person_id);
-        if !self.refused.contains_key(&refused) {
-            let addresses = self.addresses.entry(concerned).or_default();
+    /// Returns the aggregate of an attempt: its own, or a shared one if there is no room.
+    fn entry(&mut self, mut attempt: DeniedAttempt, at: Timestamp) -> &mut Aggregate {
+        attempt.address = attempt.address.map(rate_limit_key);
+        let kind = (attempt.action, attempt.workspace_id, attempt.person_id);
+        if !self.attempts.contains_key(&attempt) {
+            let addresses = self.address_counts.entry(kind).or_default();
             *addresses += 1;
-            if *addresses > MOST_ADDRESSES {
-                refused.address = None;
+            if *addresses > MAX_ADDRESSES_PER_KIND {
+                attempt.address = None;
             }
-            let room = if refused.person_id.is_some() { MOST } else { MOST / 2 };
-            if self.refused.len() >= room {
-                let (person_id, target, label) = (None, String::new(), "others".to_owned());
-                refused = Refused { person_id, target, label, address: None, ..refused };
+            let max_entries = if attempt.person_id.is_some() { MAX_ENTRIES } else { MAX_ENTRIES / 2 };
+            if self.attempts.len() >= max_entries {
+                let (person_id, target, label) = (None, String::new(), "other attempts".to_owned());
+                attempt = DeniedAttempt { person_id, target, label, address: None, ..attempt };
             }
         }
-        self.refused.entry(refused).or_insert_with(|| Seen::new(at, Origin::default()))
+        self.attempts.entry(attempt).or_insert_with(|| Aggregate::new(at, RequestContext::default()))
     }
 
-    /// What there is to tell now. What was told and has not happened again for long enough is forgotten.
-    fn take_due(&mut self, now: Timestamp, of_all: bool) -> Vec<(Refused, Seen)> {
-        self.refused.retain(|refused, seen| seen.count > 0 || !seen.is_due(now, again_after(refused.action)));
-        self.addresses.clear();
-        for refused in self.refused.keys().filter(|refused| refused.address.is_some()) {
-            *self.addresses.entry((refused.action, refused.workspace_id, refused.person_id)).or_default() += 1;
+    /// Returns the aggregates to write now. Aggregates that were written and did not recur within
+    /// their interval are dropped.
+    fn take_due(&mut self, now: Timestamp, all: bool) -> Vec<(DeniedAttempt, Aggregate)> {
+        self.attempts.retain(|attempt, aggregate| {
+            aggregate.count > 0 || !aggregate.is_flush_due(now, report_interval(attempt.action))
+        });
+        self.address_counts.clear();
+        for attempt in self.attempts.keys().filter(|attempt| attempt.address.is_some()) {
+            *self.address_counts.entry((attempt.action, attempt.workspace_id, attempt.person_id)).or_default() += 1;
         }
-        let take = |(refused, seen): (&Refused, &mut Seen)| {
-            seen.take(now, again_after(refused.action), of_all).map(|seen| (refused.clone(), seen))
+        let drain = |(attempt, aggregate): (&DeniedAttempt, &mut Aggregate)| {
+            aggregate.drain(now, report_interval(attempt.action), all).map(|aggregate| (attempt.clone(), aggregate))
         };
-        let most = if of_all { usize::MAX } else { MOST_ROWS };
-        self.refused.iter_mut().filter_map(take).take(most).collect()
+        let max_rows = if all { usize::MAX } else { MAX_ROWS_PER_FLUSH };
+        self.attempts.iter_mut().filter_map(drain).take(max_rows).collect()
     }
 
-    /// Keeps what could not be told, for the next time.
-    fn put_back(&mut self, refused: Refused, taken: &Seen) {
-        let seen = self.refused.entry(refused).or_insert_with(|| Seen { count: 0, ..taken.clone() });
-        seen.add(taken);
-        seen.told_at = taken.told_at;
+    /// Puts back an aggregate that could not be written.
+    fn restore(&mut self, attempt: DeniedAttempt, taken: &Aggregate) {
+        let aggregate = self.attempts.entry(attempt).or_insert_with(|| Aggregate { count: 0, ..taken.clone() });
+        aggregate.merge(taken);
+        aggregate.flushed_at = taken.flushed_at;
     }
 }
 
-fn again_after(action: Action) -> i64 {
-    if action == Action::TokenUsedAfterDeath { DEAD_AGAIN_AFTER_SECONDS } else { AGAIN_AFTER_SECONDS }
+/// Returns the minimum interval in seconds between two events of one aggregate.
+fn report_interval(action: Action) -> i64 {
+    if action == Action::RevokedTokenRejected { REVOKED_TOKEN_INTERVAL_SECONDS } else { REPORT_INTERVAL_SECONDS }
 }
 
-impl Refusals {
+impl DeniedAttemptLog {
+    /// Creates an empty log that writes to `store`.
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
         Self { store, clock, pending: Arc::default() }
     }
 
-    /// Notes a refusal. Costs no waiting.
-    pub(super) fn note(&self, refused: Refused, origin: Origin) {
+    /// Records a denied attempt in memory.
+    pub(super) fn record(&self, attempt: DeniedAttempt, request: RequestContext) {
         let now = self.clock.now();
-        self.lock().seen(refused, now).once_more(now, origin);
+        self.lock().entry(attempt, now).increment(now, request);
     }
 
-    /// Notes a delegated check that let nobody in, for the administrators of the first workspace: whose it was nobody knows.
-    pub fn note_check(&self, route: &str, cause: &str) {
-        let refused = Refused {
-            workspace_id: workspace::FIRST,
-            action: Action::ChecksRefused,
+    /// Records a denied auth check. The event belongs to workspace 1, because the owner of the
+    /// credential is unknown.
+    pub fn record_auth_check(&self, route: &str, reason: &str) {
+        let attempt = DeniedAttempt {
+            workspace_id: workspace::FIRST_WORKSPACE_ID,
+            action: Action::AuthCheckDenied,
             person_id: None,
             target: route.to_owned(),
             label: String::new(),
-            cause: cause.to_owned(),
+            reason: reason.to_owned(),
             address: None,
         };
-        self.note(refused, Origin::default());
+        self.record(attempt, RequestContext::default());
     }
 
-    /// Notes a value of which nobody knows whether it has been a token.
-    pub(super) fn note_unknown(&self, digest: TokenDigest, origin: Origin) {
+    /// Records the use of a value that may be a revoked token.
+    pub(super) fn record_unknown_token(&self, digest: TokenDigest, request: RequestContext) {
         let now = self.clock.now();
         let mut pending = self.lock();
-        if pending.unknown.len() < MOST || pending.unknown.contains_key(&digest) {
-            pending.unknown.entry(digest).or_insert_with(|| Seen::new(now, Origin::default())).once_more(now, origin);
+        if pending.unknown_tokens.len() < MAX_ENTRIES || pending.unknown_tokens.contains_key(&digest) {
+            pending
+                .unknown_tokens
+                .entry(digest)
+                .or_insert_with(|| Aggregate::new(now, RequestContext::default()))
+                .increment(now, request);
         }
     }
 
-    /// The number of token hashes of which it is not known yet whether they were tokens; at most 10,000.
+    /// Returns the number of unresolved token digests, at most 10,000.
     #[must_use]
-    pub fn unknown(&self) -> usize {
-        self.lock().unknown.len()
+    pub fn unknown_token_count(&self) -> usize {
+        self.lock().unknown_tokens.len()
     }
 
-    /// Writes what is due, or all of it. What could not be written waits on.
+    /// Writes the aggregates that are due, or all of them. Aggregates that cannot be written stay
+    /// in the log.
     ///
     /// # Errors
-    /// Whatever kept the store from writing.
-    pub async fn flush(&self, of_all: bool) -> Result<(), store::Error> {
-        self.find_dead().await?;
-        let due = self.lock().take_due(self.clock.now(), of_all);
-        let mut failed = None;
-        for (refused, seen) in due {
-            if failed.is_none() {
-                failed = match self.store.record(refused.workspace_id, &seen.clone().told(&refused)).await {
+    /// [`store::Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn flush(&self, all: bool) -> Result<(), store::Error> {
+        self.resolve_unknown_tokens().await?;
+        let due = self.lock().take_due(self.clock.now(), all);
+        let mut failure = None;
+        for (attempt, aggregate) in due {
+            if failure.is_none() {
+                failure = match self
+                    .store
+                    .insert_event(attempt.workspace_id, &aggregate.clone().into_event(&attempt))
+                    .await
+                {
                     Err(error @ store::Error::Unavailable(_)) => Some(error),
                     Ok(()) => continue,
-                    // Its workspace is gone, and nobody is left to be told.
+                    // The workspace was removed, so the event has no audience.
                     Err(error) => {
-                        tracing::debug!(error = ?anyhow::Error::from(error), "a refusal is not told");
+                        tracing::debug!(error = ?anyhow::Error::from(error), "discarding a denied attempt");
                         continue;
                     }
                 };
             }
-            self.lock().put_back(refused, &seen);
+            self.lock().restore(attempt, &aggregate);
         }
-        failed.map_or(Ok(()), Err)
+        failure.map_or(Ok(()), Err)
     }
 
-    /// Finds out which of the unknown values have been tokens.
-    async fn find_dead(&self) -> Result<(), store::Error> {
-        let unknown: Vec<TokenDigest> = self.lock().unknown.keys().copied().collect();
-        if unknown.is_empty() {
+    /// Looks up which unknown values are revoked tokens, and records their use.
+    async fn resolve_unknown_tokens(&self) -> Result<(), store::Error> {
+        let digests: Vec<TokenDigest> = self.lock().unknown_tokens.keys().copied().collect();
+        if digests.is_empty() {
             return Ok(());
         }
-        let dead = self.store.find_deleted(&unknown).await?;
+        let revoked = self.store.find_revoked(&digests).await?;
         let mut pending = self.lock();
-        for (digest, token) in dead {
-            if let Some(seen) = pending.unknown.remove(&digest) {
-                pending.seen(after_death(token), seen.first_at).add(&seen);
+        for (digest, token) in revoked {
+            if let Some(aggregate) = pending.unknown_tokens.remove(&digest) {
+                pending.entry(tombstone_used(token), aggregate.first_at).merge(&aggregate);
             }
         }
-        for digest in unknown {
-            pending.unknown.remove(&digest);
+        for digest in digests {
+            pending.unknown_tokens.remove(&digest);
         }
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Pending> {
+        self.pending.lock()
     }
 }
 
-fn after_death(token: TokenLabel) -> Refused {
-    Refused {
+/// Returns the denied attempt for a use of a deleted token.
+fn tombstone_used(token: TokenLabel) -> DeniedAttempt {
+    DeniedAttempt {
         workspace_id: token.workspace_id,
-        action: Action::TokenUsedAfterDeath,
+        action: Action::RevokedTokenRejected,
         person_id: Some(token.person_id),
         target: token.id.to_string(),
-        label: token.hint,
-        cause: "deleted".to_owned(),
+        label: token.display_prefix,
+        reason: "deleted".to_owned(),
         address: None,
     }
 }

@@ -1,129 +1,131 @@
-//! What a service refuses, in the words of whoever asked.
+//! Errors of the services, with messages for the caller.
 
 use crate::{
-    domain::{Invalid, authority::AuthorityLost, setting::Key},
+    domain::{ValidationError, authority::AuthorizationLost, setting::SettingKey},
     store,
 };
 
-/// The result of asking a service for something.
-pub type Result<T> = std::result::Result<T, Refusal>;
+/// The result of a service operation.
+pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why something was not done. The messages are sentences for the caller; what is behind a failure of ours is in the
-/// source, for the log.
+/// The error of a service operation. The messages address the caller. The source of an internal
+/// failure is for the log.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum Error {
     #[error(transparent)]
-    Invalid(#[from] Invalid),
+    Invalid(#[from] ValidationError),
 
-    #[error("the workspace has API access tokens switched off")]
+    #[error("API access tokens are switched off in this workspace")]
     FeatureOff,
     #[error(
         "only administrators may generate access tokens in this workspace; an administrator can set {} to true, or \
          tokenAccess to enabled for this person",
-        Key::AllowUsers.as_str()
+        SettingKey::AllowUsers.as_str()
     )]
-    GeneratingIsForAdministrators,
+    TokenCreationRestricted,
     #[error(
-        "no token may make another in this workspace: authenticate with e-mail and password, or generate it on a page; an \
-         administrator can change {}",
-        Key::TokenMinted.as_str()
+        "tokens cannot create tokens in this workspace; authenticate with e-mail and password, generate the token on a \
+         page, or ask an administrator to change {}",
+        SettingKey::ChildTokens.as_str()
     )]
-    TokensMakeNone,
-    #[error(
-        "there are {most} live tokens already, as many as one person may have; delete one that is no longer needed"
-    )]
-    TooManyTokens { most: u32 },
-    #[error("the token that this request made is deleted; to make another, use another Idempotency-Key")]
-    RepeatedIsDeleted,
-    #[error("that is too much at once; wait {} s", millis.div_ceil(1_000))]
-    TooFast { millis: u64 },
-    #[error("this person's tokenAccess is disabled; an administrator of the workspace can change it")]
+    ChildTokensDisabled,
+    #[error("this person has {max} active tokens, which is the maximum; delete a token that is no longer needed")]
+    TooManyTokens { max: u32 },
+    #[error("the token created with this Idempotency-Key was deleted; use another key to create a new token")]
+    IdempotentTokenDeleted,
+    #[error("rate limit exceeded; retry in {} s", retry_after_millis.div_ceil(1_000))]
+    RateLimited { retry_after_millis: u64 },
+    #[error("tokenAccess is disabled for this person; ask an administrator of the workspace to change it")]
     TokenAccessDisabled,
-    #[error("this is for administrators of the workspace; ask one of them to do it or to set isAdmin")]
+    #[error(
+        "only administrators of the workspace may perform this operation; ask one of them, or have them set isAdmin"
+    )]
     NotAdministrator,
-    #[error("this is for platform administrators; ask whoever runs the service")]
+    #[error("only platform administrators may perform this operation; ask the operator of the service")]
     NotPlatformAdministrator,
     #[error("only a platform administrator may change or remove a platform administrator")]
     ProtectedPerson,
-    #[error("platform administrators are people of workspace 1")]
-    PlatformAdministratorElsewhere,
-    #[error("{field} may be set only by an administrator of the workspace")]
-    FieldForAdministrators { field: &'static str },
-    #[error("{field} cannot be set by a request")]
-    FieldFixed { field: &'static str },
+    #[error("platform administrators must belong to workspace 1")]
+    PlatformAdministratorOutsideFirstWorkspace,
+    #[error("{field} can be set only by an administrator of the workspace")]
+    AdminOnlyField { field: &'static str },
+    #[error("{field} is read-only; remove it from the request")]
+    ReadOnlyField { field: &'static str },
     #[error(
-        "changing one's own password needs the present one: authenticate with e-mail and password, not with a token"
+        "changing your own password requires the current one; authenticate with e-mail and password, not with a token"
     )]
-    OwnPasswordNeedsPassword,
+    PasswordCredentialRequired,
     #[error(
-        "the password must be changed before anything else: send PATCH /v4/people/{person_id} with password and password2, \
-         authenticated with e-mail and present password"
+        "the password must be changed first; send PATCH /v4/people/{person_id} with password and password2, \
+         authenticated with e-mail and current password"
     )]
     PasswordChangeRequired { person_id: i64 },
-    #[error("nobody can remove the own account; ask another administrator")]
-    OwnAccount,
+    #[error("you cannot remove your own account; ask another administrator")]
+    CannotRemoveSelf,
 
-    #[error("the caller is not what the service behind this check asks for: another workspace, or no administrator")]
+    #[error("the caller does not meet the requirements of this auth check: another workspace, or not an administrator")]
     RequirementsNotMet,
     #[error(
-        "the check is misconfigured: what stands behind /v4/auth/ must be any, or workspace=<id> and admin with a comma"
+        "the requirements in the path are invalid; use /v4/auth/any, or workspace=<id> and admin joined by a comma"
     )]
-    UnknownRequirement,
-    #[error("the caller's account or credential was disabled, changed or removed in the meantime")]
-    CallerGone,
-    #[error("there is no such token among those you may see")]
+    InvalidRequirement,
+    #[error("the caller's account or credential was disabled, changed or removed during the request")]
+    CallerRevoked,
+    #[error("there is no such token, or you may not access it")]
     TokenNotFound,
     #[error("there is no such person in your workspace")]
     PersonNotFound,
-    #[error("there is no such workspace, or it is not yours")]
+    #[error("there is no such workspace, or you may not access it")]
     WorkspaceNotFound,
 
-    #[error("this form has made its token already, or its session is over; open the form again to make another")]
-    FormSpent,
-    #[error("somebody has this e-mail already")]
+    #[error("this form already created a token, or its session has ended; open the form again to create another token")]
+    FormAlreadyUsed,
+    #[error("this e-mail address is already in use")]
     EmailTaken,
-    #[error("this is the last enabled administrator of the workspace; make somebody else administrator first")]
+    #[error("this is the last enabled administrator of the workspace; make another person administrator first")]
     LastAdministrator,
-    #[error("this is the last enabled platform administrator of the service; there must be one")]
+    #[error("this is the last enabled platform administrator of the service; at least one is required")]
     LastPlatformAdministrator,
-    #[error("workspace 1 holds the platform administrators and cannot be removed")]
-    FirstWorkspace,
+    #[error("workspace 1 contains the platform administrators and cannot be removed")]
+    CannotRemoveFirstWorkspace,
 
-    #[error("too many passwords are being checked at the moment; try again in a second, or use a token")]
-    Busy,
-    #[error("the store cannot be reached or is too slow; try again")]
+    #[error("too many password checks are queued; retry in a second, or use a token")]
+    HasherBusy,
+    #[error("the database is unreachable or too slow; retry")]
     Unavailable(#[source] store::Error),
-    #[error("something went wrong that should not")]
-    Bug(#[source] store::Error),
+    #[error("internal error")]
+    Internal(#[source] store::Error),
 }
 
-impl From<store::Error> for Refusal {
+impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Unavailable(_) | store::Error::InUse => Self::Unavailable(error),
-            store::Error::AuthorityLost(lost) => lost.into(),
-            // A conflict that a service expects it turns into its own word before.
-            store::Error::Conflict | store::Error::Corrupt(_) => Self::Bug(error),
+            store::Error::AuthorizationLost(lost) => lost.into(),
+            // Services that expect a conflict map it before this conversion.
+            store::Error::Conflict | store::Error::Corrupt(_) => Self::Internal(error),
         }
     }
 }
 
-impl From<AuthorityLost> for Refusal {
-    fn from(lost: AuthorityLost) -> Self {
+impl From<AuthorizationLost> for Error {
+    fn from(lost: AuthorizationLost) -> Self {
         match lost {
-            // A token of a workspace without tokens does not authenticate; the token routes say it their own way.
-            AuthorityLost::CallerGone | AuthorityLost::FeatureOff => Self::CallerGone,
-            AuthorityLost::PasswordChangeRequired { person_id } => Self::PasswordChangeRequired { person_id },
-            AuthorityLost::NotAdministrator => Self::NotAdministrator,
-            AuthorityLost::NotPlatformAdministrator => Self::NotPlatformAdministrator,
+            // A token does not authenticate while its workspace has the feature switched off. The
+            // token routes map this case themselves, see `map_feature_off`.
+            AuthorizationLost::CallerRevoked | AuthorizationLost::FeatureOff => Self::CallerRevoked,
+            AuthorizationLost::PasswordChangeRequired { person_id } => Self::PasswordChangeRequired { person_id },
+            AuthorizationLost::NotAdministrator => Self::NotAdministrator,
+            AuthorizationLost::NotPlatformAdministrator => Self::NotPlatformAdministrator,
         }
     }
 }
 
-/// Turns a conflict into "that e-mail is taken", the one unique value that callers choose.
-pub(super) fn email_taken(error: store::Error) -> Refusal {
+/// Maps a unique-constraint conflict to [`Error::EmailTaken`]. The e-mail address is the only
+/// unique value that callers choose.
+pub(super) fn email_taken(error: store::Error) -> Error {
     match error {
-        store::Error::Conflict => Refusal::EmailTaken,
+        store::Error::Conflict => Error::EmailTaken,
         other => other.into(),
     }
 }

@@ -1,120 +1,136 @@
-//! What happened, for those whom it concerns; and whether what is written of it was left alone.
+//! Listing and pruning the events of the audit log.
+
+use std::time::Duration;
 
 use crate::{
     domain::{
-        event::{Act, Action, Event},
-        setting::Key,
+        event::{Action, AuditContext, Event},
+        setting::SettingKey,
         time::{Clock, Timestamp},
     },
-    service::{Lists, Refusal, Result, list_pages::EventPages, read_budget::Share},
+    service::{Error, ReadBudget, Result, list_pages::EventPages, read_budget::ReadRequester},
     store::{EventFilter, Store},
 };
 use tokenward_guard::Principal;
 
-pub use crate::store::EventStart;
+pub use crate::store::EventPageStart;
 
-/// How many events are removed at once.
-const AT_ONCE: i64 = 1_000;
+/// The number of events deleted per statement.
+const PRUNE_BATCH_SIZE: i64 = 1_000;
 
-/// Whose events a list is to show.
+/// The scope of an event list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Those about the caller, and about the caller's tokens.
+pub enum EventScope {
+    /// Events about the caller and the tokens of the caller.
     Own,
-    /// Those of the workspace, or about one person there; for administrators.
+    /// Events of the workspace, or those about one person. For administrators.
     Workspace { person_id: Option<i64> },
 }
 
-/// Which of them.
+/// The criteria of an event list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Which {
+pub struct EventCriteria {
     pub action: Option<Action>,
-    /// Done by this person.
+    /// Caused by this person.
     pub actor_id: Option<i64>,
-    /// Not before this moment.
+    /// At or after this time.
     pub since: Option<Timestamp>,
-    /// Before this moment.
+    /// Before this time.
     pub until: Option<Timestamp>,
 }
 
-/// What happened.
+/// The operations on events.
 #[derive(Clone)]
 pub struct Events {
     store: Store,
     clock: Clock,
-    lists: Lists,
+    read_budget: ReadBudget,
 }
 
 impl Events {
+    /// Creates the service.
     #[must_use]
-    pub fn new(store: Store, clock: Clock, lists: Lists) -> Self {
-        Self { store, clock, lists }
+    pub fn new(store: Store, clock: Clock, read_budget: ReadBudget) -> Self {
+        Self { store, clock, read_budget }
     }
 
     /// Lists events, newest first.
     ///
     /// # Errors
-    /// [`Refusal::NotAdministrator`] where the scope is an administrator's and the caller is none.
+    /// [`Error::NotAdministrator`] if the scope requires an administrator, [`Error::RateLimited`]
+    /// if the caller has too many reads in progress.
     pub async fn list(
         &self,
         caller: &Principal,
-        scope: Scope,
-        which: Which,
-        start: EventStart,
+        scope: EventScope,
+        criteria: EventCriteria,
+        start: EventPageStart,
         limit: i64,
     ) -> Result<Vec<Event>> {
-        let (store, filter) = (self.store.clone(), filter(caller, scope, which)?);
-        let read = async move { store.list_events(&filter, start, limit).await };
-        self.lists.read(Share::of(caller.person_id), read).await
+        let (store, filter) = (self.store.clone(), build_filter(caller, scope, criteria)?);
+        let query = async move { store.list_events(&filter, start, limit).await };
+        self.read_budget.run(ReadRequester::person(caller.person_id), query).await
     }
 
-    /// Lists events page by page, newest first: those older than an event.
+    /// Lists the events before the event `after`, page by page, newest first.
     ///
     /// # Errors
-    /// [`Refusal::NotAdministrator`] where the scope is an administrator's and the caller is none.
-    pub fn pages(&self, caller: &Principal, scope: Scope, which: Which, after: i64, limit: i64) -> Result<EventPages> {
-        let filter = filter(caller, scope, which)?;
-        Ok(EventPages::new(self.lists.clone(), self.store.clone(), caller.person_id, (filter, after, limit)))
+    /// [`Error::NotAdministrator`] if the scope requires an administrator.
+    pub fn pages(
+        &self,
+        caller: &Principal,
+        scope: EventScope,
+        criteria: EventCriteria,
+        after: i64,
+        limit: i64,
+    ) -> Result<EventPages> {
+        let filter = build_filter(caller, scope, criteria)?;
+        Ok(EventPages::new(self.read_budget.clone(), self.store.clone(), caller.person_id, (filter, after, limit)))
     }
 
-    /// Who changed a setting of the administrator's workspace last, and when.
+    /// Finds the last change of a setting of the administrator's workspace.
     ///
     /// # Errors
-    /// [`Refusal::NotAdministrator`].
-    pub async fn last_change(&self, administrator: &Principal, key: Key) -> Result<Option<Event>> {
+    /// [`Error::NotAdministrator`] if the caller is not an administrator.
+    pub async fn last_setting_change(&self, administrator: &Principal, key: SettingKey) -> Result<Option<Event>> {
         if !administrator.is_admin {
-            return Err(Refusal::NotAdministrator);
+            return Err(Error::NotAdministrator);
         }
-        Ok(self.store.find_setting_change(administrator.workspace_id, key).await?)
+        Ok(self.store.find_last_setting_change(administrator.workspace_id, key).await?)
     }
 
-    /// Removes the events of all workspaces that happened more than so many days ago; answers how many. What is left can be verified
-    /// all the same.
+    /// Deletes events of all workspaces that are older than `retention`. Returns their number. The
+    /// remaining hash chains stay verifiable.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
-    pub async fn prune(&self, days: u32) -> Result<u64> {
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn prune(&self, retention: Duration) -> Result<u64> {
         let now = self.clock.now();
-        let before = now.plus_seconds(-86_400 * i64::from(days));
-        let mut removed = 0;
+        let before = now.before(retention);
+        let mut pruned = 0;
         for chain in self.store.list_chains().await? {
             loop {
-                match self.store.prune_events(chain.workspace_id, before, AT_ONCE, &Act::of_service(now)).await? {
+                match self
+                    .store
+                    .prune_events(chain.workspace_id, before, PRUNE_BATCH_SIZE, &AuditContext::for_system(now))
+                    .await?
+                {
                     0 => break,
-                    now => removed += now,
+                    now => pruned += now,
                 }
             }
         }
-        Ok(removed)
+        Ok(pruned)
     }
 }
 
-fn filter(caller: &Principal, scope: Scope, which: Which) -> Result<EventFilter> {
+/// Builds the filter of a list, and checks that the caller may use its scope.
+fn build_filter(caller: &Principal, scope: EventScope, criteria: EventCriteria) -> Result<EventFilter> {
     let person_id = match scope {
-        Scope::Own => Some(caller.person_id),
-        Scope::Workspace { person_id } if caller.is_admin => person_id,
-        Scope::Workspace { .. } => return Err(Refusal::NotAdministrator),
+        EventScope::Own => Some(caller.person_id),
+        EventScope::Workspace { person_id } if caller.is_admin => person_id,
+        EventScope::Workspace { .. } => return Err(Error::NotAdministrator),
     };
-    let Which { action, actor_id, since, until } = which;
+    let EventCriteria { action, actor_id, since, until } = criteria;
     Ok(EventFilter { workspace_id: caller.workspace_id, person_id, action, actor_id, since, until })
 }

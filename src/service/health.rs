@@ -1,37 +1,43 @@
-//! Whether the service can do its work.
+//! The readiness check.
 
-use crate::store::{self, Schema, Store};
+use crate::store::{self, SchemaStatus, Store};
 
-/// Tells whether the store answers and has all the migrations that this program knows.
+/// Checks that the database is reachable and has all migrations of this program.
 #[derive(Clone)]
 pub struct Health {
     store: Store,
 }
 
-/// Why the service is not ready.
+/// The reason why the service is not ready.
 #[derive(Debug, thiserror::Error)]
 pub enum NotReady {
-    #[error("the store cannot be reached")]
+    #[error("the database is unreachable")]
     Store(#[from] store::Error),
-    #[error("the store's schema is at version {database}, this program's at {program}")]
+    #[error("the database schema is at version {database}, but this program requires version {program}")]
     Schema { database: i64, program: i64 },
+    #[error("migration {version} of the database differs from this program's")]
+    IncompatibleSchema { version: i64 },
 }
 
 impl Health {
+    /// Creates the check.
     #[must_use]
     pub fn new(store: Store) -> Self {
         Self { store }
     }
 
-    /// Looks at the store.
+    /// Checks the database.
     ///
     /// # Errors
-    /// [`NotReady`].
+    /// [`NotReady::Store`] if the database is unreachable, [`NotReady::Schema`] if migrations are
+    /// missing, [`NotReady::IncompatibleSchema`] if a migration differs from this program's.
     pub async fn check(&self) -> Result<(), NotReady> {
-        match self.store.schema().await? {
-            // While a newer program takes over node by node, this one goes on: it has all the migrations it knows.
-            Schema::Current | Schema::Ahead { .. } => Ok(()),
-            Schema::Behind { database, program } => Err(NotReady::Schema { database, program }),
+        match self.store.schema_status().await? {
+            // During a rolling upgrade the schema may be newer. This program still has all the
+            // migrations it needs.
+            SchemaStatus::Current | SchemaStatus::Ahead { .. } => Ok(()),
+            SchemaStatus::Behind { database, program } => Err(NotReady::Schema { database, program }),
+            SchemaStatus::Incompatible { version } => Err(NotReady::IncompatibleSchema { version }),
         }
     }
 }

@@ -1,86 +1,91 @@
-//! Values of tokens that have become known to others.
+//! Reports of leaked token values.
 
 use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::{ip_network::counted_by, rate_limit::Rate, time::Clock},
-    service::{Refusal, Result, Tokens, rate_limit::Budgets, request_context, webhook::Webhook},
+    domain::{event::RequestContext, ip_network::rate_limit_key, rate_limit::Rate, time::Clock},
+    service::{Error, Result, Tokens, rate_limit::KeyedRateLimiter, webhook::Webhook},
 };
 use tokenward_guard::token_format::{BearerToken, TokenFormat};
 
-/// How many times the budget of one address a proxy has that was not named: it stands for all its clients.
-const SHARED_TIMES: u32 = 100;
-/// The most values of one report.
-pub const MOST_VALUES: u32 = 100;
+/// The factor for the limit of a shared address: that of a proxy that is not listed as trusted, and
+/// thus of all its clients.
+const SHARED_ADDRESS_FACTOR: u32 = 100;
+/// The maximum number of values in one report.
+pub const MAX_REPORTED_VALUES: u32 = 100;
 
-fn rate(per_minute: u32) -> Rate {
+/// Returns the rate for reports, with a burst of at least one full report. 0 is unlimited.
+fn report_rate(per_minute: u32) -> Rate {
     let rate = Rate::per_minute(per_minute);
-    if per_minute == 0 { rate } else { Rate { burst: rate.burst.max(MOST_VALUES), ..rate } }
+    if per_minute == 0 { rate } else { Rate { burst: rate.burst.max(MAX_REPORTED_VALUES), ..rate } }
 }
 
-/// Where leaked values are reported.
+/// Accepts reports of leaked tokens.
 #[derive(Clone)]
 pub struct Leaks {
     tokens: Tokens,
     clock: Clock,
     format: TokenFormat,
-    reports: Budgets<Option<IpAddr>>,
-    shared_reports: Budgets<Option<IpAddr>>,
+    limiter: KeyedRateLimiter<Option<IpAddr>>,
+    shared_limiter: KeyedRateLimiter<Option<IpAddr>>,
     webhook: Webhook,
 }
 
 impl Leaks {
-    /// Each address may report so many values a minute, and at least [`MOST_VALUES`] at once; 0: any number.
+    /// Creates the service. Each address may report `per_minute` values per minute, and at least
+    /// [`MAX_REPORTED_VALUES`] at once. 0 disables the limit.
     #[must_use]
     pub fn new(tokens: Tokens, clock: Clock, format: TokenFormat, per_minute: u32, webhook: Webhook) -> Self {
-        let shared_reports = Budgets::new(rate(per_minute.saturating_mul(SHARED_TIMES)));
-        Self { tokens, clock, format, reports: Budgets::new(rate(per_minute)), shared_reports, webhook }
+        let shared_limiter = KeyedRateLimiter::new(report_rate(per_minute.saturating_mul(SHARED_ADDRESS_FACTOR)));
+        Self { tokens, clock, format, limiter: KeyedRateLimiter::new(report_rate(per_minute)), shared_limiter, webhook }
     }
 
-    /// What values look like.
+    /// Returns the token format.
     #[must_use]
     pub fn format(&self) -> &TokenFormat {
         &self.format
     }
 
-    /// The whole report or nothing: whoever sends it again need not know how far it came.
-    fn spend(&self, values: usize) -> Result<()> {
-        let origin = request_context::origin();
-        let reports = if origin.is_shared { &self.shared_reports } else { &self.reports };
-        let from = origin.address.map(counted_by);
-        for spent in 0..values {
-            if let Err(millis) = reports.spend(from, self.clock.now()) {
-                (0..spent).for_each(|_| reports.give_back(from));
-                return Err(Refusal::TooFast { millis });
+    /// Takes one rate-limit token per value, or none if the limit does not allow all. A rejected
+    /// report can thus be sent again as a whole.
+    fn acquire(&self, values: usize, request: &RequestContext) -> Result<()> {
+        let limiter = if request.is_client_ip_shared { &self.shared_limiter } else { &self.limiter };
+        let address = request.client_ip.map(rate_limit_key);
+        for acquired in 0..values {
+            if let Err(millis) = limiter.try_acquire(address, self.clock.now()) {
+                (0..acquired).for_each(|_| limiter.refund(address));
+                return Err(Error::RateLimited { retry_after_millis: millis });
             }
         }
         Ok(())
     }
 
-    /// Deletes the tokens of these values, as far as they live; whether any did the reporter does not learn. What cannot be a token costs
-    /// nothing. Events tell the owners, and a
-    /// webhook the operator.
+    /// Deletes the tokens with these values. The reporter does not learn whether any existed.
+    /// Values without the form of a token do not count against the limit. Owners see the deletion
+    /// in their events, and a webhook notifies the operator.
     ///
     /// # Errors
-    /// [`Refusal::TooFast`]: none was deleted. [`Refusal::Unavailable`]: some may still be good.
-    pub async fn report(&self, values: &[Zeroizing<String>]) -> Result<()> {
-        let shaped: Vec<BearerToken<'_>> = values
+    /// [`Error::RateLimited`] if the limit is exceeded; no token was deleted.
+    /// [`Error::Unavailable`] if the database is unreachable or too slow; some tokens may still be
+    /// valid.
+    pub async fn report(&self, values: &[Zeroizing<String>], request: &RequestContext) -> Result<()> {
+        let tokens: Vec<BearerToken<'_>> = values
             .iter()
             .filter_map(|value| BearerToken::parse(value.trim()))
-            .filter(|presented| self.format.parse_digest(*presented).is_some())
+            .filter(|bearer| self.format.parse_digest(*bearer).is_some())
             .collect();
-        self.spend(shaped.len())?;
-        for presented in shaped {
-            if let Some(token) = self.tokens.revoke_leaked(presented).await? {
+        self.acquire(tokens.len(), request)?;
+        for bearer in tokens {
+            if let Some(token) = self.tokens.revoke_leaked(bearer, request).await? {
                 tracing::warn!(
                     token.id = %token.id,
                     person.id = token.person_id,
                     workspace.id = token.workspace_id,
-                    "a token was reported as leaked, and is deleted"
+                    "deleted a token that was reported as leaked"
                 );
-                self.webhook.tell(&token, self.clock.now());
+                self.webhook.notify_leak(&token, self.clock.now());
             }
         }
         Ok(())

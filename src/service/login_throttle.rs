@@ -1,8 +1,10 @@
-//! Slowing clients that guess passwords. Failures are counted by account, in the store, and by client address, in this process.
+//! The login throttle. It counts failed logins per account in the store, and per client address in
+//! this process.
 //!
-//! Each entry point that takes a password comes through here, so tries add up whatever the entry point. Tokens and web sessions do not,
-//! so the owner of an account that is guessed at goes on working. A try that comes from a known source of the account is judged by that
-//! source's own counter alone: see [`source`](crate::domain::source).
+//! Every entry point that accepts a password uses this throttle, so the counters cover all of them.
+//! Tokens and web sessions bypass it: the owner of an attacked account can keep working. An attempt
+//! from a known source of the account is checked against the counter of that source alone, see
+//! [`source`](crate::domain::source).
 
 use std::{net::IpAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -10,302 +12,350 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     domain::{
-        event::Origin,
-        ip_network::counted_by,
+        event::RequestContext,
+        ip_network::rate_limit_key,
         person::EmailDigest,
         rate_limit::Rate,
-        source::{DeviceValue, SEEN_EVERY_SECONDS, Source, SourceDigest},
+        source::{DeviceValue, LAST_SEEN_RESOLUTION_SECONDS, SignInSource, SourceDigest},
         time::{Clock, Timestamp},
     },
-    service::rate_limit::Budgets,
-    store::{self, KnownSource, Record, Store},
+    service::{completion::run_to_completion, rate_limit::KeyedRateLimiter},
+    store::{self, KnownSource, LoginFailureCounts, Store},
 };
 
-/// Accounts share this many queues; two that share one wait for each other now and then.
-const QUEUES: usize = 256;
-/// How long it takes until an address that has had too many may try another.
-const ADDRESS_EVERY_MILLIS: u32 = 6_000;
-/// The number of tries rejected unread that are delayed at once. Together with [`SLOWED_BY`] it bounds what a flood of them costs.
-const REJECTED_AT_ONCE: usize = 64;
-/// How long the response to a try that is rejected unread is delayed.
-const SLOWED_BY: Duration = Duration::from_millis(100);
-/// How long such a try waits for its turn to be delayed.
-const LONGEST_TURN: Duration = Duration::from_secs(1);
+/// The number of queues. Accounts that share a queue occasionally wait for each other.
+const QUEUE_COUNT: usize = 256;
+/// The interval after which an address that used up its burst may try again.
+const ADDRESS_INTERVAL_MILLIS: u32 = 6_000;
+/// The maximum number of concurrently delayed rejections. Together with [`TARPIT_DELAY`] it limits
+/// what a flood of rejected attempts costs.
+const MAX_TARPITTED: usize = 64;
+/// The delay of the response to an attempt that is rejected without a password check.
+const TARPIT_DELAY: Duration = Duration::from_millis(100);
+/// The time a rejected attempt waits for a tarpit slot.
+const TARPIT_QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Counts wrong passwords.
+/// Counts failed logins and delays further attempts.
 #[derive(Clone)]
-pub(super) struct Throttle {
+pub(super) struct LoginThrottle {
     store: Store,
     clock: Clock,
-    /// As many tries of one account at once as there are cores to hash on: how the others end is not known yet, so they wait to be
-    /// judged by it.
+    /// The queues by account. Each admits as many concurrent attempts as there are cores for
+    /// hashing, so that later attempts are checked against the results of earlier ones.
     queues: Arc<[Semaphore]>,
-    addresses: Budgets<IpAddr>,
-    rejected: Arc<Semaphore>,
+    address_limiter: KeyedRateLimiter<IpAddr>,
+    tarpit_slots: Arc<Semaphore>,
 }
 
-/// Why a password is not looked at.
+/// The reason why an attempt was rejected without a password check.
 #[derive(Debug)]
-pub(super) enum Closed {
-    /// Too many wrong ones came before; how many seconds to wait.
-    Wait(u64),
+pub(super) enum ThrottleError {
+    /// Too many failed logins came before. The value is the number of seconds to wait.
+    RetryAfter(u64),
     Unavailable(store::Error),
 }
 
-/// A try whose turn it is.
-pub(super) struct Turn<'a> {
-    throttle: &'a Throttle,
-    /// None: no account can have this e-mail.
+/// An attempt that was charged to its address but not yet checked against the counters.
+pub(super) struct QueuedAttempt<'a> {
+    throttle: &'a LoginThrottle,
+    /// `None` if no account can have this e-mail address.
     email: Option<EmailDigest>,
-    spent: Spent<'a>,
-    place: Option<SemaphorePermit<'a>>,
+    charge: AddressCharge<'a>,
+    queue_permit: Option<SemaphorePermit<'a>>,
 }
 
-/// A try that may be made.
-pub(super) struct Try<'a> {
-    turn: Turn<'a>,
+/// An attempt whose password may be checked.
+pub(super) struct LoginAttempt<'a> {
+    queued: QueuedAttempt<'a>,
     person_id: Option<i64>,
-    record: Record,
-    counter: Counter,
-    sources: Vec<Source>,
+    record: LoginFailureCounts,
+    counter: FailureCounter,
+    sources: Vec<SignInSource>,
 }
 
-/// Where the failures of a try are counted.
+/// The counter that records the failure of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Counter {
-    Common,
+enum FailureCounter {
+    Account,
     Source(SourceDigest),
 }
 
-/// What an address has spent.
-struct Spent<'a> {
-    addresses: &'a Budgets<IpAddr>,
-    from: Option<IpAddr>,
+/// The rate-limit token that an attempt took from the bucket of its address.
+struct AddressCharge<'a> {
+    limiter: &'a KeyedRateLimiter<IpAddr>,
+    address: Option<IpAddr>,
 }
 
-impl Spent<'_> {
-    fn give_back(&self) {
-        if let Some(from) = self.from {
-            self.addresses.give_back(from);
+impl AddressCharge<'_> {
+    fn refund(&self) {
+        if let Some(address) = self.address {
+            self.limiter.refund(address);
         }
     }
 }
 
-impl Throttle {
-    /// Of each address so many wrong ones at once, then one in [`ADDRESS_EVERY_MILLIS`]; 0: any number.
-    pub(super) fn new(store: Store, clock: Clock, wrong_per_address: u32) -> Self {
+impl LoginThrottle {
+    /// Creates a throttle that allows each address `max_failures` failed logins at once, then one
+    /// per [`ADDRESS_INTERVAL_MILLIS`]. 0 disables the limit per address.
+    pub(super) fn new(store: Store, clock: Clock, max_failures: u32) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let addresses = Budgets::new(Rate { burst: wrong_per_address, every_millis: ADDRESS_EVERY_MILLIS });
-        let queues = (0..QUEUES).map(|_| Semaphore::new(cores)).collect();
-        Self { store, clock, queues, addresses, rejected: Arc::new(Semaphore::new(REJECTED_AT_ONCE)) }
+        let address_limiter =
+            KeyedRateLimiter::new(Rate { burst: max_failures, interval_millis: ADDRESS_INTERVAL_MILLIS });
+        let queues = (0..QUEUE_COUNT).map(|_| Semaphore::new(cores)).collect();
+        Self { store, clock, queues, address_limiter, tarpit_slots: Arc::new(Semaphore::new(MAX_TARPITTED)) }
     }
 
-    /// Spends one try of an address. It is given back where the password turns out to be right or was not looked at: of many at once no
-    /// more come through than the budget has, and a client that hangs up before the response has spent it.
+    /// Charges one attempt to the address. The charge is refunded if the password is right or is
+    /// not checked. Concurrent attempts therefore cannot exceed the limit, and a client that
+    /// disconnects early has paid.
     ///
-    /// An address that stands for many clients has no budget: one of them would spend it for all.
+    /// An address that many clients share has no limit: one client would lock out all others.
     ///
     /// # Errors
-    /// How many seconds to wait.
-    pub(super) fn enter(&self, email: Option<EmailDigest>, origin: &Origin) -> Result<Turn<'_>, u64> {
-        let from = origin.own_address().map(counted_by);
-        if let Some(from) = from {
-            self.addresses.spend(from, self.clock.now()).map_err(|millis| millis.div_ceil(1_000))?;
+    /// The seconds to wait if the address has no attempts left.
+    pub(super) fn begin(&self, email: Option<EmailDigest>, request: &RequestContext) -> Result<QueuedAttempt<'_>, u64> {
+        let address = request.unshared_client_ip().map(rate_limit_key);
+        if let Some(address) = address {
+            self.address_limiter.try_acquire(address, self.clock.now()).map_err(|millis| millis.div_ceil(1_000))?;
         }
-        let spent = Spent { addresses: &self.addresses, from };
-        Ok(Turn { throttle: self, email, spent, place: None })
+        let charge = AddressCharge { limiter: &self.address_limiter, address };
+        Ok(QueuedAttempt { throttle: self, email, charge, queue_permit: None })
     }
 
-    /// Delays the response to a try that was rejected unread: a client that got it at once would ask again at once. Only a few are
-    /// delayed at a time and the others wait for them, so that a flood is slow however many connections it has. They hold nothing that
-    /// other tries need.
-    pub(super) async fn slow_down(&self) {
-        if let Ok(Ok(_held)) = tokio::time::timeout(LONGEST_TURN, self.rejected.acquire()).await {
-            tokio::time::sleep(SLOWED_BY).await;
+    /// Delays the response to an attempt that was rejected without a password check, because a
+    /// client that gets the response immediately retries immediately. Only [`MAX_TARPITTED`]
+    /// responses are delayed at a time and the others wait for a slot, so a flood stays slow with
+    /// any number of connections. Waiting attempts hold nothing that other attempts need.
+    pub(super) async fn tarpit(&self) {
+        if let Ok(Ok(_held)) = tokio::time::timeout(TARPIT_QUEUE_TIMEOUT, self.tarpit_slots.acquire()).await {
+            tokio::time::sleep(TARPIT_DELAY).await;
         }
     }
 
-    /// How many seconds the next try must wait at the longest, by the account's counter or by one of its sources'.
-    pub(super) async fn wait(&self, email: &EmailDigest, person_id: i64) -> Result<Option<u64>, store::Error> {
+    /// Returns the longest delay in seconds of the next attempt, by the counter of the account or
+    /// of one of its known sources.
+    ///
+    /// # Errors
+    /// [`store::Error`] if the store cannot be read.
+    pub(super) async fn retry_after(&self, email: &EmailDigest, person_id: i64) -> Result<Option<u64>, store::Error> {
         let now = self.clock.now();
-        let tries = self.store.list_tries(email, person_id, now).await?;
-        Ok(tries.into_iter().filter_map(|tries| tries.wait(now)).max())
+        let failures = self.store.list_login_failures(email, person_id, now).await?;
+        Ok(failures.into_iter().filter_map(|failures| failures.retry_after_seconds(now)).max())
     }
 
-    /// Removes what is forgotten; answers how many e-mails that were.
-    pub(super) async fn forget(&self) -> Result<u64, store::Error> {
-        self.store.delete_forgotten_sources(self.clock.now()).await?;
-        self.store.delete_forgotten_tries(self.clock.now()).await
+    /// Purges expired counters and sources. Returns the number of e-mail addresses whose counter
+    /// was deleted.
+    ///
+    /// # Errors
+    /// [`store::Error`] if the store cannot be written.
+    pub(super) async fn purge(&self) -> Result<u64, store::Error> {
+        self.store.purge_sources(self.clock.now()).await?;
+        self.store.purge_login_failures(self.clock.now()).await
     }
 }
 
-impl<'a> Turn<'a> {
-    /// Waits until the tries of the account before this one are through.
-    pub(super) async fn queue(mut self) -> Self {
+impl<'a> QueuedAttempt<'a> {
+    /// Waits for a slot in the queue of the account.
+    pub(super) async fn wait_in_queue(mut self) -> Self {
         if let Some(email) = &self.email {
-            let queue = &self.throttle.queues[usize::from(email.as_bytes()[0]) % QUEUES];
-            // It is never closed.
-            self.place = queue.acquire().await.ok();
+            let queue = &self.throttle.queues[usize::from(email.as_bytes()[0]) % QUEUE_COUNT];
+            // The semaphore is never closed.
+            self.queue_permit = queue.acquire().await.ok();
         }
         self
     }
 
-    /// Lets the try be made, unless it comes too early.
+    /// Checks the attempt against the failure counters.
     ///
     /// # Errors
-    /// [`Closed`].
-    pub(super) async fn judge(
+    /// [`ThrottleError::RetryAfter`] if the attempt comes too early, [`ThrottleError::Unavailable`]
+    /// if the counters cannot be read.
+    pub(super) async fn check(
         self,
         person_id: Option<i64>,
-        origin: &Origin,
+        request: &RequestContext,
         device: Option<&DeviceValue>,
-    ) -> Result<Try<'a>, Closed> {
-        let sources = sources(person_id, origin, device);
+    ) -> Result<LoginAttempt<'a>, ThrottleError> {
+        let sources = sources_of(person_id, request, device);
         let Some(email) = self.email else {
-            return Ok(Try { turn: self, person_id, record: Record::default(), counter: Counter::Common, sources });
+            return Ok(LoginAttempt {
+                queued: self,
+                person_id,
+                record: LoginFailureCounts::default(),
+                counter: FailureCounter::Account,
+                sources,
+            });
         };
         let now = self.throttle.clock.now();
-        let record = match self.throttle.store.find_record(&email, person_id, &sources, now).await {
+        let record = match self.throttle.store.find_login_failure_counts(&email, person_id, &sources, now).await {
             Ok(record) => record,
             Err(error) => {
-                self.was_not_judged();
-                return Err(Closed::Unavailable(error));
+                self.cancel();
+                return Err(ThrottleError::Unavailable(error));
             }
         };
-        match choose(&record, &sources, now) {
-            Ok(counter) => Ok(Try { turn: self, person_id, record, counter, sources }),
-            Err(seconds) => Err(Closed::Wait(seconds)),
+        match choose_counter(&record, &sources, now) {
+            Ok(counter) => Ok(LoginAttempt { queued: self, person_id, record, counter, sources }),
+            Err(seconds) => Err(ThrottleError::RetryAfter(seconds)),
         }
     }
 
-    /// Costs nothing, because the password was not looked at for a reason of ours.
-    pub(super) fn was_not_judged(self) {
-        self.spent.give_back();
+    /// Refunds the charge, because the password was not checked.
+    pub(super) fn cancel(self) {
+        self.charge.refund();
     }
 }
 
-/// The sources that a try comes from: the address, and the browser.
-fn sources(person_id: Option<i64>, origin: &Origin, device: Option<&DeviceValue>) -> Vec<Source> {
+/// Returns the sources of an attempt: the address and the browser.
+fn sources_of(person_id: Option<i64>, request: &RequestContext, device: Option<&DeviceValue>) -> Vec<SignInSource> {
     let person_id = person_id.unwrap_or(0);
-    let address = origin.own_address().map(|address| Source::address(person_id, address));
-    address.into_iter().chain(device.map(|value| Source::device(person_id, value))).collect()
+    let address = request.unshared_client_ip().map(|address| SignInSource::from_address(person_id, address));
+    address.into_iter().chain(device.map(|value| SignInSource::from_device(person_id, value))).collect()
 }
 
-/// Decides which counter a try is judged by: the first of its known sources that has not to wait; the common one where no source is
-/// known.
+/// Selects the counter for an attempt: that of the first known source without a delay, or that of
+/// the account if no source is known.
 ///
 /// # Errors
-/// How many seconds to wait.
-fn choose(record: &Record, sources: &[Source], now: Timestamp) -> Result<Counter, u64> {
-    let wait_of = |known: &KnownSource| known.tries.and_then(|tries| tries.wait(now));
-    let in_order =
-        sources.iter().filter_map(|source| record.sources.iter().find(|known| known.digest == source.digest));
-    let known: Vec<&KnownSource> = in_order.collect();
-    if let Some(open) = known.iter().find(|known| wait_of(known).is_none()) {
-        return Ok(Counter::Source(open.digest));
+/// The seconds to wait if every applicable counter has a delay.
+fn choose_counter(
+    record: &LoginFailureCounts,
+    sources: &[SignInSource],
+    now: Timestamp,
+) -> Result<FailureCounter, u64> {
+    let delay_of = |known: &KnownSource| known.failures.and_then(|failures| failures.retry_after_seconds(now));
+    let known_sources =
+        sources.iter().filter_map(|source| record.known_sources.iter().find(|known| known.digest == source.digest));
+    let known: Vec<&KnownSource> = known_sources.collect();
+    if let Some(undelayed) = known.iter().find(|known| delay_of(known).is_none()) {
+        return Ok(FailureCounter::Source(undelayed.digest));
     }
-    let wait = match known[..] {
-        [] => record.common.and_then(|tries| tries.wait(now)),
-        _ => known.into_iter().filter_map(wait_of).min(),
+    let delay = match known[..] {
+        [] => record.unknown_sources.and_then(|failures| failures.retry_after_seconds(now)),
+        _ => known.into_iter().filter_map(delay_of).min(),
     };
-    wait.map_or(Ok(Counter::Common), Err)
+    delay.map_or(Ok(FailureCounter::Account), Err)
 }
 
-impl Try<'_> {
-    /// Counts it.
+impl LoginAttempt<'_> {
+    /// Counts the failure, also if the client disconnects meanwhile. The next attempt of the account
+    /// waits for it.
     ///
     /// # Errors
-    /// [`store::Error`]: then it is not counted, and the answer must not be "wrong".
-    pub(super) async fn was_wrong(self) -> Result<(), store::Error> {
-        let Some(email) = &self.turn.email else { return Ok(()) };
-        let Throttle { store, clock, .. } = self.turn.throttle;
-        let now = clock.now();
-        if let (Counter::Source(source), Some(person_id)) = (self.counter, self.person_id)
-            && store.count_source_try(person_id, &source, now).await?
-        {
-            return Ok(());
-        }
-        store.count_try(email, now).await
+    /// [`store::Error`] if the failure was not counted. The caller must then not report a wrong
+    /// password.
+    pub(super) async fn record_failure(self) -> Result<(), store::Error> {
+        let Some(email) = self.queued.email else { return Ok(()) };
+        let LoginThrottle { store, clock, .. } = self.queued.throttle.clone();
+        let (counter, person_id, now) = (self.counter, self.person_id, clock.now());
+        let recorded = run_to_completion(async move {
+            if let (FailureCounter::Source(source), Some(person_id)) = (counter, person_id)
+                && store.record_source_failure(person_id, &source, now).await?
+            {
+                return Ok(());
+            }
+            store.record_login_failure(&email, now).await
+        });
+        recorded.await.unwrap_or_else(|| Err(store::Error::timed_out()))
     }
 
-    /// It could not be judged, so it costs nothing.
-    pub(super) fn was_not_judged(self) {
-        self.turn.was_not_judged();
+    /// Refunds the charge, because the password was not checked.
+    pub(super) fn cancel(self) {
+        self.queued.cancel();
     }
 
-    /// Forgets the wrong ones before it, as far as they were counted where this one would have been, and remembers its sources. Not worth
-    /// failing for.
+    /// Resets the counter that this attempt was checked against, and records its sources. Errors
+    /// are logged only.
     ///
-    /// A right password from a known source leaves the common counter alone. Otherwise a client that signs in with each request would
-    /// give an attacker elsewhere ten new tries with each.
-    pub(super) async fn was_right(self) {
-        self.turn.spent.give_back();
-        let (Some(email), Some(person_id)) = (self.turn.email, self.person_id) else { return };
-        let Throttle { store, clock, .. } = self.turn.throttle;
-        let now = clock.now();
-        let noted = async {
-            if self.counter == Counter::Common && self.record.common.is_some() {
-                store.clear_tries(&email).await?;
-            }
-            for source in &self.sources {
-                if self.is_to_be_noted(&source.digest, now) {
-                    store.note_source(person_id, source, now).await?;
+    /// A successful login from a known source leaves the counter of the account alone. Otherwise a
+    /// client that sends its password with each request would grant an attacker elsewhere ten new
+    /// attempts with each.
+    pub(super) fn record_success(self) -> impl Future<Output = ()> + Send + use<> {
+        self.queued.charge.refund();
+        let account = self.queued.email.zip(self.person_id);
+        let LoginThrottle { store, clock, .. } = self.queued.throttle.clone();
+        let Self { record, counter, sources, .. } = self;
+        async move {
+            let Some((email, person_id)) = account else { return };
+            let now = clock.now();
+            let result = async {
+                if counter == FailureCounter::Account && record.unknown_sources.is_some() {
+                    store.delete_login_failures(&email).await?;
                 }
+                for source in &sources {
+                    if needs_recording(&record, counter, &source.digest, now) {
+                        store.record_source(person_id, source, now).await?;
+                    }
+                }
+                Ok::<_, store::Error>(())
+            };
+            if let Err(error) = result.await {
+                tracing::warn!(error = ?anyhow::Error::from(error), "failed to record the sources of a sign-in");
             }
-            Ok::<_, store::Error>(())
-        };
-        if let Err(error) = noted.await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "failed to note where an account signed in from");
         }
     }
+}
 
-    fn is_to_be_noted(&self, source: &SourceDigest, now: Timestamp) -> bool {
-        match self.record.sources.iter().find(|known| known.digest == *source) {
-            None => true,
-            // One that has to wait did not let this try in, so its counter is not reset.
-            Some(known) if self.counter != Counter::Source(*source) => {
-                known.tries.is_none() && now >= known.seen_at.plus_seconds(SEEN_EVERY_SECONDS)
-            }
-            Some(known) => known.tries.is_some() || now >= known.seen_at.plus_seconds(SEEN_EVERY_SECONDS),
+/// Returns whether the record of a source must be written: it is new, its counter must be
+/// reset, or its timestamp is outdated.
+fn needs_recording(
+    record: &LoginFailureCounts,
+    counter: FailureCounter,
+    source: &SourceDigest,
+    now: Timestamp,
+) -> bool {
+    match record.known_sources.iter().find(|known| known.digest == *source) {
+        None => true,
+        // A source with failures did not admit this attempt, so its counter is not reset.
+        Some(known) if counter != FailureCounter::Source(*source) => {
+            known.failures.is_none() && now >= known.last_seen_at.plus_seconds(LAST_SEEN_RESOLUTION_SECONDS)
         }
+        Some(known) => known.failures.is_some() || now >= known.last_seen_at.plus_seconds(LAST_SEEN_RESOLUTION_SECONDS),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::login_failures::Tries;
+    use crate::domain::login_failures::LoginFailures;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
-    fn source(n: i64) -> SourceDigest {
-        from(n).digest
+    fn source_digest(n: i64) -> SourceDigest {
+        address_source(n).digest
     }
 
-    fn from(n: i64) -> Source {
-        Source::address(n, "192.0.2.1".parse().unwrap())
+    fn address_source(n: i64) -> SignInSource {
+        SignInSource::from_address(n, "192.0.2.1".parse().unwrap())
     }
 
-    fn known(n: i64, failures: u32) -> KnownSource {
-        let tries = (failures > 0).then_some(Tries { failures, last_at: NOW });
-        KnownSource { digest: source(n), seen_at: NOW, tries }
+    fn known_source(n: i64, failures: u32) -> KnownSource {
+        let failures = (failures > 0).then_some(LoginFailures { count: failures, last_failed_at: NOW });
+        KnownSource { digest: source_digest(n), last_seen_at: NOW, failures: failures }
     }
 
     #[test]
-    fn a_known_source_is_judged_by_its_own_counter_and_a_stranger_by_the_common_one() {
-        let locked = Some(Tries { failures: 12, last_at: NOW });
+    fn known_source_uses_its_own_counter_and_unknown_source_the_account_counter() {
+        let locked = Some(LoginFailures { count: 12, last_failed_at: NOW });
         let choose = |common, known: &[KnownSource], sources: &[i64]| {
-            let from: Vec<Source> = sources.iter().map(|n| from(*n)).collect();
-            super::choose(&Record { common, sources: known.to_vec() }, &from, NOW)
+            let attempt_sources: Vec<SignInSource> = sources.iter().map(|n| address_source(*n)).collect();
+            super::choose_counter(
+                &LoginFailureCounts { unknown_sources: common, known_sources: known.to_vec() },
+                &attempt_sources,
+                NOW,
+            )
         };
-        assert_eq!(choose(None, &[], &[1, 2]), Ok(Counter::Common));
+        assert_eq!(choose(None, &[], &[1, 2]), Ok(FailureCounter::Account));
         assert_eq!(choose(locked, &[], &[1, 2]), Err(4));
-        assert_eq!(choose(locked, &[known(1, 9)], &[1, 2]), Ok(Counter::Source(source(1))));
-        assert_eq!(choose(locked, &[known(2, 0)], &[1, 2]), Ok(Counter::Source(source(2))));
-        // The address is shared with an attacker; the browser is not.
-        assert_eq!(choose(None, &[known(2, 0), known(1, 10)], &[1, 2]), Ok(Counter::Source(source(2))));
-        assert_eq!(choose(None, &[known(1, 11), known(2, 10)], &[1, 2]), Err(1));
-        // A source that has to wait does not become a stranger.
-        assert_eq!(choose(None, &[known(1, 10)], &[1]), Err(1));
+        assert_eq!(choose(locked, &[known_source(1, 9)], &[1, 2]), Ok(FailureCounter::Source(source_digest(1))));
+        assert_eq!(choose(locked, &[known_source(2, 0)], &[1, 2]), Ok(FailureCounter::Source(source_digest(2))));
+        // An attacker shares the address but not the browser.
+        assert_eq!(
+            choose(None, &[known_source(2, 0), known_source(1, 10)], &[1, 2]),
+            Ok(FailureCounter::Source(source_digest(2)))
+        );
+        assert_eq!(choose(None, &[known_source(1, 11), known_source(2, 10)], &[1, 2]), Err(1));
+        // A known source with a delay is not treated as unknown.
+        assert_eq!(choose(None, &[known_source(1, 10)], &[1]), Err(1));
     }
 }

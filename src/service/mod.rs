@@ -1,13 +1,15 @@
-//! What the product does, whoever asks: API, pages, layer, command line.
+//! Application services, shared by the API, the web pages, the guard layer and the command line.
 //!
-//! A service decides; it knows the rules, the clock and the store, and nothing of HTTP. What it refuses it says as
-//! [`Refusal`], or, where somebody's identity is in question, as [`AuthError`](tokenward_guard::AuthError).
+//! A service applies the domain rules to the clock and the store. It does not handle HTTP requests;
+//! [`webhook`] is the only HTTP client. Failures are reported as [`Error`], or as
+//! [`AuthError`](tokenward_guard::AuthError) if the caller cannot be authenticated.
 
 mod actor;
 pub mod audit_verify;
 pub mod bootstrap;
 pub mod clock_floor;
 pub mod cluster;
+pub mod completion;
 mod denied_attempts;
 mod error;
 pub mod events;
@@ -19,7 +21,6 @@ pub mod password;
 pub mod people;
 mod rate_limit;
 pub mod read_budget;
-pub mod request_context;
 pub mod sessions;
 pub mod sign_in;
 pub mod tokens;
@@ -28,12 +29,12 @@ pub mod workspaces;
 
 pub use actor::{Actor, Mutations};
 pub use clock_floor::ClockFloor;
-pub use denied_attempts::Refusals;
-pub use error::{Refusal, Result};
+pub use denied_attempts::DeniedAttemptLog;
+pub use error::{Error, Result};
 pub use events::Events;
 pub use leaks::Leaks;
 pub use people::People;
-pub use read_budget::Lists;
+pub use read_budget::ReadBudget;
 pub use sessions::Sessions;
 pub use sign_in::SignIn;
 pub use tokens::Tokens;

@@ -1,14 +1,15 @@
-//! Hashing passwords with Argon2id without letting it become a way to stop the service.
+//! Password hashing with Argon2id, bounded so that it cannot exhaust the server.
 //!
-//! One permit per core, owned by the blocking task itself, so that a caller who hangs up does not free it early; a bounded
-//! queue in front, past which the answer is [`Busy`]; and one memory buffer per permit, used again and again, because
-//! allocating 19 MiB for each hash costs many times the memory.
+//! There is one permit per core. The blocking task owns it, so a client that disconnects does not
+//! free it early. A bounded queue precedes the permits; when it is full, the hasher returns
+//! [`HasherBusy`]. Each permit reuses one memory buffer, because allocating 19 MiB for every hash
+//! costs a multiple of that memory.
 
 use std::{
     cell::Cell,
     num::NonZeroUsize,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -17,37 +18,41 @@ use argon2::{
     Algorithm, Argon2, Block, Params, Version,
     password_hash::phc::{Ident, Output, ParamsString, PasswordHash, Salt},
 };
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::{password::Password, random::Random};
 
-/// The most that a stored hash may ask for (KiB, passes, lanes): a row must not be able to stop the service.
-const CEILING: (u32, u32, u32) = (256 * 1024, 10, 8);
+/// The maximum parameters of a stored hash (KiB, passes, lanes). A manipulated row cannot stop the
+/// service.
+const MAX_COST: (u32, u32, u32) = (256 * 1024, 10, 8);
+/// The length of a hash in bytes.
 const OUTPUT_LEN: usize = 32;
 
-/// What Argon2id is to cost.
+/// The parameters of Argon2id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
     pub memory_kib: u32,
     pub iterations: u32,
     pub parallelism: u32,
-    /// How many may wait for a permit.
-    pub queue: usize,
+    /// The maximum number of hashes that wait for a permit.
+    pub max_queued: usize,
 }
 
-/// A cost that Argon2 does not allow, or that is over the ceiling.
+/// The parameters are not valid for Argon2, or above the maximum.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "passwords.memory_kib must be from 8 x parallelism to {}, iterations from 1 to {}, parallelism from 1 to {}",
-    CEILING.0, CEILING.1, CEILING.2
+    "invalid passwords.argon2: memory_kib must be from 8 x parallelism to {}, iterations from 1 to {}, parallelism from 1 \
+     to {}",
+    MAX_COST.0, MAX_COST.1, MAX_COST.2
 )]
-pub struct BadCost;
+pub struct InvalidCost;
 
-/// Too many passwords wait to be hashed already.
+/// The queue of the hasher is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Busy;
+pub struct HasherBusy;
 
-/// Hashes and checks passwords. Cheap to clone.
+/// Hashes and verifies passwords. Cheap to clone.
 #[derive(Clone)]
 pub struct Hasher(Arc<Inner>);
 
@@ -55,183 +60,195 @@ struct Inner {
     params: Params,
     random: Random,
     cores: usize,
-    permits: Arc<Semaphore>,
-    places: usize,
+    workers: Arc<Semaphore>,
+    capacity: usize,
     queue: Arc<Semaphore>,
     buffers: Mutex<Vec<Vec<Block>>>,
-    /// Whether anything was hashed since somebody asked.
-    has_worked: AtomicBool,
-    /// The number of hashes that were computed.
-    computed: AtomicU64,
-    /// Compared with where there is no account, so that a stranger's try costs what a member's does. It is chance, no password's.
-    decoy: String,
+    /// Set by each hash, cleared by [`Hasher::release_idle_buffers`].
+    used_since_check: AtomicBool,
+    /// The number of hashes computed since the start.
+    hash_count: AtomicU64,
+    /// Verified against when the account does not exist, to equalize timing. Random bytes, not the
+    /// hash of a real password.
+    decoy_hash: String,
 }
 
-/// How much less of the processor a thread that hashes is given where others want it (setpriority(2)).
+/// The niceness of hashing threads (setpriority(2)).
 const NICENESS: i32 = 10;
 
-/// All permits.
-struct Hold(Option<OwnedSemaphorePermit>);
+/// A guard that holds all workers.
+struct HashingPause(Option<OwnedSemaphorePermit>);
 
-impl Drop for Hold {
+impl Drop for HashingPause {
     fn drop(&mut self) {
         self.0.take();
     }
 }
 
-/// A place in the queue, given back when dropped.
+/// A slot in the queue of the hasher, released on drop.
 #[derive(Debug)]
-pub struct Place(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+pub struct HashPermit(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
 
 impl Hasher {
-    /// Prepares for hashing at this cost, on all cores.
+    /// Creates a hasher with one worker per core.
     ///
     /// # Errors
-    /// [`BadCost`].
-    pub fn new(cost: Cost, random: Random) -> Result<Self, BadCost> {
-        let ceiling = cost.memory_kib <= CEILING.0 && cost.iterations <= CEILING.1 && cost.parallelism <= CEILING.2;
+    /// [`InvalidCost`] if the parameters are invalid or above the maximum.
+    pub fn new(cost: Cost, random: Random) -> Result<Self, InvalidCost> {
+        let is_within_maximum =
+            cost.memory_kib <= MAX_COST.0 && cost.iterations <= MAX_COST.1 && cost.parallelism <= MAX_COST.2;
         let params = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, Some(OUTPUT_LEN));
-        let params = params.ok().filter(|_| ceiling).ok_or(BadCost)?;
+        let params = params.ok().filter(|_| is_within_maximum).ok_or(InvalidCost)?;
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let places = cores.saturating_add(cost.queue).min(Semaphore::MAX_PERMITS);
+        let capacity = cores.saturating_add(cost.max_queued).min(Semaphore::MAX_PERMITS);
         let mut inner = Inner {
             params,
             cores,
-            permits: Arc::new(Semaphore::new(cores)),
-            places,
-            queue: Arc::new(Semaphore::new(places)),
+            workers: Arc::new(Semaphore::new(cores)),
+            capacity,
+            queue: Arc::new(Semaphore::new(capacity)),
             buffers: Mutex::default(),
-            has_worked: AtomicBool::new(false),
-            computed: AtomicU64::new(0),
-            decoy: String::new(),
+            used_since_check: AtomicBool::new(false),
+            hash_count: AtomicU64::new(0),
+            decoy_hash: String::new(),
             random,
         };
-        inner.decoy = inner.written(&inner.random.bytes::<16>(), Output::new(&inner.random.bytes::<OUTPUT_LEN>()).ok());
+        inner.decoy_hash =
+            inner.format_phc(&inner.random.bytes::<16>(), Output::new(&inner.random.bytes::<OUTPUT_LEN>()).ok());
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Hashes a password into a PHC string, which carries its parameters and its salt.
+    /// Hashes a password to a PHC string, which contains the parameters and the salt.
     ///
     /// # Errors
-    /// [`Busy`].
-    pub async fn hash(&self, password: &Password) -> Result<String, Busy> {
+    /// [`HasherBusy`] if the queue is full or the server shuts down.
+    pub async fn hash(&self, password: &Password) -> Result<String, HasherBusy> {
         let password = password.clone();
-        self.run(self.place()?, move |inner, buffer| inner.hash(password.expose(), buffer)).await
+        self.run(self.reserve()?, move |inner, buffer| inner.hash(password.expose(), buffer)).await
     }
 
-    /// A place in the queue, to be taken when a password is about to be hashed and at no other time: a request that holds one keeps
-    /// others from signing in.
+    /// Reserves a slot in the queue. Reserve it only right before hashing: a held slot keeps others
+    /// from signing in.
     ///
     /// # Errors
-    /// [`Busy`].
-    pub fn place(&self) -> Result<Place, Busy> {
-        Arc::clone(&self.0.queue).try_acquire_owned().map(Place).map_err(|_| Busy)
+    /// [`HasherBusy`] if the queue is full.
+    pub fn reserve(&self) -> Result<HashPermit, HasherBusy> {
+        Arc::clone(&self.0.queue).try_acquire_owned().map(HashPermit).map_err(|_| HasherBusy)
     }
 
-    /// Whether a password is the one of a stored hash. Without a hash the answer is no, and takes as long.
+    /// Verifies a password against a stored hash. Without a hash the result is false and takes the
+    /// same time.
     ///
     /// # Errors
-    /// [`Busy`].
-    pub async fn verify(&self, password: &Password, stored: Option<&str>, place: Place) -> Result<bool, Busy> {
-        Ok(self.verify_any(std::slice::from_ref(password), stored, place).await?.is_some())
+    /// [`HasherBusy`] if the server shuts down.
+    pub async fn verify(
+        &self,
+        password: &Password,
+        stored: Option<&str>,
+        permit: HashPermit,
+    ) -> Result<bool, HasherBusy> {
+        Ok(self.verify_any(std::slice::from_ref(password), stored, permit).await?.is_some())
     }
 
-    /// Finds the first of several passwords that is the one of a stored hash. Without a hash there is none, and finding that out takes
-    /// as long as finding out that all are wrong.
+    /// Returns the index of the first password that matches a stored hash. Without a hash the
+    /// result is `None` and takes as long as if no password matched.
     ///
     /// # Errors
-    /// [`Busy`].
+    /// [`HasherBusy`] if the server shuts down.
     pub async fn verify_any(
         &self,
         passwords: &[Password],
         stored: Option<&str>,
-        place: Place,
-    ) -> Result<Option<usize>, Busy> {
+        permit: HashPermit,
+    ) -> Result<Option<usize>, HasherBusy> {
         let passwords = passwords.to_vec();
-        let exists = stored.is_some();
-        let stored = stored.unwrap_or(&self.0.decoy).to_owned();
-        let equal = move |inner: &Inner, buffer: &mut Vec<Block>| {
-            // The decoy is no password's hash, so all are compared with it.
+        let has_hash = stored.is_some();
+        let stored = stored.unwrap_or(&self.0.decoy_hash).to_owned();
+        let find_match = move |inner: &Inner, buffer: &mut Vec<Block>| {
+            // No password matches the decoy, so all of them are compared.
             passwords.iter().position(|password| inner.verify(password.expose(), &stored, buffer))
         };
-        Ok(self.run(place, equal).await?.filter(|_| exists))
+        Ok(self.run(permit, find_match).await?.filter(|_| has_hash))
     }
 
-    /// Returns how many hashes were computed since the start, and how many places of the queue are taken.
+    /// Returns the number of hashes computed since the start, and the number of queued or running
+    /// hashes.
     #[must_use]
     pub fn counts(&self) -> (u64, usize) {
-        (self.0.computed.load(Ordering::Relaxed), self.0.places - self.0.queue.available_permits())
+        (self.0.hash_count.load(Ordering::Relaxed), self.0.capacity - self.0.queue.available_permits())
     }
 
-    /// Keeps any hash from starting until the guard is dropped: those that run are waited for. For tests.
-    pub(super) async fn hold(&self) -> impl Drop + use<> {
+    /// Waits for running hashes, and prevents new ones until the guard is dropped. For tests.
+    pub(super) async fn pause(&self) -> impl Drop + use<> {
         let all = u32::try_from(self.0.cores).unwrap_or(u32::MAX);
-        // They are never closed.
-        Hold(Arc::clone(&self.0.permits).acquire_many_owned(all).await.ok())
+        // The semaphore is never closed.
+        HashingPause(Arc::clone(&self.0.workers).acquire_many_owned(all).await.ok())
     }
 
-    /// Whether a stored hash was made at another cost than the present one.
+    /// Returns whether a stored hash has other parameters than the configured ones.
     #[must_use]
-    pub fn is_outdated(&self, stored: &str) -> bool {
-        let now = &self.0.params;
-        let then = PasswordHash::new(stored).ok().and_then(|hash| Params::try_from(&hash).ok());
-        then.is_none_or(|then| {
-            (then.m_cost(), then.t_cost(), then.p_cost()) != (now.m_cost(), now.t_cost(), now.p_cost())
+    pub fn needs_rehash(&self, stored: &str) -> bool {
+        let current = &self.0.params;
+        let stored_params = PasswordHash::new(stored).ok().and_then(|hash| Params::try_from(&hash).ok());
+        stored_params.is_none_or(|stored_params| {
+            (stored_params.m_cost(), stored_params.t_cost(), stored_params.p_cost())
+                != (current.m_cost(), current.t_cost(), current.p_cost())
         })
     }
 
-    /// Gives up the memory of hashes that are not being made; the next ones allocate it anew.
-    pub fn release(&self) {
-        self.0.buffers().clear();
+    /// Frees the buffers that no hash is using. Later hashes allocate new ones.
+    pub fn release_buffers(&self) {
+        self.0.lock_buffers().clear();
     }
 
-    /// The same, unless something was hashed since this was called last.
-    pub fn release_if_idle(&self) {
-        if !self.0.has_worked.swap(false, Ordering::Relaxed) {
-            self.release();
+    /// Frees the unused buffers if nothing was hashed since the last call.
+    pub fn release_idle_buffers(&self) {
+        if !self.0.used_since_check.swap(false, Ordering::Relaxed) {
+            self.release_buffers();
         }
     }
 
-    async fn run<T, F>(&self, place: Place, job: F) -> Result<T, Busy>
+    /// Runs a hashing job on a worker, with a buffer. The blocking task owns both permits.
+    async fn run<T, F>(&self, reservation: HashPermit, job: F) -> Result<T, HasherBusy>
     where
         T: Send + 'static,
         F: FnOnce(&Inner, &mut Vec<Block>) -> T + Send + 'static,
     {
-        let permit = Arc::clone(&self.0.permits).acquire_owned().await.map_err(|_| Busy)?;
+        let permit = Arc::clone(&self.0.workers).acquire_owned().await.map_err(|_| HasherBusy)?;
         let inner = Arc::clone(&self.0);
         let task = tokio::task::spawn_blocking(move || {
-            let _held = (place, permit);
-            give_way();
-            inner.has_worked.store(true, Ordering::Relaxed);
-            let mut buffer = inner.buffers().pop().unwrap_or_default();
+            let _held = (reservation, permit);
+            lower_thread_priority();
+            inner.used_since_check.store(true, Ordering::Relaxed);
+            let mut buffer = inner.lock_buffers().pop().unwrap_or_default();
             let result = job(&inner, &mut buffer);
-            inner.buffers().push(buffer);
+            inner.lock_buffers().push(buffer);
             result
         });
         match task.await {
             Ok(result) => Ok(result),
-            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
-            Err(_stopping) => Err(Busy),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_cancelled) => Err(HasherBusy),
         }
     }
 }
 
-/// Lets everybody else have the processor first: a flood of sign-ins must not make checks of tokens wait. The threads that hash do nothing
-/// else that anybody waits for, so they keep the lower priority.
-fn give_way() {
+/// Lowers the priority of the current thread, so that a flood of sign-ins does not delay auth
+/// checks. Hashing threads have no other latency-sensitive work, so they keep the lower priority.
+fn lower_thread_priority() {
     thread_local! {
-        static HAS_GIVEN_WAY: Cell<bool> = const { Cell::new(false) };
+        static IS_LOWERED: Cell<bool> = const { Cell::new(false) };
     }
-    if !HAS_GIVEN_WAY.replace(true)
+    if !IS_LOWERED.replace(true)
         && let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS)
     {
-        tracing::debug!(%error, "passwords are hashed at the priority of everything else");
+        tracing::debug!(%error, "failed to lower the priority of a password hashing thread");
     }
 }
 
 impl Inner {
-    fn buffers(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Block>>> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_buffers(&self) -> parking_lot::MutexGuard<'_, Vec<Vec<Block>>> {
+        self.buffers.lock()
     }
 
     #[expect(
@@ -240,13 +257,13 @@ impl Inner {
     )]
     fn hash(&self, password: &str, buffer: &mut Vec<Block>) -> String {
         let salt = self.random.bytes::<16>();
-        let output = self.digest(&self.params, password, &salt, OUTPUT_LEN, buffer).expect("checked parameters");
-        self.written(&salt, Some(output))
+        let output = self.compute(&self.params, password, &salt, OUTPUT_LEN, buffer).expect("checked parameters");
+        self.format_phc(&salt, Some(output))
     }
 
-    /// A hash in its PHC form.
+    /// Formats a hash as a PHC string.
     #[expect(clippy::expect_used, reason = "the parameters were checked in `new`, and salts have a fixed length")]
-    fn written(&self, salt: &[u8; 16], hash: Option<Output>) -> String {
+    fn format_phc(&self, salt: &[u8; 16], hash: Option<Output>) -> String {
         let hash = PasswordHash {
             algorithm: Ident::new("argon2id").expect("a valid identifier"),
             version: Some(Version::V0x13.into()),
@@ -258,16 +275,18 @@ impl Inner {
     }
 
     fn verify(&self, password: &str, stored: &str, buffer: &mut Vec<Block>) -> bool {
-        let Some((params, salt, expected)) = readable(stored) else {
-            tracing::error!("a stored password hash is not Argon2id within the ceiling; its owner cannot sign in");
-            let _as_long = self.verify(password, &self.decoy, buffer);
+        let Some((params, salt, expected)) = parse_phc(stored) else {
+            tracing::error!(
+                "a stored password hash is not Argon2id or exceeds the maximum cost; its owner cannot sign in"
+            );
+            let _equal_timing = self.verify(password, &self.decoy_hash, buffer);
             return false;
         };
         // `Output` compares in constant time.
-        self.digest(&params, password, &salt, expected.len(), buffer).is_some_and(|output| output == expected)
+        self.compute(&params, password, &salt, expected.len(), buffer).is_some_and(|output| output == expected)
     }
 
-    fn digest(
+    fn compute(
         &self,
         params: &Params,
         password: &str,
@@ -275,7 +294,7 @@ impl Inner {
         len: usize,
         buffer: &mut Vec<Block>,
     ) -> Option<Output> {
-        self.computed.fetch_add(1, Ordering::Relaxed);
+        self.hash_count.fetch_add(1, Ordering::Relaxed);
         if buffer.len() < params.block_count() {
             buffer.resize(params.block_count(), Block::default());
         }
@@ -286,13 +305,14 @@ impl Inner {
     }
 }
 
-/// Takes a PHC string apart, unless it is of another algorithm or asks for more than the ceiling.
-fn readable(stored: &str) -> Option<(Params, Vec<u8>, Output)> {
+/// Parses a PHC string. Returns `None` for other algorithms and for parameters above the maximum.
+fn parse_phc(stored: &str) -> Option<(Params, Vec<u8>, Output)> {
     let hash = PasswordHash::new(stored).ok()?;
     let params = Params::try_from(&hash).ok()?;
-    let ours = hash.algorithm.as_str() == "argon2id" && hash.version == Some(Version::V0x13.into());
-    let affordable = params.m_cost() <= CEILING.0 && params.t_cost() <= CEILING.1 && params.p_cost() <= CEILING.2;
-    (ours && affordable).then_some(())?;
+    let is_argon2id = hash.algorithm.as_str() == "argon2id" && hash.version == Some(Version::V0x13.into());
+    let is_within_maximum =
+        params.m_cost() <= MAX_COST.0 && params.t_cost() <= MAX_COST.1 && params.p_cost() <= MAX_COST.2;
+    (is_argon2id && is_within_maximum).then_some(())?;
     Some((params, hash.salt?.as_ref().to_vec(), hash.hash?))
 }
 
@@ -300,28 +320,31 @@ fn readable(stored: &str) -> Option<(Params, Vec<u8>, Output)> {
 mod tests {
     use super::*;
 
-    const CHEAP: Cost = Cost { memory_kib: 64, iterations: 1, parallelism: 1, queue: 4 };
+    const CHEAP: Cost = Cost { memory_kib: 64, iterations: 1, parallelism: 1, max_queued: 4 };
 
     fn hasher(cost: Cost) -> Hasher {
         Hasher::new(cost, Random::system()).unwrap()
     }
 
     fn password(text: &str) -> Password {
-        Password::presented(text).unwrap()
+        Password::parse_untrusted(text).unwrap()
     }
 
     #[tokio::test]
-    async fn a_hash_verifies_its_password_and_no_other() {
+    async fn hash_verifies_only_its_own_password() {
         let hasher = hasher(CHEAP);
         let stored = hasher.hash(&password("correct horse")).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{stored}");
-        assert_eq!(hasher.verify(&password("correct horse"), Some(&stored), hasher.place().unwrap()).await, Ok(true));
-        assert_eq!(hasher.verify(&password("correct horsf"), Some(&stored), hasher.place().unwrap()).await, Ok(false));
-        assert_eq!(hasher.verify(&password("correct horse"), None, hasher.place().unwrap()).await, Ok(false));
+        assert_eq!(hasher.verify(&password("correct horse"), Some(&stored), hasher.reserve().unwrap()).await, Ok(true));
+        assert_eq!(
+            hasher.verify(&password("correct horsf"), Some(&stored), hasher.reserve().unwrap()).await,
+            Ok(false)
+        );
+        assert_eq!(hasher.verify(&password("correct horse"), None, hasher.reserve().unwrap()).await, Ok(false));
     }
 
     #[tokio::test]
-    async fn the_library_itself_accepts_our_hashes() {
+    async fn argon2_crate_accepts_the_hashes() {
         use argon2::PasswordVerifier as _;
         let stored = hasher(CHEAP).hash(&password("correct horse")).await.unwrap();
         let parsed = PasswordHash::new(&stored).unwrap();
@@ -330,15 +353,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_of_another_cost_still_verifies_and_is_outdated() {
+    async fn hash_of_another_cost_verifies_and_needs_a_rehash() {
         let stored = hasher(CHEAP).hash(&password("correct horse")).await.unwrap();
-        let dearer = hasher(Cost { iterations: 2, ..CHEAP });
-        assert_eq!(dearer.verify(&password("correct horse"), Some(&stored), dearer.place().unwrap()).await, Ok(true));
-        assert!(dearer.is_outdated(&stored) && !hasher(CHEAP).is_outdated(&stored));
+        let costlier = hasher(Cost { iterations: 2, ..CHEAP });
+        assert_eq!(
+            costlier.verify(&password("correct horse"), Some(&stored), costlier.reserve().unwrap()).await,
+            Ok(true)
+        );
+        assert!(costlier.needs_rehash(&stored));
+        assert!(!hasher(CHEAP).needs_rehash(&stored));
     }
 
     #[tokio::test]
-    async fn hashes_that_would_stop_the_service_are_refused_at_once() {
+    async fn hashes_above_the_maximum_cost_are_rejected() {
         let hasher = hasher(CHEAP);
         let stored = hasher.hash(&password("correct horse")).await.unwrap();
         for hostile in [
@@ -348,7 +375,7 @@ mod tests {
             "x".into(),
         ] {
             assert_eq!(
-                hasher.verify(&password("correct horse"), Some(&hostile), hasher.place().unwrap()).await,
+                hasher.verify(&password("correct horse"), Some(&hostile), hasher.reserve().unwrap()).await,
                 Ok(false),
                 "{hostile}"
             );
@@ -356,29 +383,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn past_the_queue_the_answer_is_busy_and_permits_come_back() {
-        let hasher = hasher(Cost { queue: 3, ..CHEAP });
-        let held = hasher.hold().await;
-        let waiting: Vec<_> = std::iter::from_fn(|| hasher.place().ok())
-            .map(|place| {
+    async fn full_queue_returns_busy_and_permits_are_released() {
+        let hasher = hasher(Cost { max_queued: 3, ..CHEAP });
+        let pause = hasher.pause().await;
+        let waiting: Vec<_> = std::iter::from_fn(|| hasher.reserve().ok())
+            .map(|permit| {
                 let hasher = hasher.clone();
-                tokio::spawn(async move { hasher.verify(&password("x"), None, place).await })
+                tokio::spawn(async move { hasher.verify(&password("x"), None, permit).await })
             })
             .collect();
         assert_eq!(waiting.len(), hasher.0.cores + 3);
-        assert!(matches!(hasher.place(), Err(Busy)) && hasher.hash(&password("x")).await == Err(Busy));
+        assert!(matches!(hasher.reserve(), Err(HasherBusy)));
+        assert_eq!(hasher.hash(&password("x")).await, Err(HasherBusy));
         assert_eq!(hasher.counts(), (0, waiting.len()));
-        drop(held);
-        let computed = u64::try_from(waiting.len()).unwrap();
+        drop(pause);
+        let expected_hashes = u64::try_from(waiting.len()).unwrap();
         for outcome in waiting {
             assert_eq!(outcome.await.unwrap(), Ok(false));
         }
-        assert_eq!(hasher.counts(), (computed, 0));
-        assert_eq!(hasher.verify(&password("x"), None, hasher.place().unwrap()).await, Ok(false));
+        assert_eq!(hasher.counts(), (expected_hashes, 0));
+        assert_eq!(hasher.verify(&password("x"), None, hasher.reserve().unwrap()).await, Ok(false));
     }
 
     #[tokio::test]
-    async fn of_several_passwords_the_right_one_is_found() {
+    async fn verify_any_finds_the_matching_password() {
         let hasher = hasher(CHEAP);
         let stored = hasher.hash(&password("right")).await.unwrap();
         let [right, wrong] = ["right", "wrong"].map(password);
@@ -389,30 +417,30 @@ mod tests {
             (vec![wrong, right], None, None, 2),
         ] {
             let before = hasher.counts().0;
-            let place = hasher.place().unwrap();
-            assert_eq!(hasher.verify_any(&passwords, stored.map(String::as_str), place).await, Ok(found));
+            let permit = hasher.reserve().unwrap();
+            assert_eq!(hasher.verify_any(&passwords, stored.map(String::as_str), permit).await, Ok(found));
             assert_eq!(hasher.counts().0 - before, computed);
         }
     }
 
     #[tokio::test]
-    async fn memory_is_kept_while_it_is_used_and_given_up_then() {
+    async fn buffers_are_released_only_when_idle() {
         let hasher = hasher(CHEAP);
-        let kept = || hasher.0.buffers().len();
-        hasher.verify(&password("x"), None, hasher.place().unwrap()).await.unwrap();
-        hasher.release_if_idle();
-        assert_eq!(kept(), 1, "used since");
-        hasher.release_if_idle();
-        assert_eq!(kept(), 0);
-        assert_eq!(hasher.verify(&password("x"), None, hasher.place().unwrap()).await, Ok(false));
+        let buffer_count = || hasher.0.lock_buffers().len();
+        hasher.verify(&password("x"), None, hasher.reserve().unwrap()).await.unwrap();
+        hasher.release_idle_buffers();
+        assert_eq!(buffer_count(), 1, "a buffer in use since the last call was freed");
+        hasher.release_idle_buffers();
+        assert_eq!(buffer_count(), 0);
+        assert_eq!(hasher.verify(&password("x"), None, hasher.reserve().unwrap()).await, Ok(false));
     }
 
     #[test]
-    fn costs_outside_the_bounds_are_refused() {
-        for wrong in
+    fn costs_outside_the_bounds_are_rejected() {
+        for invalid in
             [Cost { memory_kib: 1, ..CHEAP }, Cost { iterations: 0, ..CHEAP }, Cost { memory_kib: 300_000, ..CHEAP }]
         {
-            assert!(Hasher::new(wrong, Random::system()).is_err(), "{wrong:?}");
+            assert!(Hasher::new(invalid, Random::system()).is_err(), "{invalid:?}");
         }
     }
 }

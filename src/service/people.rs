@@ -1,64 +1,63 @@
-//! People: adding, listing, changing, removing.
+//! People: creating, listing, updating, removing.
 
 use crate::{
-    cache::invalidation::Change as Changed,
-    cluster::Live,
+    cluster::Node,
     domain::{
-        Invalid,
+        ValidationError,
         authority::{Mutation, RequiredRole},
-        password::{Password, Policy},
+        password::{Password, PasswordPolicy},
         person::{Email, Person, PersonName, TokenAccess},
         time::{Clock, Timestamp},
         workspace,
     },
     service::{
-        Actor, Lists, Mutations, Refusal, Result,
+        Actor, Error, Mutations, ReadBudget, Result,
         error::email_taken,
         list_pages::PersonPages,
-        password::{Busy, Hasher},
-        read_budget::Share,
-        sign_in::SignedIn,
+        password::{Hasher, HasherBusy},
+        read_budget::ReadRequester,
+        sign_in::PasswordLogin,
     },
-    store::{NewPerson, PersonChange, Rank, Store},
+    store::{NewPerson, PersonChange, Store, UpdateOutcome},
 };
 use tokenward_guard::Principal;
 
-pub use crate::store::{Member, MemberFilter, PersonFilter, Start};
+pub use crate::store::{PageStart, PersonFilter, PersonSearch, PersonWithTokenCount};
 
-/// The people of the service.
+/// The operations on people.
 #[derive(Clone)]
 pub struct People {
     store: Store,
-    live: Live,
+    node: Node,
     clock: Clock,
     hasher: Hasher,
-    policy: Policy,
-    lists: Lists,
+    policy: PasswordPolicy,
+    read_budget: ReadBudget,
     mutations: Mutations,
 }
 
-/// Who asks for a change.
+/// The initiator of an operation: the operator or a person.
 #[derive(Clone, Copy, Debug)]
-pub enum By<'a> {
-    /// Whoever has a shell on the server's machine.
+pub enum ActorKind<'a> {
+    /// The operator at the command line of the server.
     Operator,
     Person(&'a Actor),
 }
 
-/// Somebody to be added, as asked for.
-pub struct Add<'a> {
+/// The unvalidated fields of a new person.
+pub struct CreatePerson<'a> {
     pub email: &'a str,
     pub name: &'a str,
     pub password: &'a str,
     pub is_admin: bool,
     pub is_platform_admin: bool,
-    /// The password must be changed before anything else.
+    /// The person must change the password before any other operation.
     pub force_password_change: bool,
 }
 
-/// What is to change, as asked for; `None` leaves it.
+/// The unvalidated fields of an update. `None` leaves a field unchanged.
 #[derive(Default)]
-pub struct Change<'a> {
+pub struct UpdatePerson<'a> {
     pub email: Option<&'a str>,
     pub name: Option<&'a str>,
     pub password: Option<&'a str>,
@@ -66,32 +65,33 @@ pub struct Change<'a> {
     pub is_disabled: Option<bool>,
     pub token_access: Option<&'a str>,
     pub force_password_change: Option<bool>,
-    /// The proof of the present password, where the own one is changed: a change that somebody else has made since is not
-    /// overwritten.
-    pub proof: Option<&'a SignedIn>,
+    /// The login that verified the current password, if the person changes their own. The update
+    /// fails if the password was changed since.
+    pub proof: Option<&'a PasswordLogin>,
 }
 
-impl By<'_> {
-    /// The mutation that the store authorizes: by the operator, or by a person who must have `role`.
+impl ActorKind<'_> {
+    /// Returns the mutation that the store authorizes: by the operator, or by a person who must
+    /// have `role`.
     pub(super) fn mutation(self, mutations: &Mutations, role: RequiredRole) -> Mutation {
         match self {
             Self::Operator => mutations.by_operator(),
-            Self::Person(actor) => mutations.by(actor, role),
+            Self::Person(actor) => mutations.by_actor(actor, role),
         }
     }
 
-    /// The share in the budget of lists.
-    pub(super) fn share(self) -> Share {
+    /// Returns the requester for the read budget.
+    pub(super) fn read_requester(self) -> ReadRequester {
         match self {
-            Self::Operator => Share::operator(),
-            Self::Person(caller) => Share::of(caller.person_id),
+            Self::Operator => ReadRequester::operator(),
+            Self::Person(caller) => ReadRequester::person(caller.person_id),
         }
     }
 }
 
-impl Change<'_> {
-    /// The first field that only an administrator may set.
-    fn administrators_field(&self) -> Option<&'static str> {
+impl UpdatePerson<'_> {
+    /// Returns the first field that only an administrator may set.
+    fn admin_only_field(&self) -> Option<&'static str> {
         [
             ("email", self.email.is_some()),
             ("isAdmin", self.is_admin.is_some()),
@@ -105,70 +105,75 @@ impl Change<'_> {
 }
 
 impl People {
+    /// Creates the service.
     #[must_use]
     pub fn new(
-        (store, live, clock, lists): (Store, Live, Clock, Lists),
+        (store, node, clock, read_budget): (Store, Node, Clock, ReadBudget),
         hasher: Hasher,
-        policy: Policy,
+        policy: PasswordPolicy,
         mutations: Mutations,
     ) -> Self {
-        Self { store, live, clock, hasher, policy, lists, mutations }
+        Self { store, node, clock, hasher, policy, read_budget, mutations }
     }
 
-    /// Adds somebody to a workspace.
+    /// Adds a person to a workspace.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`], [`Refusal::EmailTaken`], [`Refusal::WorkspaceNotFound`].
-    pub async fn add(&self, by: By<'_>, workspace_id: i64, add: Add<'_>) -> Result<Person> {
-        if add.is_platform_admin && workspace_id != workspace::FIRST {
-            return Err(Refusal::PlatformAdministratorElsewhere);
+    /// [`Error::Invalid`] if a field is not acceptable, [`Error::EmailTaken`],
+    /// [`Error::WorkspaceNotFound`], [`Error::PlatformAdministratorOutsideFirstWorkspace`] for a
+    /// platform administrator of another workspace than the first.
+    pub async fn add(&self, initiator: ActorKind<'_>, workspace_id: i64, request: CreatePerson<'_>) -> Result<Person> {
+        if request.is_platform_admin && workspace_id != workspace::FIRST_WORKSPACE_ID {
+            return Err(Error::PlatformAdministratorOutsideFirstWorkspace);
         }
-        let workspace = self.store.find_workspace(workspace_id).await?.ok_or(Refusal::WorkspaceNotFound)?;
-        let new = self.prepare(add, &workspace.name).await?;
-        let mutation = by.mutation(&self.mutations, RequiredRole::Administrator);
+        let workspace = self.store.find_workspace(workspace_id).await?.ok_or(Error::WorkspaceNotFound)?;
+        let new = self.validate_new(request, &workspace.name).await?;
+        let mutation = initiator.mutation(&self.mutations, RequiredRole::Administrator);
         let person = self.store.insert_person(workspace_id, &new, &mutation).await.map_err(email_taken)?;
-        person.ok_or(Refusal::WorkspaceNotFound)
+        person.ok_or(Error::WorkspaceNotFound)
     }
 
-    /// Checks somebody to be added, and hashes the password.
-    pub(super) async fn prepare(&self, add: Add<'_>, workspace_name: &str) -> Result<NewPerson> {
-        let email = Email::parse(add.email)?;
-        let name = PersonName::parse(add.name)?;
-        let password = self.policy.accept(add.password, &[email.as_str(), name.as_str(), workspace_name])?;
+    /// Validates the fields of a new person and hashes the password.
+    pub(super) async fn validate_new(&self, request: CreatePerson<'_>, workspace_name: &str) -> Result<NewPerson> {
+        let email = Email::parse(request.email)?;
+        let name = PersonName::parse(request.name)?;
+        let password = self.policy.validate(request.password, &[email.as_str(), name.as_str(), workspace_name])?;
         Ok(NewPerson {
             email,
             name,
             password_hash: self.hash(&password).await?,
-            is_admin: add.is_admin,
-            is_platform_admin: add.is_platform_admin,
-            force_password_change: add.force_password_change,
+            is_admin: request.is_admin,
+            is_platform_admin: request.is_platform_admin,
+            force_password_change: request.force_password_change,
         })
     }
 
     async fn hash(&self, password: &Password) -> Result<String> {
-        self.hasher.hash(password).await.map_err(|Busy| Refusal::Busy)
+        self.hasher.hash(password).await.map_err(|HasherBusy| Error::HasherBusy)
     }
 
-    /// Gives up the memory that hashing passwords takes.
-    pub(super) fn release_memory(&self) {
-        self.hasher.release();
+    /// Frees the unused memory of the password hasher.
+    pub(super) fn release_hashing_buffers(&self) {
+        self.hasher.release_buffers();
     }
 
-    /// Lists the people of a workspace by ID, for the operator.
+    /// Lists the people of a workspace by ID. For the operator.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
     pub async fn list(&self, workspace_id: i64, after: i64, limit: i64) -> Result<Vec<Person>> {
         let store = self.store.clone();
-        let read =
+        let query =
             async move { store.list_people_after(workspace_id, &PersonFilter::default(), after, (limit, 0)).await };
-        self.lists.read(Share::operator(), read).await
+        self.read_budget.run(ReadRequester::operator(), query).await
     }
 
-    /// Lists people of the administrator's workspace by ID page by page; with their number, where that is asked for.
+    /// Lists people of the administrator's workspace by ID, page by page, with the total number if
+    /// `count` is set. `part` is limit and offset.
     ///
     /// # Errors
-    /// [`Refusal::NotAdministrator`].
+    /// [`Error::NotAdministrator`] if the caller is not an administrator, [`Error::RateLimited`] if
+    /// the caller has too many reads in progress.
     pub async fn pages(
         &self,
         administrator: &Principal,
@@ -177,82 +182,101 @@ impl People {
         count: bool,
     ) -> Result<(PersonPages, Option<i64>)> {
         if !administrator.is_admin {
-            return Err(Refusal::NotAdministrator);
+            return Err(Error::NotAdministrator);
         }
         let count = if count {
             let (store, workspace_id, filter) = (self.store.clone(), administrator.workspace_id, filter.clone());
-            let count = async move { store.count_people(workspace_id, &filter).await };
-            Some(self.lists.read(Share::of(administrator.person_id), count).await?)
+            let query = async move { store.count_people(workspace_id, &filter).await };
+            Some(self.read_budget.run(ReadRequester::person(administrator.person_id), query).await?)
         } else {
             None
         };
-        let pages = PersonPages::new(self.lists.clone(), self.store.clone(), administrator, filter, part);
+        let pages = PersonPages::new(self.read_budget.clone(), self.store.clone(), administrator, filter, part);
         Ok((pages, count))
     }
 
-    /// Lists people of the administrator's workspace by e-mail, each with the number of active tokens.
+    /// Lists people of the administrator's workspace by e-mail address, each with the number of
+    /// active tokens.
     ///
     /// # Errors
-    /// [`Refusal::NotAdministrator`].
-    pub async fn members(
+    /// [`Error::NotAdministrator`] if the caller is not an administrator, [`Error::RateLimited`] if
+    /// the caller has too many reads in progress.
+    pub async fn list_with_token_counts(
         &self,
         administrator: &Principal,
-        filter: &MemberFilter,
-        start: &Start,
+        filter: &PersonSearch,
+        start: &PageStart,
         limit: i64,
-    ) -> Result<Vec<Member>> {
+    ) -> Result<Vec<PersonWithTokenCount>> {
         if !administrator.is_admin {
-            return Err(Refusal::NotAdministrator);
+            return Err(Error::NotAdministrator);
         }
         let (store, workspace_id, now) = (self.store.clone(), administrator.workspace_id, self.clock.now());
         let (filter, start) = (filter.clone(), start.clone());
-        let read = async move { store.list_members(workspace_id, &filter, &start, now, limit).await };
-        self.lists.read(Share::of(administrator.person_id), read).await
+        let query = async move { store.list_people_with_token_counts(workspace_id, &filter, &start, now, limit).await };
+        self.read_budget.run(ReadRequester::person(administrator.person_id), query).await
     }
 
-    /// Some administrators' addresses, for whoever needs one.
+    /// Returns the e-mail addresses of up to three administrators of a workspace.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
-    pub async fn whom_to_ask(&self, workspace_id: i64) -> Result<Vec<String>> {
-        const A_FEW: i64 = 3;
-        Ok(self.store.find_administrators(workspace_id, A_FEW).await?)
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn admin_contacts(&self, workspace_id: i64) -> Result<Vec<String>> {
+        const MAX_CONTACTS: i64 = 3;
+        Ok(self.store.list_administrator_emails(workspace_id, MAX_CONTACTS).await?)
     }
 
-    /// Finds somebody by e-mail in any workspace; for the operator.
+    /// Finds a person by e-mail address in any workspace. For the operator.
     ///
     /// # Errors
-    /// [`Refusal::PersonNotFound`].
+    /// [`Error::PersonNotFound`] if no account has this address.
     pub async fn find_by_email(&self, email: &str) -> Result<Person> {
-        let key = crate::domain::person::EmailKey::of(email);
-        self.store.find_person_by_email(&key).await?.map(|found| found.person).ok_or(Refusal::PersonNotFound)
+        let key = crate::domain::person::EmailKey::from_text(email);
+        self.store.find_person_by_email(&key).await?.map(|found| found.person).ok_or(Error::PersonNotFound)
     }
 
-    /// Reads somebody of the caller's workspace: oneself, or for an administrator anybody.
+    /// Finds a person of the caller's workspace. Members find themselves only; administrators find
+    /// everyone.
     ///
     /// # Errors
-    /// [`Refusal::PersonNotFound`], [`Refusal::NotAdministrator`].
+    /// [`Error::PersonNotFound`] if the workspace has no such person, [`Error::NotAdministrator`]
+    /// if a member asks for another person.
     pub async fn find(&self, caller: &Principal, id: i64) -> Result<Person> {
-        let person = self.store.find_person(caller.workspace_id, id).await?.ok_or(Refusal::PersonNotFound)?;
-        if caller.is_admin || caller.person_id == id { Ok(person) } else { Err(Refusal::NotAdministrator) }
+        let person = self.store.find_person(caller.workspace_id, id).await?.ok_or(Error::PersonNotFound)?;
+        if caller.is_admin || caller.person_id == id { Ok(person) } else { Err(Error::NotAdministrator) }
     }
 
-    /// Changes somebody of a workspace, everything asked for or nothing; answers when.
+    /// Updates a person of a workspace. Either all fields are updated or none. Returns the time of
+    /// the update.
     ///
     /// # Errors
-    /// What the asker may not set is refused, never passed over.
-    pub async fn change(&self, by: By<'_>, workspace_id: i64, id: i64, change: &Change<'_>) -> Result<Timestamp> {
-        let person = self.store.find_person(workspace_id, id).await?.ok_or(Refusal::PersonNotFound)?;
-        permit(by, &person, change)?;
-        let checked = self.check(by, &person, change).await?;
-        let mutation = by.mutation(&self.mutations, required_role(by, &person, change));
-        let update = self.store.update_person(workspace_id, id, &checked, &mutation);
-        rank(self.live.take_away(update, |rank| changed(*rank, id)).await.map_err(email_taken)?)?;
-        Ok(mutation.act.at)
+    /// [`Error::AdminOnlyField`] if the caller may not set a field; fields are never ignored.
+    /// [`Error::PasswordCredentialRequired`] if a token changes the password of its owner.
+    /// [`Error::CallerRevoked`] if the password was changed since the caller verified it.
+    /// [`Error::LastAdministrator`] and [`Error::LastPlatformAdministrator`] if none would be left.
+    pub async fn update(
+        &self,
+        initiator: ActorKind<'_>,
+        workspace_id: i64,
+        id: i64,
+        change: &UpdatePerson<'_>,
+    ) -> Result<Timestamp> {
+        let person = self.store.find_person(workspace_id, id).await?.ok_or(Error::PersonNotFound)?;
+        authorize_update(initiator, &person, change)?;
+        let validated = self.validate_update(initiator, &person, change).await?;
+        let mutation = initiator.mutation(&self.mutations, required_role(initiator, &person, change));
+        let update = self.store.update_person(workspace_id, id, &validated, &mutation).await;
+        check_outcome(self.node.revoke_and_wait(update).await.map_err(email_taken)?)?;
+        Ok(mutation.context.at)
     }
 
-    async fn check(&self, by: By<'_>, person: &Person, change: &Change<'_>) -> Result<PersonChange> {
-        let mut checked = PersonChange {
+    async fn validate_update(
+        &self,
+        initiator: ActorKind<'_>,
+        person: &Person,
+        change: &UpdatePerson<'_>,
+    ) -> Result<PersonChange> {
+        let mut validated = PersonChange {
             email: change.email.map(Email::parse).transpose()?,
             name: change.name.map(PersonName::parse).transpose()?,
             password_hash: None,
@@ -260,107 +284,109 @@ impl People {
             is_disabled: change.is_disabled,
             token_access: change.token_access.map(TokenAccess::parse).transpose()?,
             force_password_change: change.force_password_change,
-            proven_hash: change.proof.map(|who| who.password_hash.0.clone()),
+            expected_password_hash: change.proof.map(|login| login.password_hash.0.clone()),
         };
-        if let Some(text) = change.password {
-            let email = checked.email.as_ref().map_or(person.email.as_str(), Email::as_str);
-            let name = checked.name.as_ref().map_or(person.name.as_str(), PersonName::as_str);
-            let workspace = self.store.find_workspace(person.workspace_id).await?.ok_or(Refusal::PersonNotFound)?;
-            let password = self.policy.accept(text, &[email, name, &workspace.name])?;
-            if is_oneself(by, person) {
+        if let Some(new_password) = change.password {
+            let email = validated.email.as_ref().map_or(person.email.as_str(), Email::as_str);
+            let name = validated.name.as_ref().map_or(person.name.as_str(), PersonName::as_str);
+            let workspace = self.store.find_workspace(person.workspace_id).await?.ok_or(Error::PersonNotFound)?;
+            let password = self.policy.validate(new_password, &[email, name, &workspace.name])?;
+            if is_self(initiator, person) {
                 if person.force_password_change {
-                    self.refuse_unchanged(person, &password).await?;
+                    self.ensure_password_changed(person, &password).await?;
                 }
-                checked.force_password_change = change.force_password_change.or(Some(false));
+                validated.force_password_change = change.force_password_change.or(Some(false));
             }
-            checked.password_hash = Some(self.hash(&password).await?);
+            validated.password_hash = Some(self.hash(&password).await?);
         }
-        Ok(checked)
+        Ok(validated)
     }
 
-    /// Whoever must change the password has not done so by setting it again.
-    async fn refuse_unchanged(&self, person: &Person, password: &Password) -> Result<()> {
-        let key = crate::domain::person::EmailKey::of(&person.email);
-        let present = self.store.find_person_by_email(&key).await?.map(|found| found.password_hash);
-        let place = self.hasher.place().map_err(|Busy| Refusal::Busy)?;
-        let same = self.hasher.verify(password, present.as_deref(), place).await.map_err(|Busy| Refusal::Busy)?;
-        if same { Err(Invalid::PasswordUnchanged.into()) } else { Ok(()) }
+    /// Checks that a person who must change the password does not set the same password again.
+    async fn ensure_password_changed(&self, person: &Person, password: &Password) -> Result<()> {
+        let key = crate::domain::person::EmailKey::from_text(&person.email);
+        let current = self.store.find_person_by_email(&key).await?.map(|found| found.password_hash);
+        let permit = self.hasher.reserve().map_err(|HasherBusy| Error::HasherBusy)?;
+        let is_same =
+            self.hasher.verify(password, current.as_deref(), permit).await.map_err(|HasherBusy| Error::HasherBusy)?;
+        if is_same { Err(ValidationError::PasswordUnchanged.into()) } else { Ok(()) }
     }
 
-    /// Removes somebody of the administrator's workspace, with tokens and all.
+    /// Removes a person of the administrator's workspace with all tokens and sessions.
     ///
     /// # Errors
-    /// [`Refusal::PersonNotFound`], [`Refusal::OwnAccount`], [`Refusal::LastAdministrator`], [`Refusal::ProtectedPerson`].
+    /// [`Error::PersonNotFound`], [`Error::ProtectedPerson`] for a platform administrator unless
+    /// the caller is one, [`Error::CannotRemoveSelf`], or [`Error::LastAdministrator`] if none
+    /// would be left.
     pub async fn remove(&self, administrator: &Actor, id: i64) -> Result<()> {
         let workspace_id = administrator.workspace_id;
-        let person = self.store.find_person(workspace_id, id).await?.ok_or(Refusal::PersonNotFound)?;
-        protect(administrator, &person)?;
+        let person = self.store.find_person(workspace_id, id).await?.ok_or(Error::PersonNotFound)?;
+        ensure_not_protected(administrator, &person)?;
         if administrator.person_id == id {
-            let (administrators, _) = self.store.count_in_charge(workspace_id).await?;
-            return Err(if administrators <= 1 { Refusal::LastAdministrator } else { Refusal::OwnAccount });
+            let (administrators, _) = self.store.count_administrators(workspace_id).await?;
+            return Err(if administrators <= 1 { Error::LastAdministrator } else { Error::CannotRemoveSelf });
         }
-        let mutation = self.mutations.by(administrator, role_over(administrator, &person));
-        let delete = self.store.delete_person(workspace_id, id, &mutation);
-        let removed = self.live.take_away(delete, |rank| changed(*rank, id)).await?;
-        self.mutations.remove_remains();
-        rank(removed)
+        let mutation = self.mutations.by_actor(administrator, role_over(administrator, &person));
+        let delete = self.store.delete_person(workspace_id, id, &mutation).await;
+        let outcome = self.node.revoke_and_wait(delete).await?;
+        self.mutations.schedule_purge();
+        check_outcome(outcome)
     }
 }
 
-fn is_oneself(by: By<'_>, person: &Person) -> bool {
-    matches!(by, By::Person(principal) if principal.person_id == person.id)
+fn is_self(initiator: ActorKind<'_>, person: &Person) -> bool {
+    matches!(initiator, ActorKind::Person(actor) if actor.person_id == person.id)
 }
 
-fn permit(by: By<'_>, person: &Person, change: &Change<'_>) -> Result<()> {
-    let By::Person(caller) = by else { return Ok(()) };
-    let own = caller.person_id == person.id;
-    if !own && !caller.is_admin {
-        return Err(Refusal::NotAdministrator);
+/// Checks that the initiator may set these fields of `person`.
+fn authorize_update(initiator: ActorKind<'_>, person: &Person, change: &UpdatePerson<'_>) -> Result<()> {
+    let ActorKind::Person(caller) = initiator else { return Ok(()) };
+    let is_own = caller.person_id == person.id;
+    if !is_own && !caller.is_admin {
+        return Err(Error::NotAdministrator);
     }
-    if let Some(field) = change.administrators_field()
+    if let Some(field) = change.admin_only_field()
         && !caller.is_admin
     {
-        return Err(Refusal::FieldForAdministrators { field });
+        return Err(Error::AdminOnlyField { field });
     }
-    if own && change.password.is_some() && caller.token().is_some() {
-        return Err(Refusal::OwnPasswordNeedsPassword);
+    if is_own && change.password.is_some() && caller.token().is_some() {
+        return Err(Error::PasswordCredentialRequired);
     }
-    protect(caller, person)
+    ensure_not_protected(caller, person)
 }
 
-/// The role that a change of `person` demands of its caller.
-fn required_role(by: By<'_>, person: &Person, change: &Change<'_>) -> RequiredRole {
-    let By::Person(caller) = by else { return RequiredRole::Administrator };
-    if caller.person_id != person.id || change.administrators_field().is_some() {
+/// Returns the role that an update of `person` requires.
+fn required_role(initiator: ActorKind<'_>, person: &Person, change: &UpdatePerson<'_>) -> RequiredRole {
+    let ActorKind::Person(caller) = initiator else { return RequiredRole::Administrator };
+    if caller.person_id != person.id || change.admin_only_field().is_some() {
         return role_over(caller, person);
     }
-    let is_password_alone = change.password.is_some() && change.name.is_none();
-    if is_password_alone { RequiredRole::PasswordChanger } else { RequiredRole::Member }
+    let is_password_only = change.password.is_some() && change.name.is_none();
+    if is_password_only { RequiredRole::PasswordChanger } else { RequiredRole::Member }
 }
 
-/// The role that administering `person` demands: see [`protect`].
+/// Returns the role required to administer `person`, see [`ensure_not_protected`].
 pub(super) fn role_over(caller: &Principal, person: &Person) -> RequiredRole {
     let is_protected = person.is_platform_admin && caller.person_id != person.id;
     if is_protected { RequiredRole::PlatformAdministrator } else { RequiredRole::Administrator }
 }
 
-/// An administrator of workspace 1 must not become a platform administrator by way of a platform administrator's account.
-pub(super) fn protect(caller: &Principal, person: &Person) -> Result<()> {
-    let own = caller.person_id == person.id;
-    if person.is_platform_admin && !own && !caller.is_platform_admin { Err(Refusal::ProtectedPerson) } else { Ok(()) }
+/// Checks that the caller may administer `person`. Only a platform administrator may administer
+/// another one: otherwise an administrator of workspace 1 could take over the account of a platform
+/// administrator.
+pub(super) fn ensure_not_protected(caller: &Principal, person: &Person) -> Result<()> {
+    let is_own = caller.person_id == person.id;
+    if person.is_platform_admin && !is_own && !caller.is_platform_admin { Err(Error::ProtectedPerson) } else { Ok(()) }
 }
 
-/// What a change of a person, of which this came, makes every node forget.
-fn changed(rank: Rank, id: i64) -> Vec<Changed> {
-    if rank == Rank::Changed { vec![Changed::Person(id)] } else { Vec::new() }
-}
-
-fn rank(rank: Rank) -> Result<()> {
-    match rank {
-        Rank::Changed => Ok(()),
-        Rank::Absent => Err(Refusal::PersonNotFound),
-        Rank::ProofOver => Err(Refusal::CallerGone),
-        Rank::LastAdministrator => Err(Refusal::LastAdministrator),
-        Rank::LastPlatformAdministrator => Err(Refusal::LastPlatformAdministrator),
+/// Maps the outcome of a mutation to an error.
+fn check_outcome(outcome: UpdateOutcome) -> Result<()> {
+    match outcome {
+        UpdateOutcome::Changed => Ok(()),
+        UpdateOutcome::NotFound => Err(Error::PersonNotFound),
+        UpdateOutcome::StaleCredential => Err(Error::CallerRevoked),
+        UpdateOutcome::LastAdministrator => Err(Error::LastAdministrator),
+        UpdateOutcome::LastPlatformAdministrator => Err(Error::LastPlatformAdministrator),
     }
 }

@@ -1,61 +1,61 @@
-//! Budgets of many: one for each address or person that spends, as far as they are not full.
+//! A rate limiter with one token bucket per key, for example per client address or person.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+use parking_lot::Mutex;
 
 use crate::domain::{
-    rate_limit::{Budget, Rate},
+    rate_limit::{Rate, TokenBucket},
     time::Timestamp,
 };
 
-/// The most budgets that are remembered. Past it those that are full are forgotten, then every other one: their owners get a fresh one.
-const MOST: usize = 65_536;
+/// The maximum number of buckets in memory. Above it the limiter evicts full buckets, and then
+/// every other bucket, which resets the limit of those keys.
+const MAX_KEYS: usize = 65_536;
 
-/// Budgets by who spends. Cheap to clone; all clones are one.
+/// A rate limiter by key. Cheap to clone; all clones share one state.
 #[derive(Clone, Debug)]
-pub(super) struct Budgets<K> {
+pub(super) struct KeyedRateLimiter<K> {
     rate: Rate,
-    spent: Arc<Mutex<HashMap<K, Budget>>>,
+    buckets: Arc<Mutex<HashMap<K, TokenBucket>>>,
 }
 
-impl<K: Copy + Eq + Hash> Budgets<K> {
+impl<K: Copy + Eq + Hash> KeyedRateLimiter<K> {
+    /// Creates a limiter. A rate with a burst of 0 is unlimited.
     pub(super) fn new(rate: Rate) -> Self {
-        Self { rate, spent: Arc::default() }
+        Self { rate, buckets: Arc::default() }
     }
 
-    /// Spends one of somebody's budget.
+    /// Takes one token from the bucket of `key`.
     ///
     /// # Errors
-    /// How many milliseconds to wait. A rate without a burst is no limit.
-    pub(super) fn spend(&self, who: K, now: Timestamp) -> Result<(), u64> {
+    /// The milliseconds until the bucket has a token again.
+    pub(super) fn try_acquire(&self, key: K, now: Timestamp) -> Result<(), u64> {
         if self.rate.burst == 0 {
             return Ok(());
         }
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        if spent.len() >= MOST && !spent.contains_key(&who) {
-            spent.retain(|_, budget| !budget.is_full(now));
-            if spent.len() >= MOST {
-                halve(&mut spent);
+        let mut buckets = self.buckets.lock();
+        if buckets.len() >= MAX_KEYS && !buckets.contains_key(&key) {
+            buckets.retain(|_, bucket| !bucket.is_full(now));
+            if buckets.len() >= MAX_KEYS {
+                evict_half(&mut buckets);
             }
         }
-        spent.entry(who).or_insert(Budget::full()).spend(self.rate, now)
+        buckets.entry(key).or_insert(TokenBucket::full()).try_acquire(self.rate, now)
     }
 
-    /// Takes back what somebody spent.
-    pub(super) fn give_back(&self, who: K) {
-        if let Some(budget) = self.spent.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&who) {
-            budget.give_back(self.rate);
+    /// Returns one token to the bucket of `key`.
+    pub(super) fn refund(&self, key: K) {
+        if let Some(bucket) = self.buckets.lock().get_mut(&key) {
+            bucket.refund(self.rate);
         }
     }
 }
 
-/// Forgets every other one: rare, and cheaper than finding the fullest.
-fn halve<K>(spent: &mut HashMap<K, Budget>) {
+/// Evicts every other bucket. This is rare, and cheaper than finding the fullest buckets.
+fn evict_half<K>(buckets: &mut HashMap<K, TokenBucket>) {
     let mut keep = false;
-    spent.retain(|_, _| {
+    buckets.retain(|_, _| {
         keep = !keep;
         keep
     });
@@ -68,21 +68,22 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     #[test]
-    fn each_has_a_budget_of_its_own() {
-        let budgets = Budgets::new(Rate { burst: 1, every_millis: 500 });
-        assert_eq!((budgets.spend(1, NOW), budgets.spend(2, NOW)), (Ok(()), Ok(())));
-        assert_eq!(budgets.spend(1, NOW), Err(500));
-        budgets.give_back(1);
-        assert_eq!(budgets.spend(1, NOW), Ok(()));
-        assert!((0..100).all(|_| Budgets::new(Rate::per_minute(0)).spend(1, NOW).is_ok()));
+    fn each_key_has_its_own_bucket() {
+        let limiter = KeyedRateLimiter::new(Rate { burst: 1, interval_millis: 500 });
+        assert_eq!(limiter.try_acquire(1, NOW), Ok(()));
+        assert_eq!(limiter.try_acquire(2, NOW), Ok(()));
+        assert_eq!(limiter.try_acquire(1, NOW), Err(500));
+        limiter.refund(1);
+        assert_eq!(limiter.try_acquire(1, NOW), Ok(()));
+        assert!((0..100).all(|_| KeyedRateLimiter::new(Rate::per_minute(0)).try_acquire(1, NOW).is_ok()));
     }
 
     #[test]
-    fn memory_is_bounded_however_many_come() {
-        let budgets = Budgets::new(Rate { burst: 2, every_millis: 1_000 });
-        for who in 0..1_000_000_u32 {
-            assert!(budgets.spend(who, NOW).is_ok());
+    fn number_of_keys_is_bounded() {
+        let limiter = KeyedRateLimiter::new(Rate { burst: 2, interval_millis: 1_000 });
+        for key in 0..1_000_000_u32 {
+            assert!(limiter.try_acquire(key, NOW).is_ok());
         }
-        assert!(budgets.spent.lock().unwrap().len() <= MOST);
+        assert!(limiter.buckets.lock().len() <= MAX_KEYS);
     }
 }

@@ -1,161 +1,171 @@
-//! The budget of reads whose cost grows with the data: lists, counts, searches.
+//! The budget for reads whose cost grows with the data: lists, counts and searches.
 //!
-//! Such reads have database connections of their own, so that auth checks, revocations, sign-ins and new tokens never wait for one.
-//! Here the connections are shared out: one person holds at most half of them at a time, for one page of a list at a time.
+//! These reads use their own database connections, so auth checks, revocations, sign-ins and token
+//! creation never wait for them. One person uses at most half of the connections at a time. A list
+//! holds a connection for one page at a time.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    service::{Refusal, Result},
+    service::{Error, Result},
     store,
 };
 
-/// How long a request waits for its first page; after it the response is 429 or 503.
-const FIRST_PAGE: Duration = Duration::from_secs(1);
-/// How long a list that is being sent waits for a further page; after it the list is aborted.
-const NEXT_PAGE: Duration = Duration::from_secs(30);
+/// The time a request waits for its first page before it gets 429 or 503.
+const FIRST_PAGE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time a list that is being sent waits for its next page before it is aborted.
+const NEXT_PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The budget. Cheap to clone; all clones share it.
+/// The read budget. Cheap to clone; all clones share one budget.
 #[derive(Clone, Debug)]
-pub struct Lists(Arc<Inner>);
+pub struct ReadBudget(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    all: Arc<Semaphore>,
-    each: usize,
-    people: Mutex<HashMap<i64, Places>>,
+    total: Arc<Semaphore>,
+    max_per_person: usize,
+    people: Mutex<HashMap<i64, PersonPermits>>,
 }
 
-/// The places of one person.
+/// The permits of one person.
 #[derive(Clone, Debug)]
-struct Places {
-    reading: Arc<Semaphore>,
-    /// One of the lists under way waits for `reading`, the others wait here. A first page then waits for one further page, and not for
-    /// a further page of every list under way.
-    further: Arc<Semaphore>,
+struct PersonPermits {
+    reads: Arc<Semaphore>,
+    /// Queues the next pages of lists that are being sent, so that at most one of them waits for
+    /// `reads`. A first page therefore waits for at most one next page.
+    continuations: Arc<Semaphore>,
 }
 
-impl Places {
-    fn new(reading: usize) -> Self {
-        Self { reading: Arc::new(Semaphore::new(reading)), further: Arc::new(Semaphore::new(1)) }
+impl PersonPermits {
+    fn new(max_reads: usize) -> Self {
+        Self { reads: Arc::new(Semaphore::new(max_reads)), continuations: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Returns whether no request has a place here or waits for one.
+    /// Returns whether no request holds or awaits a permit.
     fn is_idle(&self) -> bool {
-        Arc::strong_count(&self.reading) == 1 && Arc::strong_count(&self.further) == 1
+        Arc::strong_count(&self.reads) == 1 && Arc::strong_count(&self.continuations) == 1
     }
 }
 
-/// A read's part in the budget of the caller: the person, and how long the read may wait.
+/// The requester of a read: the person, and whether the read continues a list.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
+pub(super) struct ReadRequester {
     person_id: Option<i64>,
-    is_further: bool,
+    is_continuation: bool,
 }
 
-impl Share {
-    /// The share of a person who waits for a response.
-    pub(super) const fn of(person_id: i64) -> Self {
-        Self { person_id: Some(person_id), is_further: false }
+impl ReadRequester {
+    /// Returns the requester for the first page of a person.
+    pub(super) const fn person(person_id: i64) -> Self {
+        Self { person_id: Some(person_id), is_continuation: false }
     }
 
-    /// The operator's, at the command line.
+    /// Returns the requester for reads of the operator at the command line. They have no limit per
+    /// person.
     pub(super) const fn operator() -> Self {
-        Self { person_id: None, is_further: true }
+        Self { person_id: None, is_continuation: true }
     }
 
-    /// The same for a list of which the first page has been sent.
-    pub(super) const fn under_way(self) -> Self {
-        Self { is_further: true, ..self }
+    /// Returns the same requester for the next pages of a list whose first page was sent.
+    pub(super) const fn continuing(self) -> Self {
+        Self { is_continuation: true, ..self }
     }
 }
 
-/// A place at the database, held while one page is read.
-struct Place {
-    _of_person: Option<OfPerson>,
-    _of_all: OwnedSemaphorePermit,
+/// A permit for one database read.
+struct ReadPermit {
+    _person: Option<PersonPermit>,
+    _total: OwnedSemaphorePermit,
 }
 
-/// A person's part of it.
-struct OfPerson {
-    lists: Lists,
+/// The share of a permit that counts against one person.
+struct PersonPermit {
+    budget: ReadBudget,
     person_id: i64,
     permits: Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>,
 }
 
-impl Drop for OfPerson {
+impl Drop for PersonPermit {
     fn drop(&mut self) {
         self.permits = None;
-        let mut people = self.lists.people();
-        if people.get(&self.person_id).is_some_and(Places::is_idle) {
+        let mut people = self.budget.lock_people();
+        if people.get(&self.person_id).is_some_and(PersonPermits::is_idle) {
             people.remove(&self.person_id);
         }
     }
 }
 
-impl Lists {
-    /// A budget of so many reads at a time.
+impl ReadBudget {
+    /// Creates a budget of `max_reads` concurrent reads.
     #[must_use]
-    pub fn new(places: usize) -> Self {
-        let places = places.max(1);
-        let (all, each) = (Arc::new(Semaphore::new(places)), (places / 2).max(1));
-        Self(Arc::new(Inner { all, each, people: Mutex::default() }))
+    pub fn new(max_reads: usize) -> Self {
+        let max_reads = max_reads.max(1);
+        let total = Arc::new(Semaphore::new(max_reads));
+        let max_per_person = (max_reads / 2).max(1);
+        Self(Arc::new(Inner { total, max_per_person, people: Mutex::default() }))
     }
 
-    /// Reads within the budget. The place is held until the database has finished, also where the client hangs up before that.
+    /// Runs a read within the budget. The permit is held until the database has finished, even if
+    /// the client disconnects first.
     ///
     /// # Errors
-    /// [`Refusal::TooFast`] where the person has too many lists under way, [`Refusal::Unavailable`] where all people together have.
-    pub(super) async fn read<T, F>(&self, share: Share, work: F) -> Result<T>
+    /// [`Error::RateLimited`] if the person has too many reads in progress, [`Error::Unavailable`]
+    /// if the whole budget is exhausted or the database fails.
+    pub(super) async fn run<T, F>(&self, requester: ReadRequester, query: F) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = store::Result<T>> + Send + 'static,
     {
-        let place = self.enter(share).await?;
-        let reading = tokio::spawn(async move {
-            let _place = place;
-            work.await
+        let permit = self.acquire(requester).await?;
+        let task = tokio::spawn(async move {
+            let _permit = permit;
+            query.await
         });
-        match reading.await {
+        match task.await {
             Ok(read) => Ok(read?),
-            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
-            Err(_stopping) => Err(store::Error::timed_out().into()),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_cancelled) => Err(store::Error::timed_out().into()),
         }
     }
 
-    async fn enter(&self, share: Share) -> Result<Place> {
-        let Share { person_id, is_further } = share;
-        let patience = if is_further { NEXT_PAGE } else { FIRST_PAGE };
-        // The person's own first: requests that wait for it are not in the way of other people's.
-        let of_person = match person_id {
+    async fn acquire(&self, requester: ReadRequester) -> Result<ReadPermit> {
+        let ReadRequester { person_id, is_continuation } = requester;
+        let timeout = if is_continuation { NEXT_PAGE_TIMEOUT } else { FIRST_PAGE_TIMEOUT };
+        // The permit of the person comes first: while waiting for it, a request does not block
+        // other people.
+        let person = match person_id {
             None => None,
-            Some(person_id) => Some(self.enter_for(person_id, is_further, patience).await?),
+            Some(person_id) => Some(self.acquire_for_person(person_id, is_continuation, timeout).await?),
         };
-        match tokio::time::timeout(patience, Arc::clone(&self.0.all).acquire_owned()).await {
-            Ok(Ok(of_all)) => Ok(Place { _of_person: of_person, _of_all: of_all }),
+        match tokio::time::timeout(timeout, Arc::clone(&self.0.total).acquire_owned()).await {
+            Ok(Ok(total)) => Ok(ReadPermit { _person: person, _total: total }),
             _ => Err(store::Error::timed_out().into()),
         }
     }
 
-    async fn enter_for(&self, person_id: i64, is_further: bool, patience: Duration) -> Result<OfPerson> {
-        let places = self.people().entry(person_id).or_insert_with(|| Places::new(self.0.each)).clone();
-        let waiting = async {
-            let further = if is_further { Some(places.further.acquire_owned().await.ok()?) } else { None };
-            Some((places.reading.acquire_owned().await.ok()?, further))
+    async fn acquire_for_person(
+        &self,
+        person_id: i64,
+        is_continuation: bool,
+        timeout: Duration,
+    ) -> Result<PersonPermit> {
+        let person =
+            self.lock_people().entry(person_id).or_insert_with(|| PersonPermits::new(self.0.max_per_person)).clone();
+        let acquisition = async {
+            let continuation =
+                if is_continuation { Some(person.continuations.acquire_owned().await.ok()?) } else { None };
+            Some((person.reads.acquire_owned().await.ok()?, continuation))
         };
-        let permits = tokio::time::timeout(patience, waiting).await.ok().flatten();
-        let permits = Some(permits.ok_or(Refusal::TooFast { millis: 1_000 })?);
-        Ok(OfPerson { lists: self.clone(), person_id, permits })
+        let permits = tokio::time::timeout(timeout, acquisition).await.ok().flatten();
+        let permits = Some(permits.ok_or(Error::RateLimited { retry_after_millis: 1_000 })?);
+        Ok(PersonPermit { budget: self.clone(), person_id, permits })
     }
 
-    fn people(&self) -> MutexGuard<'_, HashMap<i64, Places>> {
-        self.0.people.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_people(&self) -> MutexGuard<'_, HashMap<i64, PersonPermits>> {
+        self.0.people.lock()
     }
 }
 
@@ -165,70 +175,73 @@ mod tests {
 
     use super::*;
 
-    /// A read that takes until the sender is used or dropped.
-    fn held(lists: &Lists, person_id: i64) -> (oneshot::Sender<()>, tokio::task::JoinHandle<Result<()>>) {
+    /// Starts a read that runs until the returned sender is used or dropped.
+    fn start_blocked_read(
+        budget: &ReadBudget,
+        person_id: i64,
+    ) -> (oneshot::Sender<()>, tokio::task::JoinHandle<Result<()>>) {
         let (end, ended) = oneshot::channel::<()>();
-        let lists = lists.clone();
-        let work = async move {
+        let budget = budget.clone();
+        let query = async move {
             ended.await.ok();
             Ok(())
         };
-        (end, tokio::spawn(async move { lists.read(Share::of(person_id), work).await }))
+        (end, tokio::spawn(async move { budget.run(ReadRequester::person(person_id), query).await }))
     }
 
-    async fn reads(lists: &Lists, person_id: i64) -> Result<i64> {
-        lists.read(Share::of(person_id), async move { Ok(person_id) }).await
+    async fn try_read(budget: &ReadBudget, person_id: i64) -> Result<i64> {
+        budget.run(ReadRequester::person(person_id), async move { Ok(person_id) }).await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_person_takes_half_and_the_others_go_on() {
-        let lists = Lists::new(2);
-        let (end, first) = held(&lists, 1);
+    async fn one_person_uses_at_most_half_of_the_budget() {
+        let budget = ReadBudget::new(2);
+        let (end_first, first) = start_blocked_read(&budget, 1);
         tokio::task::yield_now().await;
-        assert!(matches!(reads(&lists, 1).await, Err(Refusal::TooFast { millis: 1_000 })));
-        assert_eq!(reads(&lists, 2).await.unwrap(), 2);
-        let (end_of_two, second) = held(&lists, 2);
+        assert!(matches!(try_read(&budget, 1).await, Err(Error::RateLimited { retry_after_millis: 1_000 })));
+        assert_eq!(try_read(&budget, 2).await.unwrap(), 2);
+        let (end_second, second) = start_blocked_read(&budget, 2);
         tokio::task::yield_now().await;
-        assert!(matches!(reads(&lists, 3).await, Err(Refusal::Unavailable(_))));
-        drop((end, end_of_two));
+        assert!(matches!(try_read(&budget, 3).await, Err(Error::Unavailable(_))));
+        drop((end_first, end_second));
         first.await.unwrap().unwrap();
         second.await.unwrap().unwrap();
-        assert_eq!(reads(&lists, 1).await.unwrap(), 1);
-        assert!(lists.people().is_empty());
+        assert_eq!(try_read(&budget, 1).await.unwrap(), 1);
+        assert!(budget.lock_people().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_first_page_waits_for_one_further_page_and_not_for_all() {
-        let lists = Lists::new(1);
-        let (end, reading) = held(&lists, 1);
+    async fn first_page_waits_for_at_most_one_continuation() {
+        let budget = ReadBudget::new(1);
+        let (end, blocked) = start_blocked_read(&budget, 1);
         tokio::task::yield_now().await;
-        let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
-        let enter = |share: Share, name: &'static str| {
-            let (lists, said) = (lists.clone(), said.clone());
+        let (order_tx, mut order_rx) = tokio::sync::mpsc::unbounded_channel();
+        let start = |requester: ReadRequester, name: &'static str| {
+            let (budget, order_tx) = (budget.clone(), order_tx.clone());
             tokio::spawn(async move {
-                lists.read(share, async move { said.send(name).map_err(|_| store::Error::timed_out()) }).await
+                budget.run(requester, async move { order_tx.send(name).map_err(|_| store::Error::timed_out()) }).await
             })
         };
         for _ in 0..50 {
-            enter(Share::of(1).under_way(), "further");
+            start(ReadRequester::person(1).continuing(), "continuation");
         }
         tokio::task::yield_now().await;
-        enter(Share::of(1), "first");
+        start(ReadRequester::person(1), "first");
         tokio::task::yield_now().await;
         drop(end);
-        reading.await.unwrap().unwrap();
-        assert_eq!([heard.recv().await, heard.recv().await], [Some("further"), Some("first")]);
+        blocked.await.unwrap().unwrap();
+        assert_eq!([order_rx.recv().await, order_rx.recv().await], [Some("continuation"), Some("first")]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_place_is_held_until_the_read_has_ended() {
-        let lists = Lists::new(1);
-        let (end, request) = held(&lists, 1);
+    async fn permit_is_held_until_the_read_ends() {
+        let budget = ReadBudget::new(1);
+        let (end, request) = start_blocked_read(&budget, 1);
         tokio::task::yield_now().await;
         request.abort();
         request.await.ok();
-        assert!(reads(&lists, 1).await.is_err());
+        assert!(try_read(&budget, 1).await.is_err());
         drop(end);
-        assert_eq!(reads(&lists, 1).await.unwrap(), 1);
+        assert_eq!(try_read(&budget, 1).await.unwrap(), 1);
     }
 }

@@ -1,198 +1,205 @@
-//! Web sessions: who is signed in to the pages.
+//! Web sessions: the sign-in state of browsers.
 
 use uuid::Uuid;
 
 use crate::{
     domain::{
         authority::{Mutation, RequiredRole},
-        event::Act,
+        event::{AuditContext, RequestContext},
         person::Person,
         random::Random,
-        session::{Lifetime, Session, SessionValue, UserAgent},
+        session::{Session, SessionLifetime, SessionValue, UserAgent},
         time::Clock,
     },
     service::{
-        Actor, Mutations, Refusal, Result,
-        people::{protect, role_over},
-        request_context,
-        sign_in::{SignedIn, principal},
-        tokens::new_id,
+        Actor, Error, Mutations, Result,
+        people::{ensure_not_protected, role_over},
+        sign_in::{PasswordLogin, principal_of_person},
+        tokens::generate_id,
     },
     store::{NewSession, Store},
 };
 
-/// How exact `seen_at` is: a session that is used all the time is written once in this time, or in a quarter of the time for which
-/// it may idle.
-const SEEN_EVERY_SECONDS: i64 = 60;
+/// The resolution of `last_seen_at`. The timestamp of a session in constant use is written once per
+/// this interval, or once per quarter of the idle timeout if that is shorter.
+const LAST_SEEN_INTERVAL_SECONDS: i64 = 60;
 
-/// The sessions of the pages.
+/// The operations on web sessions.
 #[derive(Clone)]
 pub struct Sessions {
     store: Store,
     clock: Clock,
     random: Random,
-    lifetime: Lifetime,
+    lifetime: SessionLifetime,
     mutations: Mutations,
 }
 
-/// Somebody who looks at a page.
+/// A valid session with its person.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct ActiveSession {
     pub session: Session,
     pub person: Person,
     pub workspace_name: String,
-    /// An act of weight must ask for the password again.
-    pub needs_proof: bool,
+    /// A sensitive operation must ask for the password again.
+    pub needs_reauth: bool,
 }
 
-impl Visit {
-    /// The person as services know callers.
+impl ActiveSession {
+    /// Returns the person as the caller of services.
     #[must_use]
-    pub fn actor(&self) -> Actor {
-        Actor::by_session(principal(self.person.clone()), self.session.id)
+    pub fn actor(&self, request: RequestContext) -> Actor {
+        Actor::from_session(principal_of_person(self.person.clone()), self.session.id, request)
     }
 }
 
 impl Sessions {
+    /// Creates the service.
     #[must_use]
-    pub fn new(store: Store, clock: Clock, random: Random, lifetime: Lifetime, mutations: Mutations) -> Self {
+    pub fn new(store: Store, clock: Clock, random: Random, lifetime: SessionLifetime, mutations: Mutations) -> Self {
         Self { store, clock, random, lifetime, mutations }
     }
 
-    /// Begins a session for somebody who has just proven the password; the value is for the cookie alone. None where the
-    /// password was changed or the account disabled in the meantime.
+    /// Creates a session after a login. Returns the value for the cookie, or `None` if the password
+    /// was changed or the account disabled in the meantime.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
-    pub async fn begin(&self, who: &SignedIn, user_agent: UserAgent) -> Result<Option<SessionValue>> {
-        let value = SessionValue::make(&self.random);
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn create(
+        &self,
+        login: &PasswordLogin,
+        user_agent: UserAgent,
+        request: &RequestContext,
+    ) -> Result<Option<SessionValue>> {
+        let value = SessionValue::generate(&self.random);
         let at = self.clock.now();
         let new = NewSession {
-            id: new_id(at, &self.random),
+            id: generate_id(at, &self.random),
             digest: value.digest(),
-            workspace_id: who.principal.workspace_id,
-            person_id: who.principal.person_id,
-            email: who.principal.email.clone(),
-            at,
+            workspace_id: login.principal.workspace_id,
+            person_id: login.principal.person_id,
+            email: login.principal.email.clone(),
+            created_at: at,
             user_agent,
-            origin: request_context::origin(),
+            origin: request.clone(),
         };
-        let is_begun = self.store.begin_session(&new, &who.password_hash.0).await?;
-        Ok(is_begun.then_some(value))
+        let is_created = self.store.insert_session(&new, &login.password_hash.0).await?;
+        Ok(is_created.then_some(value))
     }
 
-    /// Finds whoever holds a session's value, and notes that the session is used. None for a value that no session has, for a
-    /// session that is over, and for a disabled person.
+    /// Finds the session of a cookie value and records its use. Returns `None` for an unknown
+    /// value, an expired session and a disabled person.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`], which is not "signed out".
-    pub async fn find(&self, value: &SessionValue) -> Result<Option<Visit>> {
+    /// [`Error::Unavailable`] if the database is unreachable or too slow. The caller must not treat
+    /// it as signed out.
+    pub async fn find(&self, value: &SessionValue) -> Result<Option<ActiveSession>> {
         let Some(found) = self.store.find_session(&value.digest()).await? else { return Ok(None) };
         let now = self.clock.now();
-        if found.person.is_disabled || found.session.is_over(now, self.lifetime) {
+        if found.person.is_disabled || found.session.is_expired(now, self.lifetime) {
             return Ok(None);
         }
-        let seen_every = SEEN_EVERY_SECONDS.min(self.lifetime.idle_seconds / 4);
-        if now >= found.session.seen_at.plus_seconds(seen_every) {
-            self.store.note_session(found.session.id, now).await?;
+        let interval = LAST_SEEN_INTERVAL_SECONDS.min(self.lifetime.idle_timeout_seconds / 4);
+        if now >= found.session.last_seen_at.plus_seconds(interval) {
+            self.store.record_session_use(found.session.id, now).await?;
         }
-        Ok(Some(Visit {
-            needs_proof: found.session.needs_proof(now),
+        Ok(Some(ActiveSession {
+            needs_reauth: found.session.needs_reauth(now),
             session: found.session,
             person: found.person,
             workspace_name: found.workspace_name,
         }))
     }
 
-    /// Gives a session another value, because the password was typed again. None where it has ended in the meantime.
+    /// Replaces the cookie value of a session after a re-authentication. Returns `None` if the
+    /// session has ended.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
-    pub async fn renew(&self, session: &Session) -> Result<Option<SessionValue>> {
-        let value = SessionValue::make(&self.random);
-        let is_renewed = self.store.renew_session(session.id, &value.digest(), self.clock.now()).await?;
-        Ok(is_renewed.then_some(value))
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn rotate(&self, session: &Session) -> Result<Option<SessionValue>> {
+        let value = SessionValue::generate(&self.random);
+        let is_rotated = self.store.rotate_session(session.id, &value.digest(), self.clock.now()).await?;
+        Ok(is_rotated.then_some(value))
     }
 
-    /// A name for a form on a page, which says when it was made.
+    /// Generates an ID for a form on a page. The ID contains its creation time.
     #[must_use]
-    pub fn new_form(&self) -> Uuid {
-        new_id(self.clock.now(), &self.random)
+    pub fn generate_form_id(&self) -> Uuid {
+        generate_id(self.clock.now(), &self.random)
     }
 
-    /// Whether a form was made for this session: not before it began.
+    /// Returns whether a form ID was generated after the session was created.
     #[must_use]
-    pub fn is_form_of(&self, session: &Session, form: Uuid) -> bool {
-        // A UUID of version 7 begins with 48 bits of milliseconds (RFC 9562, section 5.7); other kinds are none of ours.
-        let made =
-            (form.get_version_num() == 7).then(|| form.as_u128() >> 80).and_then(|made| i64::try_from(made).ok());
-        // Another node, whose clock is a little ahead, may have made it.
+    pub fn is_form_for(&self, session: &Session, form_id: Uuid) -> bool {
+        // A version 7 UUID starts with 48 bits of milliseconds (RFC 9562, section 5.7). Form IDs
+        // have no other version.
+        let created_at = (form_id.get_version_num() == 7)
+            .then(|| form_id.as_u128() >> 80)
+            .and_then(|created_at| i64::try_from(created_at).ok());
+        // The clock of the node that generated the ID may be ahead.
         let latest = self.clock.now().plus_seconds(60);
-        made.is_some_and(|made| (session.begun_at.as_millis()..=latest.as_millis()).contains(&made))
+        created_at.is_some_and(|created_at| (session.created_at.as_millis()..=latest.as_millis()).contains(&created_at))
     }
 
-    /// The sessions of a person that are not over, the latest used first.
+    /// Lists the valid sessions of a person, the most recently used first.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
     pub async fn list(&self, person: &Person) -> Result<Vec<Session>> {
         let now = self.clock.now();
         let mut sessions = self.store.list_sessions(person.workspace_id, person.id).await?;
-        sessions.retain(|session| !session.is_over(now, self.lifetime));
+        sessions.retain(|session| !session.is_expired(now, self.lifetime));
         Ok(sessions)
     }
 
-    /// Signs a session out; returns whether there was one. The session is its own authorization.
+    /// Signs a session out, authorized by the session itself. Returns whether it still existed.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
-    pub async fn sign_out(&self, visit: &Visit) -> Result<bool> {
-        let Visit { session, person, .. } = visit;
-        let mutation = Mutation::without_caller(Act::of_service(self.clock.now()));
-        Ok(self.store.end_session(person.workspace_id, person.id, session.id, &mutation).await?)
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn sign_out(&self, active: &ActiveSession) -> Result<bool> {
+        let ActiveSession { session, person, .. } = active;
+        let mutation = Mutation::without_caller(AuditContext::for_system(self.clock.now()));
+        Ok(self.store.delete_session(person.workspace_id, person.id, session.id, &mutation).await?)
     }
 
-    /// Ends one session of the actor; returns whether there was one.
+    /// Ends one session of the actor. Returns whether it existed.
     ///
     /// # Errors
-    /// [`Refusal::CallerGone`].
+    /// [`Error::CallerRevoked`] if the account or credential of the actor was revoked.
     pub async fn end(&self, actor: &Actor, id: Uuid) -> Result<bool> {
-        let mutation = self.mutations.by(actor, RequiredRole::Member);
-        Ok(self.store.end_session(actor.workspace_id, actor.person_id, id, &mutation).await?)
+        let mutation = self.mutations.by_actor(actor, RequiredRole::Member);
+        Ok(self.store.delete_session(actor.workspace_id, actor.person_id, id, &mutation).await?)
     }
 
-    /// Ends all sessions of the actor but one; returns how many.
+    /// Ends all sessions of the actor except `kept`. Returns their number.
     ///
     /// # Errors
-    /// [`Refusal::CallerGone`].
-    pub async fn end_others(&self, actor: &Actor, spared: Uuid) -> Result<u64> {
-        let mutation = self.mutations.by(actor, RequiredRole::Member);
-        Ok(self.store.end_sessions(actor.workspace_id, actor.person_id, Some(spared), &mutation).await?)
+    /// [`Error::CallerRevoked`] if the account or credential of the actor was revoked.
+    pub async fn end_others(&self, actor: &Actor, kept: Uuid) -> Result<u64> {
+        let mutation = self.mutations.by_actor(actor, RequiredRole::Member);
+        Ok(self.store.delete_sessions(actor.workspace_id, actor.person_id, Some(kept), &mutation).await?)
     }
 
-    /// Ends all sessions of a person of the administrator's workspace; returns how many.
+    /// Ends all sessions of a person of the administrator's workspace. Returns their number.
     ///
     /// # Errors
-    /// [`Refusal::NotAdministrator`], [`Refusal::ProtectedPerson`].
-    pub async fn end_all_of(&self, administrator: &Actor, person: &Person) -> Result<u64> {
+    /// [`Error::NotAdministrator`] if the caller is not an administrator of that workspace,
+    /// [`Error::ProtectedPerson`] for a platform administrator unless the caller is one.
+    pub async fn end_all(&self, administrator: &Actor, person: &Person) -> Result<u64> {
         if !administrator.is_admin || administrator.workspace_id != person.workspace_id {
-            return Err(Refusal::NotAdministrator);
+            return Err(Error::NotAdministrator);
         }
-        protect(administrator, person)?;
-        let mutation = self.mutations.by(administrator, role_over(administrator, person));
-        Ok(self.store.end_sessions(person.workspace_id, person.id, None, &mutation).await?)
+        ensure_not_protected(administrator, person)?;
+        let mutation = self.mutations.by_actor(administrator, role_over(administrator, person));
+        Ok(self.store.delete_sessions(person.workspace_id, person.id, None, &mutation).await?)
     }
 
-    /// Removes sessions that are over; answers how many.
+    /// Purges expired sessions. Returns their number.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
-    pub async fn remove_over(&self) -> Result<u64> {
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn purge_expired(&self) -> Result<u64> {
         let now = self.clock.now();
-        let Lifetime { idle_seconds, absolute_seconds } = self.lifetime;
-        Ok(self
-            .store
-            .delete_sessions_over(now.plus_seconds(-absolute_seconds), now.plus_seconds(-idle_seconds))
-            .await?)
+        let SessionLifetime { idle_timeout_seconds: idle_seconds, max_age_seconds: absolute_seconds } = self.lifetime;
+        Ok(self.store.purge_sessions(now.plus_seconds(-absolute_seconds), now.plus_seconds(-idle_seconds)).await?)
     }
 }

@@ -1,11 +1,11 @@
-//! Signing in by e-mail and password.
+//! Sign-in by e-mail address and password.
 
 use std::time::Duration;
 
 use crate::{
     domain::{
         authority::PasswordHash,
-        event::Action,
+        event::{Action, RequestContext},
         password::Password,
         person::{EmailKey, Person},
         random::Random,
@@ -14,53 +14,57 @@ use crate::{
         workspace,
     },
     service::{
-        denied_attempts::{Refusals, Refused},
-        login_throttle::{Closed, Throttle, Try},
+        actor::audit_context,
+        completion::run_to_completion,
+        denied_attempts::{DeniedAttempt, DeniedAttemptLog},
+        login_throttle::{LoginAttempt, LoginThrottle, ThrottleError},
         password::Hasher,
-        request_context::{self, act_of},
     },
     store::{self, PersonWithHash, Store},
 };
 use tokenward_guard::{AuthError, DenialReason, Identity, Principal};
 
-/// How exact `lastLoginTime` is: a script that sends its password with each request writes once in this time.
-const NOTED_EVERY_SECONDS: i64 = 60;
+/// The resolution of `lastLoginTime` in seconds. A script that sends its password with each request
+/// writes once per interval.
+const LAST_LOGIN_INTERVAL_SECONDS: i64 = 60;
 
-/// How long the response is delayed where too many passwords wait to be hashed: a client that got it at once would ask again at once,
-/// and a flood of those costs checks of tokens the processor.
-const BUSY_FOR: Duration = Duration::from_secs(1);
+/// The delay of the response when the hashing queue is full. Clients that get the response
+/// immediately retry immediately, and a flood of retries takes processor time from auth checks.
+const BUSY_RESPONSE_DELAY: Duration = Duration::from_secs(1);
 
-/// The door that takes passwords.
+/// The entry point for passwords.
 #[derive(Clone)]
 pub struct SignIn {
     store: Store,
     clock: Clock,
     random: Random,
     hasher: Hasher,
-    throttle: Throttle,
-    refusals: Refusals,
+    throttle: LoginThrottle,
+    denied_attempts: DeniedAttemptLog,
 }
 
-/// By what way a password comes.
+/// The channel through which a password was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via<'a> {
-    /// With a request: an event tells of it.
+pub enum LoginChannel<'a> {
+    /// An API request. An event records the login.
     Request,
-    /// With a request of an OAuth 2.0 client, which may have encoded its password (RFC 6749, section 2.3.1).
+    /// A request of an OAuth 2.0 client, which may have form-encoded its password (RFC 6749,
+    /// section 2.3.1).
     OAuthClient {
-        /// The other form of the password, tried where the first is wrong. Both are one try.
-        other: Option<&'a str>,
+        /// The other decoding of the password, checked if the first does not match. Both count as
+        /// one attempt.
+        alternative: Option<&'a str>,
     },
-    /// On a page, which has events of its own.
+    /// A page, which records its own events.
     Page {
         /// The value of the browser's long-lived cookie.
         device: Option<&'a DeviceValue>,
     },
 }
 
-impl<'a> Via<'a> {
-    fn other(self) -> Option<&'a str> {
-        if let Self::OAuthClient { other } = self { other } else { None }
+impl<'a> LoginChannel<'a> {
+    fn alternative_password(self) -> Option<&'a str> {
+        if let Self::OAuthClient { alternative } = self { alternative } else { None }
     }
 
     fn device(self) -> Option<&'a DeviceValue> {
@@ -68,229 +72,262 @@ impl<'a> Via<'a> {
     }
 }
 
-/// Nobody is signed in.
+/// The error of a failed sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotSignedIn {
+pub enum SignInError {
     #[error(transparent)]
     Denied(#[from] AuthError),
-    /// Too many wrong passwords came before, for an account or for none; how many seconds to wait. The password was not looked at.
-    #[error("too many wrong passwords; the next one in {seconds} s")]
+    /// Too many failed logins came before, from this address or for this e-mail address, which may
+    /// have no account. The password was not checked.
+    #[error("too many failed logins; retry in {seconds} s")]
     Throttled { seconds: u64 },
 }
 
-/// Somebody who proved the password.
+/// A successful password login.
 #[derive(Clone, Debug)]
-pub struct SignedIn {
+pub struct PasswordLogin {
     pub principal: Principal,
-    /// Nothing but changing the password is open.
+    /// The person must change the password before any other operation.
     pub must_change_password: bool,
-    /// Argon2id of the password that was proven: while it is the person's, the proof holds.
+    /// The stored hash that the password matched. The login is valid until the hash changes.
     pub(super) password_hash: PasswordHash,
 }
 
 impl SignIn {
+    /// Creates the entry point. `max_failures_per_address` failed logins at once are allowed per
+    /// client address; 0 disables this limit.
     #[must_use]
     pub fn new(
         store: Store,
-        refusals: Refusals,
+        denied_attempts: DeniedAttemptLog,
         (clock, random): (Clock, Random),
         hasher: Hasher,
-        wrong_per_address: u32,
+        max_failures_per_address: u32,
     ) -> Self {
-        let throttle = Throttle::new(store.clone(), clock.clone(), wrong_per_address);
-        Self { store, refusals, clock, random, hasher, throttle }
+        let throttle = LoginThrottle::new(store.clone(), clock.clone(), max_failures_per_address);
+        Self { store, denied_attempts, clock, random, hasher, throttle }
     }
 
-    /// Makes a value for the long-lived cookie of a browser that has none.
+    /// Generates the value of the long-lived device cookie.
     #[must_use]
-    pub fn new_device(&self) -> DeviceValue {
-        DeviceValue::make(&self.random)
+    pub fn generate_device_value(&self) -> DeviceValue {
+        DeviceValue::generate(&self.random)
     }
 
-    /// Returns how many passwords were hashed since the start, and how many wait to be hashed or are being hashed.
+    /// Returns the number of passwords hashed since the start, and the number of queued or running
+    /// hashes.
     #[must_use]
-    pub fn hashing(&self) -> (u64, usize) {
+    pub fn hasher_counts(&self) -> (u64, usize) {
         self.hasher.counts()
     }
 
-    /// Keeps any hash from starting until the guard is dropped. For tests, which need a moment that lasts.
+    /// Prevents new hashes until the guard is dropped. For tests.
     #[doc(hidden)]
-    pub async fn hold_hashing(&self) -> impl Drop + use<> {
-        self.hasher.hold().await
+    pub async fn pause_hashing(&self) -> impl Drop + use<> {
+        self.hasher.pause().await
     }
 
-    /// Gives up the memory that signing in takes, unless somebody did since this was called last.
-    pub fn rest(&self) {
-        self.hasher.release_if_idle();
+    /// Frees the unused memory of the hasher if nothing was hashed since the last call.
+    pub fn release_idle_buffers(&self) {
+        self.hasher.release_idle_buffers();
     }
 
-    /// Signs somebody in. Unknown e-mail, wrong password and disabled account take the same time and are told apart only
-    /// in the cause, for the log.
+    /// Authenticates a person by password. Unknown e-mail, wrong password and disabled account take
+    /// the same time and differ only in the logged reason.
     ///
     /// # Errors
-    /// [`AuthError::Denied`], [`AuthError::Unavailable`] where store or hasher could not answer, [`NotSignedIn::Throttled`].
-    pub async fn by_password(&self, email: &str, password: &str, via: Via<'_>) -> Result<SignedIn, NotSignedIn> {
-        // What no account can have is refused before it costs anything; that tells nothing about any account.
-        let typed = [Some(password), via.other()].into_iter().flatten();
-        let passwords: Vec<Password> = typed.filter_map(Password::presented).collect();
+    /// [`AuthError::Denied`] if the login is rejected, [`AuthError::Unavailable`] if the database
+    /// or the hasher is not available, [`SignInError::Throttled`] if too many logins failed before.
+    pub async fn authenticate(
+        &self,
+        email: &str,
+        password: &str,
+        channel: LoginChannel<'_>,
+        request: &RequestContext,
+    ) -> Result<PasswordLogin, SignInError> {
+        // Passwords that no account can have are rejected first. This costs nothing and reveals
+        // nothing about any account.
+        let candidates = [Some(password), channel.alternative_password()].into_iter().flatten();
+        let passwords: Vec<Password> = candidates.filter_map(Password::parse_untrusted).collect();
         if passwords.is_empty() {
             return Err(AuthError::Denied(DenialReason::Malformed).into());
         }
-        let key = EmailKey::of(email);
-        let (found, attempt) = self.admit(&key, via.device()).await?;
-        // Not before: a try that is rejected unread must not keep others from being hashed.
-        let Ok(place) = self.hasher.place() else {
-            attempt.was_not_judged();
-            tokio::time::sleep(BUSY_FOR).await;
+        let key = EmailKey::from_text(email);
+        let (found, attempt) = self.begin_attempt(&key, channel.device(), request).await?;
+        // The permit is reserved after the throttle check, so that rejected attempts do not keep
+        // others from being hashed.
+        let Ok(permit) = self.hasher.reserve() else {
+            attempt.cancel();
+            tokio::time::sleep(BUSY_RESPONSE_DELAY).await;
             return Err(AuthError::Unavailable.into());
         };
         let stored = found.as_ref().map(|found| found.password_hash.as_str());
-        let Ok(right) = self.hasher.verify_any(&passwords, stored, place).await else {
-            attempt.was_not_judged();
+        let Ok(matched) = self.hasher.verify_any(&passwords, stored, permit).await else {
+            attempt.cancel();
             return Err(AuthError::Unavailable.into());
         };
-        let refused = match (&found, right) {
+        let reason = match (&found, matched) {
             (None, _) => DenialReason::UnknownEmail,
             (Some(_), None) => DenialReason::WrongPassword,
             (Some(found), Some(_)) if found.person.is_disabled => DenialReason::PersonDisabled,
-            (Some(found), Some(right)) => {
-                attempt.was_right().await;
-                return Ok(self.signed_in(found, &passwords[right], via).await);
+            (Some(found), Some(matched)) => {
+                let sources = attempt.record_success();
+                return Ok(self.finish_sign_in(found, &passwords[matched], channel, request, sources).await);
             }
         };
-        // Counted for all three: whether tries are counted must not tell them apart.
-        attempt.was_wrong().await.map_err(unavailable)?;
-        self.note_refusal(Action::PasswordRefused, found.as_ref().map(|found| &found.person), refused);
-        Err(AuthError::Denied(refused).into())
+        // All three reasons count as failures: the counter must not reveal which one applied.
+        attempt.record_failure().await.map_err(log_unavailable)?;
+        self.record_denied(Action::LoginFailed, found.as_ref().map(|found| &found.person), reason, request);
+        Err(AuthError::Denied(reason).into())
     }
 
-    /// Finds the account, and lets the password be looked at unless too many wrong ones came before.
-    async fn admit(
+    /// Finds the account and checks the attempt against the throttle.
+    async fn begin_attempt(
         &self,
         key: &EmailKey,
         device: Option<&DeviceValue>,
-    ) -> Result<(Option<PersonWithHash>, Try<'_>), NotSignedIn> {
-        let origin = request_context::origin();
-        // Each account's e-mail has an @, however it is spelled: without it there is nothing to guess, and nothing to write down.
-        let counted = key.as_str().contains('@').then(|| key.digest());
-        let turn = match self.throttle.enter(counted, &origin) {
-            Ok(turn) => turn.queue().await,
+        request: &RequestContext,
+    ) -> Result<(Option<PersonWithHash>, LoginAttempt<'_>), SignInError> {
+        // Every account address contains an @. Without one there is nothing to guess and nothing to
+        // count.
+        let email_digest = key.as_str().contains('@').then(|| key.digest());
+        let queued = match self.throttle.begin(email_digest, request) {
+            Ok(queued) => queued.wait_in_queue().await,
             Err(seconds) => {
-                self.note_refusal(Action::PasswordThrottled, None, DenialReason::Throttled);
-                self.throttle.slow_down().await;
-                return Err(NotSignedIn::Throttled { seconds });
+                self.record_denied(Action::LoginThrottled, None, DenialReason::Throttled, request);
+                self.throttle.tarpit().await;
+                return Err(SignInError::Throttled { seconds });
             }
         };
         let found = match self.store.find_person_by_email(key).await {
             Ok(found) => found,
             Err(error) => {
-                turn.was_not_judged();
-                return Err(unavailable(error).into());
+                queued.cancel();
+                return Err(log_unavailable(error).into());
             }
         };
-        match turn.judge(found.as_ref().map(|found| found.person.id), &origin, device).await {
+        match queued.check(found.as_ref().map(|found| found.person.id), request, device).await {
             Ok(attempt) => Ok((found, attempt)),
-            Err(Closed::Unavailable(error)) => Err(unavailable(error).into()),
-            Err(Closed::Wait(seconds)) => {
+            Err(ThrottleError::Unavailable(error)) => Err(log_unavailable(error).into()),
+            Err(ThrottleError::RetryAfter(seconds)) => {
                 let person = found.as_ref().map(|found| &found.person);
-                self.note_refusal(Action::PasswordThrottled, person, DenialReason::Throttled);
-                // No budget of an address bounds these.
-                if origin.is_shared {
-                    self.throttle.slow_down().await;
+                self.record_denied(Action::LoginThrottled, person, DenialReason::Throttled, request);
+                // Shared addresses have no limit of their own.
+                if request.is_client_ip_shared {
+                    self.throttle.tarpit().await;
                 }
-                Err(NotSignedIn::Throttled { seconds })
+                Err(SignInError::Throttled { seconds })
             }
         }
     }
 
-    async fn signed_in(&self, found: &PersonWithHash, password: &Password, via: Via<'_>) -> SignedIn {
-        self.note(found, !matches!(via, Via::Page { .. })).await;
-        let rehashed = self.rehash(found, password).await;
-        SignedIn {
-            principal: principal(found.person.clone()),
+    /// Records the login and updates an outdated hash.
+    async fn finish_sign_in(
+        &self,
+        found: &PersonWithHash,
+        password: &Password,
+        channel: LoginChannel<'_>,
+        request: &RequestContext,
+        sources: impl Future<Output = ()> + Send + 'static,
+    ) -> PasswordLogin {
+        let creates_event = !matches!(channel, LoginChannel::Page { .. });
+        let (sign_in, account, password, context) = (self.clone(), found.clone(), password.clone(), request.clone());
+        // In its own task, because these are transactions, also of a GET request.
+        let rehashed = run_to_completion(async move {
+            sources.await;
+            sign_in.record_sign_in(&account, creates_event, &context).await;
+            sign_in.rehash(&account, &password).await
+        });
+        let rehashed = rehashed.await.flatten();
+        PasswordLogin {
+            principal: principal_of_person(found.person.clone()),
             must_change_password: found.person.force_password_change,
             password_hash: PasswordHash(rehashed.unwrap_or_else(|| found.password_hash.clone())),
         }
     }
 
-    /// How many seconds the next sign-in of a person must wait because of wrong passwords, if at all: wherever it comes from, or from
-    /// one of the places that the account knows.
+    /// Returns the longest delay in seconds of the next sign-in of a person, from any address or
+    /// from a known source of the account, or `None` without a delay.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
-    pub async fn wait(&self, person: &Person) -> crate::service::Result<Option<u64>> {
-        Ok(self.throttle.wait(&EmailKey::of(&person.email).digest(), person.id).await?)
+    /// [`Error::Unavailable`](crate::service::Error::Unavailable) if the database is unreachable or
+    /// too slow.
+    pub async fn retry_after(&self, person: &Person) -> crate::service::Result<Option<u64>> {
+        Ok(self.throttle.retry_after(&EmailKey::from_text(&person.email).digest(), person.id).await?)
     }
 
-    /// Forgets wrong passwords that are a day old, and where accounts signed in from long ago; answers for how many e-mails.
+    /// Purges login failures older than a day, and old sign-in sources. Returns the number of
+    /// e-mail addresses whose counter was deleted.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`](crate::service::Refusal::Unavailable).
-    pub async fn forget_tries(&self) -> crate::service::Result<u64> {
-        Ok(self.throttle.forget().await?)
+    /// [`Error::Unavailable`](crate::service::Error::Unavailable) if the database is unreachable or
+    /// too slow.
+    pub async fn purge_login_failures(&self) -> crate::service::Result<u64> {
+        Ok(self.throttle.purge().await?)
     }
 
-    /// Notes who was refused. An e-mail that nobody has is not written down: people type passwords there.
-    fn note_refusal(&self, action: Action, person: Option<&Person>, cause: DenialReason) {
-        let origin = request_context::origin();
-        let refused = Refused {
-            workspace_id: person.map_or(workspace::FIRST, |person| person.workspace_id),
+    /// Records a rejected login. An e-mail address without an account is not recorded, because
+    /// people type passwords into that field.
+    fn record_denied(&self, action: Action, person: Option<&Person>, reason: DenialReason, request: &RequestContext) {
+        let attempt = DeniedAttempt {
+            workspace_id: person.map_or(workspace::FIRST_WORKSPACE_ID, |person| person.workspace_id),
             action,
             person_id: person.map(|person| person.id),
             target: person.map(|person| person.id.to_string()).unwrap_or_default(),
-            label: person.map_or_else(|| "nobody who is known".to_owned(), |person| person.email.clone()),
-            cause: cause.to_string(),
-            address: origin.address,
+            label: person.map_or_else(|| "unknown account".to_owned(), |person| person.email.clone()),
+            reason: reason.to_string(),
+            address: request.client_ip,
         };
-        self.refusals.note(refused, origin);
+        self.denied_attempts.record(attempt, request.clone());
     }
 
-    /// Writes down the sign-in. Not worth failing for.
-    async fn note(&self, found: &PersonWithHash, is_told: bool) {
+    /// Records the login. Errors are logged only.
+    async fn record_sign_in(&self, found: &PersonWithHash, creates_event: bool, request: &RequestContext) {
         let now = self.clock.now();
-        let (act, not_before) = (act_of(&principal(found.person.clone()), now), now.plus_seconds(-NOTED_EVERY_SECONDS));
-        if let Err(error) = self.store.note_sign_in(&found.person, &act, not_before, is_told).await {
-            tracing::warn!(person.id = found.person.id, error = ?anyhow::Error::from(error), "the sign-in could not be noted");
+        let context = audit_context(&principal_of_person(found.person.clone()), now, request);
+        let not_before = now.plus_seconds(-LAST_LOGIN_INTERVAL_SECONDS);
+        if let Err(error) = self.store.record_sign_in(&found.person, &context, not_before, creates_event).await {
+            tracing::warn!(person.id = found.person.id, error = ?anyhow::Error::from(error), "failed to record a login");
         }
     }
 
-    /// Hashes the password again where the cost has changed. Returns the hash that is stored now, where it is another than the one that
-    /// was found. Not worth failing for.
+    /// Hashes the password again if the hashing parameters have changed. Returns the stored hash if
+    /// it differs from the one that was found. Errors are logged only.
     async fn rehash(&self, found: &PersonWithHash, password: &Password) -> Option<String> {
-        if !self.hasher.is_outdated(&found.password_hash) {
+        if !self.hasher.needs_rehash(&found.password_hash) {
             return None;
         }
         let id = found.person.id;
         let new = self.hasher.hash(password).await.ok()?;
         match self.store.replace_password_hash(id, &found.password_hash, &new).await {
             Ok(true) => Some(new),
-            Ok(false) => self.hash_of_another(&found.person, password).await,
+            Ok(false) => self.concurrent_rehash(&found.person, password).await,
             Err(error) => {
-                tracing::warn!(person.id = id, error = ?anyhow::Error::from(error), "the password could not be hashed anew");
+                tracing::warn!(person.id = id, error = ?anyhow::Error::from(error), "failed to rehash a password");
                 None
             }
         }
     }
 
-    /// Another sign-in has hashed the password at the same moment: its hash is the one that proves it now. Where it is the hash of
-    /// another password, nothing does.
-    async fn hash_of_another(&self, person: &Person, password: &Password) -> Option<String> {
-        let present = self.store.find_person_by_email(&EmailKey::of(&person.email)).await.ok()??;
-        let present = Some(present).filter(|present| present.person.id == person.id)?.password_hash;
-        let place = self.hasher.place().ok()?;
-        let is_right = self.hasher.verify(password, Some(&present), place).await.ok()?;
-        is_right.then_some(present)
+    /// Returns the hash that a concurrent login stored, if the password matches it.
+    async fn concurrent_rehash(&self, person: &Person, password: &Password) -> Option<String> {
+        let current = self.store.find_person_by_email(&EmailKey::from_text(&person.email)).await.ok()??;
+        let current = Some(current).filter(|current| current.person.id == person.id)?.password_hash;
+        let permit = self.hasher.reserve().ok()?;
+        let matches = self.hasher.verify(password, Some(&current), permit).await.ok()?;
+        matches.then_some(current)
     }
 }
 
-fn unavailable(error: store::Error) -> AuthError {
-    tracing::warn!(error = ?anyhow::Error::from(error), "a sign-in could not be checked");
+/// Logs a database error as [`AuthError::Unavailable`].
+fn log_unavailable(error: store::Error) -> AuthError {
+    tracing::warn!(error = ?anyhow::Error::from(error), "failed to check a login");
     AuthError::Unavailable
 }
 
-/// The caller whom a password, or a session that one began, proves.
-pub(super) fn principal(person: Person) -> Principal {
-    let is_platform_admin = person.manages_workspaces();
+/// Returns the principal of a person without a token.
+pub(super) fn principal_of_person(person: Person) -> Principal {
+    let is_platform_admin = person.can_manage_workspaces();
     let mut identity = Identity::new(person.id, person.workspace_id, person.email);
     identity.name = person.name;
     identity.is_admin = person.is_admin;

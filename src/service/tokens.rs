@@ -1,4 +1,5 @@
-//! Tokens: listing, reading; making is in `issue`, deleting in `delete`, verifying in `verify`.
+//! Access tokens. This file lists and reads them; `issue` creates, `delete` revokes, and `verify`
+//! validates them.
 
 mod delete;
 mod idempotency;
@@ -11,30 +12,31 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use crate::{
-    cluster::Live,
+    cluster::Node,
     domain::{
-        authority::AuthorityLost,
+        authority::AuthorizationLost,
         random::Random,
         rate_limit::Rate,
         setting::Settings,
         time::{Clock, Timestamp},
-        token::{Status, Token},
-        token_query::{Page, Which},
+        token::{Token, TokenStatus},
+        token_query::{TokenFilter, TokenPageQuery},
     },
     service::{
-        Lists, Mutations, Refusal, Refusals, Result, list_pages::TokenPages, rate_limit::Budgets, read_budget::Share,
+        DeniedAttemptLog, Error, Mutations, ReadBudget, Result, list_pages::TokenPages, rate_limit::KeyedRateLimiter,
+        read_budget::ReadRequester,
     },
-    store::{self, Holders, Owner, Store, TokenFilter, TokenOwner},
+    store::{self, OwnerScope, Store, TokenHolderCounts, TokenListQuery, TokenOwner},
 };
 use tokenward_guard::{Principal, token_format::TokenFormat};
 
-pub use crate::store::Form;
+pub use crate::store::ConsumedForm;
 pub use idempotency::IdempotencyKey;
-pub use issue::Once;
-pub use read_access::Reading;
-pub use verify::Inspected;
+pub use issue::Idempotency;
+pub use read_access::ReadAccess;
+pub use verify::{CachedVerdict, TokenLookup, ValidToken};
 
-/// The tokens of the service.
+/// The operations on tokens.
 #[derive(Clone)]
 pub struct Tokens {
     store: Store,
@@ -42,56 +44,57 @@ pub struct Tokens {
     random: Random,
     format: TokenFormat,
     defaults: Settings,
-    live: Live,
-    refusals: Refusals,
-    lists: Lists,
-    limits: Limits,
+    node: Node,
+    denied_attempts: DeniedAttemptLog,
+    read_budget: ReadBudget,
+    limits: TokenLimits,
     mutations: Mutations,
 }
 
-/// How many tokens may be made, and how many bearers may be wrong.
+/// The limits on token creation and on rejected bearer tokens.
 #[derive(Clone, Debug)]
-pub struct Limits {
-    made: Budgets<i64>,
-    most_live: Option<u32>,
-    refused: Budgets<IpAddr>,
+pub struct TokenLimits {
+    creations: KeyedRateLimiter<i64>,
+    max_active: Option<u32>,
+    rejections: KeyedRateLimiter<IpAddr>,
 }
 
-impl Limits {
-    /// So many made a minute by each person, at most so many live ones of a person, and so many refused bearers a minute of each
-    /// address. A rate of 0 is no limit.
+impl TokenLimits {
+    /// Creates limits: `creations_per_minute` per person, `max_active` active tokens per person,
+    /// and `rejections_per_minute` per client address. A rate of 0 is unlimited.
     #[must_use]
-    pub fn new(made_per_minute: u32, most_live: Option<u32>, refused_per_minute: u32) -> Self {
-        let (made, refused) = (Rate::per_minute(made_per_minute), Rate::per_minute(refused_per_minute));
-        Self { made: Budgets::new(made), most_live, refused: Budgets::new(refused) }
+    pub fn new(creations_per_minute: u32, max_active: Option<u32>, rejections_per_minute: u32) -> Self {
+        let creations = KeyedRateLimiter::new(Rate::per_minute(creations_per_minute));
+        let rejections = KeyedRateLimiter::new(Rate::per_minute(rejections_per_minute));
+        Self { creations, max_active, rejections }
     }
 }
 
-/// Which tokens a list is to show.
+/// The scope of a token list.
 #[derive(Clone, Copy, Debug)]
-pub enum Reach {
-    /// The caller's own.
+pub enum TokenScope {
+    /// Tokens of the caller.
     Own,
-    /// Those of everybody in the caller's workspace, or of one person there; for administrators.
+    /// Tokens of the workspace, or those of one person in it. For administrators.
     Workspace { person_id: Option<i64> },
 }
 
-/// A token in a list, with its owner's e-mail and its status now.
+/// A token with its owner's e-mail address and its current status.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub struct ListedToken {
     pub token: Token,
     pub email: String,
-    pub status: Status,
-    /// The owner may not use tokens at present, however long this one lives.
+    pub status: TokenStatus,
+    /// The owner may not use tokens at present, whatever the status of the token.
     pub is_blocked: bool,
 }
 
-impl Listed {
+impl ListedToken {
     pub(super) fn new((token, owner): (Token, TokenOwner), now: Timestamp) -> Self {
         Self {
             status: token.status(now),
             token,
-            is_blocked: owner.is_disabled || !owner.token_access.lets_use(),
+            is_blocked: owner.is_disabled || !owner.token_access.allows_use(),
             email: owner.email,
         }
     }
@@ -100,137 +103,154 @@ impl Listed {
 impl Tokens {
     #[must_use]
     pub fn new(
-        (store, live, refusals, lists): (Store, Live, Refusals, Lists),
+        (store, node, denied_attempts, read_budget): (Store, Node, DeniedAttemptLog, ReadBudget),
         (clock, random): (Clock, Random),
         format: TokenFormat,
         defaults: Settings,
-        limits: Limits,
+        limits: TokenLimits,
         mutations: Mutations,
     ) -> Self {
-        Self { store, clock, random, format, defaults, live, refusals, lists, limits, mutations }
+        Self { store, clock, random, format, defaults, node, denied_attempts, read_budget, limits, mutations }
     }
 
-    /// Lists the tokens of one page within reach.
+    /// Lists one page of the tokens in `scope`.
     ///
     /// # Errors
-    /// [`Refusal::NotAdministrator`] where the reach is an administrator's and the caller is none.
-    pub async fn list(&self, caller: &Principal, reach: Reach, which: Which, page: &Page) -> Result<Vec<Listed>> {
-        let filter = self.filter(caller, reach, which)?;
-        let (tokens, page, now) = (self.clone(), page.clone(), filter.now);
-        let read = async move {
-            tokens.live.flush_uses().await?;
-            tokens.store.list_tokens(&filter, &page).await
+    /// [`Error::NotAdministrator`] if the scope requires an administrator, [`Error::RateLimited`]
+    /// if the caller has too many reads in progress.
+    pub async fn list(
+        &self,
+        caller: &Principal,
+        scope: TokenScope,
+        filter: TokenFilter,
+        page: &TokenPageQuery,
+    ) -> Result<Vec<ListedToken>> {
+        let list_query = self.build_list_query(caller, scope, filter)?;
+        let (tokens, page, now) = (self.clone(), page.clone(), list_query.now);
+        let query = async move {
+            tokens.node.flush_last_used().await?;
+            tokens.store.list_tokens(&list_query, &page).await
         };
-        let rows = self.lists.read(Share::of(caller.person_id), read).await?;
-        Ok(rows.into_iter().map(|row| Listed::new(row, now)).collect())
+        let rows = self.read_budget.run(ReadRequester::person(caller.person_id), query).await?;
+        Ok(rows.into_iter().map(|row| ListedToken::new(row, now)).collect())
     }
 
-    /// Lists tokens within reach page by page, however many; with their number, where that is asked for.
+    /// Lists the tokens in `scope` page by page, with the total number if `count` is set.
     ///
     /// # Errors
-    /// [`Refusal::NotAdministrator`] where the reach is an administrator's and the caller is none.
+    /// [`Error::NotAdministrator`] if the scope requires an administrator, [`Error::RateLimited`]
+    /// if the caller has too many reads in progress.
     pub async fn pages(
         &self,
         caller: &Principal,
-        reach: Reach,
-        which: Which,
-        page: &Page,
+        scope: TokenScope,
+        filter: TokenFilter,
+        page: &TokenPageQuery,
         count: bool,
     ) -> Result<(TokenPages, Option<i64>)> {
-        let filter = self.filter(caller, reach, which)?;
-        let (tokens, counted) = (self.clone(), filter.clone());
-        let begin = async move {
-            tokens.live.flush_uses().await?;
-            if count { tokens.store.count_tokens(&counted).await.map(Some) } else { Ok(None) }
+        let list_query = self.build_list_query(caller, scope, filter)?;
+        let (tokens, count_query) = (self.clone(), list_query.clone());
+        let query = async move {
+            tokens.node.flush_last_used().await?;
+            if count { tokens.store.count_tokens(&count_query).await.map(Some) } else { Ok(None) }
         };
-        let count = self.lists.read(Share::of(caller.person_id), begin).await?;
-        let pages = TokenPages::new(self.lists.clone(), self.store.clone(), caller.person_id, filter, page);
+        let count = self.read_budget.run(ReadRequester::person(caller.person_id), query).await?;
+        let pages = TokenPages::new(self.read_budget.clone(), self.store.clone(), caller.person_id, list_query, page);
         Ok((pages, count))
     }
 
-    fn filter(&self, caller: &Principal, reach: Reach, which: Which) -> Result<TokenFilter> {
+    fn build_list_query(&self, caller: &Principal, scope: TokenScope, filter: TokenFilter) -> Result<TokenListQuery> {
         let workspace_id = caller.workspace_id;
-        let owner = match reach {
-            Reach::Own => Owner::Person { workspace_id, person_id: caller.person_id },
-            Reach::Workspace { .. } if !caller.is_admin => return Err(Refusal::NotAdministrator),
-            Reach::Workspace { person_id: Some(person_id) } => Owner::Person { workspace_id, person_id },
-            Reach::Workspace { person_id: None } => Owner::Workspace(workspace_id),
+        let owner = match scope {
+            TokenScope::Own => OwnerScope::Person { workspace_id, person_id: caller.person_id },
+            TokenScope::Workspace { .. } if !caller.is_admin => return Err(Error::NotAdministrator),
+            TokenScope::Workspace { person_id: Some(person_id) } => OwnerScope::Person { workspace_id, person_id },
+            TokenScope::Workspace { person_id: None } => OwnerScope::Workspace(workspace_id),
         };
-        Ok(TokenFilter { owner, which, now: self.clock.now() })
+        Ok(TokenListQuery { scope: owner, filter, now: self.clock.now() })
     }
 
-    /// Reads one token: the caller's own, or for an administrator one of the workspace.
+    /// Finds a token of the caller, or for administrators one of the workspace.
     ///
     /// # Errors
-    /// [`Refusal::TokenNotFound`], also for a token that is somebody else's.
-    pub async fn find(&self, caller: &Principal, id: Uuid) -> Result<(Token, Status)> {
-        self.flush_uses().await?;
-        let token = self.store.find_token(within_reach(caller), id).await?.ok_or(Refusal::TokenNotFound)?;
+    /// [`Error::TokenNotFound`] if there is no such token, or if it belongs to another person and
+    /// the caller is not an administrator.
+    pub async fn find(&self, caller: &Principal, id: Uuid) -> Result<(Token, TokenStatus)> {
+        self.flush_last_used().await?;
+        let token = self.store.find_token(accessible_to(caller), id).await?.ok_or(Error::TokenNotFound)?;
         let status = token.status(self.clock.now());
         Ok((token, status))
     }
 
-    /// How many people of the caller's workspace hold how many active tokens; or one person there.
+    /// Counts the token holders of the caller's workspace and their active tokens, or the active
+    /// tokens of one person.
     ///
     /// # Errors
-    /// [`Refusal::NotAdministrator`] for anybody but oneself.
-    pub async fn holders(&self, caller: &Principal, person_id: Option<i64>) -> Result<Holders> {
+    /// [`Error::NotAdministrator`] if a member asks for other people, [`Error::RateLimited`] if the
+    /// caller has too many reads in progress.
+    pub async fn count_holders(&self, caller: &Principal, person_id: Option<i64>) -> Result<TokenHolderCounts> {
         if !(caller.is_admin || person_id == Some(caller.person_id)) {
-            return Err(Refusal::NotAdministrator);
+            return Err(Error::NotAdministrator);
         }
         let (store, workspace_id, now) = (self.store.clone(), caller.workspace_id, self.clock.now());
-        let count = async move { store.count_holders(workspace_id, person_id, now).await };
-        self.lists.read(Share::of(caller.person_id), count).await
+        let query = async move { store.count_token_holders(workspace_id, person_id, now).await };
+        self.read_budget.run(ReadRequester::person(caller.person_id), query).await
     }
 
-    /// This moment, by which tokens are judged.
+    /// Returns the current time, as used for expiry.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Refuses where the caller's workspace has the feature off.
+    /// Checks that the caller's workspace has the feature switched on.
     ///
     /// # Errors
-    /// [`Refusal::FeatureOff`].
+    /// [`Error::FeatureOff`] if it is switched off.
     pub async fn ensure_enabled(&self, caller: &Principal) -> Result<()> {
-        let set = self.store.find_settings(caller.workspace_id).await?;
-        let settings = self.defaults.overlaid(set);
-        if settings.enabled { Ok(()) } else { Err(Refusal::FeatureOff) }
+        let overrides = self.store.find_settings(caller.workspace_id).await?;
+        let settings = self.defaults.with_overrides(overrides);
+        if settings.enabled { Ok(()) } else { Err(Error::FeatureOff) }
     }
 
-    /// Writes the uses noted until now; called on a timer, before reading, and at a clean stop.
+    /// Flushes buffered last-used timestamps. Called on a timer, before reads, and at a clean
+    /// shutdown.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`]; nothing is lost then.
-    pub async fn flush_uses(&self) -> Result<()> {
-        Ok(self.live.flush_uses().await?)
+    /// [`Error::Unavailable`] if the database is unreachable or too slow. The timestamps stay in
+    /// the buffer.
+    pub async fn flush_last_used(&self) -> Result<()> {
+        Ok(self.node.flush_last_used().await?)
     }
 
-    /// Completes when so many uses wait that they should be written before their time.
-    pub async fn uses_are_many(&self) {
-        self.live.uses_are_many().await;
+    /// Waits until enough last-used timestamps are buffered for an early flush.
+    pub async fn wait_for_flush_threshold(&self) {
+        self.node.wait_for_flush_threshold().await;
     }
 }
 
-fn within_reach(caller: &Principal) -> Owner {
-    if caller.is_admin { Owner::Workspace(caller.workspace_id) } else { own(caller) }
+/// Returns the tokens that the caller may read and delete.
+fn accessible_to(caller: &Principal) -> OwnerScope {
+    if caller.is_admin { OwnerScope::Workspace(caller.workspace_id) } else { owned_by(caller) }
 }
 
-fn own(caller: &Principal) -> Owner {
-    Owner::Person { workspace_id: caller.workspace_id, person_id: caller.person_id }
+/// Returns the tokens of the caller.
+fn owned_by(caller: &Principal) -> OwnerScope {
+    OwnerScope::Person { workspace_id: caller.workspace_id, person_id: caller.person_id }
 }
 
-/// Turns an authorization that was lost to the workspace's switch into what the token routes say then.
-fn feature_off(error: store::Error) -> Refusal {
+/// Maps a lost authorization of a workspace with the feature switched off to the error of the token
+/// routes.
+fn map_feature_off(error: store::Error) -> Error {
     match error {
-        store::Error::AuthorityLost(AuthorityLost::FeatureOff) => Refusal::FeatureOff,
+        store::Error::AuthorizationLost(AuthorizationLost::FeatureOff) => Error::FeatureOff,
         error => error.into(),
     }
 }
 
-/// A UUID of version 7 (RFC 9562, section 5.7): begins with the time, so that new rows stand side by side in the index.
-pub(super) fn new_id(now: Timestamp, random: &Random) -> Uuid {
+/// Generates a version 7 UUID (RFC 9562, section 5.7). It starts with the time, so that new rows
+/// are adjacent in the index.
+pub(super) fn generate_id(now: Timestamp, random: &Random) -> Uuid {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random.bytes::<10>()).into_uuid()
 }

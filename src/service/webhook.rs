@@ -1,4 +1,4 @@
-//! Telling a program of the operator's what cannot wait until somebody looks: a token had become known to others, and is deleted.
+//! The webhook that notifies the operator of a leaked token.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,28 +8,29 @@ use uuid::Uuid;
 
 use crate::{domain::time::Timestamp, store::TokenLabel};
 
-/// How long one try may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait before each further try; then it is given up, and the event stays.
-const AGAIN_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
-/// The most that are being told at once; what comes beyond it is not told.
-const AT_ONCE: usize = 64;
+/// The timeout of one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// The delays before the retries. After the last one the notification is dropped; the event remains
+/// in the audit log.
+const RETRY_DELAYS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
+/// The maximum number of notifications in flight. Further ones are dropped.
+const MAX_IN_FLIGHT: usize = 64;
 
-/// Where to tell it, if anywhere. Cheap to clone.
+/// A webhook, or none. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Webhook(Option<Arc<Inner>>);
 
 struct Inner {
     client: reqwest::Client,
-    /// May hold a secret, so it is not printed.
+    /// May contain a secret, so it is not logged.
     url: String,
-    under_way: Arc<Semaphore>,
+    in_flight: Arc<Semaphore>,
 }
 
-/// What is told.
+/// The body of a notification.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Leaked {
+struct LeakNotification {
     event: &'static str,
     token_id: Uuid,
     hint: String,
@@ -39,51 +40,57 @@ struct Leaked {
 }
 
 impl Webhook {
-    /// One that posts to this URL.
+    /// Creates a webhook that posts to `url`.
     ///
     /// # Errors
-    /// Where there is no way to make requests.
+    /// [`reqwest::Error`] if the HTTP client cannot be created.
     pub fn new(url: String) -> Result<Self, reqwest::Error> {
-        // The first that installs a provider of cryptography wins; whichever it is will do.
+        // The installation fails if a provider is installed already, and any provider is suitable.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self(Some(Arc::new(Inner { client, url, under_way: Arc::new(Semaphore::new(AT_ONCE)) }))))
+        let client =
+            reqwest::Client::builder().timeout(REQUEST_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
+        Ok(Self(Some(Arc::new(Inner { client, url, in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)) }))))
     }
 
-    /// Tells of a leaked token, without being waited for.
-    pub(super) fn tell(&self, token: &TokenLabel, at: Timestamp) {
+    /// Sends a notification in the background.
+    pub(super) fn notify_leak(&self, token: &TokenLabel, at: Timestamp) {
         let Some(inner) = self.0.clone() else { return };
-        let Ok(place) = Arc::clone(&inner.under_way).try_acquire_owned() else {
-            tracing::warn!(token.id = %token.id, "too much is being told already: the webhook does not hear of a leaked token");
+        let Ok(permit) = Arc::clone(&inner.in_flight).try_acquire_owned() else {
+            tracing::warn!(token.id = %token.id, "too many webhook notifications in flight; dropping the notification of a leaked token");
             return;
         };
-        let leaked = Leaked {
+        let notification = LeakNotification {
             event: "token.leaked",
             token_id: token.id,
-            hint: token.hint.clone(),
+            hint: token.display_prefix.clone(),
             person_id: token.person_id,
             workspace_id: token.workspace_id,
             time: at.to_string(),
         };
         tokio::spawn(async move {
-            let _place = place;
-            inner.send(&leaked).await;
+            let _permit = permit;
+            inner.send(&notification).await;
         });
     }
 }
 
 impl Inner {
-    async fn send(&self, leaked: &Leaked) {
-        let mut waits = AGAIN_AFTER.into_iter();
+    async fn send(&self, notification: &LeakNotification) {
+        let mut delays = RETRY_DELAYS.into_iter();
         loop {
-            let sent =
-                self.client.post(&self.url).json(leaked).send().await.and_then(reqwest::Response::error_for_status);
-            let Err(error) = sent.map_err(reqwest::Error::without_url) else { return };
-            let Some(wait) = waits.next() else {
-                tracing::error!(token.id = %leaked.token_id, %error, "the webhook could not be told of a leaked token");
+            let result = self
+                .client
+                .post(&self.url)
+                .json(notification)
+                .send()
+                .await
+                .and_then(reqwest::Response::error_for_status);
+            let Err(error) = result.map_err(reqwest::Error::without_url) else { return };
+            let Some(delay) = delays.next() else {
+                tracing::error!(token.id = %notification.token_id, %error, "failed to notify the webhook of a leaked token");
                 return;
             };
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(delay).await;
         }
     }
 }

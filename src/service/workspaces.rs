@@ -1,192 +1,209 @@
 //! Workspaces and their settings.
 
 use crate::{
-    cache::invalidation::Change,
-    cluster::Live,
+    cluster::Node,
     domain::{
-        Invalid,
+        ValidationError,
         authority::RequiredRole,
         person::Person,
-        setting::{Key, Settings, Value},
+        setting::{SettingKey, SettingValue, Settings},
         time::Timestamp,
         workspace::{self, Workspace, WorkspaceName},
     },
     service::{
-        Actor, Lists, Mutations, People, Refusal, Result,
+        Actor, Error, Mutations, People, ReadBudget, Result,
         error::email_taken,
-        people::{Add, By},
-        read_budget::Share,
+        people::{ActorKind, CreatePerson},
+        read_budget::ReadRequester,
     },
-    store::{Store, WorkspaceCount},
+    store::{Store, WorkspaceWithCounts},
 };
 
-/// The workspaces of the service.
+/// The operations on workspaces.
 #[derive(Clone)]
 pub struct Workspaces {
     store: Store,
-    live: Live,
+    node: Node,
     people: People,
     defaults: Settings,
-    lists: Lists,
+    read_budget: ReadBudget,
     mutations: Mutations,
 }
 
-/// A workspace and how much is in it.
+/// A workspace with the numbers of its people and tokens.
 #[derive(Clone, Debug)]
-pub struct Overview {
+pub struct WorkspaceSummary {
     pub workspace: Workspace,
     pub person_count: i64,
     pub token_count: i64,
 }
 
-impl From<WorkspaceCount> for Overview {
-    fn from(counted: WorkspaceCount) -> Self {
-        let WorkspaceCount { workspace, people, tokens } = counted;
+impl From<WorkspaceWithCounts> for WorkspaceSummary {
+    fn from(counted: WorkspaceWithCounts) -> Self {
+        let WorkspaceWithCounts { workspace, people, tokens } = counted;
         Self { workspace, person_count: people, token_count: tokens }
     }
 }
 
 impl Workspaces {
+    /// Creates the service. `defaults` are the settings of a workspace that has set none.
     #[must_use]
     pub fn new(
-        (store, live, lists): (Store, Live, Lists),
+        (store, node, read_budget): (Store, Node, ReadBudget),
         people: People,
         defaults: Settings,
         mutations: Mutations,
     ) -> Self {
-        Self { store, live, people, defaults, lists, mutations }
+        Self { store, node, people, defaults, read_budget, mutations }
     }
 
-    /// What holds where a workspace has set nothing.
+    /// Returns the settings of a workspace that has set none.
     #[must_use]
     pub fn defaults(&self) -> Settings {
         self.defaults
     }
 
-    /// Reads a workspace and counts what is in it.
+    /// Finds a workspace and counts its people and tokens.
     ///
     /// # Errors
-    /// [`Refusal::WorkspaceNotFound`].
-    pub async fn overview(&self, reader: &Actor, id: i64) -> Result<Overview> {
+    /// [`Error::WorkspaceNotFound`], or [`Error::RateLimited`] if the caller has too many reads in
+    /// progress.
+    pub async fn find_summary(&self, reader: &Actor, id: i64) -> Result<WorkspaceSummary> {
         let store = self.store.clone();
-        let read = async move { store.find_workspace_count(id).await };
-        let found = self.lists.read(Share::of(reader.person_id), read).await?;
-        found.map(Overview::from).ok_or(Refusal::WorkspaceNotFound)
+        let query = async move { store.find_workspace_with_counts(id).await };
+        let found = self.read_budget.run(ReadRequester::person(reader.person_id), query).await?;
+        found.map(WorkspaceSummary::from).ok_or(Error::WorkspaceNotFound)
     }
 
-    /// Lists the workspaces by ID; with their number, where that is asked for.
+    /// Lists the workspaces by ID, with the total number if `count` is set.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
+    /// [`Error::RateLimited`] if the caller has too many reads in progress, [`Error::Unavailable`]
+    /// if the database is unreachable or too slow.
     pub async fn list(
         &self,
-        by: By<'_>,
+        initiator: ActorKind<'_>,
         limit: i64,
         offset: i64,
         count: bool,
     ) -> Result<(Vec<Workspace>, Option<i64>)> {
         let store = self.store.clone();
-        let read = async move {
+        let query = async move {
             let workspaces = store.list_workspaces(limit, offset).await?;
             let count = if count { Some(store.count_workspaces().await?) } else { None };
             Ok((workspaces, count))
         };
-        self.lists.read(by.share(), read).await
+        self.read_budget.run(initiator.read_requester(), query).await
     }
 
-    /// Lists the workspaces by id with how much is in them, and counts all of them.
+    /// Lists the workspaces by ID with the numbers of their people and tokens, and counts all
+    /// workspaces.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
-    pub async fn overviews(&self, reader: &Actor, limit: i64, offset: i64) -> Result<(Vec<Overview>, i64)> {
+    /// [`Error::RateLimited`] if the caller has too many reads in progress, [`Error::Unavailable`]
+    /// if the database is unreachable or too slow.
+    pub async fn list_summaries(
+        &self,
+        reader: &Actor,
+        limit: i64,
+        offset: i64,
+    ) -> Result<(Vec<WorkspaceSummary>, i64)> {
         let store = self.store.clone();
-        let read = async move {
-            let workspaces = store.list_workspace_counts(limit, offset).await?;
+        let query = async move {
+            let workspaces = store.list_workspaces_with_counts(limit, offset).await?;
             Ok((workspaces, store.count_workspaces().await?))
         };
-        let (workspaces, count) = self.lists.read(Share::of(reader.person_id), read).await?;
-        Ok((workspaces.into_iter().map(Overview::from).collect(), count))
+        let (workspaces, count) = self.read_budget.run(ReadRequester::person(reader.person_id), query).await?;
+        Ok((workspaces.into_iter().map(WorkspaceSummary::from).collect(), count))
     }
 
-    /// Makes a workspace together with its first administrator.
+    /// Creates a workspace with its first administrator.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`], [`Refusal::EmailTaken`].
-    pub async fn create(&self, by: By<'_>, name: &str, admin: Add<'_>) -> Result<(Workspace, Person)> {
+    /// [`Error::Invalid`] if a field is not acceptable, [`Error::EmailTaken`].
+    pub async fn create(
+        &self,
+        initiator: ActorKind<'_>,
+        name: &str,
+        admin: CreatePerson<'_>,
+    ) -> Result<(Workspace, Person)> {
         let name = WorkspaceName::parse(name)?;
-        let admin =
-            self.people.prepare(Add { is_admin: true, is_platform_admin: false, ..admin }, name.as_str()).await?;
-        let mutation = by.mutation(&self.mutations, RequiredRole::PlatformAdministrator);
+        let admin = self
+            .people
+            .validate_new(CreatePerson { is_admin: true, is_platform_admin: false, ..admin }, name.as_str())
+            .await?;
+        let mutation = initiator.mutation(&self.mutations, RequiredRole::PlatformAdministrator);
         self.store.insert_workspace(&name, &admin, &mutation).await.map_err(email_taken)
     }
 
-    /// Renames a workspace; answers when.
+    /// Renames a workspace. Returns the time of the change.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`], [`Refusal::WorkspaceNotFound`].
-    pub async fn rename(&self, by: By<'_>, id: i64, name: &str) -> Result<Timestamp> {
+    /// [`Error::Invalid`] if the name is not acceptable, [`Error::WorkspaceNotFound`].
+    pub async fn rename(&self, initiator: ActorKind<'_>, id: i64, name: &str) -> Result<Timestamp> {
         let name = WorkspaceName::parse(name)?;
-        let mutation = by.mutation(&self.mutations, RequiredRole::PlatformAdministrator);
-        let done = self.store.rename_workspace(id, &name, &mutation).await?;
-        if done { Ok(mutation.act.at) } else { Err(Refusal::WorkspaceNotFound) }
+        let mutation = initiator.mutation(&self.mutations, RequiredRole::PlatformAdministrator);
+        let exists = self.store.rename_workspace(id, &name, &mutation).await?;
+        if exists { Ok(mutation.context.at) } else { Err(Error::WorkspaceNotFound) }
     }
 
-    /// Removes a workspace with its people, tokens and settings.
+    /// Removes a workspace with its people, tokens, settings and events.
     ///
     /// # Errors
-    /// [`Refusal::FirstWorkspace`], [`Refusal::WorkspaceNotFound`].
-    pub async fn remove(&self, by: By<'_>, id: i64) -> Result<()> {
-        if id == workspace::FIRST {
-            return Err(Refusal::FirstWorkspace);
+    /// [`Error::CannotRemoveFirstWorkspace`], [`Error::WorkspaceNotFound`].
+    pub async fn remove(&self, initiator: ActorKind<'_>, id: i64) -> Result<()> {
+        if id == workspace::FIRST_WORKSPACE_ID {
+            return Err(Error::CannotRemoveFirstWorkspace);
         }
-        let mutation = by.mutation(&self.mutations, RequiredRole::PlatformAdministrator);
-        let delete = self.store.delete_workspace(id, &mutation);
-        let done = self.live.take_away(delete, |done| changed(*done, id)).await?;
-        self.mutations.remove_remains();
-        if done { Ok(()) } else { Err(Refusal::WorkspaceNotFound) }
+        let mutation = initiator.mutation(&self.mutations, RequiredRole::PlatformAdministrator);
+        let delete = self.store.delete_workspace(id, &mutation).await;
+        let is_removed = self.node.revoke_and_wait(delete).await?;
+        self.mutations.schedule_purge();
+        if is_removed { Ok(()) } else { Err(Error::WorkspaceNotFound) }
     }
 
-    /// What a workspace has set, for one key or for each; `None` is a default in force.
+    /// Returns the settings of a workspace, or one of them. `None` means that the default applies.
     ///
     /// # Errors
-    /// [`Invalid::UnknownSetting`].
-    pub async fn settings(&self, id: i64, key: Option<&str>) -> Result<Vec<(Key, Option<Value>)>> {
-        let only = key.map(Key::parse).transpose()?;
-        let set = self.store.find_settings(id).await?;
-        let value = |key| set.iter().find(|(k, _)| *k == key).map(|(_, value)| *value);
-        let wanted = Key::ALL.into_iter().filter(|key| only.is_none_or(|only| only == *key));
-        Ok(wanted.map(|key| (key, value(key))).collect())
+    /// [`Error::Invalid`] if there is no setting `key`.
+    pub async fn list_settings(&self, id: i64, key: Option<&str>) -> Result<Vec<(SettingKey, Option<SettingValue>)>> {
+        let only = key.map(SettingKey::parse).transpose()?;
+        let overrides = self.store.find_settings(id).await?;
+        let value = |key| overrides.iter().find(|(k, _)| *k == key).map(|(_, value)| *value);
+        let keys = SettingKey::ALL.into_iter().filter(|key| only.is_none_or(|only| only == *key));
+        Ok(keys.map(|key| (key, value(key))).collect())
     }
 
-    /// Sets all of the given settings or none; in force everywhere when it answers. Answers when.
+    /// Updates all given settings or none. When it returns, the new values are in force on every
+    /// node. Returns the time of the change.
     ///
     /// # Errors
-    /// [`Invalid::SettingTwice`], [`Refusal::WorkspaceNotFound`].
-    pub async fn set(&self, by: &Actor, id: i64, settings: &[(Key, Value)]) -> Result<Timestamp> {
-        let twice = settings.iter().enumerate().find(|(n, (key, _))| settings[..*n].iter().any(|(k, _)| k == key));
-        if let Some((_, (key, _))) = twice {
-            return Err(Invalid::SettingTwice { key: key.as_str() }.into());
+    /// [`Error::Invalid`] if a key occurs twice, [`Error::WorkspaceNotFound`].
+    pub async fn update_settings(
+        &self,
+        actor: &Actor,
+        id: i64,
+        settings: &[(SettingKey, SettingValue)],
+    ) -> Result<Timestamp> {
+        let duplicate = settings.iter().enumerate().find(|(n, (key, _))| settings[..*n].iter().any(|(k, _)| k == key));
+        if let Some((_, (key, _))) = duplicate {
+            return Err(ValidationError::DuplicateSetting { key: key.as_str() }.into());
         }
-        let mutation = self.mutations.by(by, RequiredRole::Administrator);
-        let set = self.store.set_settings(id, settings, &mutation);
-        let done = self.live.take_away(set, |done| changed(*done, id)).await?;
-        if done { Ok(mutation.act.at) } else { Err(Refusal::WorkspaceNotFound) }
+        let mutation = self.mutations.by_actor(actor, RequiredRole::Administrator);
+        let update = self.store.set_settings(id, settings, &mutation).await;
+        let exists = self.node.revoke_and_wait(update).await?;
+        if exists { Ok(mutation.context.at) } else { Err(Error::WorkspaceNotFound) }
     }
 
-    /// Puts settings back to their defaults; answers how many had been set.
+    /// Resets settings to their defaults. Returns the number of settings that had a value.
     ///
     /// # Errors
-    /// [`Invalid::UnknownSetting`], [`Refusal::WorkspaceNotFound`].
-    pub async fn reset(&self, by: &Actor, id: i64, keys: &[String]) -> Result<u64> {
-        let keys = keys.iter().map(|key| Key::parse(key)).collect::<std::result::Result<Vec<_>, _>>()?;
-        let mutation = self.mutations.by(by, RequiredRole::Administrator);
-        let reset = self.store.reset_settings(id, &keys, &mutation);
-        let deleted = self.live.take_away(reset, |deleted| changed(deleted.is_some(), id)).await?;
-        deleted.ok_or(Refusal::WorkspaceNotFound)
+    /// [`Error::Invalid`] if there is no such setting, [`Error::WorkspaceNotFound`].
+    pub async fn reset_settings(&self, actor: &Actor, id: i64, keys: &[String]) -> Result<u64> {
+        let keys = keys.iter().map(|key| SettingKey::parse(key)).collect::<std::result::Result<Vec<_>, _>>()?;
+        let mutation = self.mutations.by_actor(actor, RequiredRole::Administrator);
+        let reset = self.store.reset_settings(id, &keys, &mutation).await;
+        let deleted = self.node.revoke_and_wait(reset).await?;
+        deleted.ok_or(Error::WorkspaceNotFound)
     }
-}
-
-/// What a change of a workspace, if it was done, makes every node forget.
-fn changed(done: bool, id: i64) -> Vec<Change> {
-    if done { vec![Change::Workspace(id)] } else { Vec::new() }
 }

@@ -1,9 +1,9 @@
-//! The beginning of every mutation: locks the workspaces, then re-reads the caller.
+//! Beginning of every mutation: locks the workspaces, then reads the caller again.
 //!
-//! Changes of a person, of the person's credentials and of a workspace's settings hold the row of the workspace. A transaction that
-//! holds it too, and reads the caller afterwards, therefore sees every right that was taken away before, and its own commit is in
-//! front of every right that is taken away later. Tokens and sessions are deleted one by one without that row in some places, so
-//! the presented one is locked as well.
+//! Changes of a person, of a person's password and of a workspace's settings lock the row of the
+//! workspace. A mutation locks it too and reads the caller afterwards. It therefore sees every
+//! earlier revocation of a right, and commits before every later one. Some methods delete single
+//! tokens and sessions without that lock, so the presented credential is locked as well.
 
 use std::ops::Deref;
 
@@ -12,38 +12,39 @@ use uuid::Uuid;
 
 use super::{Error, Pool, Result, Store, tokens};
 use crate::domain::{
-    authority::{Authority, CallerFacts, Credential, Mutation, PasswordHash},
-    event::Act,
-    setting::{Key, Value},
+    authority::{Authority, CallerFacts, Mutation, PasswordHash, VerifiedCredential},
+    event::AuditContext,
+    setting::{SettingKey, SettingValue},
     time::Timestamp,
 };
 
-/// The act of a mutation whose caller was re-read, or that has none. An event is written from it alone, so a method that skips
-/// [`begin!`] does not compile.
+/// Audit context of a mutation whose caller was read again, or that has no caller. Events are
+/// written only from this type, so a method that skips [`begin!`] does not compile.
 #[derive(Clone, Copy)]
 pub(super) struct Authorized<'a> {
-    act: &'a Act,
-    /// When the presented token expires; `None` where it never does, or none was presented.
+    context: &'a AuditContext,
+    /// Expiry of the presented token; `None` if it never expires or none was presented.
     expires_at: Option<Timestamp>,
 }
 
 impl<'a> Authorized<'a> {
-    /// For what the service records by itself, and for methods whose statement is its own authorization.
-    pub(super) fn without_caller(act: &'a Act) -> Self {
-        Self { act, expires_at: None }
+    /// Wraps the context of an operation of the service itself, or of a statement that is its own
+    /// authorization.
+    pub(super) fn without_caller(context: &'a AuditContext) -> Self {
+        Self { context, expires_at: None }
     }
 
-    /// When the presented token expires.
+    /// Returns the expiry of the presented token.
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }
 }
 
 impl Deref for Authorized<'_> {
-    type Target = Act;
+    type Target = AuditContext;
 
-    fn deref(&self) -> &Act {
-        self.act
+    fn deref(&self) -> &AuditContext {
+        self.context
     }
 }
 
@@ -57,22 +58,22 @@ pub(super) struct CallerRow {
     password_hash: String,
     expires_at: Option<Timestamp>,
     enabled: Option<String>,
-    /// Whether the token's ancestors must be looked at, too.
+    /// True if the token's ancestors must be checked as well.
     pub(super) in_doubt: bool,
 }
 
 impl CallerRow {
-    fn read(self) -> Result<CallerFacts> {
-        let enabled = match self.enabled.map(|text| Key::Enabled.parse_value(&text)) {
+    fn into_facts(self) -> Result<CallerFacts> {
+        let enabled = match self.enabled.map(|text| SettingKey::Enabled.parse_value(&text)) {
             None => None,
-            Some(Some(Value::Switch(on))) => Some(on),
+            Some(Some(SettingValue::Switch(on))) => Some(on),
             Some(_) => return Err(Error::corrupt("setting.value")),
         };
         Ok(CallerFacts {
             is_admin: self.is_admin,
             is_platform_admin: self.is_platform_admin,
             is_disabled: self.is_disabled,
-            token_access: tokens::access(&self.token_access)?,
+            token_access: tokens::parse_token_access(&self.token_access)?,
             force_password_change: self.force_password_change,
             password_hash: PasswordHash(self.password_hash),
             expires_at: self.expires_at,
@@ -81,12 +82,13 @@ impl CallerRow {
     }
 }
 
-/// The caller's row with what the credential adds to it; no row where either is gone. `$lock` keeps the credential from being deleted
-/// until the transaction ends.
+/// Row of the caller, joined with the credential; no row if either was deleted. `$lock` prevents
+/// the deletion of the credential until the transaction ends.
 macro_rules! caller {
     ($expires_at:literal, $credential:literal, $lock:literal) => {
         concat!(
-            "select p.is_admin, p.is_platform_admin, p.is_disabled, p.token_access, p.force_password_change, p.password_hash, ",
+            "select p.is_admin, p.is_platform_admin, p.is_disabled, p.token_access, p.force_password_change, \
+             p.password_hash, ",
             $expires_at,
             " as expires_at, (select value from setting where workspace_id = p.workspace_id and key = $3) as enabled, ",
             tokens::family::in_doubt!(),
@@ -102,7 +104,7 @@ macro_rules! by_token {
         caller!(
             "t.expires_at",
             " join token t on t.person_id = p.id where p.workspace_id = $1 and p.id = $2 and t.id = $4 \
-             and (p.tokens_dead_until is null or t.created_at > p.tokens_dead_until)",
+             and (p.tokens_revoked_before is null or t.created_at > p.tokens_revoked_before)",
             $lock
         )
     };
@@ -118,98 +120,100 @@ macro_rules! by_session {
     };
 }
 
-const BY_PASSWORD: &str =
+const CALLER_BY_PASSWORD: &str =
     caller!("cast(null as timestamptz)", " where p.workspace_id = $1 and p.id = $2 and cast($4 as uuid) is null", "");
 
 impl Store {
-    /// Locks the row of a workspace for the rest of the transaction and returns its ID; no row where there is no such workspace.
-    /// Holders queue, so that a change of settings gets its turn however many tokens are created; a shared lock would let them pass
-    /// it. SQLite has one writer at a time.
-    pub(super) fn hold_statement(&self) -> &'static str {
+    /// Returns the statement that locks the row of a workspace for the rest of the transaction. It
+    /// yields the ID, or no row if there is no such workspace. The lock is exclusive, so that a
+    /// change of settings is not starved by token creations, as it would be with a shared lock.
+    /// SQLite has one writer at a time.
+    pub(super) fn lock_workspace_sql(&self) -> &'static str {
         match self.pool {
             Pool::Postgres(_) => "select id from workspace where id = $1 and removed_at is null for no key update",
             Pool::Sqlite(_) => "update workspace set id = id where id = $1 and removed_at is null returning id",
         }
     }
 
-    /// The statement that re-reads a caller: workspace, person, key of the switch, ID of the credential.
-    pub(super) fn caller_statement(&self, credential: &Credential) -> &'static str {
+    /// Returns the statement that reads the caller again. Parameters: workspace, person, setting
+    /// key, credential ID.
+    pub(super) fn caller_sql(&self, credential: &VerifiedCredential) -> &'static str {
         match (credential, &self.pool) {
-            (Credential::Password(_), _) => BY_PASSWORD,
-            (Credential::Token(_), Pool::Postgres(_)) => by_token!(" for key share of t"),
-            (Credential::Token(_), Pool::Sqlite(_)) => by_token!(""),
-            (Credential::Session(_), Pool::Postgres(_)) => by_session!(" for key share of s"),
-            (Credential::Session(_), Pool::Sqlite(_)) => by_session!(""),
+            (VerifiedCredential::Password(_), _) => CALLER_BY_PASSWORD,
+            (VerifiedCredential::Token(_), Pool::Postgres(_)) => by_token!(" for key share of t"),
+            (VerifiedCredential::Token(_), Pool::Sqlite(_)) => by_token!(""),
+            (VerifiedCredential::Session(_), Pool::Postgres(_)) => by_session!(" for key share of s"),
+            (VerifiedCredential::Session(_), Pool::Sqlite(_)) => by_session!(""),
         }
     }
 }
 
-/// The workspaces that a mutation locks, in ascending order, so that two mutations never wait for each other.
-pub(super) fn workspaces(target: i64, mutation: &Mutation) -> Vec<i64> {
+/// Returns the workspaces that a mutation locks, in ascending order to avoid deadlocks.
+pub(super) fn workspaces_to_lock(target: i64, mutation: &Mutation) -> Vec<i64> {
     let mut ids: Vec<i64> = mutation.authority.iter().map(|authority| authority.workspace_id).chain([target]).collect();
     ids.sort_unstable();
     ids.dedup();
     ids
 }
 
-/// The ID of a presented token or session.
-pub(super) fn credential_id(credential: &Credential) -> Option<Uuid> {
+/// Returns the ID of a presented token or session.
+pub(super) fn credential_id(credential: &VerifiedCredential) -> Option<Uuid> {
     match credential {
-        Credential::Token(id) | Credential::Session(id) => Some(*id),
-        Credential::Password(_) => None,
+        VerifiedCredential::Token(id) | VerifiedCredential::Session(id) => Some(*id),
+        VerifiedCredential::Password(_) => None,
     }
 }
 
-/// The ID of a presented token.
-pub(super) fn token_id(credential: &Credential) -> Option<Uuid> {
-    if let Credential::Token(id) = credential { Some(*id) } else { None }
+/// Returns the ID of a presented token.
+pub(super) fn presented_token_id(credential: &VerifiedCredential) -> Option<Uuid> {
+    if let VerifiedCredential::Token(id) = credential { Some(*id) } else { None }
 }
 
-/// Judges the caller's row.
-pub(super) fn judge<'a>(
+/// Checks the row of the caller against the required authority.
+pub(super) fn check_authority<'a>(
     mutation: &'a Mutation,
     authority: &Authority,
     row: Option<CallerRow>,
 ) -> Result<Authorized<'a>> {
-    let facts = row.map(CallerRow::read).transpose()?;
+    let facts = row.map(CallerRow::into_facts).transpose()?;
     authority.check(facts.as_ref())?;
-    Ok(Authorized { act: &mutation.act, expires_at: facts.and_then(|facts| facts.expires_at) })
+    Ok(Authorized { context: &mutation.context, expires_at: facts.and_then(|facts| facts.expires_at) })
 }
 
-/// Begins the transaction of a mutation in a workspace: locks its row and that of the caller's workspace, then re-reads the caller.
-/// Gives the transaction, the authorized act, and whether the workspace exists. Nothing is written where the caller lost the right:
-/// the method returns [`Error::AuthorityLost`].
+/// Begins the transaction of a mutation in a workspace: locks its row and that of the caller's
+/// workspace, then reads the caller again. Evaluates to the transaction, the authorized context,
+/// and whether the workspace exists. If the caller lost the right, the method returns
+/// [`Error::AuthorityLost`] and nothing is written.
 macro_rules! begin {
     ($store:expr, $pool:expr, $workspace_id:expr, $mutation:expr) => {{
         use crate::store::authority::{self, Authorized};
         let (target, mutation): (i64, &crate::domain::authority::Mutation) = ($workspace_id, $mutation);
         let mut tx = $pool.begin().await?;
-        let (mut exists, mut caller_exists) = (false, false);
-        for id in authority::workspaces(target, mutation) {
-            let held: Option<i64> =
-                sqlx::query_scalar($store.hold_statement()).bind(id).fetch_optional(&mut *tx).await?;
-            exists = exists || held == Some(target);
-            caller_exists = caller_exists || held == mutation.authority.as_ref().map(|caller| caller.workspace_id);
+        let mut exists = false;
+        let mut caller_exists = false;
+        for id in authority::workspaces_to_lock(target, mutation) {
+            let locked: Option<i64> =
+                sqlx::query_scalar($store.lock_workspace_sql()).bind(id).fetch_optional(&mut *tx).await?;
+            exists = exists || locked == Some(target);
+            caller_exists = caller_exists || locked == mutation.authority.as_ref().map(|caller| caller.workspace_id);
         }
         let authorized = match &mutation.authority {
-            None => Authorized::without_caller(&mutation.act),
+            None => Authorized::without_caller(&mutation.context),
             Some(authority) => {
-                let mut row: Option<authority::CallerRow> =
-                    sqlx::query_as($store.caller_statement(&authority.credential))
-                        .bind(authority.workspace_id)
-                        .bind(authority.person_id)
-                        .bind(crate::domain::setting::Key::Enabled.as_str())
-                        .bind(authority::credential_id(&authority.credential))
-                        .fetch_optional(&mut *tx)
-                        .await?;
+                let mut row: Option<authority::CallerRow> = sqlx::query_as($store.caller_sql(&authority.credential))
+                    .bind(authority.workspace_id)
+                    .bind(authority.person_id)
+                    .bind(crate::domain::setting::SettingKey::Enabled.as_str())
+                    .bind(authority::credential_id(&authority.credential))
+                    .fetch_optional(&mut *tx)
+                    .await?;
                 if let (Some(id), true) =
-                    (authority::token_id(&authority.credential), row.as_ref().is_some_and(|row| row.in_doubt))
+                    (authority::presented_token_id(&authority.credential), row.as_ref().is_some_and(|row| row.in_doubt))
                 {
-                    let revoked: i64 =
-                        sqlx::query_scalar($store.ancestry_statement()).bind(id).fetch_one(&mut *tx).await?;
+                    let revoked: i64 = sqlx::query_scalar($store.ancestry_sql()).bind(id).fetch_one(&mut *tx).await?;
                     row = row.filter(|_| revoked == 0);
                 }
-                authority::judge(mutation, authority, row.filter(|_| caller_exists))?
+                authority::check_authority(mutation, authority, row.filter(|_| caller_exists))?
             }
         };
         (tx, authorized, exists)

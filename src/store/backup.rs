@@ -1,4 +1,4 @@
-//! A copy of a SQLite file, made while it is in use.
+//! Online backup of a SQLite file.
 
 use std::{
     ffi::OsString,
@@ -7,44 +7,47 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Error, Pool, Result, Store, connect::make_private};
+use super::{Error, Outage, Pool, Result, Store, connect::create_private};
 
 impl Store {
-    /// Writes a whole copy of a SQLite file beside it, and says where: the name with `.backup` behind it, which is replaced in one
-    /// piece. None for PostgreSQL, which has programs of its own for that.
+    /// Writes a full copy of the SQLite file beside it and returns its path: the file name followed
+    /// by `.backup`. An earlier copy is replaced atomically. Returns `None` on PostgreSQL, which
+    /// has its own backup tools.
     ///
-    /// Nobody else can do this: the file is locked for as long as it is in use.
+    /// No other process can do this, because the file is locked while the service runs.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; what was there before is left alone.
+    /// Returns [`Error::Unavailable`] if the copy cannot be written. The earlier copy then stays
+    /// unchanged.
     pub async fn back_up(&self) -> Result<Option<PathBuf>> {
         let Pool::Sqlite(pool) = &self.pool else { return Ok(None) };
         let file = pool.connect_options().get_filename().to_owned();
-        let (unfinished, backup) = (beside(&file, ".backup-unfinished"), beside(&file, ".backup"));
+        let unfinished = with_suffix(&file, ".backup-unfinished");
+        let backup = with_suffix(&file, ".backup");
         match std::fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
             _ => {}
         }
-        make_private(&unfinished).map_err(failed)?;
+        create_private(&unfinished).map_err(io_error)?;
         let target = unfinished.to_string_lossy().into_owned();
         sqlx::query("vacuum into $1").bind(target).persistent(false).execute(pool).await?;
-        let named = backup.clone();
-        // Waiting for the disk may take a while.
-        let placed = tokio::task::spawn_blocking(move || {
+        let destination = backup.clone();
+        // Syncing to disk may take long, so it must not block the runtime.
+        let renamed = tokio::task::spawn_blocking(move || {
             File::open(&unfinished)?.sync_all()?;
-            rename(&unfinished, &named)
+            rename(&unfinished, &destination)
         });
-        placed.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(failed)?;
+        renamed.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(io_error)?;
         Ok(Some(backup))
     }
 }
 
-fn beside(file: &Path, suffix: &str) -> PathBuf {
+fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(file);
     name.push(suffix);
     name.into()
 }
 
-fn failed(error: io::Error) -> Error {
-    Error::Unavailable(sqlx::Error::Io(error))
+fn io_error(error: io::Error) -> Error {
+    Error::Unavailable(Outage::File(error))
 }

@@ -1,275 +1,310 @@
-//! The nodes that share a PostgreSQL: their rows, what they tell each other, and what each hears.
+//! Cluster statements of PostgreSQL: node rows, notifications between nodes, and the cluster
+//! secret.
 //!
-//! Only PostgreSQL has them: one process has a SQLite file to itself.
+//! SQLite has none of these, because one process owns the file.
 
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use uuid::Uuid;
 
-use super::{Error, Pool, Result, Store, failover::Hosts};
+use super::{Error, Outage, Pool, Result, Store, failover::FailoverPool};
 
-/// Where changes are announced; the triggers of the migration name it, too.
-const CHANNEL: &str = "tokenward";
-/// Before the id of a process: where it alone is told something.
-const OWN_CHANNEL: &str = "tokenward-";
-/// By what `pg_stat_activity` shows the connections that listen.
-const EAR: &str = "tokenward-ear";
+/// Channel of invalidations and messages to all nodes. The triggers of the schema use the same
+/// name.
+const BROADCAST_CHANNEL: &str = "tokenward";
+/// Prefix of the channel on which one process alone is notified; the process ID follows.
+const PROCESS_CHANNEL_PREFIX: &str = "tokenward-";
+/// Application name of the listening connections in `pg_stat_activity`.
+const LISTENER_APPLICATION_NAME: &str = "tokenward-listen";
 
-/// The nodes of a database. Cheap to clone.
+/// Statements about the nodes of a database. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Nodes {
-    hosts: Hosts,
+pub struct ClusterStore {
+    pool: FailoverPool,
 }
 
-/// A node as another sees it.
+/// Node, as the others see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Node {
+pub struct NodeRow {
     pub id: Uuid,
-    /// How long its lease lasts from when it was asked for.
+    /// Length of its lease, counted from the request to renew it.
     pub lease: Duration,
-    /// How often it has renewed it.
+    /// Number of times the node has renewed its lease.
     pub renewals: i64,
 }
 
-/// By what messages between nodes are known to be authentic.
+/// Secrets from which the nodes derive the keys that authenticate their messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ClusterSecret {
-    /// Signs.
+    /// Signs outgoing messages.
     pub signing: [u8; 32],
-    /// Is accepted beside it, while the secret is rotated.
+    /// Also accepted while the secret is rotated.
     pub accepted: Option<[u8; 32]>,
 }
 
-/// What a node asks for again and again.
+/// State that every node reads with each renewal of its lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClusterState {
     pub secret: ClusterSecret,
-    /// All transactions below this one have ended.
+    /// All transactions with a lower ID have ended.
     pub oldest_transaction: u64,
 }
 
-/// What other roles of the server may do.
+/// Access of other database roles to the cluster secret and the notifications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exposure {
+pub struct ClusterExposure {
     pub public_may_connect: bool,
     pub others_may_read_secret: bool,
 }
 
-/// A connection that hears what is announced, in the order of the commits.
-pub struct Ear {
+/// Connection that receives notifications in the order of the commits.
+pub struct NotificationStream {
     listener: PgListener,
 }
 
 impl Store {
-    /// The nodes that share this store; none on SQLite.
+    /// Returns the cluster statements, or `None` on SQLite.
     #[must_use]
-    pub fn nodes(&self) -> Option<Nodes> {
+    pub fn cluster(&self) -> Option<ClusterStore> {
         match &self.pool {
-            Pool::Postgres(hosts) => Some(Nodes { hosts: hosts.clone() }),
+            Pool::Postgres(pool) => Some(ClusterStore { pool: pool.clone() }),
             Pool::Sqlite(_) => None,
         }
     }
 }
 
-impl Nodes {
-    /// Looks for the primary anew, after a connection to what was it has been lost.
+impl ClusterStore {
+    /// Looks for the primary again after a connection to the previous one was lost.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where there is none.
-    pub async fn seek(&self) -> Result<()> {
-        self.hosts.seek().await
+    /// Returns [`Error::Unavailable`] if no host is a primary.
+    pub async fn rediscover_primary(&self) -> Result<()> {
+        self.pool.rediscover_primary().await
     }
 
-    /// Begins to listen to what all are told and to what only this process is, over a connection of its own; none where nothing is heard on it within `patience`.
+    /// Listens on the broadcast channel and on the channel of this process, over a dedicated
+    /// connection. Returns `None` if a test notification does not arrive within `timeout`.
     ///
-    /// A pooler that lends its connections out by the transaction breaks LISTEN, and worse: it leaves a connection listening that
-    /// others use then. So something is tried first on a channel that nobody else has: it is announced over another connection,
-    /// and must be heard on this one, which says nothing meanwhile.
+    /// A pooler in transaction mode breaks LISTEN and leaves a shared connection listening. Before
+    /// the real channels are used, the connection therefore listens on a channel of its own while
+    /// another connection notifies it. The listening connection executes nothing in between.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn listen(&self, process: Uuid, trial: Uuid, patience: Duration) -> Result<Option<Ear>> {
-        let options = PgConnectOptions::clone(&self.hosts.pool().connect_options());
-        // A renewal need not be on disk: after a crash every node begins anew.
-        let options = options.application_name(EAR).options([("synchronous_commit", "off")]);
-        let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-        let mut listener = PgListener::connect_with(&own.connect_lazy_with(options)).await?;
-        // A connection that is made anew by itself would hide that something was missed.
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn listen(
+        &self,
+        process_id: Uuid,
+        test_id: Uuid,
+        timeout: Duration,
+    ) -> Result<Option<NotificationStream>> {
+        let options = PgConnectOptions::clone(&self.pool.pool().connect_options());
+        // A renewal need not be on disk: after a crash, every node starts without a lease.
+        let options = options.application_name(LISTENER_APPLICATION_NAME).options([("synchronous_commit", "off")]);
+        let dedicated = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let mut listener = PgListener::connect_with(&dedicated.connect_lazy_with(options)).await?;
+        // An automatic reconnect would hide lost notifications.
         listener.eager_reconnect(false);
         listener.ignore_pool_close_event(true);
-        let trial = format!("tokenward-trial-{}", trial.simple());
-        listener.listen(&trial).await?;
-        let told = sqlx::query("select pg_notify($1, '')::text").bind(&trial).execute(&self.hosts.pool()).await;
-        match told {
-            // The announcement came where nobody listens.
+        let test_channel = format!("tokenward-trial-{}", test_id.simple());
+        listener.listen(&test_channel).await?;
+        let notified =
+            sqlx::query("select pg_notify($1, '')::text").bind(&test_channel).execute(&self.pool.pool()).await;
+        match notified {
+            // The notification arrived on a connection that does not expect any.
             Err(sqlx::Error::Protocol(_)) => return Ok(None),
-            told => told?,
+            notified => notified?,
         };
-        match tokio::time::timeout(patience, listener.try_recv()).await {
+        match tokio::time::timeout(timeout, listener.try_recv()).await {
             Err(_) => return Ok(None),
-            Ok(heard) => heard?.ok_or(Error::Unavailable(sqlx::Error::WorkerCrashed))?,
+            Ok(received) => received?.ok_or(Error::Unavailable(Outage::Disconnected))?,
         };
-        listener.unlisten(&trial).await?;
-        listener.listen_all([CHANNEL, &own_channel(process)]).await?;
-        Ok(Some(Ear { listener }))
+        listener.unlisten(&test_channel).await?;
+        listener.listen_all([BROADCAST_CHANNEL, &process_channel(process_id)]).await?;
+        Ok(Some(NotificationStream { listener }))
     }
 
-    /// Writes the row of a node, and announces `notice` with it. It is on disk when this returns.
+    /// Inserts the row of a node and broadcasts `message` in the same transaction. The row is on
+    /// disk when this returns.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn join(&self, id: Uuid, lease: Duration, notice: &str) -> Result<()> {
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn join(&self, id: Uuid, lease: Duration, message: &str) -> Result<()> {
         const JOIN: &str = "with joined as (insert into node (id, lease_ms, renewals, lease_until) \
              values ($1, $2, 0, clock_timestamp() + make_interval(secs => $2 / 1000.0)) returning id) \
              select pg_notify($3, $4)::text from joined";
-        sqlx::query(JOIN).bind(id).bind(millis(lease)).bind(CHANNEL).bind(notice).execute(&self.hosts.pool()).await?;
+        sqlx::query(JOIN)
+            .bind(id)
+            .bind(lease_millis(lease))
+            .bind(BROADCAST_CHANNEL)
+            .bind(message)
+            .execute(&self.pool.pool())
+            .await?;
         Ok(())
     }
 
-    /// Removes the row of a node that has given up its lease, and announces `notice`.
+    /// Deletes the row of a node that has given up its lease, and broadcasts `message`.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
     pub async fn leave(&self, id: Uuid, notice: &str) -> Result<()> {
         const LEAVE: &str =
             "with gone as (delete from node where id = $1 returning id) select pg_notify($2, $3)::text from gone";
-        sqlx::query(LEAVE).bind(id).bind(CHANNEL).bind(notice).execute(&self.hosts.pool()).await?;
+        sqlx::query(LEAVE).bind(id).bind(BROADCAST_CHANNEL).bind(notice).execute(&self.pool.pool()).await?;
         Ok(())
     }
 
-    /// The secret of the cluster, and up to where transactions have ended.
+    /// Returns the cluster secret and the oldest running transaction.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; also where the role of the service may not read the secret.
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or the role of the service
+    /// may not read the secret, and [`Error::Corrupt`] if the secret does not have 32 bytes.
     pub async fn state(&self) -> Result<ClusterState> {
-        state_of(sqlx::query_as(STATE).fetch_one(&self.hosts.pool()).await?)
+        parse_state(sqlx::query_as(SELECT_STATE).fetch_one(&self.pool.pool()).await?)
     }
 
-    /// Accepts this secret beside the one that signs, or the latter alone.
+    /// Accepts this secret in addition to the signing one; `None` accepts the signing one alone.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
     pub async fn accept_secret(&self, secret: Option<[u8; 32]>) -> Result<()> {
         const ACCEPT: &str = "update cluster_secret set accepted = $1";
-        sqlx::query(ACCEPT).bind(secret.map(Vec::from)).execute(&self.hosts.pool()).await?;
+        sqlx::query(ACCEPT).bind(secret.map(Vec::from)).execute(&self.pool.pool()).await?;
         Ok(())
     }
 
-    /// Signs with the secret that is accepted, and accepts the one that has signed. Answers whether it was this one that is accepted.
+    /// Swaps the signing and the accepted secret, and returns whether `secret` was the accepted
+    /// one. Otherwise nothing changes.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn sign_with(&self, secret: [u8; 32]) -> Result<bool> {
-        const SWITCH: &str = "update cluster_secret set signing = accepted, accepted = signing where accepted = $1";
-        let switched = sqlx::query(SWITCH).bind(secret.as_slice()).execute(&self.hosts.pool()).await?;
-        Ok(switched.rows_affected() == 1)
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn switch_signing_secret(&self, secret: [u8; 32]) -> Result<bool> {
+        const SWAP: &str = "update cluster_secret set signing = accepted, accepted = signing where accepted = $1";
+        let updated = sqlx::query(SWAP).bind(secret.as_slice()).execute(&self.pool.pool()).await?;
+        Ok(updated.rows_affected() == 1)
     }
 
-    /// The longest lease of a node; none where there is no node.
+    /// Returns the longest lease of all nodes, or `None` if there is no node.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
     pub async fn longest_lease(&self) -> Result<Option<Duration>> {
         const LONGEST: &str = "select max(lease_ms) from node";
-        let longest: Option<i32> = sqlx::query_scalar(LONGEST).fetch_one(&self.hosts.pool()).await?;
+        let longest: Option<i32> = sqlx::query_scalar(LONGEST).fetch_one(&self.pool.pool()).await?;
         Ok(longest.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))))
     }
 
-    /// What other roles of the server may do.
+    /// Returns the access of other database roles.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn exposure(&self) -> Result<Exposure> {
-        const ASK: &str = "select has_database_privilege('public', current_database(), 'connect'), \
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn find_exposure(&self) -> Result<ClusterExposure> {
+        const SELECT: &str = "select has_database_privilege('public', current_database(), 'connect'), \
              exists (select from pg_class, aclexplode(relacl) acl \
              where pg_class.oid = 'cluster_secret'::regclass and acl.grantee <> relowner)";
-        let (public_may_connect, others_may_read_secret) = sqlx::query_as(ASK).fetch_one(&self.hosts.pool()).await?;
-        Ok(Exposure { public_may_connect, others_may_read_secret })
+        let (public_may_connect, others_may_read_secret) = sqlx::query_as(SELECT).fetch_one(&self.pool.pool()).await?;
+        Ok(ClusterExposure { public_may_connect, others_may_read_secret })
     }
 
-    /// Announces `notice` to all nodes, and lists them as they are after everything that was committed before.
+    /// Broadcasts `message` and lists the nodes as of all earlier commits.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn call(&self, notice: &str) -> Result<Vec<Node>> {
-        // The same notification of one transaction is sent once.
-        const CALL: &str = "select id, lease_ms, renewals, pg_notify($1, $2)::text from node";
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn ping(&self, notice: &str) -> Result<Vec<NodeRow>> {
+        // PostgreSQL sends identical notifications of one transaction once, so one per row is one
+        // in total.
+        const PING: &str = "select id, lease_ms, renewals, pg_notify($1, $2)::text from node";
         let rows: Vec<(Uuid, i32, i64, Option<String>)> =
-            sqlx::query_as(CALL).bind(CHANNEL).bind(notice).fetch_all(&self.hosts.pool()).await?;
-        let lease = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-        Ok(rows.into_iter().map(|(id, ms, renewals, _)| Node { id, lease: lease(ms), renewals }).collect())
+            sqlx::query_as(PING).bind(BROADCAST_CHANNEL).bind(notice).fetch_all(&self.pool.pool()).await?;
+        let parse_lease = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        Ok(rows.into_iter().map(|(id, ms, renewals, _)| NodeRow { id, lease: parse_lease(ms), renewals }).collect())
     }
 
-    /// Removes the rows of nodes that have not renewed their lease since they were listed; answers how many.
+    /// Deletes the rows of nodes that have not renewed their lease since they were listed. Returns
+    /// their number.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn remove_silent(&self, nodes: &[Node]) -> Result<u64> {
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn remove_unresponsive(&self, nodes: &[NodeRow]) -> Result<u64> {
         const REMOVE: &str = "delete from node using unnest($1::uuid[], $2::bigint[]) as silent (id, renewals) \
              where node.id = silent.id and node.renewals = silent.renewals";
         let (ids, renewals): (Vec<Uuid>, Vec<i64>) = nodes.iter().map(|node| (node.id, node.renewals)).unzip();
-        Ok(sqlx::query(REMOVE).bind(ids).bind(renewals).execute(&self.hosts.pool()).await?.rows_affected())
+        Ok(sqlx::query(REMOVE).bind(ids).bind(renewals).execute(&self.pool.pool()).await?.rows_affected())
     }
 }
 
-impl Ear {
-    /// The next announcement. Dropping the future loses none.
+impl NotificationStream {
+    /// Waits for the next notification. Cancel safe: dropping the future loses none.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the connection was lost: what is announced until there is another is never heard.
+    /// Returns [`Error::Unavailable`] if the connection is lost. Notifications sent before the next
+    /// connection listens are lost as well.
     pub async fn next(&mut self) -> Result<String> {
         match self.listener.try_recv().await? {
             Some(notification) => Ok(notification.payload().to_owned()),
-            None => Err(Error::Unavailable(sqlx::Error::WorkerCrashed)),
+            None => Err(Error::Unavailable(Outage::Disconnected)),
         }
     }
 
-    /// An announcement that has come already.
-    pub fn buffered(&mut self) -> Option<String> {
+    /// Returns a notification that has already arrived, if any.
+    pub fn next_buffered(&mut self) -> Option<String> {
         self.listener.next_buffered().map(|notification| notification.payload().to_owned())
     }
 
-    /// What [`Nodes::state`] answers.
+    /// Returns the same as [`ClusterStore::state`], over this connection.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns the same errors as [`ClusterStore::state`].
     pub async fn state(&mut self) -> Result<ClusterState> {
-        state_of(sqlx::query_as(STATE).fetch_one(&mut self.listener).await?)
+        parse_state(sqlx::query_as(SELECT_STATE).fetch_one(&mut self.listener).await?)
     }
 
-    /// Renews the lease of a node and announces `notice` with it; answers whether its row was still there.
+    /// Renews the lease of a node and broadcasts `message` in the same transaction. Returns false
+    /// if its row is missing.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
     pub async fn renew(&mut self, id: Uuid, lease: Duration, notice: &str) -> Result<bool> {
         const RENEW: &str = "with renewed as (update node set renewals = renewals + 1, \
              lease_until = clock_timestamp() + make_interval(secs => $2 / 1000.0) where id = $1 returning id) \
              select pg_notify($3, $4)::text from renewed";
-        let row = sqlx::query(RENEW).bind(id).bind(millis(lease)).bind(CHANNEL).bind(notice);
+        let row = sqlx::query(RENEW).bind(id).bind(lease_millis(lease)).bind(BROADCAST_CHANNEL).bind(notice);
         Ok(row.fetch_optional(&mut self.listener).await?.is_some())
     }
 
-    /// Tells processes something, each alone.
+    /// Sends each message to the channel of its process.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn tell(&mut self, notices: &[(Uuid, String)]) -> Result<()> {
-        const TELL: &str =
-            "select pg_notify(channel, notice)::text from unnest($1::text[], $2::text[]) as told (channel, notice)";
-        let (channels, notices): (Vec<String>, Vec<&str>) =
-            notices.iter().map(|(process, notice)| (own_channel(*process), notice.as_str())).unzip();
-        sqlx::query(TELL).bind(channels).bind(notices).fetch_all(&mut self.listener).await?;
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn notify_processes(&mut self, messages: &[(Uuid, String)]) -> Result<()> {
+        const NOTIFY: &str = "select pg_notify(channel, message)::text from unnest($1::text[], $2::text[]) as \
+             outgoing (channel, message)";
+        let (channels, messages): (Vec<String>, Vec<&str>) =
+            messages.iter().map(|(process_id, message)| (process_channel(*process_id), message.as_str())).unzip();
+        sqlx::query(NOTIFY).bind(channels).bind(messages).fetch_all(&mut self.listener).await?;
         Ok(())
     }
 }
 
-const STATE: &str = "select signing, accepted, pg_snapshot_xmin(pg_current_snapshot())::text from cluster_secret";
+const SELECT_STATE: &str =
+    "select signing, accepted, pg_snapshot_xmin(pg_current_snapshot())::text from cluster_secret";
 
-fn state_of((signing, accepted, oldest): (Vec<u8>, Option<Vec<u8>>, String)) -> Result<ClusterState> {
-    let secret = |bytes: Vec<u8>| bytes.try_into().map_err(|_| Error::corrupt("cluster_secret"));
-    let secret = ClusterSecret { signing: secret(signing)?, accepted: accepted.map(secret).transpose()? };
-    Ok(ClusterState { secret, oldest_transaction: oldest.parse().map_err(|_| Error::corrupt("pg_snapshot_xmin"))? })
+fn parse_state((signing, accepted, oldest): (Vec<u8>, Option<Vec<u8>>, String)) -> Result<ClusterState> {
+    let parse_secret = |bytes: Vec<u8>| bytes.try_into().map_err(|_| Error::corrupt("cluster_secret"));
+    let secret = ClusterSecret { signing: parse_secret(signing)?, accepted: accepted.map(parse_secret).transpose()? };
+    let oldest_transaction = oldest.parse().map_err(|_| Error::corrupt("pg_snapshot_xmin"))?;
+    Ok(ClusterState { secret, oldest_transaction })
 }
 
 impl std::fmt::Debug for ClusterSecret {
@@ -278,16 +313,16 @@ impl std::fmt::Debug for ClusterSecret {
     }
 }
 
-impl std::fmt::Debug for Ear {
+impl std::fmt::Debug for NotificationStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Ear")
+        f.write_str("NotificationStream")
     }
 }
 
-fn own_channel(process: Uuid) -> String {
-    format!("{OWN_CHANNEL}{}", process.simple())
+fn process_channel(process_id: Uuid) -> String {
+    format!("{PROCESS_CHANNEL_PREFIX}{}", process_id.simple())
 }
 
-fn millis(lease: Duration) -> i32 {
+fn lease_millis(lease: Duration) -> i32 {
     i32::try_from(lease.as_millis()).unwrap_or(i32::MAX)
 }

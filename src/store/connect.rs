@@ -1,4 +1,4 @@
-//! Reaching the database that an address names.
+//! Opening the database that a [`DatabaseUrl`] names.
 
 use std::{
     fs::Permissions,
@@ -13,158 +13,193 @@ use sqlx::{
 };
 use sqlx_core::transaction::TransactionManager as _;
 
-use super::{Address, Error, Pool, Result, Store, database_url::Scheme, failover::Hosts, on_readers};
+use super::{
+    DatabaseUrl, Error, Outage, Pool, Result, Store, database_url::Scheme, failover::FailoverPool, on_pool, on_readers,
+};
 
-/// How many connections, and how long anything may take; past it the caller is told that the store is away.
+/// Pool size and timeouts. An operation that exceeds a timeout fails with [`Error::Unavailable`].
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Most connections to PostgreSQL, those of lists included. SQLite has one that writes, beside its readers.
+pub struct PoolLimits {
+    /// Maximum number of connections to PostgreSQL, read pool included. SQLite has one writer and
+    /// `SQLITE_READ_CONNECTIONS` readers.
     pub max_connections: u32,
-    /// How long a request waits for a connection.
+    /// Maximum time that a request waits for a connection.
     pub acquire_timeout: Duration,
-    /// How long PostgreSQL works at one statement.
+    /// Maximum time that PostgreSQL works on one statement.
     pub statement_timeout: Duration,
 }
 
-/// Connections to a SQLite file that only read.
-const SQLITE_READERS: u32 = 2;
+/// Number of open connections, by state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionCounts {
+    pub in_use: u32,
+    pub idle: u32,
+}
 
-impl Limits {
-    /// The number of connections to PostgreSQL that serve lists and counts, and nothing else: a quarter, at least one.
-    pub(super) fn readers(self) -> u32 {
+/// Number of connections to a SQLite file that only read.
+const SQLITE_READ_CONNECTIONS: u32 = 2;
+
+impl PoolLimits {
+    /// Returns the size of the PostgreSQL pool that serves only lists and counts: a quarter of all
+    /// connections, at least one.
+    pub(super) fn read_connections(self) -> u32 {
         (self.max_connections / 4).max(1)
     }
 
-    /// The number of connections to PostgreSQL that serve everything else, at least one.
-    pub(super) fn others(self) -> u32 {
-        self.max_connections.saturating_sub(self.readers()).max(1)
+    /// Returns the size of the PostgreSQL pool that serves everything else, at least one.
+    pub(super) fn main_connections(self) -> u32 {
+        self.max_connections.saturating_sub(self.read_connections()).max(1)
     }
 }
 
 impl Store {
-    /// Opens the database. A SQLite file that is not there is made, readable by its owner alone.
+    /// Opens the database. A missing SQLite file is created, readable only by its owner.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] with the reason.
-    pub async fn open(address: &Address, limits: Limits) -> Result<Self> {
-        match &address.scheme {
+    /// Returns [`Error::Unavailable`] with the cause if the database cannot be reached or opened,
+    /// or [`Error::InUse`] if another process has the SQLite file open.
+    pub async fn open(url: &DatabaseUrl, limits: PoolLimits) -> Result<Self> {
+        match &url.scheme {
             Scheme::Postgres(hosts) => {
-                Ok(Self { pool: Pool::Postgres(Hosts::open(hosts, limits).await?), readers: None })
+                Ok(Self { pool: Pool::Postgres(FailoverPool::open(hosts, limits).await?), readers: None })
             }
             Scheme::Sqlite(options) => {
                 let writer = open_sqlite(options, limits).await?;
-                let readers = Some(sqlite_readers(&writer, limits));
+                let readers = Some(sqlite_read_pool(&writer, limits));
                 Ok(Self { pool: Pool::Sqlite(writer), readers })
             }
         }
     }
 
-    /// The number of lists that can be read at the same time.
+    /// Returns the number of connections to the database.
     #[must_use]
-    pub fn list_places(&self) -> usize {
+    pub fn connection_counts(&self) -> ConnectionCounts {
+        let count = |size: u32, idle: usize| {
+            let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(size);
+            ConnectionCounts { in_use: size - idle, idle }
+        };
+        let main = on_pool!(self, pool => count(pool.size(), pool.num_idle()));
+        let read = on_readers!(self, pool => count(pool.size(), pool.num_idle()));
+        ConnectionCounts { in_use: main.in_use + read.in_use, idle: main.idle + read.idle }
+    }
+
+    /// Returns the number of lists that can be read concurrently, which is the size of the read
+    /// pool.
+    #[must_use]
+    pub fn max_concurrent_lists(&self) -> usize {
         let size = on_readers!(self, pool => pool.options().get_max_connections());
         usize::try_from(size).unwrap_or(1)
     }
 }
 
-async fn open_sqlite(options: &SqliteConnectOptions, limits: Limits) -> Result<sqlx::SqlitePool> {
+async fn open_sqlite(options: &SqliteConnectOptions, limits: PoolLimits) -> Result<sqlx::SqlitePool> {
     let file = options.get_filename();
-    make_private(file).and_then(|()| keep_private(file)).map_err(|error| Error::Unavailable(sqlx::Error::Io(error)))?;
-    // No other process may read or write the file while it is open: the token cache would not notice. This VFS locks the file for
-    // the process, where `locking_mode = exclusive` locks it for one connection and lists could have none of their own.
+    create_private(file)
+        .and_then(|()| restrict_permissions(file))
+        .map_err(|error| Error::Unavailable(Outage::File(error)))?;
+    // No other process may read or write the file while it is open, because the token cache would
+    // miss the change. This VFS locks the file for the process. `locking_mode = exclusive` would
+    // lock it for one connection and exclude the read pool.
     let options = options.clone().vfs("unix-excl");
     let options = options
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
-        // In WAL mode anything less acknowledges commits that are not on disk yet.
+        // In WAL mode, any weaker setting acknowledges commits that are not on disk yet.
         .synchronous(SqliteSynchronous::Full)
-        // Below the pool's own patience, which would hide the reason.
+        // Shorter than the pool's own timeout, which would hide the cause.
         .busy_timeout(limits.acquire_timeout / 2);
-    // One connection: two writers in one file only wait for each other, or fail.
+    // One connection, because two writers to one file only block each other or fail.
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(limits.acquire_timeout)
-        .after_release(|connection, _| Box::pin(end_transaction(connection)));
-    pool.connect_with(options).await.map_err(|error| if is_locked(&error) { Error::InUse } else { error.into() })
+        .after_release(|connection, _| Box::pin(roll_back_open_transaction(connection)));
+    pool.connect_with(options).await.map_err(|error| if is_busy(&error) { Error::InUse } else { error.into() })
 }
 
-/// Connections that read beside the one that writes. In WAL mode neither waits for the other.
-fn sqlite_readers(writer: &sqlx::SqlitePool, limits: Limits) -> sqlx::SqlitePool {
-    // Not opened read-only: in this VFS such a connection would give the lock of the process away.
+/// Returns a lazy pool of connections that read while the writer writes. In WAL mode neither blocks
+/// the other.
+fn sqlite_read_pool(writer: &sqlx::SqlitePool, limits: PoolLimits) -> sqlx::SqlitePool {
+    // Not opened read-only: with this VFS, such a connection would release the process's lock on
+    // the file.
     let options = (*writer.connect_options()).clone().pragma("query_only", "on");
     let limit = limits.statement_timeout;
     SqlitePoolOptions::new()
-        .max_connections(SQLITE_READERS)
+        .max_connections(SQLITE_READ_CONNECTIONS)
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(limits.acquire_timeout)
-        .after_connect(move |connection, _| Box::pin(limit_statement(connection, limit)))
+        .after_connect(move |connection, _| Box::pin(set_statement_deadline(connection, limit)))
         .before_acquire(move |connection, _| {
-            Box::pin(async move { limit_statement(connection, limit).await.map(|()| true) })
+            Box::pin(async move { set_statement_deadline(connection, limit).await.map(|()| true) })
         })
         .connect_lazy_with(options)
 }
 
-/// Interrupts the next statement where it takes longer than this. PostgreSQL has a setting for it.
-async fn limit_statement(connection: &mut SqliteConnection, limit: Duration) -> sqlx::Result<()> {
-    /// Instructions of SQLite's virtual machine between two looks at the clock, well below a millisecond.
+/// Interrupts the next statement if it takes longer than `limit`. PostgreSQL has a setting for
+/// this, SQLite has not.
+async fn set_statement_deadline(connection: &mut SqliteConnection, limit: Duration) -> sqlx::Result<()> {
+    /// Virtual machine instructions between two checks of the clock: well below a millisecond.
     const INSTRUCTIONS: i32 = 10_000;
-    let begun = Instant::now();
-    connection.lock_handle().await?.set_progress_handler(INSTRUCTIONS, move || begun.elapsed() < limit);
+    let started_at = Instant::now();
+    connection.lock_handle().await?.set_progress_handler(INSTRUCTIONS, move || started_at.elapsed() < limit);
     Ok(())
 }
 
-/// Sees to it that no transaction outlives who began it. Where a commit fails because the disk is full, SQLite has rolled back by
-/// itself, and the driver (sqlx 0.9), whose own roll-back then fails, believes that the transaction goes on: what follows would be
-/// parts of it, acknowledged and never committed.
-async fn end_transaction(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+/// Ends a transaction that its owner left open. If a commit fails because the disk is full, SQLite
+/// rolls back by itself. The rollback of the driver (sqlx 0.9) then fails, and the driver still
+/// counts the transaction as open. Later statements would join it and be acknowledged without ever
+/// being committed.
+async fn roll_back_open_transaction(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
     if connection.is_in_transaction() {
-        // The roll-back may be under way.
+        // Waits for a rollback that may be in progress.
         connection.ping().await?;
     }
     if connection.is_in_transaction() {
-        // What the driver believes is made true, and then ended. Where it is true already this fails.
-        sqlx::raw_sql("begin").execute(&mut *connection).await.ok();
+        // Opens the transaction that the driver believes in, so that the rollback succeeds. `begin`
+        // fails if one is open already.
+        let _ = sqlx::raw_sql("begin").execute(&mut *connection).await;
         SqliteTransactionManager::rollback(connection).await?;
     }
     Ok(!connection.is_in_transaction())
 }
 
-/// SQLITE_BUSY.
-fn is_locked(error: &sqlx::Error) -> bool {
+/// Returns true for SQLITE_BUSY.
+fn is_busy(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "5")
 }
 
-/// Makes the file with mode 0600 where there is none; its journal files take the mode over.
-pub(super) fn make_private(file: &Path) -> std::io::Result<()> {
+/// Creates a missing file with mode 0600. SQLite gives its journal files the same mode.
+pub(super) fn create_private(file: &Path) -> std::io::Result<()> {
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
 }
 
-/// Takes the file and its journals from everybody but their owner: they hold hashes and who did what.
-fn keep_private(file: &Path) -> std::io::Result<()> {
-    for ending in ["", "-wal", "-shm"] {
+/// Removes the permissions of group and others from the file and its journals, which contain
+/// password hashes and the audit log.
+fn restrict_permissions(file: &Path) -> std::io::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
         let mut name = file.as_os_str().to_owned();
-        name.push(ending);
+        name.push(suffix);
         let path = Path::new(&name);
         let mode = match std::fs::metadata(path) {
-            Ok(found) => found.permissions().mode() & 0o777,
+            Ok(metadata) => metadata.permissions().mode() & 0o777,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
         if mode & 0o077 == 0 {
             continue;
         }
-        let shown = path.display();
+        let file = path.display();
         std::fs::set_permissions(path, Permissions::from_mode(mode & 0o700)).map_err(|error| {
-            let advice = format!("{shown} can be read by others (mode {mode:03o}): run chmod 600 {shown} ({error})");
-            std::io::Error::new(error.kind(), advice)
+            let message = format!("other users can read {file} (mode {mode:03o}): {error}; run chmod 600 {file}");
+            std::io::Error::new(error.kind(), message)
         })?;
-        tracing::warn!(file = %shown, mode = format!("{mode:03o}"), "took a database file from other users of the machine");
+        tracing::warn!(%file, mode = format!("{mode:03o}"), "restricted the permissions of a database file to its \
+             owner");
     }
     Ok(())
 }

@@ -1,38 +1,57 @@
-//! What can go wrong with the store, in the words of its callers.
+//! Errors of store methods, classified by what the caller can do about them.
 
 use sqlx::error::ErrorKind;
 
-use crate::domain::authority::AuthorityLost;
+use crate::domain::authority::AuthorizationLost;
 
-/// A store method that did not work.
+/// Error of a store method.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A unique value is taken. Each insert has at most one rule that can fire.
-    #[error("a value that must be unique is taken")]
+    /// A unique value is taken. Each insert violates at most one uniqueness rule.
+    #[error("a unique value is already taken")]
     Conflict,
-    /// The database cannot be reached, is too slow, too full or not writable. Whether the work was done is unknown.
+    /// The database cannot be reached, is too slow, too full or not writable. The transaction may
+    /// or may not have been committed.
     #[error("the database is unavailable")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Outage),
     /// Another process has the SQLite file open.
-    #[error("another process has the file open: SQLite is for one process at a time, PostgreSQL for any number")]
+    #[error("another process has the file open: stop it, or use PostgreSQL, which any number of processes can share")]
     InUse,
     /// The caller lost the right to do this while the request waited. Nothing was written.
     #[error(transparent)]
-    AuthorityLost(#[from] AuthorityLost),
-    /// A row that our own rules forbid, or a statement the database does not understand: a bug, or foreign hands.
-    #[error("the database holds or answered something unexpected")]
+    AuthorizationLost(#[from] AuthorizationLost),
+    /// A row violates a rule of the schema, or the database rejects a statement. This is a bug or a
+    /// manual change of the data.
+    #[error("the database contains or returned an unexpected value")]
     Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Cause of an unavailable database.
+#[derive(Debug, thiserror::Error)]
+pub enum Outage {
+    /// The driver or the database reported an error.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// The database did not respond in time.
+    #[error("the database did not respond in time")]
+    TimedOut,
+    /// A file of the database cannot be created, read or renamed.
+    #[error("cannot access a file of the database")]
+    File(#[source] std::io::Error),
+    /// The connection that receives notifications was closed.
+    #[error("the notification connection was closed")]
+    Disconnected,
+}
+
 impl Error {
-    /// Work that was given up because it took too long.
+    /// Returns the error of an operation that was aborted because it took too long.
     pub(crate) fn timed_out() -> Self {
-        Self::Unavailable(sqlx::Error::PoolTimedOut)
+        Self::Unavailable(Outage::TimedOut)
     }
 
-    /// A row whose content no code of ours writes.
-    pub(super) fn corrupt(what: &'static str) -> Self {
-        Self::Corrupt(what.into())
+    /// Returns the error of a row with content that this program never writes.
+    pub(super) fn corrupt(column: &'static str) -> Self {
+        Self::Corrupt(column.into())
     }
 }
 
@@ -40,8 +59,8 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as Sqlx;
         match &error {
-            Sqlx::Database(refusal) if refusal.is_unique_violation() => Self::Conflict,
-            Sqlx::Database(refusal) if is_our_fault(refusal.as_ref()) => Self::Corrupt(error.into()),
+            Sqlx::Database(rejection) if rejection.is_unique_violation() => Self::Conflict,
+            Sqlx::Database(rejection) if is_statement_error(rejection.as_ref()) => Self::Corrupt(error.into()),
             Sqlx::ColumnDecode { .. }
             | Sqlx::ColumnNotFound(_)
             | Sqlx::ColumnIndexOutOfBounds { .. }
@@ -49,20 +68,21 @@ impl From<sqlx::Error> for Error {
             | Sqlx::Encode(_)
             | Sqlx::TypeNotFound { .. }
             | Sqlx::RowNotFound => Self::Corrupt(error.into()),
-            _ => Self::Unavailable(error),
+            _ => Self::Unavailable(Outage::Database(error)),
         }
     }
 }
 
-/// Whether the database understood us well and refuses the statement for what it says. Everything else (shutdown, full
-/// disk, time limit, read-only standby, lock) is an outage.
-fn is_our_fault(refusal: &dyn sqlx::error::DatabaseError) -> bool {
-    match refusal.kind() {
+/// Returns true if the database rejected the content of the statement. Every other failure
+/// (shutdown, full disk, time limit, read-only standby, lock) is an outage.
+fn is_statement_error(error: &dyn sqlx::error::DatabaseError) -> bool {
+    match error.kind() {
         ErrorKind::ForeignKeyViolation | ErrorKind::NotNullViolation | ErrorKind::CheckViolation => true,
-        // Postgres, insufficient privilege: somebody is working on the database, and will be done.
-        _ if refusal.code().as_deref() == Some("42501") => false,
-        // Postgres: 22 data exception, 23 integrity, 42 syntax or access rule. SQLite: 1 error, 20 mismatch.
-        _ => refusal.code().is_some_and(|code| {
+        // PostgreSQL, insufficient privilege: usually maintenance, which ends.
+        _ if error.code().as_deref() == Some("42501") => false,
+        // PostgreSQL classes: 22 data exception, 23 integrity constraint violation, 42 syntax error
+        // or access rule violation. SQLite: 1 SQL error, 20 datatype mismatch.
+        _ => error.code().is_some_and(|code| {
             (code.len() == 5 && ["22", "23", "42"].iter().any(|class| code.starts_with(class)))
                 || code == "1"
                 || code == "20"

@@ -1,19 +1,20 @@
-//! What happened. Rows are written by the methods that do it, in the same transaction; here they are read.
+//! Audit log: appending events to the hash chain, and reading them. A mutation appends its event in
+//! its own transaction.
 
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{Error, Result, Store, authority::Authorized, on_pool, on_readers};
 use crate::domain::{
-    audit_chain::{Entry, Link},
-    event::{Act, Action, Details, Event, Origin},
+    audit_chain::{AuditEntry, EntryHash},
+    event::{Action, AuditContext, Details, Event, RequestContext},
     session::UserAgent,
-    setting::Key,
+    setting::SettingKey,
     time::Timestamp,
 };
 
-/// What a method has done, to be written down.
-pub(super) struct Done<'a> {
+/// Content of an event that a method appends.
+pub(super) struct EventDraft<'a> {
     pub action: Action,
     pub person_id: Option<i64>,
     pub target: &'a str,
@@ -21,33 +22,32 @@ pub(super) struct Done<'a> {
     pub details: Details,
 }
 
-/// Takes the next place in a workspace's chain; answers it with the hash before it. Whoever has it keeps the others waiting, so it
-/// is the last that a transaction takes.
-pub(super) const NEXT: &str = "insert into event_chain (workspace_id, seq, hash, anchor_seq, anchor_hash) \
+/// Takes the next sequence number of a workspace's chain and returns it with the previous hash. The
+/// row stays locked until the transaction ends, so this is the last lock that a transaction takes.
+pub(super) const NEXT_SEQ: &str = "insert into event_chain (workspace_id, seq, hash, anchor_seq, anchor_hash) \
      values ($1, 1, $2, 0, $2) on conflict (workspace_id) do update set seq = event_chain.seq + 1 returning seq, hash";
 
-pub(super) const INSERT: &str = "insert into event \
-     (workspace_id, at, actor_id, actor, actor_token_id, action, person_id, target, label, details, seq, hash, \
-     address, user_agent, request_id, outcome) \
+pub(super) const INSERT_EVENT: &str = "insert into event (workspace_id, occurred_at, actor_id, actor, \
+     actor_token_id, action, person_id, target, label, details, seq, hash, address, user_agent, request_id, outcome) \
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 
-pub(super) const HEAD: &str = "update event_chain set hash = $2 where workspace_id = $1";
+pub(super) const UPDATE_HEAD: &str = "update event_chain set hash = $2 where workspace_id = $1";
 
-/// Writes down what was done, in the transaction that did it.
+/// Appends an event to the audit log, in the transaction of the operation.
 macro_rules! record {
-    ($tx:expr, $workspace_id:expr, $act:expr, $done:expr) => {
-        // A match, so that what `$done` borrows lives until the row is written.
-        match ($workspace_id, $act, $done) {
-            (workspace_id, act, done) => {
-                use crate::{domain::audit_chain::Link, store::events};
-                let beginning = Link::BEGINNING;
-                let (seq, before): (i64, Vec<u8>) = sqlx::query_as(events::NEXT)
+    ($tx:expr, $workspace_id:expr, $context:expr, $event:expr) => {
+        // A `match`, so that the temporaries borrowed by the draft live until the row is written.
+        match ($workspace_id, $context, $event) {
+            (workspace_id, context, event) => {
+                use crate::{domain::audit_chain::EntryHash, store::events};
+                let genesis = EntryHash::GENESIS;
+                let (seq, previous_hash): (i64, Vec<u8>) = sqlx::query_as(events::NEXT_SEQ)
                     .bind(workspace_id)
-                    .bind(beginning.as_bytes().as_slice())
+                    .bind(genesis.as_bytes().as_slice())
                     .fetch_one(&mut *$tx)
                     .await?;
-                let (entry, hash) = events::next(seq, &before, workspace_id, act, &done)?;
-                sqlx::query(events::INSERT)
+                let (entry, hash) = events::chained_entry(seq, &previous_hash, workspace_id, context, &event)?;
+                sqlx::query(events::INSERT_EVENT)
                     .bind(workspace_id)
                     .bind(entry.at)
                     .bind(entry.actor_id)
@@ -66,7 +66,7 @@ macro_rules! record {
                     .bind(&entry.outcome)
                     .execute(&mut *$tx)
                     .await?;
-                sqlx::query(events::HEAD)
+                sqlx::query(events::UPDATE_HEAD)
                     .bind(workspace_id)
                     .bind(hash.as_bytes().as_slice())
                     .execute(&mut *$tx)
@@ -77,54 +77,54 @@ macro_rules! record {
 }
 pub(super) use record;
 
-/// The row of what was done, and its hash.
-pub(super) fn next(
+/// Returns the entry of an event, and its hash.
+pub(super) fn chained_entry(
     seq: i64,
-    before: &[u8],
+    previous_hash: &[u8],
     workspace_id: i64,
-    act: Authorized<'_>,
-    done: &Done<'_>,
-) -> Result<(Entry, Link)> {
-    let entry = Entry {
+    context: Authorized<'_>,
+    event: &EventDraft<'_>,
+) -> Result<(AuditEntry, EntryHash)> {
+    let entry = AuditEntry {
         seq,
         workspace_id,
-        at: act.at,
-        actor_id: act.person_id,
-        actor: act.name.clone(),
-        actor_token_id: act.token_id,
-        action: done.action.as_str().to_owned(),
-        person_id: done.person_id,
-        target: done.target.to_owned(),
-        label: done.label.to_owned(),
-        details: done.details.to_text(),
-        address: act.origin.address.map(|address| address.to_string()),
-        user_agent: act.origin.user_agent.as_str().to_owned(),
-        request_id: act.origin.request_id.clone(),
-        outcome: done.action.outcome().as_str().to_owned(),
+        at: context.at,
+        actor_id: context.actor_id,
+        actor: context.actor_name.clone(),
+        actor_token_id: context.token_id,
+        action: event.action.as_str().to_owned(),
+        person_id: event.person_id,
+        target: event.target.to_owned(),
+        label: event.label.to_owned(),
+        details: event.details.to_json_string(),
+        address: context.request.client_ip.map(|address| address.to_string()),
+        user_agent: context.request.user_agent.as_str().to_owned(),
+        request_id: context.request.request_id.clone(),
+        outcome: event.action.outcome().as_str().to_owned(),
     };
-    let before = Link::from_bytes(before).ok_or(Error::corrupt("event_chain.hash"))?;
-    let hash = before.then(&entry);
+    let previous_hash = EntryHash::from_bytes(previous_hash).ok_or(Error::corrupt("event_chain.hash"))?;
+    let hash = previous_hash.hash_next(&entry);
     Ok((entry, hash))
 }
 
-/// Which events a list shows: of a workspace, or only those about one person there; those that fit every other part that is given.
+/// Conditions on listed events of a workspace. `None` matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
     pub workspace_id: i64,
     pub person_id: Option<i64>,
     pub action: Option<Action>,
-    /// Done by this person.
+    /// Person who caused the event.
     pub actor_id: Option<i64>,
-    /// Not before this moment.
+    /// Inclusive lower bound.
     pub since: Option<Timestamp>,
-    /// Before this moment.
+    /// Exclusive upper bound.
     pub until: Option<Timestamp>,
 }
 
-/// Something to be written down by itself.
+/// Event that is appended on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    pub act: Act,
+pub struct NewEvent {
+    pub context: AuditContext,
     pub action: Action,
     pub person_id: Option<i64>,
     pub target: String,
@@ -132,34 +132,34 @@ pub struct Told {
     pub details: Details,
 }
 
-/// Where a part of a list, newest first, begins.
+/// Start of a page in a list, newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventStart {
-    /// Behind this one: older ones.
+pub enum EventPageStart {
+    /// After this event ID: older events.
     After(i64),
-    /// Before this one: newer ones.
+    /// Before this event ID: newer events.
     Before(i64),
 }
 
-impl Default for EventStart {
+impl Default for EventPageStart {
     fn default() -> Self {
         Self::After(i64::MAX)
     }
 }
 
-/// A page of a list, newest first.
+/// Page of a list, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventPage {
     pub events: Vec<Event>,
-    /// Where the next page begins; none after the last one.
-    pub next: Option<EventStart>,
+    /// Start of the next page, or `None` after the last one.
+    pub next: Option<EventPageStart>,
 }
 
 #[derive(FromRow)]
 struct Row {
     id: i64,
     seq: Option<i64>,
-    at: Timestamp,
+    occurred_at: Timestamp,
     actor_id: Option<i64>,
     actor: String,
     actor_token_id: Option<Uuid>,
@@ -174,40 +174,47 @@ struct Row {
 }
 
 impl Row {
-    /// None for what a newer program has written and this one does not know.
+    /// Returns `None` for an action of a newer program.
     fn into_event(self) -> Option<Event> {
-        let origin = Origin {
-            address: self.address.and_then(|text| text.parse().ok()),
-            user_agent: UserAgent::of(&self.user_agent),
+        let origin = RequestContext {
+            client_ip: self.address.and_then(|text| text.parse().ok()),
+            user_agent: UserAgent::from_header(&self.user_agent),
             request_id: self.request_id,
-            ..Origin::default()
+            ..RequestContext::default()
         };
-        let act =
-            Act { at: self.at, person_id: self.actor_id, name: self.actor, token_id: self.actor_token_id, origin };
-        let (action, details) = (Action::parse(&self.action)?, Details::parse(&self.details));
+        let context = AuditContext {
+            at: self.occurred_at,
+            actor_id: self.actor_id,
+            actor_name: self.actor,
+            token_id: self.actor_token_id,
+            request: origin,
+        };
+        let action = Action::parse(&self.action)?;
+        let details = Details::parse(&self.details);
         let Self { id, seq, person_id, target, label, .. } = self;
-        Some(Event { id, seq, act, action, person_id, target, label, details })
+        Some(Event { id, seq, context, action, person_id, target, label, details })
     }
 }
 
 macro_rules! columns {
     () => {
-        "id, seq, at, actor_id, actor, actor_token_id, action, person_id, target, label, details, address, user_agent, request_id"
+        "id, seq, occurred_at, actor_id, actor, actor_token_id, action, person_id, target, label, details, address, \
+         user_agent, request_id"
     };
 }
 
-/// The list; a person's own part by that part's index.
+/// Statement of the list. With a person it uses the index on that person's events.
 macro_rules! list {
-    ($whose:literal, $comparison:literal, $order:literal) => {
+    ($condition:literal, $comparison:literal, $order:literal) => {
         concat!(
             "select ",
             columns!(),
             " from event where workspace_id = $1 and ",
-            $whose,
+            $condition,
             " and id ",
             $comparison,
             " $3 and (cast($5 as text) is null or action = $5) and (cast($6 as bigint) is null or actor_id = $6) \
-             and at >= $7 and at < $8 order by id",
+             and occurred_at >= $7 and occurred_at < $8 order by id",
             $order,
             " limit $4"
         )
@@ -215,14 +222,15 @@ macro_rules! list {
 }
 
 impl Store {
-    /// Lists events, newest first whichever way the part lies.
+    /// Lists events, newest first for either kind of start.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn list_events(&self, filter: &EventFilter, start: EventStart, limit: i64) -> Result<Vec<Event>> {
-        let rows = self.event_rows(filter, start, limit).await?;
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn list_events(&self, filter: &EventFilter, start: EventPageStart, limit: i64) -> Result<Vec<Event>> {
+        let rows = self.fetch_event_rows(filter, start, limit).await?;
         let mut events: Vec<Event> = rows.into_iter().filter_map(Row::into_event).collect();
-        if matches!(start, EventStart::Before(_)) {
+        if matches!(start, EventPageStart::Before(_)) {
             events.reverse();
         }
         Ok(events)
@@ -231,54 +239,57 @@ impl Store {
     /// Reads a page of events, newest first, that begins after an event.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
     pub async fn list_event_page(&self, filter: &EventFilter, after: i64, limit: i64) -> Result<EventPage> {
-        let rows = self.event_rows(filter, EventStart::After(after), limit).await?;
+        let rows = self.fetch_event_rows(filter, EventPageStart::After(after), limit).await?;
         let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
-        // By the rows and not by the events: a row that a newer program wrote ends no list.
-        let next = rows.last().filter(|_| is_full).map(|last| EventStart::After(last.id));
+        // Counts rows and not events, so that an event of a newer program does not end the list.
+        let next = rows.last().filter(|_| is_full).map(|last| EventPageStart::After(last.id));
         Ok(EventPage { events: rows.into_iter().filter_map(Row::into_event).collect(), next })
     }
 
-    async fn event_rows(&self, filter: &EventFilter, start: EventStart, limit: i64) -> Result<Vec<Row>> {
-        let (statement, mark) = match (filter.person_id, start) {
-            (Some(_), EventStart::After(mark)) => (list!("person_id = $2", "<", " desc"), mark),
-            (Some(_), EventStart::Before(mark)) => (list!("person_id = $2", ">", ""), mark),
-            (None, EventStart::After(mark)) => (list!("cast($2 as bigint) is null", "<", " desc"), mark),
-            (None, EventStart::Before(mark)) => (list!("cast($2 as bigint) is null", ">", ""), mark),
+    async fn fetch_event_rows(&self, filter: &EventFilter, start: EventPageStart, limit: i64) -> Result<Vec<Row>> {
+        let (statement, id) = match (filter.person_id, start) {
+            (Some(_), EventPageStart::After(id)) => (list!("person_id = $2", "<", " desc"), id),
+            (Some(_), EventPageStart::Before(id)) => (list!("person_id = $2", ">", ""), id),
+            (None, EventPageStart::After(id)) => (list!("cast($2 as bigint) is null", "<", " desc"), id),
+            (None, EventPageStart::Before(id)) => (list!("cast($2 as bigint) is null", ">", ""), id),
         };
         Ok(on_readers!(self, pool => sqlx::query_as(statement)
-            .bind(filter.workspace_id).bind(filter.person_id).bind(mark).bind(limit)
+            .bind(filter.workspace_id).bind(filter.person_id).bind(id).bind(limit)
             .bind(filter.action.map(Action::as_str)).bind(filter.actor_id)
-            .bind(filter.since.unwrap_or(Timestamp::FIRST)).bind(filter.until.unwrap_or(Timestamp::LAST))
+            .bind(filter.since.unwrap_or(Timestamp::MIN)).bind(filter.until.unwrap_or(Timestamp::MAX))
             .fetch_all(pool).await)?)
     }
 
-    /// Writes down what no other method does: somebody who was refused.
+    /// Appends an event that belongs to no other method, such as a denied attempt.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn record(&self, workspace_id: i64, told: &Told) -> Result<()> {
-        let done = Done {
-            action: told.action,
-            person_id: told.person_id,
-            target: &told.target,
-            label: &told.label,
-            details: told.details.clone(),
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn insert_event(&self, workspace_id: i64, event: &NewEvent) -> Result<()> {
+        let draft = EventDraft {
+            action: event.action,
+            person_id: event.person_id,
+            target: &event.target,
+            label: &event.label,
+            details: event.details.clone(),
         };
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
-            record!(tx, workspace_id, Authorized::without_caller(&told.act), done);
+            record!(tx, workspace_id, Authorized::without_caller(&event.context), draft);
             tx.commit().await?;
         });
         Ok(())
     }
 
-    /// The last change of a setting that is written down.
+    /// Finds the last recorded change of a setting.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn find_setting_change(&self, workspace_id: i64, key: Key) -> Result<Option<Event>> {
+    /// Returns [`Error::Unavailable`] if the database cannot be reached, and [`Error::Corrupt`] if
+    /// the row has an unknown action.
+    pub async fn find_last_setting_change(&self, workspace_id: i64, key: SettingKey) -> Result<Option<Event>> {
         const SELECT: &str = concat!(
             "select ",
             columns!(),

@@ -1,10 +1,11 @@
-//! Looking for a text within another.
+//! Patterns for `like` searches.
 
-/// The pattern of `like .. escape '\\'` that lets through what contains a text. A character that means something in a pattern stands
-/// for itself. SQLite's `lower` knows ASCII alone, so a text is looked for both in lower case and as it is written.
-pub(super) fn containing(text: &str) -> String {
+/// Returns the pattern of `like .. escape '\\'` that matches every text containing `text`. Pattern
+/// metacharacters are escaped. The `lower` of SQLite folds only ASCII, so callers search for both
+/// the lower-case and the original text.
+pub(super) fn contains_pattern(text: &str) -> String {
     let mut pattern = String::from("%");
-    // Postgres takes no U+0000, and nothing that is stored has one.
+    // PostgreSQL rejects U+0000, and no stored text contains it.
     for c in text.chars().map(|c| if c == '\0' { '\u{fffd}' } else { c }) {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
@@ -20,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_means_something_in_a_pattern_stands_for_itself() {
-        assert_eq!(containing("50%_\\É"), "%50\\%\\_\\\\É%");
+    fn pattern_metacharacters_are_escaped() {
+        assert_eq!(contains_pattern("50%_\\É"), "%50\\%\\_\\\\É%");
     }
 }

@@ -1,4 +1,4 @@
-//! The schema's version: bringing it up to date, and telling whether it is.
+//! Schema migrations, and the comparison of the database's schema version with the program's.
 
 use sqlx::{
     Connection as _, Executor as _,
@@ -10,28 +10,34 @@ use super::{Pool, Result, Store, on_pool};
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// How the database's schema stands to this program's.
+/// Schema version of the database compared with the program's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schema {
+pub enum SchemaStatus {
     Current,
-    /// There are migrations to run.
+    /// Migrations are pending.
     Behind {
         database: i64,
         program: i64,
     },
-    /// A newer program has migrated it; an older one must not touch it.
+    /// A newer program has migrated the database. An older one must not use it.
     Ahead {
         database: i64,
         program: i64,
     },
+    /// An applied migration differs from the program's: a development version before 0.1 created
+    /// the database.
+    Incompatible {
+        version: i64,
+    },
 }
 
 impl Store {
-    /// Compares the database's schema with this program's.
+    /// Compares the database's schema version with the program's.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](super::Error::Unavailable).
-    pub async fn schema(&self) -> Result<Schema> {
+    /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
+    /// or does not respond in time.
+    pub async fn schema_status(&self) -> Result<SchemaStatus> {
         let (migrator, exists) = match self.pool {
             Pool::Postgres(_) => (
                 &POSTGRES,
@@ -42,28 +48,39 @@ impl Store {
         let program = migrator.iter().map(|migration| migration.version).max().unwrap_or(0);
         let tables: i64 =
             on_pool!(self, pool => sqlx::query_scalar(exists).bind("_sqlx_migrations").fetch_one(pool).await)?;
-        let database = if tables == 0 { 0 } else { self.latest_migration().await? };
+        let applied = if tables == 0 { Vec::new() } else { self.list_applied_migrations().await? };
+        let differs = |(version, checksum): &&(i64, Vec<u8>)| {
+            migrator.iter().any(|known| known.version == *version && *known.checksum != **checksum)
+        };
+        if let Some((version, _)) = applied.iter().find(differs) {
+            return Ok(SchemaStatus::Incompatible { version: *version });
+        }
+        let database = applied.iter().map(|(version, _)| *version).max().unwrap_or(0);
         Ok(match database.cmp(&program) {
-            std::cmp::Ordering::Equal => Schema::Current,
-            std::cmp::Ordering::Less => Schema::Behind { database, program },
-            std::cmp::Ordering::Greater => Schema::Ahead { database, program },
+            std::cmp::Ordering::Equal => SchemaStatus::Current,
+            std::cmp::Ordering::Less => SchemaStatus::Behind { database, program },
+            std::cmp::Ordering::Greater => SchemaStatus::Ahead { database, program },
         })
     }
 
-    async fn latest_migration(&self) -> Result<i64> {
-        const LATEST: &str = "select coalesce(max(version), 0) from _sqlx_migrations where success";
-        Ok(on_pool!(self, pool => sqlx::query_scalar(LATEST).fetch_one(pool).await)?)
+    /// Returns the version and the checksum of each applied migration.
+    async fn list_applied_migrations(&self) -> Result<Vec<(i64, Vec<u8>)>> {
+        const APPLIED: &str = "select version, checksum from _sqlx_migrations where success order by version";
+        Ok(on_pool!(self, pool => sqlx::query_as(APPLIED).fetch_all(pool).await)?)
     }
 
-    /// Runs the migrations that are missing. Nodes that start at once take turns, by an advisory lock.
+    /// Applies the pending migrations. Nodes that start at the same time take turns, by an advisory
+    /// lock.
     ///
     /// # Errors
-    /// Whatever the database said; the schema is left at a whole version.
+    /// Returns the error of the first migration that fails. The schema then stays at the version
+    /// before it.
     pub async fn migrate(&self) -> std::result::Result<(), MigrateError> {
         match &self.pool {
-            Pool::Postgres(hosts) => {
-                // On a connection of its own without a time limit: other nodes wait here while one migrates.
-                let mut connection = hosts.pool().acquire().await?.detach();
+            Pool::Postgres(failover) => {
+                // A dedicated connection without a statement timeout, because other nodes wait here
+                // while one migrates.
+                let mut connection = failover.pool().acquire().await?.detach();
                 connection.execute("set statement_timeout = 0").await?;
                 POSTGRES.run(&mut connection).await?;
                 Ok(connection.close().await?)

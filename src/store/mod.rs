@@ -1,26 +1,30 @@
-//! What is remembered, in PostgreSQL or SQLite: one [`Store`], its methods spread over files by resource.
+//! SQL access: one [`Store`] on PostgreSQL or SQLite, with its methods grouped in one file per
+//! resource.
 //!
-//! Each statement exists once and runs on both databases. What makes one text enough:
+//! Most statements exist once and run on both databases. Where the two differ, both variants are in
+//! the same method. These rules keep the variants few:
 //!
-//! - time, ids and limits come in as bound values; nothing asks the database for them, but for the rows of nodes, whose time
-//!   is for people to look at;
-//! - columns are listed, never `*`;
-//! - one method is one statement or one transaction, and a transaction begins with its write;
-//! - a change that people ask about later is written down in its own transaction (`events`);
-//! - uniqueness and limits are decided by the database in the write;
-//! - a value that only moves forward says so in its `where`.
+//! - Times, IDs and limits are bound values. Only the informational columns of node rows and the cap
+//!   of the clock floor read the database clock.
+//! - Statements list their columns and never use `*`.
+//! - A method is one statement or one transaction, except for purges, which work in batches. A
+//!   transaction begins with a write or a lock.
+//! - A method that has an event appends it to the audit log in the same transaction (`events`).
+//! - The database decides uniqueness and limits in the write itself.
+//! - A value that only moves forward is guarded by its `where` clause.
 //!
-//! To add a statement: write a method here or in the resource's file, and a test in `tests/it/store.rs`, which runs on both.
+//! To add a statement, write a method here or in the resource's file, and a test in
+//! `tests/it/store/`, which runs on both databases.
 
 mod audit_chain;
 mod authority;
 mod backup;
 mod clock;
 mod cluster;
+mod committed;
 mod connect;
 mod counts;
 mod database_url;
-mod email_keys;
 mod error;
 mod events;
 mod failover;
@@ -41,47 +45,51 @@ mod workspaces;
 
 use sqlx::SqlitePool;
 
-pub use audit_chain::{Chain, Stored};
-pub use cluster::{ClusterSecret, ClusterState, Ear, Exposure, Node, Nodes};
-pub use connect::Limits;
-pub use counts::{Reader, WorkspaceCount};
-pub use database_url::{Address, BadAddress};
-pub use error::Error;
-pub use events::{EventFilter, EventPage, EventStart, Told};
-use failover::Hosts;
-pub use last_used::USES_AT_ONCE;
-pub use migrations::Schema;
-pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, Rank};
+pub use audit_chain::{AuditChain, StoredEntry};
+pub use cluster::{ClusterExposure, ClusterSecret, ClusterState, ClusterStore, NodeRow, NotificationStream};
+pub use committed::{Barrier, Committed};
+pub use connect::{ConnectionCounts, PoolLimits};
+pub use counts::{ReaderRights, WorkspaceWithCounts};
+pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
+pub use error::{Error, Outage};
+pub use events::{EventFilter, EventPage, EventPageStart, NewEvent};
+use failover::FailoverPool;
+pub use last_used::LAST_USED_BATCH_SIZE;
+pub use migrations::SchemaStatus;
+pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, UpdateOutcome};
 pub use sessions::{FoundSession, NewSession};
-pub use sources::{KnownSource, Record};
+pub use sources::{KnownSource, LoginFailureCounts};
 pub use tokens::{
-    DeletedFamily, Form, Found, Issued, NewToken, Once, Owner, Repeated, TokenFilter, TokenLabel, TokenOwner,
+    ConsumedForm, DeletedFamily, FoundToken, IdempotentRequest, IssueOutcome, NewToken, OwnerScope, ReplayedToken,
+    TokenLabel, TokenListQuery, TokenOwner,
 };
-pub use user_list::{Holders, Member, MemberFilter, Start};
+pub use user_list::{PageStart, PersonSearch, PersonWithTokenCount, TokenHolderCounts};
 
-/// The result of a store method. An absent row is an `Option`, not an error.
+/// Result of a store method. An absent row is an `Option`, not an error.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The database. Cheap to clone.
+/// Handle to the database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: Pool,
-    /// Connections that only read lists; on PostgreSQL they are beside the others in [`Hosts`].
+    /// Connections that only read lists, on SQLite. On PostgreSQL they are part of
+    /// [`FailoverPool`].
     readers: Option<SqlitePool>,
 }
 
 #[derive(Clone, Debug)]
 enum Pool {
-    Postgres(Hosts),
+    Postgres(FailoverPool),
     Sqlite(SqlitePool),
 }
 
-/// Runs one expression on whichever pool there is. The compiler checks it against both drivers.
+/// Runs one expression on the pool of the database in use. The compiler checks it against both
+/// drivers.
 macro_rules! on_pool {
     ($store:expr, $pool:ident => $body:expr) => {
         match &$store.pool {
-            crate::store::Pool::Postgres(hosts) => {
-                let current = hosts.pool();
+            crate::store::Pool::Postgres(failover) => {
+                let current = failover.pool();
                 let $pool = &current;
                 $body
             }
@@ -91,13 +99,13 @@ macro_rules! on_pool {
 }
 use on_pool;
 
-/// Runs one expression on the pool for lists, counts and other reads whose cost grows with the data. Auth checks, sign-ins and writes
-/// never wait for one of its connections.
+/// Runs one expression on the read pool, which serves lists, counts and other reads whose cost
+/// grows with the data. Auth checks, sign-ins and writes never wait for one of its connections.
 macro_rules! on_readers {
     ($store:expr, $pool:ident => $body:expr) => {
         match &$store.pool {
-            crate::store::Pool::Postgres(hosts) => {
-                let current = hosts.readers();
+            crate::store::Pool::Postgres(failover) => {
+                let current = failover.readers();
                 let $pool = &current;
                 $body
             }
@@ -111,13 +119,13 @@ macro_rules! on_readers {
 use on_readers;
 
 impl Store {
-    /// Waits for the connections in use to come back, and closes them all.
+    /// Waits for the connections in use to be returned and closes both pools.
     pub async fn close(&self) {
         on_readers!(self, pool => pool.close().await);
         on_pool!(self, pool => pool.close().await);
     }
 
-    /// `PostgreSQL` or `SQLite`, for people.
+    /// Returns the display name of the database engine, `PostgreSQL` or `SQLite`.
     #[must_use]
     pub fn engine(&self) -> &'static str {
         match self.pool {

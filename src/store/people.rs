@@ -1,4 +1,4 @@
-//! People: adding, finding, listing; changing and removing is in `change`.
+//! People: inserting, finding and listing. Updates and deletion are in `change`.
 
 mod change;
 
@@ -7,37 +7,37 @@ use sqlx::FromRow;
 use super::{
     Error, Result, Store,
     authority::{Authorized, begin},
-    events::{Done, record},
+    events::{EventDraft, record},
     on_pool, on_readers,
 };
 use crate::domain::{
     authority::Mutation,
-    event::{Act, Action, Details},
+    event::{Action, AuditContext, Details},
     person::{Email, EmailKey, Person, PersonName, TokenAccess},
     time::Timestamp,
 };
-pub use change::{PersonChange, Rank};
+pub use change::{PersonChange, UpdateOutcome};
 
-/// A person to be added.
+/// Person to be created.
 #[derive(Clone)]
 pub struct NewPerson {
     pub email: Email,
     pub name: PersonName,
-    /// Argon2id, a PHC string.
+    /// Argon2id hash, a PHC string.
     pub password_hash: String,
     pub is_admin: bool,
     pub is_platform_admin: bool,
     pub force_password_change: bool,
 }
 
-/// A person together with what a password is compared with.
+/// Person and password hash.
 #[derive(Clone)]
 pub struct PersonWithHash {
     pub person: Person,
     pub password_hash: String,
 }
 
-/// Which people a list shows.
+/// Conditions on listed people. `None` matches everything.
 #[derive(Clone, Debug, Default)]
 pub struct PersonFilter {
     pub email: Option<EmailKey>,
@@ -61,20 +61,20 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// What was done to the person.
-    pub(super) fn told<'a>(&'a self, action: Action, target: &'a str, details: Details) -> Done<'a> {
-        Done { action, person_id: Some(self.id), target, label: &self.email, details }
+    /// Returns the draft of an event about the person.
+    pub(super) fn event<'a>(&'a self, action: Action, target: &'a str, details: Details) -> EventDraft<'a> {
+        EventDraft { action, person_id: Some(self.id), target, label: &self.email, details }
     }
 }
 
 impl NewPerson {
-    fn role(&self) -> Details {
-        Details::default().with("role", role(self.is_admin))
+    fn role_details(&self) -> Details {
+        Details::default().with("role", role_name(self.is_admin))
     }
 }
 
-/// What somebody is in the workspace, in a word.
-fn role(is_admin: bool) -> &'static str {
+/// Returns the name of a person's role in events.
+fn role_name(is_admin: bool) -> &'static str {
     if is_admin { "administrator" } else { "user" }
 }
 
@@ -106,7 +106,7 @@ struct RowWithHash {
     password_hash: String,
 }
 
-/// The columns of [`Row`], after which more may follow.
+/// Columns of [`Row`]. More columns may follow.
 macro_rules! columns {
     () => {
         "id, workspace_id, email, name, is_admin, is_platform_admin, is_disabled, token_access, force_password_change, \
@@ -115,7 +115,7 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// The people of workspace `$1` whose e-mail is `$2` and who are disabled or not by `$3`; null lets all through.
+/// People of workspace `$1` with e-mail `$2` and disabled state `$3`; null matches everything.
 macro_rules! matching {
     () => {
         " from person where workspace_id = $1 and removed_at is null and email_key = coalesce($2, email_key) \
@@ -123,17 +123,17 @@ macro_rules! matching {
     };
 }
 
-pub(super) const INSERT: &str = concat!(
-    "insert into person (workspace_id, email, email_key, name, password_hash, is_admin, is_platform_admin, is_disabled, \
-     token_access, force_password_change, created_at, updated_at) \
-     select id, $2, $3, $4, $5, $6, $7, false, 'default', $9, $8, $8 from workspace where id = $1 and removed_at is null returning ",
+pub(super) const INSERT_PERSON: &str = concat!(
+    "insert into person (workspace_id, email, email_key, name, password_hash, is_admin, is_platform_admin, \
+     is_disabled, token_access, force_password_change, created_at, updated_at) select id, $2, $3, $4, $5, $6, $7, \
+     false, 'default', $9, $8, $8 from workspace where id = $1 and removed_at is null returning ",
     columns!()
 );
 
-/// Inserts a person on any connection; answers no row where the workspace is gone.
+/// Inserts a person on any connection. Evaluates to no row if the workspace was deleted.
 macro_rules! insert {
     ($executor:expr, $workspace_id:expr, $new:expr, $now:expr) => {
-        sqlx::query_as::<_, crate::store::people::Row>(crate::store::people::INSERT)
+        sqlx::query_as::<_, crate::store::people::Row>(crate::store::people::INSERT_PERSON)
             .bind($workspace_id)
             .bind($new.email.as_str())
             .bind($new.email.key().as_str())
@@ -150,10 +150,12 @@ macro_rules! insert {
 pub(super) use insert;
 
 impl Store {
-    /// Adds a person; none where the workspace is gone.
+    /// Creates a person. Returns `None` if the workspace was deleted.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where the e-mail is taken, in whatever workspace.
+    /// Returns [`Error::Conflict`] if the e-mail is taken in any workspace,
+    /// [`Error::AuthorityLost`] if the caller was revoked meanwhile, and [`Error::Unavailable`] if
+    /// the database cannot be reached.
     pub async fn insert_person(
         &self,
         workspace_id: i64,
@@ -161,9 +163,9 @@ impl Store {
         mutation: &Mutation,
     ) -> Result<Option<Person>> {
         on_pool!(self, pool => {
-            let (mut tx, act, _) = begin!(self, pool, workspace_id, mutation);
-            let Some(row) = insert!(&mut *tx, workspace_id, new, act.at)? else { return Ok(None) };
-            record!(tx, workspace_id, act, row.told(Action::PersonAdded, &row.id.to_string(), new.role()));
+            let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
+            let Some(row) = insert!(&mut *tx, workspace_id, new, context.at)? else { return Ok(None) };
+            record!(tx, workspace_id, context, row.event(Action::PersonAdded, &row.id.to_string(), new.role_details()));
             tx.commit().await?;
             Ok(Some(row.try_into()?))
         })
@@ -172,7 +174,8 @@ impl Store {
     /// Finds a person of a workspace.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
     pub async fn find_person(&self, workspace_id: i64, id: i64) -> Result<Option<Person>> {
         const SELECT: &str =
             concat!("select ", columns!(), " from person where workspace_id = $1 and id = $2 and removed_at is null");
@@ -181,10 +184,11 @@ impl Store {
         row.map(Person::try_from).transpose()
     }
 
-    /// Finds whoever signs in with this e-mail, in whatever workspace.
+    /// Finds the person who signs in with this e-mail, in any workspace.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
     pub async fn find_person_by_email(&self, key: &EmailKey) -> Result<Option<PersonWithHash>> {
         const SELECT: &str = concat!(
             "select ",
@@ -198,10 +202,11 @@ impl Store {
             .transpose()
     }
 
-    /// Lists people of a workspace by ID: those after an ID, less as many as the offset says, at most as many as the limit says.
+    /// Lists the people of a workspace in the order of their IDs, starting after the ID `after`.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
     pub async fn list_people_after(
         &self,
         workspace_id: i64,
@@ -216,66 +221,80 @@ impl Store {
         rows.into_iter().map(Person::try_from).collect()
     }
 
-    /// Counts the people of a workspace that a filter selects.
+    /// Counts the people of a workspace that match the filter.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
     pub async fn count_people(&self, workspace_id: i64, filter: &PersonFilter) -> Result<i64> {
         const COUNT: &str = concat!("select count(*)", matching!());
         if filter.email.is_none() && filter.is_disabled.is_none() {
-            return Ok(self.count_members(workspace_id).await?.0);
+            return Ok(self.count_people_and_tokens(workspace_id).await?.0);
         }
         let email = filter.email.as_ref().map(EmailKey::as_str);
         Ok(on_readers!(self, pool => sqlx::query_scalar(COUNT).bind(workspace_id).bind(email).bind(filter.is_disabled)
             .fetch_one(pool).await)?)
     }
 
-    /// How many enabled administrators a workspace has, and how many of them are platform administrators.
+    /// Counts the enabled administrators of a workspace, and those of them who are platform
+    /// administrators, in this order.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn count_in_charge(&self, workspace_id: i64) -> Result<(i64, i64)> {
-        Ok(on_pool!(self, pool => sqlx::query_as(IN_CHARGE).bind(workspace_id).fetch_one(pool).await)?)
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn count_administrators(&self, workspace_id: i64) -> Result<(i64, i64)> {
+        Ok(on_pool!(self, pool => sqlx::query_as(COUNT_ADMINISTRATORS).bind(workspace_id).fetch_one(pool).await)?)
     }
 
-    /// Notes a sign-in by password, at most once in the time since `not_before`: never earlier than what is noted. Where it is
-    /// to be told, an event says so, too.
+    /// Records a sign-in by password, unless one at or after `not_before` is already recorded. With
+    /// `with_event` it also appends an event.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn note_sign_in(&self, person: &Person, act: &Act, not_before: Timestamp, is_told: bool) -> Result<()> {
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn record_sign_in(
+        &self,
+        person: &Person,
+        context: &AuditContext,
+        not_before: Timestamp,
+        with_event: bool,
+    ) -> Result<()> {
         const UPDATE: &str =
             "update person set last_login_at = $2 where id = $1 and (last_login_at is null or last_login_at < $3)";
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
-            let noted =
-                sqlx::query(UPDATE).bind(person.id).bind(act.at).bind(not_before).execute(&mut *tx).await?.rows_affected();
-            if noted == 0 {
+            let result =
+                sqlx::query(UPDATE).bind(person.id).bind(context.at).bind(not_before).execute(&mut *tx).await?;
+            if result.rows_affected() == 0 {
                 return Ok(());
             }
-            if is_told {
-                let (action, target, details) = (Action::PasswordAccepted, person.id.to_string(), Details::default());
-                let done = Done { action, person_id: Some(person.id), target: &target, label: &person.email, details };
-                record!(tx, person.workspace_id, Authorized::without_caller(act), done);
+            if with_event {
+                let target = person.id.to_string();
+                let action = Action::LoginSucceeded;
+                let details = Details::default();
+                let person_id = Some(person.id);
+                let event = EventDraft { action, person_id, target: &target, label: &person.email, details };
+                record!(tx, person.workspace_id, Authorized::without_caller(context), event);
             }
             tx.commit().await?;
         });
         Ok(())
     }
 
-    /// Replaces a password hash by one of the same password, unless the password was changed in the meantime; answers whether it
-    /// did.
+    /// Replaces a password hash by another hash of the same password. Returns false if the password
+    /// was changed meanwhile.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
     pub async fn replace_password_hash(&self, id: i64, old: &str, new: &str) -> Result<bool> {
         const UPDATE: &str = "update person set password_hash = $3 where id = $1 and password_hash = $2";
-        let done = on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(old).bind(new)
-            .execute(pool).await.map(|done| done.rows_affected()))?;
-        Ok(done == 1)
+        let updated = on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(old).bind(new)
+            .execute(pool).await.map(|result| result.rows_affected()))?;
+        Ok(updated == 1)
     }
 }
 
-/// Enabled administrators, and those of them who are platform administrators.
-const IN_CHARGE: &str = "select count(*), count(case when is_platform_admin then 1 end) \
+/// Counts the enabled administrators, and those of them who are platform administrators.
+const COUNT_ADMINISTRATORS: &str = "select count(*), count(case when is_platform_admin then 1 end) \
                          from person where workspace_id = $1 and is_admin and not is_disabled";

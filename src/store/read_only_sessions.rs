@@ -1,44 +1,46 @@
-//! Which sessions may be unable to write.
+//! Tracking of pooled sessions that may be unable to write.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-/// Remembers when a session last began that could only read: those that began no later are asked before they are used.
+/// Time at which a read-only session last began. Sessions of that age or older are tested before
+/// they are used.
 #[derive(Debug)]
-pub(super) struct Doubt {
-    begun: Instant,
-    /// Microseconds since then; 0: never.
-    noted: AtomicU64,
+pub(super) struct ReadOnlySessionTracker {
+    created_at: Instant,
+    /// Microseconds since `created_at`; 0 if no read-only session ever began.
+    last_recorded_micros: AtomicU64,
 }
 
-impl Default for Doubt {
+impl Default for ReadOnlySessionTracker {
     fn default() -> Self {
-        Self { begun: Instant::now(), noted: AtomicU64::new(0) }
+        Self { created_at: Instant::now(), last_recorded_micros: AtomicU64::new(0) }
     }
 }
 
-impl Doubt {
-    /// A session began that can only read.
-    pub(super) fn note(&self) {
-        self.noted.fetch_max(self.now(), Ordering::Relaxed);
+impl ReadOnlySessionTracker {
+    /// Records that a read-only session began now.
+    pub(super) fn record(&self) {
+        self.last_recorded_micros.fetch_max(self.elapsed_micros(), Ordering::Relaxed);
     }
 
-    /// Whether a session of this age may be one that can only read.
-    pub(super) fn covers(&self, age: Duration) -> bool {
-        let noted = self.noted.load(Ordering::Relaxed);
-        // Its age is counted from a moment after the note.
-        noted > 0 && self.now().saturating_sub(micros(age)) <= noted + MARGIN
+    /// Returns true if a session of this age may be read-only.
+    pub(super) fn may_be_read_only(&self, age: Duration) -> bool {
+        let last_recorded = self.last_recorded_micros.load(Ordering::Relaxed);
+        // The pool counts the age from a moment after the record.
+        last_recorded > 0 && self.elapsed_micros().saturating_sub(micros(age)) <= last_recorded + MARGIN_MICROS
     }
 
-    fn now(&self) -> u64 {
-        micros(self.begun.elapsed())
+    fn elapsed_micros(&self) -> u64 {
+        micros(self.created_at.elapsed())
     }
 }
 
-/// Between a session's first answer and the moment from which its age is counted.
-const MARGIN: u64 = 1_000_000;
+/// Upper bound in microseconds between the first response of a session and the moment from which
+/// the pool counts its age.
+const MARGIN_MICROS: u64 = 1_000_000;
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).max(1)
@@ -49,12 +51,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_sessions_from_before_the_note_are_doubtful() {
-        let doubt = Doubt::default();
-        assert!(!doubt.covers(Duration::from_secs(60)));
-        doubt.note();
-        assert!(doubt.covers(Duration::ZERO) && doubt.covers(Duration::from_secs(60)));
-        let later = Doubt { begun: Instant::now() - Duration::from_secs(10), noted: AtomicU64::new(5_000_000) };
-        assert!(later.covers(Duration::from_secs(5)) && !later.covers(Duration::from_secs(1)));
+    fn only_sessions_begun_before_the_record_may_be_read_only() {
+        let tracker = ReadOnlySessionTracker::default();
+        assert!(!tracker.may_be_read_only(Duration::from_secs(60)));
+        tracker.record();
+        assert!(tracker.may_be_read_only(Duration::ZERO));
+        assert!(tracker.may_be_read_only(Duration::from_secs(60)));
+        let tracker = ReadOnlySessionTracker {
+            created_at: Instant::now() - Duration::from_secs(10),
+            last_recorded_micros: AtomicU64::new(5_000_000),
+        };
+        assert!(tracker.may_be_read_only(Duration::from_secs(5)));
+        assert!(!tracker.may_be_read_only(Duration::from_secs(1)));
     }
 }

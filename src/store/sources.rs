@@ -1,150 +1,172 @@
-//! Known sources of sign-ins.
+//! Known sign-in sources and the login failures that each of them caused.
 
 use super::{Error, Result, Store, on_pool};
 use crate::domain::{
-    login_failures::{FORGOTTEN_AFTER_SECONDS, Tries},
+    login_failures::{LoginFailures, RESET_AFTER_SECONDS},
     person::EmailDigest,
-    source::{KNOWN_FOR_SECONDS, MOST_OF_A_KIND, Source, SourceDigest},
+    source::{MAX_SOURCES_PER_KIND, RETENTION_SECONDS, SignInSource, SourceDigest},
     time::Timestamp,
 };
 
 /// Resets the failure counters of a person's sources, on any connection.
-pub(super) const FORGIVE: &str = "update known_source set failures = 0, failed_at = null where person_id = $1";
+pub(super) const RESET_SOURCE_FAILURES: &str =
+    "update known_source set failures = 0, failed_at = null where person_id = $1";
 
-/// A known source, and the wrong passwords that came from it.
+/// Known source and its consecutive login failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownSource {
     pub digest: SourceDigest,
-    /// The last sign-in from there, to the day.
-    pub seen_at: Timestamp,
-    /// None: the last password that came from there was right.
-    pub tries: Option<Tries>,
+    /// Last sign-in from the source, to the day.
+    pub last_seen_at: Timestamp,
+    /// `None` if the last password from the source was correct.
+    pub failures: Option<LoginFailures>,
 }
 
-/// What decides about a try: the wrong passwords that count against it.
+/// Login failures that count against an attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
-    /// Those that came from anywhere but known sources.
-    pub common: Option<Tries>,
-    /// The known ones among the sources that the try comes from.
-    pub sources: Vec<KnownSource>,
+pub struct LoginFailureCounts {
+    /// Failures from all sources that are not known.
+    pub unknown_sources: Option<LoginFailures>,
+    /// Those of the attempt's sources that are known.
+    pub known_sources: Vec<KnownSource>,
 }
 
 type Row = (Option<Vec<u8>>, Option<Timestamp>, i32, Option<Timestamp>);
 
 impl Store {
-    /// Reads what counts against a try that comes from `sources`. One statement whether there is such an account or not, so that the
-    /// time it takes does not tell.
+    /// Reads the login failures that count against an attempt from `sources`. It executes one
+    /// statement whether or not the account exists, so its duration does not reveal that.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn find_record(
+    /// Returns [`Error::Unavailable`] if the database cannot be reached, and [`Error::Corrupt`] if
+    /// a row is invalid.
+    pub async fn find_login_failure_counts(
         &self,
         email: &EmailDigest,
         person_id: Option<i64>,
-        sources: &[Source],
+        sources: &[SignInSource],
         now: Timestamp,
-    ) -> Result<Record> {
-        const SELECT: &str = "select cast(null as bytea), last_at, failures, last_at from password_try \
+    ) -> Result<LoginFailureCounts> {
+        const SELECT: &str = "select cast(null as bytea), last_at, failures, last_at from login_failure \
              where email_digest = $1 and last_at > $2 union all \
-             select digest, seen_at, failures, failed_at from known_source \
-             where person_id = $3 and digest in ($4, $5) and seen_at > $6";
-        // No digest is empty, and no person has the id 0.
-        let digest = |n: usize| sources.get(n).map_or(&[][..], |source| source.digest.as_bytes().as_slice());
+             select digest, last_seen_at, failures, failed_at from known_source \
+             where person_id = $3 and digest in ($4, $5) and last_seen_at > $6";
+        // No digest is empty, and no person has the ID 0.
+        let digest_at = |index: usize| sources.get(index).map_or(&[][..], |source| source.digest.as_bytes().as_slice());
         let rows: Vec<Row> = on_pool!(self, pool => sqlx::query_as(SELECT)
             .bind(email.as_bytes().as_slice())
-            .bind(now.plus_seconds(-FORGOTTEN_AFTER_SECONDS))
+            .bind(now.plus_seconds(-RESET_AFTER_SECONDS))
             .bind(person_id.unwrap_or(0))
-            .bind(digest(0))
-            .bind(digest(1))
-            .bind(now.plus_seconds(-KNOWN_FOR_SECONDS))
+            .bind(digest_at(0))
+            .bind(digest_at(1))
+            .bind(now.plus_seconds(-RETENTION_SECONDS))
             .fetch_all(pool)
             .await)?;
-        let mut record = Record::default();
-        for (digest, seen_at, failures, failed_at) in rows {
-            let tries = tries(failures, failed_at, now)?;
+        let mut counts = LoginFailureCounts::default();
+        for (digest, last_seen_at, failures, failed_at) in rows {
+            let failures = parse_failures(failures, failed_at, now)?;
             match digest {
-                None => record.common = tries,
+                None => counts.unknown_sources = failures,
                 Some(digest) => {
-                    let known = sources.iter().find(|source| source.digest.as_bytes().as_slice() == digest);
-                    let digest = known.ok_or_else(|| Error::corrupt("known_source.digest"))?.digest;
-                    let seen_at = seen_at.ok_or_else(|| Error::corrupt("known_source.seen_at"))?;
-                    record.sources.push(KnownSource { digest, seen_at, tries });
+                    let source = sources.iter().find(|source| source.digest.as_bytes().as_slice() == digest);
+                    let digest = source.ok_or_else(|| Error::corrupt("known_source.digest"))?.digest;
+                    let last_seen_at = last_seen_at.ok_or_else(|| Error::corrupt("known_source.last_seen_at"))?;
+                    counts.known_sources.push(KnownSource { digest, last_seen_at, failures });
                 }
             }
         }
-        Ok(record)
+        Ok(counts)
     }
 
-    /// Returns the wrong passwords in a row of an account: those from anywhere, and those of each known source.
+    /// Lists the consecutive login failures of an account: those from unknown sources, and those of
+    /// each known source.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn list_tries(&self, email: &EmailDigest, person_id: i64, now: Timestamp) -> Result<Vec<Tries>> {
-        const SELECT: &str = "select failures, last_at from password_try where email_digest = $1 and last_at > $2 union all \
-             select failures, failed_at from known_source where person_id = $3 and failed_at > $2";
+    /// Returns [`Error::Unavailable`] if the database cannot be reached, and [`Error::Corrupt`] if
+    /// a row is invalid.
+    pub async fn list_login_failures(
+        &self,
+        email: &EmailDigest,
+        person_id: i64,
+        now: Timestamp,
+    ) -> Result<Vec<LoginFailures>> {
+        const SELECT: &str = "select failures, last_at from login_failure where email_digest = $1 and last_at > $2 \
+             union all select failures, failed_at from known_source where person_id = $3 and failed_at > $2";
         let rows: Vec<(i32, Option<Timestamp>)> = on_pool!(self, pool => sqlx::query_as(SELECT)
             .bind(email.as_bytes().as_slice())
-            .bind(now.plus_seconds(-FORGOTTEN_AFTER_SECONDS))
+            .bind(now.plus_seconds(-RESET_AFTER_SECONDS))
             .bind(person_id)
             .fetch_all(pool)
             .await)?;
-        rows.into_iter().filter_map(|(failures, last_at)| tries(failures, last_at, now).transpose()).collect()
+        rows.into_iter().filter_map(|(failures, last_at)| parse_failures(failures, last_at, now).transpose()).collect()
     }
 
-    /// Counts a wrong password that came from a known source. Returns false where the source is not known any more.
+    /// Counts a login failure of a known source. Returns false if the source is not known any more.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn count_source_try(&self, person_id: i64, source: &SourceDigest, now: Timestamp) -> Result<bool> {
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn record_source_failure(&self, person_id: i64, source: &SourceDigest, now: Timestamp) -> Result<bool> {
         const COUNT: &str = "update known_source set \
              failures = case when failed_at > $4 then failures + 1 else 1 end, failed_at = $3 \
              where person_id = $1 and digest = $2";
-        let done = on_pool!(self, pool => sqlx::query(COUNT)
+        let updated = on_pool!(self, pool => sqlx::query(COUNT)
             .bind(person_id)
             .bind(source.as_bytes().as_slice())
             .bind(now)
-            .bind(now.plus_seconds(-FORGOTTEN_AFTER_SECONDS))
+            .bind(now.plus_seconds(-RESET_AFTER_SECONDS))
             .execute(pool)
             .await
-            .map(|done| done.rows_affected()))?;
-        Ok(done == 1)
+            .map(|result| result.rows_affected()))?;
+        Ok(updated == 1)
     }
 
-    /// Notes a sign-in from a source, which has no failures then; the account's oldest sources give way to it.
+    /// Records a sign-in from a source and resets its failures. The account's oldest sources beyond
+    /// the maximum are deleted.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn note_source(&self, person_id: i64, source: &Source, now: Timestamp) -> Result<()> {
-        const UPSERT: &str = "insert into known_source (person_id, digest, is_device, seen_at) \
-             select id, $2, $3, $4 from person where id = $1 \
-             on conflict (person_id, digest) do update set seen_at = excluded.seen_at, failures = 0, failed_at = null";
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn record_source(&self, person_id: i64, source: &SignInSource, now: Timestamp) -> Result<()> {
+        const UPSERT: &str = "insert into known_source (person_id, digest, is_device, last_seen_at) select id, $2, \
+             $3, $4 from person where id = $1 on conflict (person_id, digest) do update set last_seen_at = \
+             excluded.last_seen_at, failures = 0, failed_at = null";
         const TRIM: &str = "delete from known_source where person_id = $1 and is_device = $2 and digest not in \
-             (select digest from known_source where person_id = $1 and is_device = $2 order by seen_at desc, digest limit $3)";
+             (select digest from known_source where person_id = $1 and is_device = $2 order by last_seen_at desc, \
+             digest limit $3)";
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
             let digest = source.digest.as_bytes().as_slice();
             sqlx::query(UPSERT).bind(person_id).bind(digest).bind(source.is_device).bind(now).execute(&mut *tx).await?;
-            sqlx::query(TRIM).bind(person_id).bind(source.is_device).bind(MOST_OF_A_KIND).execute(&mut *tx).await?;
+            sqlx::query(TRIM)
+                .bind(person_id)
+                .bind(source.is_device)
+                .bind(MAX_SOURCES_PER_KIND)
+                .execute(&mut *tx)
+                .await?;
             tx.commit().await?;
         });
         Ok(())
     }
 
-    /// Removes the sources that are not known any more. Returns their number.
+    /// Deletes the sources that are not known any more. Returns their number.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn delete_forgotten_sources(&self, now: Timestamp) -> Result<u64> {
-        const DELETE: &str = "delete from known_source where seen_at <= $1";
-        Ok(on_pool!(self, pool => sqlx::query(DELETE).bind(now.plus_seconds(-KNOWN_FOR_SECONDS))
-            .execute(pool).await.map(|done| done.rows_affected()))?)
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn purge_sources(&self, now: Timestamp) -> Result<u64> {
+        const DELETE: &str = "delete from known_source where last_seen_at <= $1";
+        Ok(on_pool!(self, pool => sqlx::query(DELETE).bind(now.plus_seconds(-RETENTION_SECONDS))
+            .execute(pool).await.map(|result| result.rows_affected()))?)
     }
 }
 
-/// Reads a counter; none where nothing is counted, or where it is forgotten.
-fn tries(failures: i32, last_at: Option<Timestamp>, now: Timestamp) -> Result<Option<Tries>> {
-    let failures = u32::try_from(failures).map_err(|_| Error::corrupt("failures"))?;
-    let is_recent = |at: &Timestamp| *at > now.plus_seconds(-FORGOTTEN_AFTER_SECONDS);
-    Ok(last_at.filter(is_recent).filter(|_| failures > 0).map(|last_at| Tries { failures, last_at }))
+/// Converts a counter; `None` if it is zero or has expired.
+fn parse_failures(failures: i32, last_at: Option<Timestamp>, now: Timestamp) -> Result<Option<LoginFailures>> {
+    let failures = u32::try_from(failures).map_err(|_| Error::corrupt("known_source.failures"))?;
+    let is_recent = |time: &Timestamp| *time > now.plus_seconds(-RESET_AFTER_SECONDS);
+    Ok(last_at
+        .filter(is_recent)
+        .filter(|_| failures > 0)
+        .map(|last_at| LoginFailures { count: failures, last_failed_at: last_at }))
 }

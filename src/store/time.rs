@@ -1,4 +1,4 @@
-//! How a moment is written: `timestamptz` in Postgres, milliseconds since 1970 in SQLite.
+//! Encoding of [`Timestamp`]: `timestamptz` in PostgreSQL, milliseconds since 1970 in SQLite.
 
 use chrono::{DateTime, Utc};
 use sqlx::{

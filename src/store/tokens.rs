@@ -1,5 +1,6 @@
-//! Tokens: looking up by digest, reading; creating is in `issue`, lists are in `list`, deleting in `delete`, with descendants in
-//! `family`, and what concerns many at once in `lineage`.
+//! Token statements: lookups by digest and by ID. `issue` creates tokens, `list` lists them,
+//! `delete` and `family` delete them, and `descendants` revokes all tokens of a person and reads
+//! tombstones.
 
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -7,7 +8,7 @@ use uuid::Uuid;
 use super::{Error, Pool, Result, Store, on_pool};
 use crate::domain::{
     person::TokenAccess,
-    setting::{Key, Value},
+    setting::{SettingKey, SettingValue},
     time::Timestamp,
     token::Token,
 };
@@ -19,22 +20,22 @@ pub(super) mod family;
 mod issue;
 mod list;
 
-use delete::Gone;
+use delete::DeletedToken;
 pub use descendants::TokenLabel;
 pub use family::DeletedFamily;
-pub use issue::{Form, Issued, NewToken, Once, Repeated};
-pub use list::{TokenFilter, TokenOwner};
+pub use issue::{ConsumedForm, IdempotentRequest, IssueOutcome, NewToken, ReplayedToken};
+pub use list::{TokenListQuery, TokenOwner};
 
-/// Whose tokens a method may touch.
+/// Set of tokens that a method may access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// Those of one person.
+pub enum OwnerScope {
+    /// The tokens of one person.
     Person { workspace_id: i64, person_id: i64 },
-    /// Those of everybody in a workspace.
+    /// All tokens of a workspace.
     Workspace(i64),
 }
 
-impl Owner {
+impl OwnerScope {
     const fn workspace_id(self) -> i64 {
         match self {
             Self::Person { workspace_id, .. } | Self::Workspace(workspace_id) => workspace_id,
@@ -49,9 +50,9 @@ impl Owner {
     }
 }
 
-/// What a check learns of a token: facts, no decision.
+/// Facts that an auth check needs about a token and its owner. They contain no decision.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct FoundToken {
     pub token_id: Uuid,
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
@@ -63,12 +64,13 @@ pub struct Found {
     pub is_platform_admin: bool,
     pub is_disabled: bool,
     pub token_access: TokenAccess,
-    /// What the workspace set its switch to, if it did.
+    /// Setting of the workspace that enables tokens, or `None` if it is not set.
     pub enabled: Option<bool>,
 }
 
-/// The columns of a check, in the order of its statement: looking them up by name would cost as much as the rest.
-type FoundRow = (
+/// Columns of [`Store::find_by_digests`], by position, because looking them up by name would double
+/// the cost of a row.
+type FoundTokenRow = (
     Vec<u8>,
     Uuid,
     Timestamp,
@@ -85,15 +87,15 @@ type FoundRow = (
     bool,
 );
 
-fn found(row: FoundRow) -> Result<(TokenDigest, Found)> {
+fn parse_found_token(row: FoundTokenRow) -> Result<(TokenDigest, FoundToken)> {
     let (bytes, token_id, created_at, expires_at, person_id, workspace_id, email, name, ..) = row;
     let (.., is_admin, is_platform_admin, is_disabled, token_access, enabled, _) = row;
-    let enabled = match enabled.map(|text| Key::Enabled.parse_value(&text)) {
+    let enabled = match enabled.map(|text| SettingKey::Enabled.parse_value(&text)) {
         None => None,
-        Some(Some(Value::Switch(on))) => Some(on),
+        Some(Some(SettingValue::Switch(on))) => Some(on),
         Some(_) => return Err(Error::corrupt("setting.value")),
     };
-    let found = Found {
+    let token = FoundToken {
         token_id,
         created_at,
         expires_at,
@@ -104,17 +106,17 @@ fn found(row: FoundRow) -> Result<(TokenDigest, Found)> {
         is_admin,
         is_platform_admin,
         is_disabled,
-        token_access: access(&token_access)?,
+        token_access: parse_token_access(&token_access)?,
         enabled,
     };
-    Ok((digest(&bytes)?, found))
+    Ok((parse_digest(&bytes)?, token))
 }
 
-fn digest(bytes: &[u8]) -> Result<TokenDigest> {
+fn parse_digest(bytes: &[u8]) -> Result<TokenDigest> {
     bytes.try_into().map(TokenDigest::from_bytes).map_err(|_| Error::corrupt("token.digest"))
 }
 
-pub(super) fn access(text: &str) -> Result<TokenAccess> {
+pub(super) fn parse_token_access(text: &str) -> Result<TokenAccess> {
     TokenAccess::parse(text).map_err(|_| Error::corrupt("person.token_access"))
 }
 
@@ -123,7 +125,7 @@ struct TokenRow {
     id: Uuid,
     workspace_id: i64,
     person_id: i64,
-    hint: String,
+    display_prefix: String,
     description: String,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
@@ -137,7 +139,7 @@ impl From<TokenRow> for Token {
             id: row.id,
             workspace_id: row.workspace_id,
             person_id: row.person_id,
-            hint: row.hint,
+            display_prefix: row.display_prefix,
             description: row.description,
             created_at: row.created_at,
             expires_at: row.expires_at,
@@ -148,52 +150,54 @@ impl From<TokenRow> for Token {
 }
 
 impl Store {
-    /// How many reads of [`Store::find_by_digests`] are worth making at once.
+    /// Returns the number of concurrent calls of [`Store::find_by_digests`] beyond which throughput
+    /// does not grow.
     #[must_use]
-    pub fn readers(&self) -> usize {
+    pub fn max_concurrent_lookups(&self) -> usize {
         match self.pool {
             Pool::Postgres(_) => 2,
             Pool::Sqlite(_) => 1,
         }
     }
 
-    /// The facts of checks, in one indexed read: tokens, holders and the workspaces' switches. Digests that no token has are
-    /// not among the answers.
+    /// Reads the facts of tokens with these digests in one indexed statement: token, owner and the
+    /// workspace's setting. The result omits digests without a token and revoked tokens.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], which is not "no such token".
-    pub async fn find_by_digests(&self, digests: &[TokenDigest]) -> Result<Vec<(TokenDigest, Found)>> {
+    /// Returns [`Error::Unavailable`] if the database cannot be reached. That must not be reported
+    /// as an unknown token.
+    pub async fn find_by_digests(&self, digests: &[TokenDigest]) -> Result<Vec<(TokenDigest, FoundToken)>> {
         macro_rules! facts {
             ($person:literal, $condition:literal) => {
                 concat!(
-                    "select t.digest, t.id, t.created_at, t.expires_at, p.id, p.workspace_id, p.email, p.name, p.is_admin, \
-                     p.is_platform_admin, p.is_disabled, p.token_access, \
-                     (select value from setting where workspace_id = t.workspace_id and key = $2), ",
+                    "select t.digest, t.id, t.created_at, t.expires_at, p.id, p.workspace_id, p.email, p.name, \
+                     p.is_admin, p.is_platform_admin, p.is_disabled, p.token_access, (select value from setting \
+                     where workspace_id = t.workspace_id and key = $2), ",
                     family::in_doubt!(),
                     " from token t join ",
                     $person,
                     " where t.digest ",
                     $condition,
-                    " and (p.tokens_dead_until is null or t.created_at > p.tokens_dead_until) \
-                     and not exists (select 1 from workspace w where w.id = t.workspace_id and w.removed_at is not null)"
+                    " and (p.tokens_revoked_before is null or t.created_at > p.tokens_revoked_before) and not exists \
+                     (select 1 from workspace w where w.id = t.workspace_id and w.removed_at is not null)"
                 )
             };
         }
-        // Each person by the index: the planner would rather read all of a small workspace for a handful of tokens, and does not
-        // look behind an offset.
+        // Joins each person by index. The planner would otherwise scan all of a small workspace for
+        // a few tokens, and it does not look past an `offset`.
         const MANY: &str = facts!(
             "lateral (select id, workspace_id, email, name, is_admin, is_platform_admin, is_disabled, token_access, \
-             tokens_dead_until from person where id = t.person_id offset 0) p on true",
+             tokens_revoked_before from person where id = t.person_id offset 0) p on true",
             "= any($1)"
         );
         const ONE: &str = facts!("person p on p.id = t.person_id", "= $1");
-        let key = Key::Enabled.as_str();
-        let rows: Vec<FoundRow> = match &self.pool {
-            Pool::Postgres(hosts) => {
+        let key = SettingKey::Enabled.as_str();
+        let rows: Vec<FoundTokenRow> = match &self.pool {
+            Pool::Postgres(failover) => {
                 let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
-                sqlx::query_as(MANY).bind(digests).bind(key).fetch_all(&hosts.pool()).await?
+                sqlx::query_as(MANY).bind(digests).bind(key).fetch_all(&failover.pool()).await?
             }
-            // SQLite has no arrays, and no way to its file that would be worth saving.
+            // SQLite has no arrays, and no network round trips to save.
             Pool::Sqlite(pool) => {
                 let mut rows = Vec::new();
                 for digest in digests {
@@ -203,33 +207,35 @@ impl Store {
                 rows
             }
         };
-        let mut all = Vec::with_capacity(rows.len());
+        let mut tokens = Vec::with_capacity(rows.len());
         for row in rows {
             let (.., in_doubt) = row;
-            let (digest, token) = found(row)?;
-            if !(in_doubt && self.is_of_revoked_family(token.token_id).await?) {
-                all.push((digest, token));
+            let (digest, token) = parse_found_token(row)?;
+            if !(in_doubt && self.belongs_to_revoked_family(token.token_id).await?) {
+                tokens.push((digest, token));
             }
         }
-        Ok(all)
+        Ok(tokens)
     }
 
-    /// Whether a token descends from one that was revoked with its descendants.
-    async fn is_of_revoked_family(&self, id: Uuid) -> Result<bool> {
-        let ancestry = self.ancestry_statement();
-        let count: i64 = on_pool!(self, pool => sqlx::query_scalar(ancestry).bind(id).fetch_one(pool).await)?;
+    /// Returns true if an ancestor of the token was revoked together with its descendants.
+    async fn belongs_to_revoked_family(&self, id: Uuid) -> Result<bool> {
+        let statement = self.ancestry_sql();
+        let count: i64 = on_pool!(self, pool => sqlx::query_scalar(statement).bind(id).fetch_one(pool).await)?;
         Ok(count > 0)
     }
 
-    /// Finds a token within reach of an owner.
+    /// Finds an unrevoked token within the scope.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn find_token(&self, owner: Owner, id: Uuid) -> Result<Option<Token>> {
-        const SELECT: &str = "select id, workspace_id, person_id, hint, description, created_at, expires_at, last_used_at, parent_id \
-             from live_token where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id)";
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn find_token(&self, scope: OwnerScope, id: Uuid) -> Result<Option<Token>> {
+        const SELECT: &str = "select id, workspace_id, person_id, display_prefix, description, created_at, \
+             expires_at, last_used_at, parent_id from unrevoked_token where id = $1 and workspace_id = $2 and \
+             person_id = coalesce($3, person_id)";
         let row: Option<TokenRow> = on_pool!(self, pool => sqlx::query_as(SELECT)
-            .bind(id).bind(owner.workspace_id()).bind(owner.person_id()).fetch_optional(pool).await)?;
+            .bind(id).bind(scope.workspace_id()).bind(scope.person_id()).fetch_optional(pool).await)?;
         Ok(row.map(Token::from))
     }
 }

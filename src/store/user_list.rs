@@ -1,54 +1,54 @@
-//! The people of a workspace as its administrators look at them: searched, by e-mail, with what they hold.
+//! User list of the administration pages: searched, ordered by e-mail, with token counts.
 
 use std::collections::HashMap;
 
 use sqlx::{Database, Encode, QueryBuilder, Type};
 
-use super::{Result, Store, like::containing, on_pool, on_readers, people};
+use super::{Result, Store, like::contains_pattern, on_pool, on_readers, people};
 use crate::domain::{
     person::{EmailKey, Person},
     time::Timestamp,
 };
 
-/// Which people a list shows; what is not set lets all through.
+/// Conditions on listed people. `None` matches everything.
 #[derive(Clone, Debug, Default)]
-pub struct MemberFilter {
-    /// Only those with this in name or e-mail.
+pub struct PersonSearch {
+    /// Text that the name or e-mail contains.
     pub search: Option<String>,
     pub is_disabled: Option<bool>,
     pub is_admin: Option<bool>,
 }
 
-/// Where a part of the list begins.
+/// Start of a page in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// Behind the person of this e-mail.
+pub enum PageStart {
+    /// After the person with this e-mail.
     After(EmailKey),
-    /// Before the person of this e-mail, going back.
+    /// Before the person with this e-mail, going backwards.
     Before(EmailKey),
 }
 
-impl Default for Start {
+impl Default for PageStart {
     fn default() -> Self {
-        Self::After(EmailKey::of(""))
+        Self::After(EmailKey::from_text(""))
     }
 }
 
-/// A person, and how many of the person's tokens are within their lifetime.
+/// Person and number of unexpired tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct PersonWithTokenCount {
     pub person: Person,
     pub active_tokens: i64,
 }
 
-/// How many people hold how many tokens within their lifetime.
+/// Numbers of unexpired tokens and of their owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holders {
+pub struct TokenHolderCounts {
     pub people: i64,
     pub tokens: i64,
 }
 
-/// The people of a list.
+/// Statement of the list.
 macro_rules! list {
     ($comparison:literal, $order:literal) => {
         concat!(
@@ -65,15 +65,16 @@ macro_rules! list {
     };
 }
 
-/// Counts the tokens of these people that are within their lifetime. It is a statement of its own, because a planner that does not
-/// know how few people there are would read all tokens once for each of them.
-fn counting<DB>(workspace_id: i64, people: &[people::Row], now: Timestamp) -> QueryBuilder<DB>
+/// Returns the statement that counts the unexpired tokens of these people. It is separate from the
+/// list, because a planner that misjudges the number of people would scan all tokens once for each
+/// of them.
+fn token_counts_query<DB>(workspace_id: i64, people: &[people::Row], now: Timestamp) -> QueryBuilder<DB>
 where
     DB: Database<Arguments: Default>,
     i64: for<'q> Encode<'q, DB> + Type<DB>,
     Timestamp: for<'q> Encode<'q, DB> + Type<DB>,
 {
-    let mut statement = QueryBuilder::new("select person_id, count(*) from live_token where workspace_id = ");
+    let mut statement = QueryBuilder::new("select person_id, count(*) from unrevoked_token where workspace_id = ");
     statement.push_bind(workspace_id).push(" and (expires_at is null or expires_at > ").push_bind(now);
     statement.push(") and person_id in (");
     let mut ids = statement.separated(", ");
@@ -85,76 +86,87 @@ where
 }
 
 impl Store {
-    /// Lists people of a workspace by e-mail, in ascending order whichever way the part lies.
+    /// Lists people of a workspace, in ascending order of their e-mail for either kind of start.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](super::Error::Unavailable).
-    pub async fn list_members(
+    /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
+    /// or does not respond in time.
+    pub async fn list_people_with_token_counts(
         &self,
         workspace_id: i64,
-        filter: &MemberFilter,
-        start: &Start,
+        filter: &PersonSearch,
+        start: &PageStart,
         now: Timestamp,
         limit: i64,
-    ) -> Result<Vec<Member>> {
+    ) -> Result<Vec<PersonWithTokenCount>> {
         let (statement, key) = match start {
-            Start::After(key) => (list!(">", ""), key),
-            Start::Before(key) => (list!("<", " desc"), key),
+            PageStart::After(key) => (list!(">", ""), key),
+            PageStart::Before(key) => (list!("<", " desc"), key),
         };
         let search = filter.search.as_deref().unwrap_or_default();
-        let (pattern, as_written) = (containing(&search.to_lowercase()), containing(search));
+        let lower_pattern = contains_pattern(&search.to_lowercase());
+        let pattern = contains_pattern(search);
         let (rows, counts): (Vec<people::Row>, HashMap<i64, i64>) = on_readers!(self, pool => {
             let rows: Vec<people::Row> = sqlx::query_as(statement)
                 .bind(workspace_id).bind(key.as_str()).bind(filter.is_disabled).bind(filter.is_admin)
-                .bind(&pattern).bind(&as_written).bind(limit).fetch_all(pool).await?;
+                .bind(&lower_pattern).bind(&pattern).bind(limit).fetch_all(pool).await?;
             if rows.is_empty() {
                 return Ok(Vec::new());
             }
-            let counts: Vec<(i64, i64)> = counting(workspace_id, &rows, now).build_query_as().fetch_all(pool).await?;
+            let counts: Vec<(i64, i64)> =
+                token_counts_query(workspace_id, &rows, now).build_query_as().fetch_all(pool).await?;
             (rows, counts.into_iter().collect())
         });
-        let member = |row: people::Row| -> Result<Member> {
+        let with_count = |row: people::Row| -> Result<PersonWithTokenCount> {
             let active_tokens = counts.get(&row.id).copied().unwrap_or(0);
-            Ok(Member { person: row.try_into()?, active_tokens })
+            Ok(PersonWithTokenCount { person: row.try_into()?, active_tokens })
         };
-        let mut members = rows.into_iter().map(member).collect::<Result<Vec<_>>>()?;
-        if matches!(start, Start::Before(_)) {
-            members.reverse();
+        let mut people = rows.into_iter().map(with_count).collect::<Result<Vec<_>>>()?;
+        if matches!(start, PageStart::Before(_)) {
+            people.reverse();
         }
-        Ok(members)
+        Ok(people)
     }
 
-    /// The addresses of some enabled administrators of a workspace, by e-mail.
+    /// Lists the e-mails of up to `limit` enabled administrators of a workspace, in ascending
+    /// order.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](super::Error::Unavailable).
-    pub async fn find_administrators(&self, workspace_id: i64, most: i64) -> Result<Vec<String>> {
+    /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
+    /// or does not respond in time.
+    pub async fn list_administrator_emails(&self, workspace_id: i64, limit: i64) -> Result<Vec<String>> {
         const SELECT: &str = "select email from person where workspace_id = $1 and is_admin and not is_disabled \
                               order by email_key limit $2";
-        Ok(on_pool!(self, pool => sqlx::query_scalar(SELECT).bind(workspace_id).bind(most).fetch_all(pool).await)?)
+        Ok(on_pool!(self, pool => sqlx::query_scalar(SELECT).bind(workspace_id).bind(limit).fetch_all(pool).await)?)
     }
 
-    /// Counts those who hold tokens within their lifetime, and these tokens; of a workspace, or of one person there.
+    /// Counts the unexpired tokens and their owners, for a workspace or for one person of it.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](super::Error::Unavailable).
-    pub async fn count_holders(&self, workspace_id: i64, person_id: Option<i64>, now: Timestamp) -> Result<Holders> {
+    /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
+    /// or does not respond in time.
+    pub async fn count_token_holders(
+        &self,
+        workspace_id: i64,
+        person_id: Option<i64>,
+        now: Timestamp,
+    ) -> Result<TokenHolderCounts> {
         macro_rules! count {
-            ($whose:literal) => {
+            ($condition:literal) => {
                 concat!(
-                    "select count(distinct person_id), count(*) from live_token where workspace_id = $1 and ",
-                    $whose,
+                    "select count(distinct person_id), count(*) from unrevoked_token where workspace_id = $1 and ",
+                    $condition,
                     " and (expires_at is null or expires_at > $3)"
                 )
             };
         }
-        // Two texts, so that one person's are found by the index.
+        // Two statements, so that the one for a person uses the index.
         let statement = match person_id {
             Some(_) => count!("person_id = $2"),
             None => count!("cast($2 as bigint) is null"),
         };
         let (people, tokens) = on_readers!(self, pool => sqlx::query_as(statement)
             .bind(workspace_id).bind(person_id).bind(now).fetch_one(pool).await)?;
-        Ok(Holders { people, tokens })
+        Ok(TokenHolderCounts { people, tokens })
     }
 }

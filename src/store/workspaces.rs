@@ -1,16 +1,17 @@
-//! Workspaces.
+//! Workspaces: bootstrap, creation, listing, renaming and deletion.
 
 use sqlx::FromRow;
 
 use super::{
-    Error, NewPerson, Result, Store,
+    Committed, Error, NewPerson, Result, Store,
     authority::begin,
-    events::{Done, record},
+    events::{EventDraft, record},
     on_pool, on_readers, people, removal,
 };
 use crate::domain::{
     authority::Mutation,
     event::{Action, Details},
+    invalidation::Invalidation,
     person::Person,
     time::Timestamp,
     workspace::{self, Workspace, WorkspaceName},
@@ -30,38 +31,43 @@ impl From<Row> for Workspace {
 }
 
 impl Store {
-    /// Whether the first start has happened.
+    /// Returns true if the first workspace exists.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn is_set_up(&self) -> Result<bool> {
-        Ok(self.find_workspace(workspace::FIRST).await?.is_some())
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn is_bootstrapped(&self) -> Result<bool> {
+        Ok(self.find_workspace(workspace::FIRST_WORKSPACE_ID).await?.is_some())
     }
 
-    /// Makes workspace 1 and its first administrator, unless somebody has. Answers whether this call did it: of many
-    /// nodes that try at once, one.
+    /// Creates the first workspace and its administrator, unless the workspace exists. Returns
+    /// whether this call created it. Of several nodes that start concurrently, one does.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn set_up(&self, name: &WorkspaceName, admin: &NewPerson, now: Timestamp) -> Result<bool> {
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn bootstrap(&self, name: &WorkspaceName, admin: &NewPerson, now: Timestamp) -> Result<bool> {
         const INSERT: &str =
             "insert into workspace (id, name, created_at, updated_at) values ($1, $2, $3, $3) on conflict do nothing";
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
-            let made = sqlx::query(INSERT).bind(workspace::FIRST).bind(name.as_str()).bind(now).execute(&mut *tx).await?;
-            if made.rows_affected() == 0 {
+            let result =
+                sqlx::query(INSERT).bind(workspace::FIRST_WORKSPACE_ID).bind(name.as_str()).bind(now).execute(&mut *tx).await?;
+            if result.rows_affected() == 0 {
                 return Ok(false);
             }
-            people::insert!(&mut *tx, workspace::FIRST, admin, now)?;
+            people::insert!(&mut *tx, workspace::FIRST_WORKSPACE_ID, admin, now)?;
             tx.commit().await?;
         });
         Ok(true)
     }
 
-    /// Makes a workspace together with its first administrator; answers both.
+    /// Creates a workspace with its first administrator.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where the e-mail is taken; then nothing is made.
+    /// Returns [`Error::Conflict`] if the e-mail is taken, and nothing is created. Returns
+    /// [`Error::AuthorityLost`] if the caller was revoked meanwhile, and [`Error::Unavailable`] if
+    /// the database cannot be reached.
     pub async fn insert_workspace(
         &self,
         name: &WorkspaceName,
@@ -71,12 +77,15 @@ impl Store {
         const INSERT: &str =
             "insert into workspace (name, created_at, updated_at) values ($1, $2, $2) returning id, name, created_at";
         on_pool!(self, pool => {
-            let (mut tx, act, _) = begin!(self, pool, workspace::FIRST, mutation);
-            let row: Row = sqlx::query_as(INSERT).bind(name.as_str()).bind(act.at).fetch_one(&mut *tx).await?;
-            let admin = people::insert!(&mut *tx, row.id, admin, act.at)?;
+            let (mut tx, context, _) = begin!(self, pool, workspace::FIRST_WORKSPACE_ID, mutation);
+            let row: Row = sqlx::query_as(INSERT).bind(name.as_str()).bind(context.at).fetch_one(&mut *tx).await?;
+            let admin = people::insert!(&mut *tx, row.id, admin, context.at)?;
             let admin = admin.ok_or(Error::corrupt("a workspace vanished in its own transaction"))?;
-            record!(tx, row.id, act, admin.told(Action::PersonAdded, &admin.id.to_string(), Details::default().with("role", "administrator")));
-            record!(tx, workspace::FIRST, act, told(Action::WorkspaceCreated, &row.name, &row.id.to_string()));
+            let details = Details::default().with("role", "administrator");
+            record!(tx, row.id, context, admin.event(Action::PersonAdded, &admin.id.to_string(), details));
+            let target = row.id.to_string();
+            let event = workspace_event(Action::WorkspaceCreated, &row.name, &target);
+            record!(tx, workspace::FIRST_WORKSPACE_ID, context, event);
             tx.commit().await?;
             Ok((row.into(), admin.try_into()?))
         })
@@ -85,17 +94,19 @@ impl Store {
     /// Finds a workspace.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
     pub async fn find_workspace(&self, id: i64) -> Result<Option<Workspace>> {
         const SELECT: &str = "select id, name, created_at from workspace where id = $1 and removed_at is null";
         let row: Option<Row> = on_pool!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
         Ok(row.map(Workspace::from))
     }
 
-    /// Lists workspaces by id.
+    /// Lists workspaces in the order of their IDs.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
     pub async fn list_workspaces(&self, limit: i64, offset: i64) -> Result<Vec<Workspace>> {
         const LIST: &str =
             "select id, name, created_at from workspace where removed_at is null order by id limit $1 offset $2";
@@ -104,54 +115,60 @@ impl Store {
         Ok(rows.into_iter().map(Workspace::from).collect())
     }
 
-    /// Renames a workspace; answers whether there is one.
+    /// Renames a workspace. Returns false if there is none.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time, and [`Error::AuthorityLost`] if the caller lost its right meanwhile.
     pub async fn rename_workspace(&self, id: i64, name: &WorkspaceName, mutation: &Mutation) -> Result<bool> {
         const UPDATE: &str = "update workspace set name = $2, updated_at = $3 where id = $1 and removed_at is null";
         on_pool!(self, pool => {
-            let (mut tx, act, _) = begin!(self, pool, id, mutation);
-            let done = sqlx::query(UPDATE).bind(id).bind(name.as_str()).bind(act.at).execute(&mut *tx).await?;
-            if done.rows_affected() == 0 {
+            let (mut tx, context, _) = begin!(self, pool, id, mutation);
+            let result = sqlx::query(UPDATE).bind(id).bind(name.as_str()).bind(context.at).execute(&mut *tx).await?;
+            if result.rows_affected() == 0 {
                 return Ok(false);
             }
-            let (action, target) = (Action::WorkspaceRenamed, id.to_string());
-            let done = Done { action, person_id: None, target: &target, label: name.as_str(), details: Details::default() };
-            record!(tx, id, act, done);
+            let target = id.to_string();
+            let event = workspace_event(Action::WorkspaceRenamed, name.as_str(), &target);
+            record!(tx, id, context, event);
             tx.commit().await?;
         });
         Ok(true)
     }
 
-    /// Removes a workspace with its people, tokens, settings and events; the first one's events tell of it. Answers whether there was one.
-    /// Where the rows are many they are removed afterwards by [`Store::remove_remains`]; until then no method finds them.
+    /// Deletes a workspace with its people, tokens, settings and events. Returns false if there is
+    /// none. The event is recorded in the first workspace. If the rows are many,
+    /// [`Store::purge_removed`] deletes them afterwards. No method finds them in the meantime.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn delete_workspace(&self, id: i64, mutation: &Mutation) -> Result<bool> {
-        const FIND: &str = "select name from workspace where id = $1 and removed_at is null";
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time, and [`Error::AuthorityLost`] if the caller lost its right meanwhile.
+    pub async fn delete_workspace(&self, id: i64, mutation: &Mutation) -> Result<Committed<bool>> {
+        const SELECT: &str = "select name from workspace where id = $1 and removed_at is null";
         const DELETE: &str = "delete from workspace where id = $1";
         const REVOKE: &str = "update workspace set removed_at = $2, updated_at = $2 where id = $1";
         on_pool!(self, pool => {
-            let (mut tx, act, _) = begin!(self, pool, id, mutation);
-            let name: Option<String> = sqlx::query_scalar(FIND).bind(id).fetch_optional(&mut *tx).await?;
-            let Some(name) = name else { return Ok(false) };
-            let rows: i64 = sqlx::query_scalar(removal::ROWS_OF_WORKSPACE).bind(id).bind(removal::MOST_AT_ONCE + 1)
+            let (mut tx, context, _) = begin!(self, pool, id, mutation);
+            let name: Option<String> = sqlx::query_scalar(SELECT).bind(id).fetch_optional(&mut *tx).await?;
+            let Some(name) = name else { return Ok(Committed::unchanged(false)) };
+            let rows: i64 = sqlx::query_scalar(removal::COUNT_WORKSPACE_ROWS)
+                .bind(id)
+                .bind(removal::MAX_ROWS_PER_STATEMENT + 1)
                 .fetch_one(&mut *tx).await?;
-            if rows > removal::MOST_AT_ONCE {
-                sqlx::query(REVOKE).bind(id).bind(act.at).execute(&mut *tx).await?;
+            if rows > removal::MAX_ROWS_PER_STATEMENT {
+                sqlx::query(REVOKE).bind(id).bind(context.at).execute(&mut *tx).await?;
             } else {
                 sqlx::query(DELETE).bind(id).execute(&mut *tx).await?;
             }
-            record!(tx, workspace::FIRST, act, told(Action::WorkspaceRemoved, &name, &id.to_string()));
+            record!(tx, workspace::FIRST_WORKSPACE_ID, context, workspace_event(Action::WorkspaceRemoved, &name, &id.to_string()));
             tx.commit().await?;
         });
-        Ok(true)
+        Ok(Committed::new(true, vec![Invalidation::Workspace(id)]))
     }
 }
 
-/// What was done to a workspace as a whole, as the first one's administrators read of it.
-fn told<'a>(action: Action, label: &'a str, target: &'a str) -> Done<'a> {
-    Done { action, person_id: None, target, label, details: Details::default() }
+/// Returns the draft of an event about a workspace as a whole, which is recorded in the first
+/// workspace.
+fn workspace_event<'a>(action: Action, label: &'a str, target: &'a str) -> EventDraft<'a> {
+    EventDraft { action, person_id: None, target, label, details: Details::default() }
 }

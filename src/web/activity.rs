@@ -1,4 +1,4 @@
-//! What happened: to oneself and one's tokens; for administrators, in the workspace.
+//! The activity pages: events of a person's account and tokens, and for administrators of the workspace.
 
 use askama::Template;
 use axum::{Router, extract::State, response::Response, routing::get};
@@ -7,20 +7,21 @@ use serde_json::Value;
 
 use super::{
     error::PageResult,
-    extract::Asked,
-    format::{When, browser},
-    layout::{Frame, Place, show},
-    pagination::{Pager, Part, ROWS, path},
-    session_user::{AdminVisitor, Visitor},
-    state::Site,
+    extract::LenientQuery,
+    format::DisplayTime,
+    layout::{Layout, NavItem, render},
+    pagination::{PAGE_SIZE, PageRequest, Pager, page_path},
+    session_user::{AdminUser, SessionUser},
+    state::WebState,
+    user_agent::browser_name,
 };
 use crate::{
     domain::event::{Action, Event, Outcome},
-    service::events::{EventStart, Scope, Which},
+    service::events::{EventCriteria, EventPageStart, EventScope},
 };
 
-pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/preferences/activity", get(own)).route("/admin/activity", get(all))
+pub(super) fn routes() -> Router<WebState> {
+    Router::new().route("/preferences/activity", get(show_own)).route("/admin/activity", get(show_workspace))
 }
 
 #[derive(Default, Deserialize, Serialize)]
@@ -32,9 +33,9 @@ struct ActivityQuery {
 }
 
 struct ActivityRow {
-    at: When,
-    what: &'static str,
-    about: String,
+    at: DisplayTime,
+    label: &'static str,
+    subject: String,
     details: String,
     by: String,
 }
@@ -42,91 +43,105 @@ struct ActivityRow {
 #[derive(Template)]
 #[template(path = "activity.html")]
 struct ActivityPage {
-    frame: Frame,
-    about: &'static str,
+    layout: Layout,
+    intro: &'static str,
     rows: Vec<ActivityRow>,
     pager: Pager,
 }
 
-async fn own(visitor: Visitor, State(site): State<Site>, Asked(query): Asked<ActivityQuery>) -> PageResult<Response> {
-    let about = "What happened to your tokens and your account.";
-    show(&page(&visitor, &site, &query, Scope::Own, Place::Activity, about).await?)
+async fn show_own(
+    user: SessionUser,
+    State(state): State<WebState>,
+    LenientQuery(query): LenientQuery<ActivityQuery>,
+) -> PageResult<Response> {
+    let intro = "Events of your account and your tokens.";
+    render(&page(&user, &state, &query, EventScope::Own, NavItem::Activity, intro).await?)
 }
 
-async fn all(
-    AdminVisitor(visitor): AdminVisitor,
-    State(site): State<Site>,
-    Asked(query): Asked<ActivityQuery>,
+async fn show_workspace(
+    AdminUser(user): AdminUser,
+    State(state): State<WebState>,
+    LenientQuery(query): LenientQuery<ActivityQuery>,
 ) -> PageResult<Response> {
-    let about = "What happened to the people, tokens and settings of this workspace.";
-    show(&page(&visitor, &site, &query, Scope::Workspace { person_id: None }, Place::AllActivity, about).await?)
+    let intro = "Events of the people, tokens and settings of this workspace.";
+    render(&page(&user, &state, &query, EventScope::Workspace { person_id: None }, NavItem::AllActivity, intro).await?)
 }
 
 async fn page(
-    visitor: &Visitor,
-    site: &Site,
+    user: &SessionUser,
+    state: &WebState,
     query: &ActivityQuery,
-    scope: Scope,
-    place: Place,
-    about: &'static str,
+    scope: EventScope,
+    nav_item: NavItem,
+    intro: &'static str,
 ) -> PageResult<ActivityPage> {
-    let read = |mark: &Option<String>| mark.as_deref().and_then(|text| text.parse::<i64>().ok());
-    let part = Part::of(read(&query.after), read(&query.before));
-    let start = match part {
-        Part::First => EventStart::default(),
-        Part::After(mark) => EventStart::After(mark),
-        Part::Before(mark) => EventStart::Before(mark),
+    let parse_cursor = |cursor: &Option<String>| cursor.as_deref().and_then(|text| text.parse::<i64>().ok());
+    let page_request = PageRequest::from_cursors(parse_cursor(&query.after), parse_cursor(&query.before));
+    let start = match page_request {
+        PageRequest::First => EventPageStart::default(),
+        PageRequest::After(cursor) => EventPageStart::After(cursor),
+        PageRequest::Before(cursor) => EventPageStart::Before(cursor),
     };
-    let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let mut events = site.events.list(&visitor.actor(), scope, Which::default(), start, limit).await?;
-    let here = if scope == Scope::Own { "/preferences/activity" } else { "/admin/activity" };
-    let pager = part.cut(&mut events, |event| event.id.to_string(), |to, mark| path(here, query, to, &mark));
-    Ok(ActivityPage { frame: visitor.frame(place), about, rows: events.into_iter().map(row).collect(), pager })
+    let limit = i64::try_from(PAGE_SIZE + 1).unwrap_or(i64::MAX);
+    let mut events = state.events.list(&user.actor(), scope, EventCriteria::default(), start, limit).await?;
+    let list_path = if scope == EventScope::Own { "/preferences/activity" } else { "/admin/activity" };
+    let pager = page_request.split(
+        &mut events,
+        |event| event.id.to_string(),
+        |direction, cursor| page_path(list_path, query, direction, &cursor),
+    );
+    Ok(ActivityPage {
+        layout: user.layout(nav_item),
+        intro,
+        rows: events.into_iter().map(activity_row).collect(),
+        pager,
+    })
 }
 
-/// What else there is to say of an event.
-fn in_words(event: &Event) -> String {
+/// Returns the details of an event as text.
+fn describe_details(event: &Event) -> String {
     let fields = &event.details.0;
     let text =
         |name: &str| fields.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    let from = || {
-        let origin = &event.act.origin;
-        let address = origin.address.map(|address| format!("from {address}"));
-        let browser = Some(browser(origin.user_agent.as_str())).filter(|_| event.action == Action::SignedIn);
+    let source = || {
+        let request = &event.context.request;
+        let address = request.client_ip.map(|address| format!("from {address}"));
+        let browser =
+            Some(browser_name(request.user_agent.as_str())).filter(|_| event.action == Action::SessionCreated);
         browser.into_iter().chain(address).collect::<Vec<_>>().join(" ")
     };
     match event.action {
-        Action::SignedIn | Action::PasswordAccepted => from(),
+        Action::SessionCreated | Action::LoginSucceeded => source(),
         Action::SettingChanged => [text("from"), text("to")].into_iter().flatten().collect::<Vec<_>>().join(" → "),
         Action::TokenCreated | Action::TokenDeleted | Action::TokenLeaked => text("description").unwrap_or_default(),
-        Action::EventsPruned => text("upTo").map(|seq| format!("up to number {seq}")).unwrap_or_default(),
-        action if action.outcome() == Outcome::Refused => {
+        Action::EventsPruned => text("upTo").map(|number| format!("up to event {number}")).unwrap_or_default(),
+        action if action.outcome() == Outcome::Denied => {
             let times = text("count").filter(|count| count != "1").map(|count| format!("{count} times"));
-            let words = [text("cause"), times, Some(from()).filter(|from| !from.is_empty())];
-            words.into_iter().flatten().collect::<Vec<_>>().join(", ")
+            let parts = [text("cause"), times, Some(source()).filter(|source| !source.is_empty())];
+            parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
         }
         _ => {
-            let named = |(name, value): (&String, &Value)| {
+            let describe_field = |(name, value): (&String, &Value)| {
                 let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                format!("{}: {value}", field_name(name))
+                format!("{}: {value}", field_label(name))
             };
-            fields.iter().filter(|(name, _)| *name != "count").map(named).collect::<Vec<_>>().join(", ")
+            fields.iter().filter(|(name, _)| *name != "count").map(describe_field).collect::<Vec<_>>().join(", ")
         }
     }
 }
 
-/// A field of the details as people say it.
-fn field_name(name: &str) -> &str {
+/// Returns the label of a field of the details.
+fn field_label(name: &str) -> &str {
     match name {
         "email" => "e-mail",
         "tokenAccess" => "token access",
-        "forcePasswordChange" => "must change the password",
+        "forcePasswordChange" => "password change required",
         name => name,
     }
 }
 
-fn row(event: Event) -> ActivityRow {
-    let what = match event.action {
+fn activity_row(event: Event) -> ActivityRow {
+    let label = match event.action {
         Action::TokenCreated => "Token generated",
         Action::TokenDeleted => "Token deleted",
         Action::TokensDeleted => "All tokens of a person deleted",
@@ -137,25 +152,31 @@ fn row(event: Event) -> ActivityRow {
         Action::PersonEnabled => "Account enabled",
         Action::PersonRemoved => "User removed",
         Action::PasswordChanged => "Password changed",
-        Action::SignedIn => "Signed in",
-        Action::TokenLeaked => "Token deleted: its value was reported as leaked",
-        Action::TokenUsedAfterDeath => "Refused: a token that is gone or expired",
-        Action::PasswordAccepted => "Password accepted by the API",
-        Action::PasswordRefused => "Refused: wrong e-mail or password",
-        Action::PasswordThrottled => "Refused: too many wrong passwords",
-        Action::ChecksRefused => "Refused: checks for other services",
+        Action::SessionCreated => "Signed in",
+        Action::TokenLeaked => "Token deleted: reported as leaked",
+        Action::RevokedTokenRejected => "Token rejected: revoked or expired",
+        Action::LoginSucceeded => "Signed in to the API by password",
+        Action::LoginFailed => "Sign-in failed: wrong e-mail or password",
+        Action::LoginThrottled => "Sign-in throttled: too many failed attempts",
+        Action::AuthCheckDenied => "Auth checks denied",
         Action::WorkspaceCreated => "Workspace created",
         Action::WorkspaceRenamed => "Workspace renamed",
         Action::WorkspaceRemoved => "Workspace removed",
         Action::EventsPruned => "Old events removed",
     };
-    let details = in_words(&event);
-    let about = match event.action {
+    let details = describe_details(&event);
+    let subject = match event.action {
         Action::TokenCreated | Action::TokenDeleted | Action::TokenLeaked => format!("{}…", event.label),
-        Action::TokenUsedAfterDeath if !event.label.is_empty() => format!("{}…", event.label),
-        Action::SignedIn | Action::PasswordAccepted => String::new(),
+        Action::RevokedTokenRejected if !event.label.is_empty() => format!("{}…", event.label),
+        Action::SessionCreated | Action::LoginSucceeded => String::new(),
         _ => event.label,
     };
-    let by_token = if event.act.token_id.is_some() { ", by a token" } else { "" };
-    ActivityRow { at: When(event.act.at), what, about, details, by: format!("{}{by_token}", event.act.name) }
+    let by_token = if event.context.token_id.is_some() { " (with a token)" } else { "" };
+    ActivityRow {
+        at: DisplayTime(event.context.at),
+        label,
+        subject,
+        details,
+        by: format!("{}{by_token}", event.context.actor_name),
+    }
 }

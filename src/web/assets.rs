@@ -1,4 +1,5 @@
-//! The files that pages use: inside the program, under names that change with their content, so that a browser keeps them.
+//! Static files of the pages, embedded in the binary. Their paths contain a content hash, so that
+//! browsers can cache them forever.
 
 use std::sync::LazyLock;
 
@@ -14,13 +15,13 @@ use axum::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{error::PageError, state::Site};
+use super::{error::PageError, state::WebState};
 
-/// A file.
+/// An embedded static file.
 pub(super) struct Asset {
     path: String,
-    kind: &'static str,
-    text: &'static str,
+    content_type: &'static str,
+    content: &'static str,
 }
 
 pub(super) static STYLE: LazyLock<Asset> =
@@ -32,10 +33,10 @@ pub(super) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("../../static/icon.svg")));
 
 impl Asset {
-    fn new(name: &str, ending: &str, kind: &'static str, text: &'static str) -> Self {
-        let digest = Sha256::digest(text.as_bytes());
-        let mark: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        Self { path: format!("/assets/{name}-{mark}.{ending}"), kind, text }
+    fn new(name: &str, extension: &str, content_type: &'static str, content: &'static str) -> Self {
+        let digest = Sha256::digest(content.as_bytes());
+        let hash = hex::encode(&digest[..6]);
+        Self { path: format!("/assets/{name}-{hash}.{extension}"), content_type, content }
     }
 
     pub(super) fn path(&self) -> &str {
@@ -43,28 +44,29 @@ impl Asset {
     }
 }
 
-pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/assets/{file}", get(file)).route("/favicon.ico", get(favicon))
+pub(super) fn routes() -> Router<WebState> {
+    Router::new().route("/assets/{file}", get(serve_asset)).route("/favicon.ico", get(serve_favicon))
 }
 
-async fn file(Path(name): Path<String>) -> Response {
-    let asked = |asset: &&&'static LazyLock<Asset>| asset.path.strip_prefix("/assets/") == Some(&name);
-    match [&STYLE, &SCRIPT, &ICON].iter().find(asked) {
-        Some(asset) => answer(asset, "public, max-age=31536000, immutable"),
+async fn serve_asset(Path(name): Path<String>) -> Response {
+    let is_requested = |asset: &&&'static LazyLock<Asset>| asset.path.strip_prefix("/assets/") == Some(&name);
+    match [&STYLE, &SCRIPT, &ICON].iter().find(is_requested) {
+        Some(asset) => asset_response(asset, "public, max-age=31536000, immutable"),
         None => PageError::not_found().into_response(),
     }
 }
 
-/// Browsers ask for it where a page names none, such as one of the API.
-async fn favicon() -> Response {
-    answer(&ICON, "public, max-age=86400")
+/// Serves `/favicon.ico`. Browsers request it for responses that link no icon, such as those of the
+/// API.
+async fn serve_favicon() -> Response {
+    asset_response(&ICON, "public, max-age=86400")
 }
 
-fn answer(asset: &Asset, keep: &'static str) -> Response {
+fn asset_response(asset: &Asset, cache_control: &'static str) -> Response {
     let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static(asset.kind)),
-        (CACHE_CONTROL, HeaderValue::from_static(keep)),
+        (CONTENT_TYPE, HeaderValue::from_static(asset.content_type)),
+        (CACHE_CONTROL, HeaderValue::from_static(cache_control)),
         (VARY, HeaderValue::from_static("accept-encoding")),
     ];
-    (StatusCode::OK, headers, asset.text).into_response()
+    (StatusCode::OK, headers, asset.content).into_response()
 }

@@ -1,5 +1,7 @@
-//! Forms from elsewhere are refused: by what the browser says of where a form comes from (Fetch metadata, `Origin`), which
-//! tower-http compares, and by [`must_be_told`]. The cookie's `SameSite=Lax` is a second wall.
+//! Protection against cross-site request forgery.
+//!
+//! tower-http's `CsrfLayer` compares Fetch metadata and `Origin`. [`require_origin`] rejects forms
+//! that have neither. The session cookie's `SameSite=Lax` is a second line of defense.
 
 use axum::{
     body::Body,
@@ -17,33 +19,33 @@ use super::error::PageError;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Refuses a form that says nothing of where it comes from: every browser of these years says it, and the layer would let it
-/// through. An empty field says nothing.
-pub(super) async fn must_be_told(request: Request, next: Next) -> Response<Body> {
+/// Rejects forms without `Origin` and `Sec-Fetch-Site`. All current browsers send at least one of
+/// them, and `CsrfLayer` would allow such a form. An empty header counts as missing.
+pub(super) async fn require_origin(request: Request, next: Next) -> Response<Body> {
     let headers = request.headers();
-    if !request.method().is_safe() && !says(headers, &ORIGIN) && !says(headers, &SEC_FETCH_SITE) {
-        return elsewhere();
+    if !request.method().is_safe() && !has_value(headers, &ORIGIN) && !has_value(headers, &SEC_FETCH_SITE) {
+        return cross_origin_page();
     }
     next.run(request).await
 }
 
-fn says(headers: &HeaderMap, name: &HeaderName) -> bool {
+fn has_value(headers: &HeaderMap, name: &HeaderName) -> bool {
     headers.get(name).is_some_and(|value| !value.is_empty())
 }
 
-/// What a form from elsewhere is answered.
+/// Returns the response to a form that `CsrfLayer` rejected.
 #[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
-pub(super) fn refuse(error: ProtectionError) -> Response<Body> {
-    tracing::debug!(%error, "a form came from elsewhere");
-    elsewhere()
+pub(super) fn reject(error: ProtectionError) -> Response<Body> {
+    tracing::debug!(%error, "rejected cross-origin form");
+    cross_origin_page()
 }
 
-fn elsewhere() -> Response<Body> {
-    PageError::told(
+fn cross_origin_page() -> Response<Body> {
+    PageError::message(
         StatusCode::FORBIDDEN,
-        "This form came from elsewhere",
-        "It was not sent from a page of this service, so nothing was done. Open the page here and try again. If you did, a \
-         proxy in between changes where requests seem to come from: its operator must pass on Host and Origin unchanged.",
+        "This form came from another site",
+        "The form was not sent from a page of this service, so nothing was changed. Open the page here and try again. \
+         If this message appears again, a proxy changes the request: its operator must forward Host and Origin unchanged.",
     )
     .into_response()
 }

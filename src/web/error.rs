@@ -1,4 +1,4 @@
-//! What a browser is shown instead of what it asked for, in the same dress.
+//! Error pages and redirects of the page handlers.
 
 use askama::Template;
 use axum::{
@@ -11,76 +11,77 @@ use axum::{
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{messages, security_headers};
-use crate::{http::ApiError, service::Refusal};
+use crate::{http::ApiError, service::Error};
 
-/// Everything that a page answers instead.
+/// A response of a page handler other than its page.
 #[derive(Debug)]
 pub(super) enum PageError {
-    /// Nobody is signed in: the browser is sent to where that is done, and comes back to this path.
-    SignedOut { back_to: Option<String>, was_form: bool },
-    /// The person must choose a new password before anything else.
+    /// Redirects to the sign-in page, because there is no session. After signing in, the browser
+    /// returns to `return_to`.
+    SignedOut { return_to: Option<String>, was_post: bool },
+    /// Redirects to the page on which the person must choose a new password.
     PasswordChangeRequired,
-    /// Another page says why.
-    SeeInstead(&'static str),
-    /// What the services refuse, by the same table as the API's.
-    Refused(ApiError),
-    /// Something said in words of its own.
-    Told { status: StatusCode, title: &'static str, advice: &'static str },
+    /// Redirects to a page that shows the reason.
+    Redirect(&'static str),
+    /// An error of a service, with the same status as in the API.
+    Api(ApiError),
+    /// An error page with its own title and advice.
+    Message { status: StatusCode, title: &'static str, advice: &'static str },
 }
 
-/// A page handler's result.
+/// The result of a page handler.
 pub(super) type PageResult<T> = Result<T, PageError>;
 
 impl PageError {
-    pub(super) fn told(status: StatusCode, title: &'static str, advice: &'static str) -> Self {
-        Self::Told { status, title, advice }
+    pub(super) fn message(status: StatusCode, title: &'static str, advice: &'static str) -> Self {
+        Self::Message { status, title, advice }
     }
 
     pub(super) fn signed_out() -> Self {
-        Self::SignedOut { back_to: None, was_form: false }
+        Self::SignedOut { return_to: None, was_post: false }
     }
 
     pub(super) fn not_found() -> Self {
-        Self::Refused(ApiError::RouteNotFound)
+        Self::Api(ApiError::RouteNotFound)
     }
 }
 
-impl From<Refusal> for PageError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::CallerGone => Self::signed_out(),
-            refusal => Self::Refused(refusal.into()),
+impl From<Error> for PageError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::CallerRevoked => Self::signed_out(),
+            error => Self::Api(error.into()),
         }
     }
 }
 
 impl From<ApiError> for PageError {
     fn from(error: ApiError) -> Self {
-        Self::Refused(error)
+        Self::Api(error)
     }
 }
 
 impl From<askama::Error> for PageError {
     fn from(error: askama::Error) -> Self {
-        tracing::error!(%error, "a page could not be written");
-        Self::Refused(ApiError::Internal)
+        tracing::error!(%error, "failed to render page");
+        Self::Api(ApiError::Internal)
     }
 }
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         match self {
-            Self::SignedOut { back_to, was_form } => {
-                let next = back_to.map(|path| format!("next={}", utf8_percent_encode(&path, NON_ALPHANUMERIC)));
-                let query: Vec<String> = next.into_iter().chain(was_form.then(|| "ended=yes".to_owned())).collect();
-                let mark = if query.is_empty() { "" } else { "?" };
-                Redirect::to(&format!("/sign-in{mark}{}", query.join("&"))).into_response()
+            Self::SignedOut { return_to, was_post } => {
+                let next = return_to.map(|path| format!("next={}", utf8_percent_encode(&path, NON_ALPHANUMERIC)));
+                let query: Vec<String> = next.into_iter().chain(was_post.then(|| "ended=yes".to_owned())).collect();
+                let separator = if query.is_empty() { "" } else { "?" };
+                Redirect::to(&format!("/sign-in{separator}{}", query.join("&"))).into_response()
             }
             Self::PasswordChangeRequired => Redirect::to("/change-password").into_response(),
-            Self::SeeInstead(path) => Redirect::to(path).into_response(),
-            // `dress` makes a page of it.
-            Self::Refused(error) => error.into_response(),
-            Self::Told { status, title, advice } => page(status, title, advice, None),
+            Self::Redirect(path) => Redirect::to(path).into_response(),
+            // `render_error_page` turns this response into a page.
+            Self::Api(error) => error.into_response(),
+            Self::Message { status, title, advice } => error_page(status, title, advice, None),
         }
     }
 }
@@ -94,54 +95,55 @@ struct ErrorPage<'a> {
     request_id: Option<&'a str>,
 }
 
-fn page(status: StatusCode, title: &str, advice: &str, request_id: Option<&str>) -> Response {
+fn error_page(status: StatusCode, title: &str, advice: &str, request_id: Option<&str>) -> Response {
     let page = ErrorPage { status: status.as_u16(), title, advice, request_id };
     let text = page.render().unwrap_or_else(|_| title.to_owned());
     let mut response = (status, Html(text)).into_response();
-    response.extensions_mut().insert(IsDressed);
+    response.extensions_mut().insert(RenderedPage);
     response
 }
 
-/// Marks what is a page already.
+/// Marks responses that are pages already.
 #[derive(Clone, Copy)]
-struct IsDressed;
+struct RenderedPage;
 
-/// Makes what a browser asked for a page of, whatever answered it: an error of the services, a panic, a limit of time or size, a
-/// path that is nowhere. Gives it the headers of all pages.
-pub(crate) fn dress(response: Response, request_id: &str, is_known_by_https: bool) -> Response {
+/// Turns an error response for a browser into an error page, and adds the security headers.
+///
+/// The error may come from a service, a panic, a size or time limit, or an unknown path.
+pub(crate) fn render_error_page(response: Response, request_id: &str, has_https_url: bool) -> Response {
     let status = response.status();
-    let is_plain = (status.is_client_error() || status.is_server_error()) && !is_html(response.headers());
-    let mut response = if is_plain && response.extensions().get::<IsDressed>().is_none() {
-        let (title, advice) = messages::of_status(status);
-        let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let advice = match wait {
+    let needs_page = (status.is_client_error() || status.is_server_error()) && !is_html(response.headers());
+    let mut response = if needs_page && response.extensions().get::<RenderedPage>().is_none() {
+        let (title, advice) = messages::for_status(status);
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let advice = match retry_after {
             Some(seconds) if status == StatusCode::TOO_MANY_REQUESTS => {
-                format!("{} {advice}", messages::of_wait(seconds))
+                format!("{} {advice}", messages::retry_after(seconds))
             }
             _ => advice.to_owned(),
         };
-        let is_ours = status.is_server_error();
-        let mut dressed = page(status, title, &advice, is_ours.then_some(request_id));
+        let request_id = status.is_server_error().then_some(request_id);
+        let mut page = error_page(status, title, &advice, request_id);
         for name in [RETRY_AFTER, SET_COOKIE] {
             for value in response.headers().get_all(&name) {
-                dressed.headers_mut().append(&name, value.clone());
+                page.headers_mut().append(&name, value.clone());
             }
         }
-        dressed
+        page
     } else {
         response
     };
-    // A page never asks for a credential in a header.
+    // Browsers would show their own password dialog.
     response.headers_mut().remove(WWW_AUTHENTICATE);
-    security_headers::finish(response.headers_mut(), is_known_by_https);
+    security_headers::insert(response.headers_mut(), has_https_url);
     response
 }
 
 fn is_html(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+    headers.get(CONTENT_TYPE).is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))
 }
 
-/// Sends the browser to a path of ours, by GET.
+/// Redirects the browser to a path of this service, which it requests with GET.
 pub(super) fn see_other(path: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));

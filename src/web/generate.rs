@@ -1,5 +1,7 @@
-//! Generating a token. The page with its value is the answer to the form itself and nothing else ever has it: it goes into no
-//! URL, no cookie, no session, and a form that is sent again makes no second token.
+//! The page that generates a token.
+//!
+//! Only the response to the form contains the token value: no URL, cookie or session ever does.
+//! Submitting the form again creates no second token.
 
 use askama::Template;
 use axum::{
@@ -14,46 +16,46 @@ use uuid::Uuid;
 
 use super::{
     error::{PageError, PageResult},
-    extract::Posted,
-    format::When,
-    layout::{Frame, Place, show, show_as},
-    messages::{Problem, of_invalid},
-    session_user::Visitor,
-    state::Site,
-    tokens::PLACE,
+    extract::PageForm,
+    format::DisplayTime,
+    layout::{Layout, NavItem, render, render_with_status},
+    messages::{FormError, for_invalid},
+    session_user::SessionUser,
+    state::WebState,
+    tokens::LIST_PATH,
 };
 use crate::{
     domain::{
-        Invalid,
+        ValidationError,
         token::{Description, Lifetime, Token},
     },
     service::{
-        Refusal,
-        tokens::{Form, Once},
+        Error,
+        tokens::{ConsumedForm, Idempotency},
     },
 };
 use tokenward_guard::token_format::TokenValue;
 
-/// The lifetimes that are offered, in days.
-const PRESETS: [i64; 3] = [30, 90, 365];
+/// The suggested lifetimes in days.
+const LIFETIME_PRESETS: [i64; 3] = [30, 90, 365];
 const DAY_SECONDS: i64 = 86_400;
 
-struct Preset {
+struct LifetimePreset {
     days: i64,
-    end: When,
-    is_chosen: bool,
+    end: DisplayTime,
+    is_selected: bool,
 }
 
 #[derive(Template)]
 #[template(path = "generate.html")]
 struct GeneratePage<'a> {
-    frame: Frame,
-    problem: Option<&'a str>,
+    layout: Layout,
+    error: Option<&'a str>,
     form_id: Uuid,
     max_days: Option<i64>,
-    presets: Vec<Preset>,
-    never_chosen: bool,
-    custom_chosen: bool,
+    presets: Vec<LifetimePreset>,
+    is_never_selected: bool,
+    is_custom_selected: bool,
     days: &'a str,
     description: &'a str,
 }
@@ -61,12 +63,12 @@ struct GeneratePage<'a> {
 #[derive(Template)]
 #[template(path = "generated.html")]
 struct GeneratedPage<'a> {
-    frame: Frame,
+    layout: Layout,
     value: &'a str,
     id: Uuid,
     description: &'a str,
-    expires: Option<When>,
-    address: String,
+    expires: Option<DisplayTime>,
+    base_url: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -75,7 +77,7 @@ struct GenerateForm {
     /// A number of days, or `custom`.
     #[serde(default)]
     lifetime: String,
-    /// The days of `custom`.
+    /// The number of days if `lifetime` is `custom`.
     #[serde(default)]
     days: String,
     #[serde(default)]
@@ -83,22 +85,23 @@ struct GenerateForm {
 }
 
 impl GenerateForm {
-    /// The lifetime that is asked for, where `max_days` is the most.
-    fn lifetime(&self, max_days: Option<i64>) -> Result<Lifetime, Problem> {
-        let (chosen, written) = (self.lifetime.trim(), self.days.trim());
-        let text = match (chosen, written) {
-            ("custom" | "", written) => written,
-            (chosen, "") => chosen,
-            (chosen, written) if chosen == written => chosen,
-            (_, written) => {
-                return Err(Problem::new(format!(
-                    "You wrote {written} days, but chose another lifetime. Choose Custom, or clear the field."
+    /// Returns the requested lifetime. `max_days` is the maximum of the workspace.
+    fn parse_lifetime(&self, max_days: Option<i64>) -> Result<Lifetime, FormError> {
+        let selected = self.lifetime.trim();
+        let entered = self.days.trim();
+        let text = match (selected, entered) {
+            ("custom" | "", entered) => entered,
+            (selected, "") => selected,
+            (selected, entered) if selected == entered => selected,
+            (_, entered) => {
+                return Err(FormError::new(format!(
+                    "You entered {entered} days, but chose another lifetime. Choose Custom, or clear the field."
                 )));
             }
         };
         let invalid = || match max_days {
-            Some(most) => Problem::new(format!("The lifetime is a whole number of days from 1 to {most}.")),
-            None => Problem::new(of_invalid(&Invalid::Lifetime)),
+            Some(max) => FormError::new(format!("Enter a whole number of days from 1 to {max}.")),
+            None => FormError::new(for_invalid(&ValidationError::Lifetime)),
         };
         let days: i64 = text.parse().map_err(|_| invalid())?;
         let seconds = if days == -1 { -1 } else { days.checked_mul(DAY_SECONDS).ok_or_else(invalid)? };
@@ -106,13 +109,13 @@ impl GenerateForm {
     }
 }
 
-pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/preferences/access-tokens/generate", get(ask).post(generate))
+pub(super) fn routes() -> Router<WebState> {
+    Router::new().route("/preferences/access-tokens/generate", get(show_form).post(generate))
 }
 
-async fn ask(visitor: Visitor, State(site): State<Site>) -> PageResult<Response> {
-    let max_days = may_issue(&site, &visitor).await?;
-    let first = PRESETS.into_iter().find(|days| max_days.is_none_or(|most| *days <= most));
+async fn show_form(user: SessionUser, State(state): State<WebState>) -> PageResult<Response> {
+    let max_days = max_lifetime_days(&state, &user).await?;
+    let first = LIFETIME_PRESETS.into_iter().find(|days| max_days.is_none_or(|max| *days <= max));
     let form = match first {
         Some(days) => GenerateForm { lifetime: days.to_string(), ..GenerateForm::default() },
         None => GenerateForm {
@@ -121,98 +124,99 @@ async fn ask(visitor: Visitor, State(site): State<Site>) -> PageResult<Response>
             ..GenerateForm::default()
         },
     };
-    show(&page(&visitor, &site, max_days, &form, None))
+    render(&page(&user, &state, max_days, &form, None))
 }
 
-/// The most days of a new token.
+/// Returns the maximum lifetime of a new token in days, or `None` if it is unlimited.
 ///
 /// # Errors
-/// A page that says why there can be none.
-async fn may_issue(site: &Site, visitor: &Visitor) -> PageResult<Option<i64>> {
-    site.tokens.may_issue(&visitor.person).await.map_err(|refusal| match refusal {
-        Refusal::GeneratingIsForAdministrators | Refusal::TokenAccessDisabled => PageError::told(
+/// Returns an error page if the user may not generate tokens, and a redirect to the token list if the
+/// feature is off.
+async fn max_lifetime_days(state: &WebState, user: &SessionUser) -> PageResult<Option<i64>> {
+    state.tokens.check_may_issue(&user.person).await.map_err(|error| match error {
+        Error::TokenCreationRestricted | Error::TokenAccessDisabled => PageError::message(
             StatusCode::FORBIDDEN,
             "You cannot generate tokens",
-            "An administrator of the workspace can let you: your Access Tokens page says whom to ask.",
+            "An administrator of the workspace can allow it. Your Access Tokens page shows whom to contact.",
         ),
-        // The list says it.
-        Refusal::FeatureOff => PageError::SeeInstead(PLACE),
-        refusal => refusal.into(),
+        // The list shows the reason.
+        Error::FeatureOff => PageError::Redirect(LIST_PATH),
+        error => error.into(),
     })
 }
 
 fn page<'a>(
-    visitor: &Visitor,
-    site: &Site,
+    user: &SessionUser,
+    state: &WebState,
     max_days: Option<i64>,
     form: &'a GenerateForm,
-    problem: Option<&'a str>,
+    error: Option<&'a str>,
 ) -> GeneratePage<'a> {
-    let now = site.tokens.now();
-    let is_written = !form.days.trim().is_empty();
-    let preset = |days: i64| Preset {
+    let now = state.tokens.now();
+    let has_days = !form.days.trim().is_empty();
+    let preset = |days: i64| LifetimePreset {
         days,
-        end: When(now.plus_seconds(days * DAY_SECONDS)),
-        is_chosen: !is_written && form.lifetime == days.to_string(),
+        end: DisplayTime(now.plus_seconds(days * DAY_SECONDS)),
+        is_selected: !has_days && form.lifetime == days.to_string(),
     };
-    let allowed = PRESETS.into_iter().filter(|days| max_days.is_none_or(|most| *days <= most));
+    let allowed = LIFETIME_PRESETS.into_iter().filter(|days| max_days.is_none_or(|max| *days <= max));
     GeneratePage {
-        frame: visitor.frame(Place::Tokens),
-        problem,
-        form_id: site.sessions.new_form(),
+        layout: user.layout(NavItem::Tokens),
+        error,
+        form_id: state.sessions.generate_form_id(),
         max_days,
         presets: allowed.map(preset).collect(),
-        never_chosen: !is_written && form.lifetime == "-1",
-        custom_chosen: form.lifetime == "custom" || is_written,
+        is_never_selected: !has_days && form.lifetime == "-1",
+        is_custom_selected: form.lifetime == "custom" || has_days,
         days: &form.days,
         description: &form.description,
     }
 }
 
 async fn generate(
-    visitor: Visitor,
-    State(site): State<Site>,
+    user: SessionUser,
+    State(state): State<WebState>,
     headers: HeaderMap,
-    Posted(form): Posted<GenerateForm>,
+    PageForm(form): PageForm<GenerateForm>,
 ) -> PageResult<Response> {
-    match issue(&site, &visitor, &form).await? {
-        Ok((value, token)) => show(&GeneratedPage {
-            frame: visitor.frame(Place::Tokens),
+    match issue_token(&state, &user, &form).await? {
+        Ok((value, token)) => render(&GeneratedPage {
+            layout: user.layout(NavItem::Tokens),
             value: value.expose(),
             id: token.id,
             description: &token.description,
-            expires: token.expires_at.map(When),
-            address: site.address.seen_from(headers.get(ORIGIN).and_then(|origin| origin.to_str().ok())),
+            expires: token.expires_at.map(DisplayTime),
+            base_url: state.public_url.for_origin(headers.get(ORIGIN).and_then(|origin| origin.to_str().ok())),
         }),
-        Err(problem) => {
-            let max_days = may_issue(&site, &visitor).await?;
-            show_as(problem.status, &page(&visitor, &site, max_days, &form, Some(&problem.text)))
+        Err(error) => {
+            let max_days = max_lifetime_days(&state, &user).await?;
+            render_with_status(error.status, &page(&user, &state, max_days, &form, Some(&error.message)))
         }
     }
 }
 
-async fn issue(
-    site: &Site,
-    visitor: &Visitor,
+async fn issue_token(
+    state: &WebState,
+    user: &SessionUser,
     form: &GenerateForm,
-) -> PageResult<Result<(TokenValue, Token), Problem>> {
-    let made_for = |id: &Uuid| site.sessions.is_form_of(&visitor.session, *id);
-    let Some(id) = form.form.filter(made_for) else {
-        return Ok(Err(Problem::new(
-            "Your session has changed since this page was opened. Nothing was generated. Press Generate again.",
+) -> PageResult<Result<(TokenValue, Token), FormError>> {
+    let is_own_form = |id: &Uuid| state.sessions.is_form_for(&user.session, *id);
+    let Some(id) = form.form.filter(is_own_form) else {
+        return Ok(Err(FormError::new(
+            "Your session has changed since this page was opened. Nothing was generated. Select Generate again.",
         )));
     };
-    let lifetime = match form.lifetime(may_issue(site, visitor).await?) {
+    let lifetime = match form.parse_lifetime(max_lifetime_days(state, user).await?) {
         Ok(lifetime) => lifetime,
-        Err(problem) => return Ok(Err(problem)),
+        Err(error) => return Ok(Err(error)),
     };
     let description = match Description::parse(form.description.clone()) {
         Ok(description) => description,
-        Err(invalid) => return Ok(Err(Problem::of(invalid.into())?)),
+        Err(invalid) => return Ok(Err(FormError::from_error(invalid.into())?)),
     };
-    let form = Form { session_id: visitor.session.id, id };
-    match site.tokens.issue(&visitor.actor(), lifetime, description, Once::Form(form)).await {
+    let form = ConsumedForm { session_id: user.session.id, id };
+    match state.tokens.issue(&user.actor(), lifetime, description, Idempotency::Form(form)).await {
         Ok(issued) => Ok(Ok(issued)),
-        Err(refusal) => Ok(Err(Problem::of(refusal)?)),
+        Err(error) => Ok(Err(FormError::from_error(error)?)),
     }
 }

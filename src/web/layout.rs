@@ -1,4 +1,4 @@
-//! What stands around every page.
+//! The layout of the pages for signed-in users: top bar, navigation and notice.
 
 use askama::Template;
 use axum::{
@@ -6,18 +6,18 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 
-use super::{error::PageResult, format, messages::Problem, session_user::Visitor};
-use crate::service::sessions::Visit;
+use super::{error::PageResult, format, messages::FormError, session_user::SessionUser};
+use crate::service::sessions::ActiveSession;
 
-/// What stands around a page: the bar, the list of places, and word of what was just done.
-pub(super) struct Frame {
-    pub who: Who,
-    pub place: Place,
-    pub done: Option<&'static str>,
+/// The top bar, the navigation and the notice around a page.
+pub(super) struct Layout {
+    pub user: CurrentUser,
+    pub nav_item: NavItem,
+    pub notice: Option<&'static str>,
 }
 
-/// Who is signed in.
-pub(super) struct Who {
+/// The signed-in user in the top bar.
+pub(super) struct CurrentUser {
     pub name: String,
     pub email: String,
     pub workspace: String,
@@ -25,19 +25,19 @@ pub(super) struct Who {
     pub is_platform_admin: bool,
 }
 
-impl Who {
-    pub(super) fn shown(&self) -> &str {
-        format::shown(&self.name, &self.email)
+impl CurrentUser {
+    pub(super) fn display_name(&self) -> &str {
+        format::display_name(&self.name, &self.email)
     }
 
     pub(super) fn initial(&self) -> String {
-        self.shown().chars().next().map(|c| c.to_uppercase().to_string()).unwrap_or_default()
+        self.display_name().chars().next().map(|c| c.to_uppercase().to_string()).unwrap_or_default()
     }
 }
 
-/// Where a page is.
+/// An entry of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum NavItem {
     Tokens,
     Profile,
     Activity,
@@ -48,14 +48,14 @@ pub(super) enum Place {
     Workspaces,
 }
 
-/// A place that can be gone to.
-pub(super) struct Link {
+/// A link in the navigation.
+pub(super) struct NavLink {
     pub path: &'static str,
-    pub word: &'static str,
-    pub is_here: bool,
+    pub label: &'static str,
+    pub is_current: bool,
 }
 
-impl Place {
+impl NavItem {
     const PREFERENCES: [Self; 3] = [Self::Tokens, Self::Profile, Self::Activity];
     const ADMIN: [Self; 5] = [Self::Users, Self::Settings, Self::AllTokens, Self::AllActivity, Self::Workspaces];
 
@@ -77,72 +77,73 @@ impl Place {
     }
 }
 
-impl Frame {
-    /// Around a page for somebody who is signed in.
-    pub(super) fn new(visit: &Visit, place: Place) -> Self {
-        let person = &visit.person;
-        let who = Who {
+impl Layout {
+    /// Creates the layout of a page for a signed-in user.
+    pub(super) fn new(session: &ActiveSession, nav_item: NavItem) -> Self {
+        let person = &session.person;
+        let user = CurrentUser {
             name: person.name.clone(),
             email: person.email.clone(),
-            workspace: visit.workspace_name.clone(),
+            workspace: session.workspace_name.clone(),
             is_admin: person.is_admin,
-            is_platform_admin: person.manages_workspaces(),
+            is_platform_admin: person.can_manage_workspaces(),
         };
-        Self { who, place, done: None }
+        Self { user, nav_item, notice: None }
     }
 
-    /// With word of what was just done, by the name that the path has for it.
-    pub(super) fn after(self, done: Option<&str>) -> Self {
-        let done = match done {
-            Some("deleted") => Some("The token is deleted. It no longer works anywhere."),
-            Some("all-deleted") => Some("All tokens are deleted. None of them works any more."),
+    /// Adds the notice for a completed operation. `operation` is its name in the query string.
+    pub(super) fn with_notice(self, operation: Option<&str>) -> Self {
+        let notice = match operation {
+            Some("deleted") => Some("The token was deleted. It no longer works."),
+            Some("all-deleted") => Some("All tokens were deleted. They no longer work."),
             Some("saved") => Some("Saved."),
-            Some("setting") => Some("Saved. It is in force everywhere."),
-            Some("ended") => Some("The web session is ended."),
-            Some("others-ended") => Some("The other web sessions are ended."),
-            Some("added") => Some("The user is added."),
-            Some("removed") => Some("The user is removed."),
-            Some("disabled") => Some("The account is disabled. Neither password nor tokens work."),
-            Some("enabled") => Some("The account is enabled."),
-            Some("forced") => Some("The password must be changed at the next sign-in."),
-            Some("sessions-ended") => Some("The web sessions are ended."),
-            Some("workspace-added") => Some("The workspace is added."),
-            Some("workspace-removed") => Some("The workspace is removed."),
+            Some("setting") => Some("Saved. The setting takes effect everywhere immediately."),
+            Some("ended") => Some("The web session was ended."),
+            Some("others-ended") => Some("All other web sessions were ended."),
+            Some("added") => Some("The user was added."),
+            Some("removed") => Some("The user was removed."),
+            Some("disabled") => Some("The account was disabled. Its password and tokens no longer work."),
+            Some("enabled") => Some("The account was enabled."),
+            Some("forced") => Some("The user must change the password at the next sign-in."),
+            Some("sessions-ended") => Some("All web sessions were ended."),
+            Some("workspace-added") => Some("The workspace was added."),
+            Some("workspace-removed") => Some("The workspace was removed."),
             _ => None,
         };
-        Self { done, ..self }
+        Self { notice, ..self }
     }
 
-    pub(super) fn links(&self) -> Vec<Link> {
-        let places: &[Place] = if Place::ADMIN.contains(&self.place) { &Place::ADMIN } else { &Place::PREFERENCES };
-        let manages = self.who.is_platform_admin;
-        let shown = places.iter().filter(|place| **place != Place::Workspaces || manages);
-        let link = |place: &Place| {
-            let (path, word) = place.link();
-            Link { path, word, is_here: *place == self.place }
+    pub(super) fn links(&self) -> Vec<NavLink> {
+        let items: &[NavItem] =
+            if NavItem::ADMIN.contains(&self.nav_item) { &NavItem::ADMIN } else { &NavItem::PREFERENCES };
+        let is_platform_admin = self.user.is_platform_admin;
+        let visible = items.iter().filter(|nav_item| **nav_item != NavItem::Workspaces || is_platform_admin);
+        let link = |nav_item: &NavItem| {
+            let (path, label) = nav_item.link();
+            NavLink { path, label, is_current: *nav_item == self.nav_item }
         };
-        shown.map(link).collect()
+        visible.map(link).collect()
     }
 }
 
-impl Visitor {
-    /// What stands around a page for this visitor.
-    pub(super) fn frame(&self, place: Place) -> Frame {
-        Frame::new(self, place)
+impl SessionUser {
+    /// Returns the layout of a page for this user.
+    pub(super) fn layout(&self, nav_item: NavItem) -> Layout {
+        Layout::new(self, nav_item)
     }
 }
 
-/// Writes a page.
-pub(super) fn show(page: &impl Template) -> PageResult<Response> {
-    show_as(StatusCode::OK, page)
+/// Renders a page.
+pub(super) fn render(page: &impl Template) -> PageResult<Response> {
+    render_with_status(StatusCode::OK, page)
 }
 
-/// Writes a page that asks for something: under the status of what was wrong, if something was.
-pub(super) fn ask(page: &impl Template, problem: Option<&Problem>) -> PageResult<Response> {
-    show_as(problem.map_or(StatusCode::OK, |problem| problem.status), page)
+/// Renders a form. If there is an error, the response has its status.
+pub(super) fn render_form(page: &impl Template, error: Option<&FormError>) -> PageResult<Response> {
+    render_with_status(error.map_or(StatusCode::OK, |error| error.status), page)
 }
 
-/// Writes a page under another status than 200.
-pub(super) fn show_as(status: StatusCode, page: &impl Template) -> PageResult<Response> {
+/// Renders a page with a status other than 200.
+pub(super) fn render_with_status(status: StatusCode, page: &impl Template) -> PageResult<Response> {
     Ok((status, Html(page.render()?)).into_response())
 }

@@ -1,10 +1,12 @@
-//! The pages: people manage their tokens in a browser, administrators the workspace.
+//! Web pages: people manage their tokens in a browser, administrators their workspace.
 //!
-//! A page is a struct with exactly the fields that its template shows, beside the handler that fills it. Who may look stands
-//! in the handler's signature: `Visitor`, `AdminVisitor`, `PlatformVisitor`, all in `visitor`. Nothing changes by a GET; a form
-//! that was done answers by sending the browser elsewhere, except for the one page that shows a token's value.
+//! A page is a struct with exactly the fields of its template, next to the handler that fills it. The
+//! handler's signature states which users may open the page: `SessionUser`, `AdminUser` or
+//! `PlatformAdminUser` of `session_user`. GET requests change nothing. A successful form responds with
+//! a redirect, except for the page that shows a token value.
 //!
-//! What a browser must hold to on every page, errors included, is in `headers`; what a form from elsewhere gets, in `origin`.
+//! `security_headers` has the headers of every page, errors included. `csrf` rejects forms of other
+//! sites.
 
 mod activity;
 mod admin;
@@ -28,24 +30,25 @@ mod sign_in;
 mod state;
 mod tokens;
 mod transport;
+mod user_agent;
 
 use axum::{Router, middleware, response::Redirect, routing::get};
 use tower_http::csrf::CsrfLayer;
 
 use crate::{app::App, config::Config};
 use error::PageError;
-pub(crate) use error::dress;
+pub(crate) use error::render_error_page;
 pub(crate) use security_headers::is_page;
-use state::Site;
+use state::WebState;
 
-/// The pages of a running service.
+/// Returns the routes of all pages.
 pub fn routes(app: &App, config: &Config) -> Router {
-    let site = Site::new(app, config);
-    let csrf = CsrfLayer::new().with_rejection_response(csrf::refuse);
-    // Only an origin that the operator configured: at the default, any service of the machine may listen. A URL that no browser could
-    // be at is none that a form could come from.
-    let csrf = match config.delegate.has_own_issuer() {
-        true => csrf.clone().add_trusted_origin(site.address.origin()).unwrap_or(csrf),
+    let state = WebState::new(app, config);
+    let csrf = CsrfLayer::new().with_rejection_response(csrf::reject);
+    // Trust only a configured origin: at the default one, any service of the machine may listen. An
+    // invalid origin is skipped, because no browser sends it.
+    let csrf = match config.has_public_url() {
+        true => csrf.clone().add_trusted_origin(state.public_url.origin()).unwrap_or(csrf),
         false => csrf,
     };
     Router::new()
@@ -56,18 +59,18 @@ pub fn routes(app: &App, config: &Config) -> Router {
         .merge(profile::routes())
         .merge(activity::routes())
         .merge(admin::routes())
-        .route_layer(middleware::from_fn(response_cookies::deliver))
-        .route_layer(middleware::from_fn_with_state(site.clone(), transport::must_be_secure))
-        // It shows nothing, and load balancers ask for it by plain HTTP.
-        .route("/", get(home))
+        .route_layer(middleware::from_fn(response_cookies::attach))
+        .route_layer(middleware::from_fn_with_state(state.clone(), transport::require_secure_transport))
+        // Allowed over plain HTTP: it shows nothing, and load balancers probe it.
+        .route("/", get(redirect_home))
         .route_layer(csrf)
-        .route_layer(middleware::from_fn(csrf::must_be_told))
+        .route_layer(middleware::from_fn(csrf::require_origin))
         .merge(assets::routes())
         .method_not_allowed_fallback(async || PageError::not_found())
-        .with_state(site)
+        .with_state(state)
 }
 
-/// Where somebody begins: whoever is not signed in is sent on from there.
-async fn home() -> Redirect {
+/// Redirects to the token list, which redirects to the sign-in page if there is no session.
+async fn redirect_home() -> Redirect {
     Redirect::to("/preferences/access-tokens")
 }

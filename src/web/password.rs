@@ -1,4 +1,4 @@
-//! Changing one's own password: on the profile, and where it must be done before anything else.
+//! Changing one's own password, on the profile page or on the page for a required change.
 
 use askama::Template;
 use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
@@ -7,31 +7,31 @@ use zeroize::Zeroizing;
 
 use super::{
     error::{PageError, PageResult, see_other},
-    extract::Posted,
-    layout::{show, show_as},
-    messages::Problem,
-    reauth::password_of,
-    session_user::{AnyVisitor, Visitor},
-    sign_in::begin_again,
-    state::Site,
+    extract::PageForm,
+    layout::{render, render_with_status},
+    messages::FormError,
+    reauth::verify_own_password,
+    session_user::{SessionUser, SessionUserAny},
+    sign_in::start_session,
+    state::WebState,
 };
 use crate::{
-    domain::Invalid,
+    domain::ValidationError,
     service::{
-        people::{By, Change},
-        sign_in::Via,
+        people::{ActorKind, UpdatePerson},
+        sign_in::LoginChannel,
     },
 };
 
 #[derive(Template)]
 #[template(path = "change_password.html")]
-struct ChangePage<'a> {
-    problem: Option<&'a str>,
+struct ChangePasswordPage<'a> {
+    error: Option<&'a str>,
     email: &'a str,
     min_chars: usize,
 }
 
-/// The three fields of a change.
+/// The fields of a password change.
 #[derive(Deserialize)]
 pub(super) struct PasswordForm {
     #[serde(default)]
@@ -42,59 +42,62 @@ pub(super) struct PasswordForm {
     repeated_password: Zeroizing<String>,
 }
 
-pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/change-password", get(ask).post(change_first))
+pub(super) fn routes() -> Router<WebState> {
+    Router::new().route("/change-password", get(show_form).post(submit_form))
 }
 
-async fn ask(AnyVisitor(visitor): AnyVisitor, State(site): State<Site>) -> PageResult<Response> {
-    if !visitor.person.force_password_change {
+async fn show_form(SessionUserAny(user): SessionUserAny, State(state): State<WebState>) -> PageResult<Response> {
+    if !user.person.force_password_change {
         return Ok(see_other("/preferences/profile"));
     }
-    show(&page(&visitor, &site, None))
+    render(&page(&user, &state, None))
 }
 
-async fn change_first(
-    AnyVisitor(visitor): AnyVisitor,
-    State(site): State<Site>,
+async fn submit_form(
+    SessionUserAny(user): SessionUserAny,
+    State(state): State<WebState>,
     headers: HeaderMap,
-    Posted(form): Posted<PasswordForm>,
+    PageForm(form): PageForm<PasswordForm>,
 ) -> PageResult<Response> {
-    match change(&site, &visitor, &headers, &form).await? {
+    match change_password(&state, &user, &headers, &form).await? {
         Ok(()) => Ok(see_other("/preferences/access-tokens")),
-        Err(problem) => show_as(problem.status, &page(&visitor, &site, Some(&problem.text))),
+        Err(error) => render_with_status(error.status, &page(&user, &state, Some(&error.message))),
     }
 }
 
-fn page<'a>(visitor: &'a Visitor, site: &Site, problem: Option<&'a str>) -> ChangePage<'a> {
-    ChangePage { problem, email: &visitor.person.email, min_chars: site.passwords.0 }
+fn page<'a>(user: &'a SessionUser, state: &WebState, error: Option<&'a str>) -> ChangePasswordPage<'a> {
+    ChangePasswordPage { error, email: &user.person.email, min_chars: state.min_password_length }
 }
 
-/// Changes the visitor's password. All sessions end with the old one; the one that did it begins anew, if it can.
+/// Changes the user's password. All sessions of the user end, and this browser gets a new one if
+/// possible.
 ///
 /// # Errors
-/// The inner result: the form is to be shown again.
-pub(super) async fn change(
-    site: &Site,
-    visitor: &Visitor,
+/// The inner error is shown in the form, the outer one on a page of its own.
+pub(super) async fn change_password(
+    state: &WebState,
+    user: &SessionUser,
     headers: &HeaderMap,
     form: &PasswordForm,
-) -> PageResult<Result<(), Problem>> {
+) -> PageResult<Result<(), FormError>> {
     if form.new_password != form.repeated_password {
-        return Ok(Err(Problem::of(Invalid::PasswordRepeat.into())?));
+        return Ok(Err(FormError::from_error(ValidationError::PasswordMismatch.into())?));
     }
-    let Some(proof) = password_of(site, visitor, headers, &form.old_password).await? else {
-        return Ok(Err(Problem::new("The present password is not right.")));
+    let Some(proof) = verify_own_password(state, user, headers, &form.old_password).await? else {
+        return Ok(Err(FormError::new("The current password is incorrect.")));
     };
-    let change = Change { password: Some(&form.new_password), proof: Some(&proof), ..Change::default() };
-    let by = visitor.actor();
-    if let Err(refusal) = site.people.change(By::Person(&by), by.workspace_id, by.person_id, &change).await {
-        return Ok(Err(Problem::of(refusal)?));
+    let change = UpdatePerson { password: Some(&form.new_password), proof: Some(&proof), ..UpdatePerson::default() };
+    let actor = user.actor();
+    if let Err(error) =
+        state.people.update(ActorKind::Person(&actor), actor.workspace_id, actor.person_id, &change).await
+    {
+        return Ok(Err(FormError::from_error(error)?));
     }
-    // The password is changed, whatever happens now: who cannot go on signs in.
-    let device = site.cookies.read_device(headers);
-    let via = Via::Page { device: device.as_ref() };
-    let who = site.sign_in.by_password(&visitor.person.email, &form.new_password, via).await;
-    let who = who.map_err(|_| PageError::signed_out())?;
-    begin_again(site, headers, &who, &visitor.outbox).await?;
+    // The password has changed already. If no session can be started, the user signs in again.
+    let device = state.cookies.read_device(headers);
+    let channel = LoginChannel::Page { device: device.as_ref() };
+    let login = state.sign_in.authenticate(&user.person.email, &form.new_password, channel, &user.request).await;
+    let login = login.map_err(|_| PageError::signed_out())?;
+    start_session(state, headers, &login, user).await?;
     Ok(Ok(()))
 }

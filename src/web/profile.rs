@@ -1,4 +1,4 @@
-//! A person's own account: name, password, web sessions.
+//! The profile page: a person's own name, password and web sessions.
 
 use askama::Template;
 use axum::{
@@ -13,33 +13,34 @@ use uuid::Uuid;
 
 use super::{
     error::{PageResult, see_other},
-    extract::{Asked, Named, Posted},
-    format::{When, browser},
-    layout::{Frame, Place, show, show_as},
-    messages::Problem,
-    password::{PasswordForm, change},
-    session_user::Visitor,
-    state::Site,
+    extract::{LenientQuery, PageForm, UuidPath},
+    format::DisplayTime,
+    layout::{Layout, NavItem, render, render_with_status},
+    messages::FormError,
+    password::{PasswordForm, change_password},
+    session_user::SessionUser,
+    state::WebState,
+    user_agent::browser_name,
 };
 use crate::{
     domain::session::Session,
-    service::people::{By, Change},
+    service::people::{ActorKind, UpdatePerson},
 };
 
 struct SessionRow {
     id: Uuid,
     browser: String,
-    begun: When,
-    seen: When,
-    is_this: bool,
+    created: DisplayTime,
+    last_seen: DisplayTime,
+    is_current: bool,
 }
 
 #[derive(Template)]
 #[template(path = "profile.html")]
 struct ProfilePage<'a> {
-    frame: Frame,
-    problem: Option<&'a str>,
-    password_problem: Option<&'a str>,
+    layout: Layout,
+    error: Option<&'a str>,
+    password_error: Option<&'a str>,
     is_password_changed: bool,
     name: &'a str,
     email: &'a str,
@@ -48,7 +49,7 @@ struct ProfilePage<'a> {
 }
 
 #[derive(Default, Deserialize)]
-struct Ask {
+struct ProfileQuery {
     done: Option<String>,
 }
 
@@ -58,74 +59,82 @@ struct NameForm {
     name: String,
 }
 
-pub(super) fn routes() -> Router<Site> {
+pub(super) fn routes() -> Router<WebState> {
     Router::new()
-        .route("/preferences/profile", get(look).post(rename))
-        .route("/preferences/profile/password", get(async || see_other("/preferences/profile")).post(change_password))
-        .route("/preferences/profile/sessions/end-others", post(end_others))
-        .route("/preferences/profile/sessions/{id}/end", post(end))
+        .route("/preferences/profile", get(show).post(rename))
+        .route("/preferences/profile/password", get(async || see_other("/preferences/profile")).post(submit_password))
+        .route("/preferences/profile/sessions/end-others", post(end_other_sessions))
+        .route("/preferences/profile/sessions/{id}/end", post(end_session))
 }
 
-async fn page<'a>(visitor: &'a Visitor, site: &Site) -> PageResult<ProfilePage<'a>> {
-    let sessions = site.sessions.list(&visitor.person).await?;
+async fn page<'a>(user: &'a SessionUser, state: &WebState) -> PageResult<ProfilePage<'a>> {
+    let sessions = state.sessions.list(&user.person).await?;
     let row = |session: Session| SessionRow {
-        is_this: session.id == visitor.session.id,
+        is_current: session.id == user.session.id,
         id: session.id,
-        browser: browser(&session.user_agent),
-        begun: When(session.begun_at),
-        seen: When(session.seen_at),
+        browser: browser_name(&session.user_agent),
+        created: DisplayTime(session.created_at),
+        last_seen: DisplayTime(session.last_seen_at),
     };
     Ok(ProfilePage {
-        frame: visitor.frame(Place::Profile),
-        problem: None,
-        password_problem: None,
+        layout: user.layout(NavItem::Profile),
+        error: None,
+        password_error: None,
         is_password_changed: false,
-        name: &visitor.person.name,
-        email: &visitor.person.email,
-        min_chars: site.passwords.0,
+        name: &user.person.name,
+        email: &user.person.email,
+        min_chars: state.min_password_length,
         sessions: sessions.into_iter().map(row).collect(),
     })
 }
 
-async fn look(visitor: Visitor, State(site): State<Site>, Asked(ask): Asked<Ask>) -> PageResult<Response> {
-    let page = page(&visitor, &site).await?;
-    let is_password_changed = ask.done.as_deref() == Some("password");
-    show(&ProfilePage { frame: page.frame.after(ask.done.as_deref()), is_password_changed, ..page })
-}
-
-async fn rename(visitor: Visitor, State(site): State<Site>, Posted(form): Posted<NameForm>) -> PageResult<Response> {
-    let by = visitor.actor();
-    let change = Change { name: Some(&form.name), ..Change::default() };
-    match site.people.change(By::Person(&by), by.workspace_id, by.person_id, &change).await {
-        Ok(_) => Ok(see_other("/preferences/profile?done=saved")),
-        Err(refusal) => {
-            let problem = Problem::of(refusal)?;
-            show_as(problem.status, &ProfilePage { problem: Some(&problem.text), ..page(&visitor, &site).await? })
-        }
-    }
-}
-
-async fn change_password(
-    visitor: Visitor,
-    State(site): State<Site>,
-    headers: HeaderMap,
-    Posted(form): Posted<PasswordForm>,
+async fn show(
+    user: SessionUser,
+    State(state): State<WebState>,
+    LenientQuery(query): LenientQuery<ProfileQuery>,
 ) -> PageResult<Response> {
-    match change(&site, &visitor, &headers, &form).await? {
-        Ok(()) => Ok(see_other("/preferences/profile?done=password")),
-        Err(problem) => {
-            let page = page(&visitor, &site).await?;
-            show_as(problem.status, &ProfilePage { password_problem: Some(&problem.text), ..page })
+    let page = page(&user, &state).await?;
+    let is_password_changed = query.done.as_deref() == Some("password");
+    render(&ProfilePage { layout: page.layout.with_notice(query.done.as_deref()), is_password_changed, ..page })
+}
+
+async fn rename(
+    user: SessionUser,
+    State(state): State<WebState>,
+    PageForm(form): PageForm<NameForm>,
+) -> PageResult<Response> {
+    let actor = user.actor();
+    let change = UpdatePerson { name: Some(&form.name), ..UpdatePerson::default() };
+    match state.people.update(ActorKind::Person(&actor), actor.workspace_id, actor.person_id, &change).await {
+        Ok(_) => Ok(see_other("/preferences/profile?done=saved")),
+        Err(error) => {
+            let error = FormError::from_error(error)?;
+            render_with_status(error.status, &ProfilePage { error: Some(&error.message), ..page(&user, &state).await? })
         }
     }
 }
 
-async fn end(visitor: Visitor, State(site): State<Site>, Named(id): Named) -> PageResult<Response> {
-    site.sessions.end(&visitor.actor(), id).await?;
+async fn submit_password(
+    user: SessionUser,
+    State(state): State<WebState>,
+    headers: HeaderMap,
+    PageForm(form): PageForm<PasswordForm>,
+) -> PageResult<Response> {
+    match change_password(&state, &user, &headers, &form).await? {
+        Ok(()) => Ok(see_other("/preferences/profile?done=password")),
+        Err(error) => {
+            let page = page(&user, &state).await?;
+            render_with_status(error.status, &ProfilePage { password_error: Some(&error.message), ..page })
+        }
+    }
+}
+
+async fn end_session(user: SessionUser, State(state): State<WebState>, UuidPath(id): UuidPath) -> PageResult<Response> {
+    state.sessions.end(&user.actor(), id).await?;
     Ok(see_other("/preferences/profile?done=ended"))
 }
 
-async fn end_others(visitor: Visitor, State(site): State<Site>) -> PageResult<Response> {
-    site.sessions.end_others(&visitor.actor(), visitor.session.id).await?;
+async fn end_other_sessions(user: SessionUser, State(state): State<WebState>) -> PageResult<Response> {
+    state.sessions.end_others(&user.actor(), user.session.id).await?;
     Ok(see_other("/preferences/profile?done=others-ended"))
 }

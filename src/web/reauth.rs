@@ -1,62 +1,62 @@
-//! Asking for the password again before an act of weight, where it was typed some time ago.
+//! Re-authentication: sensitive operations require the password if it was entered some time ago.
 
 use axum::http::HeaderMap;
 
 use super::{
     cookie::Cookies,
     error::{PageError, PageResult},
-    messages::Problem,
-    session_user::Visitor,
-    state::Site,
+    messages::FormError,
+    session_user::SessionUser,
+    state::WebState,
 };
 use crate::{
     http::ApiError,
-    service::sign_in::{NotSignedIn, SignedIn, Via},
+    service::sign_in::{LoginChannel, PasswordLogin, SignInError},
 };
 use tokenward_guard::AuthError;
 
-/// Proves who acts by the password in the form, unless it was typed a short while ago. The session has a new value then: one
-/// that somebody took before cannot do what was just proven.
+/// Verifies the password of the form, unless it was entered recently. Then renews the session value,
+/// so that a session value stolen earlier does not profit from the re-authentication.
 ///
 /// # Errors
-/// The inner result: the form is to be shown again.
-pub(super) async fn prove(
-    site: &Site,
-    visitor: &Visitor,
+/// The inner error is shown in the form, the outer one on a page of its own.
+pub(super) async fn require_recent_password(
+    state: &WebState,
+    user: &SessionUser,
     headers: &HeaderMap,
     password: Option<&str>,
-) -> PageResult<Result<(), Problem>> {
-    if !visitor.needs_proof() {
+) -> PageResult<Result<(), FormError>> {
+    if !user.needs_reauth() {
         return Ok(Ok(()));
     }
     let Some(password) = password.filter(|text| !text.is_empty()) else {
-        return Ok(Err(Problem::new("Write your password to confirm that it is you.")));
+        return Ok(Err(FormError::new("Enter your password to continue.")));
     };
-    if password_of(site, visitor, headers, password).await?.is_none() {
-        return Ok(Err(Problem::new("That is not your password.")));
+    if verify_own_password(state, user, headers, password).await?.is_none() {
+        return Ok(Err(FormError::new("The password is incorrect.")));
     }
-    let value = site.sessions.renew(&visitor.session).await?.ok_or(PageError::signed_out())?;
-    visitor.outbox.put(Cookies::set(&value, site.way(headers)));
+    let value = state.sessions.rotate(&user.session).await?.ok_or(PageError::signed_out())?;
+    user.cookies.set(Cookies::set_session(&value, state.transport(headers)));
     Ok(Ok(()))
 }
 
-/// What the visitor's own password proves; none if it is another.
+/// Verifies the user's own password. Returns `None` if it is wrong.
 ///
 /// # Errors
-/// Where that could not be found out.
-pub(super) async fn password_of(
-    site: &Site,
-    visitor: &Visitor,
+/// Returns an error page during an outage and after too many failed attempts.
+pub(super) async fn verify_own_password(
+    state: &WebState,
+    user: &SessionUser,
     headers: &HeaderMap,
     password: &str,
-) -> PageResult<Option<SignedIn>> {
-    let device = site.cookies.read_device(headers);
-    let via = Via::Page { device: device.as_ref() };
-    match site.sign_in.by_password(&visitor.person.email, password, via).await {
-        // An address can change hands.
-        Ok(who) => Ok(Some(who).filter(|who| who.principal.person_id == visitor.person.id)),
-        Err(NotSignedIn::Denied(AuthError::Denied(_))) => Ok(None),
-        // An outage, or too many tries: not this form's fault.
+) -> PageResult<Option<PasswordLogin>> {
+    let device = state.cookies.read_device(headers);
+    let channel = LoginChannel::Page { device: device.as_ref() };
+    match state.sign_in.authenticate(&user.person.email, password, channel, &user.request).await {
+        // The e-mail address may have been given to another account since the session was loaded.
+        Ok(login) => Ok(Some(login).filter(|login| login.principal.person_id == user.person.id)),
+        Err(SignInError::Denied(AuthError::Denied(_))) => Ok(None),
+        // An outage, or too many failed attempts: the form is not the cause.
         Err(error) => Err(ApiError::from(error).into()),
     }
 }

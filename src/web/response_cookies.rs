@@ -1,7 +1,7 @@
-//! Cookies for the browser, whatever else it is answered: a session that was given another value must not be lost because what it was
-//! proven for was refused.
+//! Cookies that are set on every response of a handler, errors included. A renewed session value must
+//! reach the browser even if the operation that required it fails.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::{
     extract::Request,
@@ -9,28 +9,29 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use parking_lot::Mutex;
 
-/// What is to be set with the answer to one request. Cheap to clone.
+/// The `Set-Cookie` values of one response. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Outbox(Arc<Mutex<Vec<HeaderValue>>>);
+pub(super) struct ResponseCookies(Arc<Mutex<Vec<HeaderValue>>>);
 
-impl Outbox {
-    /// Sets these fields, instead of those put in before.
-    pub(super) fn put(&self, fields: impl IntoIterator<Item = HeaderValue>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fields.into_iter().collect();
+impl ResponseCookies {
+    /// Replaces the values that were set before.
+    pub(super) fn set(&self, fields: impl IntoIterator<Item = HeaderValue>) {
+        *self.0.lock() = fields.into_iter().collect();
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.0.lock().is_empty()
     }
 }
 
-/// Gives a request its outbox, and delivers it.
-pub(super) async fn deliver(mut request: Request, next: Next) -> Response {
-    let outbox = Outbox::default();
-    request.extensions_mut().insert(outbox.clone());
+/// Gives a request its [`ResponseCookies`], and adds them to the response.
+pub(super) async fn attach(mut request: Request, next: Next) -> Response {
+    let cookies = ResponseCookies::default();
+    request.extensions_mut().insert(cookies.clone());
     let mut response = next.run(request).await;
-    for field in outbox.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+    for field in cookies.0.lock().drain(..) {
         response.headers_mut().append(SET_COOKIE, field);
     }
     response

@@ -1,4 +1,4 @@
-//! What every page tells the browser to hold to.
+//! The security headers of the pages, and the distinction of pages from the API.
 
 use axum::http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -8,51 +8,53 @@ use axum::http::{
     },
 };
 
-/// Nothing but our own files, no script or style in the page itself, no frame around it, forms only to us.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
+/// Allows only files and form targets of this service; no inline scripts or styles, no framing.
+const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
-const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
-const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
-/// Where the pages are.
-const PLACES: [&str; 7] =
+/// The path prefixes of pages.
+const PAGE_PREFIXES: [&str; 7] =
     ["/sign-in", "/sign-out", "/change-password", "/preferences", "/admin", "/assets", "/favicon.ico"];
-/// Where programs ask.
-const FOR_PROGRAMS: [&str; 3] = ["/v4", "/oauth2", "/.well-known"];
+/// The path prefixes of the API.
+const API_PREFIXES: [&str; 3] = ["/v4", "/oauth2", "/.well-known"];
 
-/// Whether what is asked for is a page: below one, or anything but the API where a browser asks.
+/// Returns whether a request is for a page: a path of the pages, or any path outside the API if the
+/// client accepts HTML.
 pub(crate) fn is_page(path: &str, headers: &HeaderMap) -> bool {
-    let below = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let for_programs = |place: &str| {
-        let head = path.get(..place.len()).is_some_and(|head| head.eq_ignore_ascii_case(place));
-        head && path[place.len()..].chars().next().is_none_or(|c| c == '/')
+    let is_below =
+        |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_below_ignoring_case = |prefix: &str| {
+        let head = path.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+        head && path[prefix.len()..].chars().next().is_none_or(|c| c == '/')
     };
-    if FOR_PROGRAMS.into_iter().any(for_programs) {
+    if API_PREFIXES.into_iter().any(is_below_ignoring_case) {
         return false;
     }
-    let reads_pages = || headers.get(ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("text/html"));
-    path == "/" || PLACES.into_iter().any(below) || reads_pages()
+    let accepts_html = || headers.get(ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("text/html"));
+    path == "/" || PAGE_PREFIXES.into_iter().any(is_below) || accepts_html()
 }
 
-/// Gives a page, or a file of one, the headers of all pages.
-pub(super) fn finish(headers: &mut HeaderMap, is_known_by_https: bool) {
+/// Adds the security headers to a page or a static file.
+pub(super) fn insert(headers: &mut HeaderMap, has_https_url: bool) {
     let fixed = [
-        (CONTENT_SECURITY_POLICY, POLICY),
+        (CONTENT_SECURITY_POLICY, CSP),
         (X_FRAME_OPTIONS, "DENY"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Not `no-referrer`: browsers then send forms from an origin called null.
+        // Not `no-referrer`: browsers would send `Origin: null` with forms.
         (REFERRER_POLICY, "same-origin"),
-        (OPENER, "same-origin"),
-        (RESOURCE, "same-origin"),
-        (PERMISSIONS, "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+        (CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
+        (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+        (PERMISSIONS_POLICY, "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.entry(VARY).or_insert(HeaderValue::from_static("cookie"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if is_known_by_https {
+    if has_https_url {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
 }
@@ -62,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn browsers_get_pages_and_programs_do_not() {
+    fn pages_are_recognized_by_path_or_accept_header() {
         let browser: HeaderMap = [(ACCEPT, HeaderValue::from_static("text/html,*/*;q=0.8"))].into_iter().collect();
         let program = HeaderMap::new();
         for path in ["/", "/sign-in", "/preferences/access-tokens", "/admin", "/assets/style.css"] {

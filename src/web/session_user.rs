@@ -1,118 +1,126 @@
-//! Who looks at a page, as parameters of handlers: reading the signature is reading the policy. The session's cookie alone
-//! decides; an `Authorization` header is not read.
+//! Extractors for the signed-in user. The signature of a handler states which users may call it.
+//!
+//! Only the session cookie authenticates. The `Authorization` header is ignored.
 
 use axum::{
     extract::{FromRef as _, FromRequestParts},
     http::{HeaderMap, Uri, header::REFERER, request::Parts, uri::PathAndQuery},
 };
 
-use super::{cookie::Cookies, error::PageError, response_cookies::Outbox, state::Site};
+use super::{cookie::Cookies, error::PageError, response_cookies::ResponseCookies, state::WebState};
 use crate::{
-    http::authenticate::note_in_log,
-    service::{Refusal, Sessions, sessions::Visit},
+    domain::event::RequestContext,
+    http::authenticate::record_principal,
+    service::{Actor, Error, Sessions, sessions::ActiveSession},
 };
 
-/// Anybody signed in.
-pub(super) struct Visitor {
-    visit: Visit,
-    /// Where a new cookie goes.
-    pub outbox: Outbox,
+/// A signed-in user.
+pub(super) struct SessionUser {
+    active_session: ActiveSession,
+    /// The context of the request, for the audit log and rate limits.
+    pub request: RequestContext,
+    /// The cookies of the response.
+    pub cookies: ResponseCookies,
 }
 
-/// An administrator of the own workspace.
-pub(super) struct AdminVisitor(pub Visitor);
+/// An administrator of their workspace.
+pub(super) struct AdminUser(pub SessionUser);
 
-/// Whoever manages the service's workspaces.
-pub(super) struct PlatformVisitor(pub Visitor);
+/// A platform administrator, who manages the workspaces of the service.
+pub(super) struct PlatformAdminUser(pub SessionUser);
 
-/// Anybody signed in, also those who must change their password first.
-pub(super) struct AnyVisitor(pub Visitor);
+/// A signed-in user, possibly one who must change the password first.
+pub(super) struct SessionUserAny(pub SessionUser);
 
-impl Visitor {
-    /// Whether an act of weight must ask for the password: not if it was typed with this very request.
-    pub(super) fn needs_proof(&self) -> bool {
-        self.visit.needs_proof && self.outbox.is_empty()
+impl SessionUser {
+    /// Returns the user as the caller of services.
+    pub(super) fn actor(&self) -> Actor {
+        self.active_session.actor(self.request.clone())
+    }
+
+    /// Returns whether a sensitive operation requires the password. It does not if the password was
+    /// verified in this request.
+    pub(super) fn needs_reauth(&self) -> bool {
+        self.active_session.needs_reauth && self.cookies.is_empty()
     }
 }
 
-impl std::ops::Deref for Visitor {
-    type Target = Visit;
+impl std::ops::Deref for SessionUser {
+    type Target = ActiveSession;
 
-    fn deref(&self) -> &Visit {
-        &self.visit
+    fn deref(&self) -> &ActiveSession {
+        &self.active_session
     }
 }
 
-impl std::ops::Deref for AdminVisitor {
-    type Target = Visitor;
+impl std::ops::Deref for AdminUser {
+    type Target = SessionUser;
 
-    fn deref(&self) -> &Visitor {
+    fn deref(&self) -> &SessionUser {
         &self.0
     }
 }
 
-impl std::ops::Deref for PlatformVisitor {
-    type Target = Visitor;
+impl std::ops::Deref for PlatformAdminUser {
+    type Target = SessionUser;
 
-    fn deref(&self) -> &Visitor {
+    fn deref(&self) -> &SessionUser {
         &self.0
     }
 }
 
-impl FromRequestParts<Site> for AnyVisitor {
+impl FromRequestParts<WebState> for SessionUserAny {
     type Rejection = PageError;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, PageError> {
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, PageError> {
         let signed_out = || {
-            let was_form = !parts.method.is_safe();
-            // A form cannot be sent by coming back to where it was sent; it can where it was filled in.
-            let path = if was_form { form_page(&parts.headers) } else { parts.uri.path_and_query().cloned() };
-            PageError::SignedOut { back_to: path.map(|path| path.as_str().to_owned()), was_form }
+            let was_post = !parts.method.is_safe();
+            // Return to the page that contains the form: its target may not respond to GET.
+            let path = if was_post { referring_page(&parts.headers) } else { parts.uri.path_and_query().cloned() };
+            PageError::SignedOut { return_to: path.map(|path| path.as_str().to_owned()), was_post }
         };
-        let value = Cookies::from_ref(site).read(&parts.headers).ok_or_else(signed_out)?;
-        let visit = Sessions::from_ref(site).find(&value).await?.ok_or_else(signed_out)?;
-        note_in_log(&visit.actor());
-        let outbox = parts.extensions.get::<Outbox>().cloned().unwrap_or_default();
-        Ok(Self(Visitor { visit, outbox }))
+        let value = Cookies::from_ref(state).read_session(&parts.headers).ok_or_else(signed_out)?;
+        let active_session = Sessions::from_ref(state).find(&value).await?.ok_or_else(signed_out)?;
+        let request = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
+        let cookies = parts.extensions.get::<ResponseCookies>().cloned().unwrap_or_default();
+        let user = SessionUser { active_session, request, cookies };
+        record_principal(&user.actor());
+        Ok(Self(user))
     }
 }
 
-/// The path of the page that a form was on.
-fn form_page(headers: &HeaderMap) -> Option<PathAndQuery> {
+/// Returns the path of the page that contained a submitted form.
+fn referring_page(headers: &HeaderMap) -> Option<PathAndQuery> {
     let page: Uri = headers.get(REFERER)?.to_str().ok()?.parse().ok()?;
     page.into_parts().path_and_query
 }
 
-impl FromRequestParts<Site> for Visitor {
+impl FromRequestParts<WebState> for SessionUser {
     type Rejection = PageError;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, PageError> {
-        let AnyVisitor(visitor) = AnyVisitor::from_request_parts(parts, site).await?;
-        if visitor.person.force_password_change {
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, PageError> {
+        let SessionUserAny(user) = SessionUserAny::from_request_parts(parts, state).await?;
+        if user.person.force_password_change {
             return Err(PageError::PasswordChangeRequired);
         }
-        Ok(visitor)
+        Ok(user)
     }
 }
 
-impl FromRequestParts<Site> for AdminVisitor {
+impl FromRequestParts<WebState> for AdminUser {
     type Rejection = PageError;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, PageError> {
-        let visitor = Visitor::from_request_parts(parts, site).await?;
-        if visitor.person.is_admin { Ok(Self(visitor)) } else { Err(Refusal::NotAdministrator.into()) }
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, PageError> {
+        let user = SessionUser::from_request_parts(parts, state).await?;
+        if user.person.is_admin { Ok(Self(user)) } else { Err(Error::NotAdministrator.into()) }
     }
 }
 
-impl FromRequestParts<Site> for PlatformVisitor {
+impl FromRequestParts<WebState> for PlatformAdminUser {
     type Rejection = PageError;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, PageError> {
-        let visitor = Visitor::from_request_parts(parts, site).await?;
-        if visitor.person.manages_workspaces() {
-            Ok(Self(visitor))
-        } else {
-            Err(Refusal::NotPlatformAdministrator.into())
-        }
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, PageError> {
+        let user = SessionUser::from_request_parts(parts, state).await?;
+        if user.person.can_manage_workspaces() { Ok(Self(user)) } else { Err(Error::NotPlatformAdministrator.into()) }
     }
 }

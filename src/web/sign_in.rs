@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! Sign-in and sign-out.
 
 use askama::Template;
 use axum::{
@@ -14,33 +14,35 @@ use zeroize::Zeroizing;
 use super::{
     cookie::Cookies,
     error::{PageResult, see_other},
-    extract::{Asked, Posted},
-    layout::{show, show_as},
-    response_cookies::Outbox,
-    state::Site,
+    extract::{LenientQuery, PageForm},
+    layout::{render, render_with_status},
+    response_cookies::ResponseCookies,
+    session_user::SessionUser,
+    state::WebState,
 };
 use crate::{
-    domain::session::UserAgent,
+    domain::{event::RequestContext, session::UserAgent},
     http::ApiError,
-    service::sign_in::{NotSignedIn, SignedIn, Via},
+    service::sign_in::{LoginChannel, PasswordLogin, SignInError},
 };
 use tokenward_guard::AuthError;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-/// The same for every failure: a stranger learns nothing of any account.
-const REFUSED: &str = "That did not work. Check e-mail and password; if both are right, the account may be disabled.";
+/// The same for every failure, so that it reveals nothing about accounts.
+const SIGN_IN_FAILED: &str =
+    "Sign-in failed. Check your e-mail and password. If both are correct, your account may be disabled.";
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage<'a> {
-    problem: Option<&'a str>,
+    error: Option<&'a str>,
     notice: Option<&'a str>,
     next: &'a str,
     email: &'a str,
 }
 
 #[derive(Default, Deserialize)]
-struct Ask {
+struct SignInQuery {
     next: Option<String>,
     out: Option<String>,
     ended: Option<String>,
@@ -56,106 +58,121 @@ struct SignInForm {
     next: String,
 }
 
-pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/sign-in", get(ask).post(sign_in)).route("/sign-out", post(sign_out))
+pub(super) fn routes() -> Router<WebState> {
+    Router::new().route("/sign-in", get(show_form).post(sign_in)).route("/sign-out", post(sign_out))
 }
 
-async fn ask(State(site): State<Site>, headers: HeaderMap, Asked(ask): Asked<Ask>) -> PageResult<Response> {
-    let next = own_path(ask.next.as_deref());
-    if let Some(value) = site.cookies.read(&headers)
-        && site.sessions.find(&value).await?.is_some()
+async fn show_form(
+    State(state): State<WebState>,
+    headers: HeaderMap,
+    LenientQuery(query): LenientQuery<SignInQuery>,
+) -> PageResult<Response> {
+    let next = return_path(query.next.as_deref());
+    if let Some(value) = state.cookies.read_session(&headers)
+        && state.sessions.find(&value).await?.is_some()
     {
         return Ok(see_other(next));
     }
-    let notice = match (ask.out, ask.ended) {
+    let notice = match (query.out, query.ended) {
         (Some(_), _) => Some("You are signed out."),
-        (None, Some(_)) => Some("Your session had ended, so nothing was done. Sign in, and send the form again."),
+        (None, Some(_)) => Some("Your session had ended, so nothing was changed. Sign in, and submit the form again."),
         (None, None) => None,
     };
-    show(&SignInPage { problem: None, notice, next, email: "" })
+    render(&SignInPage { error: None, notice, next, email: "" })
 }
 
 async fn sign_in(
-    State(site): State<Site>,
-    Extension(outbox): Extension<Outbox>,
+    State(state): State<WebState>,
+    Extension(context): Extension<RequestContext>,
+    Extension(cookies): Extension<ResponseCookies>,
     headers: HeaderMap,
-    Posted(form): Posted<SignInForm>,
+    PageForm(form): PageForm<SignInForm>,
 ) -> PageResult<Response> {
-    let way = site.way(&headers);
-    let next = own_path(Some(&form.next));
-    let device = site.cookies.read_device(&headers).unwrap_or_else(|| site.sign_in.new_device());
-    let via = Via::Page { device: Some(&device) };
-    let who = match site.sign_in.by_password(&form.email, &form.password, via).await {
-        Ok(who) => Some(who),
-        Err(NotSignedIn::Denied(denied @ AuthError::Denied(_))) => {
-            tracing::info!(cause = %denied, "a sign-in was refused");
+    let transport = state.transport(&headers);
+    let next = return_path(Some(&form.next));
+    let device = state.cookies.read_device(&headers).unwrap_or_else(|| state.sign_in.generate_device_value());
+    let channel = LoginChannel::Page { device: Some(&device) };
+    let login = match state.sign_in.authenticate(&form.email, &form.password, channel, &context).await {
+        Ok(login) => Some(login),
+        Err(SignInError::Denied(denied @ AuthError::Denied(_))) => {
+            tracing::info!(cause = %denied, "denied sign-in");
             None
         }
-        // An outage, or too many tries.
+        // An outage, or too many failed attempts.
         Err(error) => return Err(ApiError::from(error).into()),
     };
-    let begun = match &who {
-        Some(who) => site.sessions.begin(who, browser_of(&headers)).await?,
+    let session_value = match &login {
+        Some(login) => state.sessions.create(login, user_agent(&headers), &context).await?,
         None => None,
     };
-    let (Some(who), Some(value)) = (who, begun) else {
-        let page = SignInPage { problem: Some(REFUSED), notice: None, next: &form.next, email: &form.email };
-        return show_as(StatusCode::FORBIDDEN, &page);
+    let (Some(login), Some(value)) = (login, session_value) else {
+        let page = SignInPage { error: Some(SIGN_IN_FAILED), notice: None, next: &form.next, email: &form.email };
+        return render_with_status(StatusCode::FORBIDDEN, &page);
     };
-    end_former(&site, &headers).await?;
-    let next = if who.must_change_password { "/change-password" } else { next };
-    outbox.put([Cookies::set_device(&device, way)].into_iter().chain(Cookies::set(&value, way)));
+    end_previous_session(&state, &headers).await?;
+    let next = if login.must_change_password { "/change-password" } else { next };
+    cookies.set([Cookies::set_device(&device, transport)].into_iter().chain(Cookies::set_session(&value, transport)));
     Ok(see_other(next))
 }
 
-/// Ends the session that this browser had, whoever's it was: its cookie is about to go, and nobody could sign out of it here.
-async fn end_former(site: &Site, headers: &HeaderMap) -> PageResult<()> {
-    let Some(value) = site.cookies.read(headers) else { return Ok(()) };
-    if let Some(former) = site.sessions.find(&value).await? {
-        site.sessions.sign_out(&former).await?;
+/// Ends the previous session of this browser, even one of another user. Its cookie is replaced, so
+/// that it could no longer be used to sign out.
+async fn end_previous_session(state: &WebState, headers: &HeaderMap) -> PageResult<()> {
+    let Some(value) = state.cookies.read_session(headers) else { return Ok(()) };
+    if let Some(previous) = state.sessions.find(&value).await? {
+        state.sessions.sign_out(&previous).await?;
     }
     Ok(())
 }
 
 async fn sign_out(
-    State(site): State<Site>,
-    Extension(outbox): Extension<Outbox>,
+    State(state): State<WebState>,
+    Extension(cookies): Extension<ResponseCookies>,
     headers: HeaderMap,
 ) -> PageResult<Response> {
-    if let Some(value) = site.cookies.read(&headers)
-        && let Some(visit) = site.sessions.find(&value).await?
+    if let Some(value) = state.cookies.read_session(&headers)
+        && let Some(session) = state.sessions.find(&value).await?
     {
-        site.sessions.sign_out(&visit).await?;
+        state.sessions.sign_out(&session).await?;
     }
-    outbox.put(Cookies::clear());
+    cookies.set(Cookies::clear_session());
     let mut response = see_other("/sign-in?out=yes");
     response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
     Ok(response)
 }
 
-/// Begins a session anew, for somebody whose others have just been ended.
-pub(super) async fn begin_again(site: &Site, headers: &HeaderMap, who: &SignedIn, outbox: &Outbox) -> PageResult<()> {
-    if let Some(value) = site.sessions.begin(who, browser_of(headers)).await? {
-        outbox.put(Cookies::set(&value, site.way(headers)));
+/// Starts a session for a user whose other sessions have just been ended.
+pub(super) async fn start_session(
+    state: &WebState,
+    headers: &HeaderMap,
+    login: &PasswordLogin,
+    user: &SessionUser,
+) -> PageResult<()> {
+    if let Some(value) = state.sessions.create(login, user_agent(headers), &user.request).await? {
+        user.cookies.set(Cookies::set_session(&value, state.transport(headers)));
     }
     Ok(())
 }
 
-fn browser_of(headers: &HeaderMap) -> UserAgent {
-    headers.get(USER_AGENT).map(|value| UserAgent::of(&String::from_utf8_lossy(value.as_bytes()))).unwrap_or_default()
+fn user_agent(headers: &HeaderMap) -> UserAgent {
+    headers
+        .get(USER_AGENT)
+        .map(|value| UserAgent::from_header(&String::from_utf8_lossy(value.as_bytes())))
+        .unwrap_or_default()
 }
 
-/// Where to go after signing in: a page of ours, or the first. A browser takes `//` and `/\` for another host.
-fn own_path(asked: Option<&str>) -> &str {
-    const FIRST: &str = "/preferences/access-tokens";
-    let ours = |path: &&str| {
-        let plain = path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-        let known = ["/preferences", "/admin"]
-            .iter()
-            .any(|place| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?'])));
-        plain && known
+/// Returns the path to open after sign-in: the requested one if it is a page, else the token list.
+/// Browsers treat `//` and `/\` as the start of another host.
+fn return_path(requested: Option<&str>) -> &str {
+    const DEFAULT: &str = "/preferences/access-tokens";
+    let is_own_page = |path: &&str| {
+        let is_safe_text = path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+        let is_known = ["/preferences", "/admin"].iter().any(|prefix| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+        });
+        is_safe_text && is_known
     };
-    asked.filter(ours).unwrap_or(FIRST)
+    requested.filter(is_own_page).unwrap_or(DEFAULT)
 }
 
 #[cfg(test)]
@@ -163,9 +180,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_goes_on_to_a_page_of_ours_alone() {
-        for fine in ["/admin", "/admin/users?search=a%20b", "/preferences/profile"] {
-            assert_eq!(own_path(Some(fine)), fine);
+    fn sign_in_redirects_only_to_own_pages() {
+        for own in ["/admin", "/admin/users?search=a%20b", "/preferences/profile"] {
+            assert_eq!(return_path(Some(own)), own);
         }
         for foreign in [
             "//e.example",
@@ -183,7 +200,7 @@ mod tests {
             "javascript:alert(1)",
             "/admin é",
         ] {
-            assert_eq!(own_path(Some(foreign)), "/preferences/access-tokens", "{foreign}");
+            assert_eq!(return_path(Some(foreign)), "/preferences/access-tokens", "{foreign}");
         }
     }
 }

@@ -1,17 +1,17 @@
-//! What the pages' handlers see.
+//! The state of the page handlers.
 
 use axum::{extract::FromRef, http::HeaderMap};
 
-use super::cookie::{Cookies, Way};
+use super::cookie::{Cookies, Transport};
 use crate::{
     app::App,
     config::Config,
     service::{Events, People, Sessions, SignIn, Tokens, Workspaces},
 };
 
-/// The services that pages call, and where the pages are. Cheap to clone.
+/// The services and settings that page handlers use. Cheap to clone.
 #[derive(Clone, FromRef)]
-pub(super) struct Site {
+pub(super) struct WebState {
     pub tokens: Tokens,
     pub people: People,
     pub workspaces: Workspaces,
@@ -19,21 +19,19 @@ pub(super) struct Site {
     pub sessions: Sessions,
     pub events: Events,
     pub cookies: Cookies,
-    pub address: Address,
-    pub passwords: PasswordLength,
+    pub public_url: PublicUrl,
+    /// The minimum length of a new password in characters.
+    #[from_ref(skip)]
+    pub min_password_length: usize,
 }
 
-/// The URL by which others know the service.
+/// The public URL of the service.
 #[derive(Clone, Debug)]
-pub(super) struct Address(String);
+pub(super) struct PublicUrl(String);
 
-/// The fewest characters of a new password.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PasswordLength(pub usize);
-
-impl Site {
+impl WebState {
     pub(super) fn new(app: &App, config: &Config) -> Self {
-        let issuer = config.delegate.issuer();
+        let public_url = config.public_url();
         Self {
             tokens: app.tokens().clone(),
             people: app.people().clone(),
@@ -41,33 +39,33 @@ impl Site {
             sign_in: app.sign_in().clone(),
             sessions: app.sessions().clone(),
             events: app.events().clone(),
-            cookies: Cookies::new(issuer.starts_with("https://")),
-            address: Address(issuer.to_owned()),
-            passwords: PasswordLength(config.passwords.min_length),
+            cookies: Cookies::new(public_url.starts_with("https://")),
+            public_url: PublicUrl(public_url.to_owned()),
+            min_password_length: config.passwords.min_length,
         }
     }
 }
 
-impl Site {
-    /// How a browser reached us.
-    pub(super) fn way(&self, headers: &HeaderMap) -> Way {
-        let host = self.address.origin().strip_prefix("https://");
-        self.cookies.way(headers, host)
+impl WebState {
+    /// Returns the transport of a request.
+    pub(super) fn transport(&self, headers: &HeaderMap) -> Transport {
+        let host = self.public_url.origin().strip_prefix("https://");
+        self.cookies.transport(headers, host)
     }
 }
 
-impl Address {
-    /// Scheme, host and port, as browsers write an origin.
+impl PublicUrl {
+    /// Returns scheme, host and port, in the form of an `Origin` header.
     pub(super) fn origin(&self) -> &str {
-        let host = self.0.find("://").map_or(0, |at| at + 3);
+        let host = self.0.find("://").map_or(0, |index| index + 3);
         self.0[host..].find('/').map_or(self.0.as_str(), |path| &self.0[..host + path])
     }
 
-    /// The service's URL, for a command that somebody copies: the one that the browser is at, where that is known.
-    pub(super) fn seen_from(&self, origin: Option<&str>) -> String {
-        let known = origin.filter(|origin| origin.starts_with("http://") || origin.starts_with("https://"));
-        match known {
-            // A path in the configured URL is where a proxy has put the service.
+    /// Returns the URL of the service for commands that users copy. `origin` is the browser's, if known.
+    pub(super) fn for_origin(&self, origin: Option<&str>) -> String {
+        let origin = origin.filter(|origin| origin.starts_with("http://") || origin.starts_with("https://"));
+        match origin {
+            // The path of the public URL belongs to its origin only: a proxy serves this service below it.
             Some(origin) if origin != self.origin() => origin.to_owned(),
             _ => self.0.clone(),
         }
@@ -79,16 +77,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_knows_its_origin() {
+    fn the_public_url_is_split_into_origin_and_path() {
         for (url, origin) in [
             ("https://tokens.example.com", "https://tokens.example.com"),
             ("https://example.com:8443/tokens/x", "https://example.com:8443"),
         ] {
-            assert_eq!(Address(url.to_owned()).origin(), origin);
+            assert_eq!(PublicUrl(url.to_owned()).origin(), origin);
         }
-        let address = Address("https://example.com/tokens".to_owned());
-        assert_eq!(address.seen_from(Some("https://example.com")), "https://example.com/tokens");
-        assert_eq!(address.seen_from(Some("http://127.0.0.1:4000")), "http://127.0.0.1:4000");
-        assert_eq!(address.seen_from(Some("null")), "https://example.com/tokens");
+        let public_url = PublicUrl("https://example.com/tokens".to_owned());
+        assert_eq!(public_url.for_origin(Some("https://example.com")), "https://example.com/tokens");
+        assert_eq!(public_url.for_origin(Some("http://127.0.0.1:4000")), "http://127.0.0.1:4000");
+        assert_eq!(public_url.for_origin(Some("null")), "https://example.com/tokens");
     }
 }

@@ -1,4 +1,4 @@
-//! A person's own tokens: looking at them, deleting one, deleting all.
+//! The list of a person's own tokens, and the pages that delete one or all of them.
 
 use askama::Template;
 use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
@@ -7,43 +7,43 @@ use zeroize::Zeroizing;
 
 use super::{
     error::{PageResult, see_other},
-    extract::{Asked, Named, Posted},
-    format::{Owner, SOON_SECONDS, State as TokenState, TokenRow},
-    layout::{Frame, Place, show, show_as},
-    messages::{Problem, of_refusal},
-    pagination::{Pager, Part, ROWS, path},
-    reauth::prove,
-    session_user::Visitor,
-    state::Site,
+    extract::{LenientQuery, PageForm, UuidPath},
+    format::{EXPIRES_SOON_SECONDS, TokenOwner, TokenRow, TokenState},
+    layout::{Layout, NavItem, render, render_with_status},
+    messages::{FormError, for_error},
+    pagination::{PAGE_SIZE, PageRequest, Pager, page_path},
+    reauth::require_recent_password,
+    session_user::SessionUser,
+    state::WebState,
 };
 use crate::{
     domain::{
         time::Timestamp,
-        token::{Status, Token},
-        token_query::{Cursor, Page, Sort, SortKey, Which},
+        token::{Token, TokenStatus},
+        token_query::{Cursor, Sort, SortKey, TokenFilter, TokenPageQuery},
     },
     http::cursor,
     service::{
-        Refusal,
-        tokens::{Listed, Reach},
+        Error,
+        tokens::{ListedToken, TokenScope},
     },
 };
 use tokenward_guard::Principal;
 
-/// Where this list is.
-pub(super) const PLACE: &str = "/preferences/access-tokens";
+/// The path of the list.
+pub(super) const LIST_PATH: &str = "/preferences/access-tokens";
 const NEWEST_FIRST: Sort = Sort { key: SortKey::CreatedAt, descending: true };
 const OLDEST_FIRST: Sort = Sort { key: SortKey::CreatedAt, descending: false };
 
-pub(super) fn routes() -> Router<Site> {
+pub(super) fn routes() -> Router<WebState> {
     Router::new()
-        .route(PLACE, get(list))
-        .route("/preferences", get(async || see_other(PLACE)))
-        .route("/preferences/access-tokens/{id}/delete", get(ask_delete).post(delete))
-        .route("/preferences/access-tokens/delete-all", get(ask_delete_all).post(delete_all))
+        .route(LIST_PATH, get(list))
+        .route("/preferences", get(async || see_other(LIST_PATH)))
+        .route("/preferences/access-tokens/{id}/delete", get(show_delete_form).post(delete))
+        .route("/preferences/access-tokens/delete-all", get(show_delete_all_form).post(delete_all))
 }
 
-/// Which tokens somebody wants to see, as it stands behind the question mark.
+/// The query string of a token list: filters, cursors and notice.
 #[derive(Clone, Default, Deserialize, Serialize)]
 pub(super) struct TokenQuery {
     pub search: Option<String>,
@@ -59,7 +59,7 @@ pub(super) struct TokenQuery {
 }
 
 impl TokenQuery {
-    /// Whether anything narrows the list.
+    /// Returns whether a filter is set.
     pub(super) fn is_filtered(&self) -> bool {
         [&self.search, &self.status, &self.unused_since]
             .into_iter()
@@ -70,85 +70,93 @@ impl TokenQuery {
         self.search.as_deref().unwrap_or_default()
     }
 
-    /// The day since which a token was not used, if it is one.
+    /// Returns the date since which tokens are unused, if it is valid.
     pub(super) fn unused_since(&self) -> Option<&str> {
-        self.unused_since.as_deref().filter(|text| Timestamp::of_day(text).is_some())
+        self.unused_since.as_deref().filter(|text| Timestamp::parse_date(text).is_some())
     }
 
-    /// The choices of status: value, word, and whether it is the one chosen.
+    /// Returns the options of the status filter: value, label, and whether it is selected.
     pub(super) fn statuses(&self) -> [(&'static str, &'static str, bool); 4] {
-        let chosen = self.status.as_deref().unwrap_or_default();
+        let selected = self.status.as_deref().unwrap_or_default();
         [("", "All"), ("active", "Active"), ("soon", "Expires soon"), ("expired", "Expired")]
-            .map(|(value, word)| (value, word, value == chosen))
+            .map(|(value, label)| (value, label, value == selected))
     }
 
-    pub(super) fn which(&self, now: Timestamp) -> Which {
+    pub(super) fn filter(&self, now: Timestamp) -> TokenFilter {
         let (status, expires_by) = match self.status.as_deref() {
-            Some("active") => (Some(Status::Active), None),
-            Some("soon") => (Some(Status::Active), Some(now.plus_seconds(SOON_SECONDS))),
-            Some("expired") => (Some(Status::Expired), None),
+            Some("active") => (Some(TokenStatus::Active), None),
+            Some("soon") => (Some(TokenStatus::Active), Some(now.plus_seconds(EXPIRES_SOON_SECONDS))),
+            Some("expired") => (Some(TokenStatus::Expired), None),
             _ => (None, None),
         };
         let search = self.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let search = search.map(|text| text.chars().take(255).collect());
-        Which { status, expires_by, unused_since: self.unused_since().and_then(Timestamp::of_day), search }
+        TokenFilter { status, expires_by, unused_since: self.unused_since().and_then(Timestamp::parse_date), search }
     }
 
-    fn part(&self) -> PageResult<Part<Cursor>> {
-        let read = |mark: &Option<String>, sort| mark.as_deref().map(|text| cursor::read(text, sort)).transpose();
-        Ok(Part::of(read(&self.after, NEWEST_FIRST)?, read(&self.before, NEWEST_FIRST)?))
+    fn page_request(&self) -> PageResult<PageRequest<Cursor>> {
+        let parse =
+            |encoded: &Option<String>, sort| encoded.as_deref().map(|text| cursor::decode(text, sort)).transpose();
+        Ok(PageRequest::from_cursors(parse(&self.after, NEWEST_FIRST)?, parse(&self.before, NEWEST_FIRST)?))
     }
 }
 
-/// Whether the workspace has tokens switched off.
-pub(super) async fn is_off(site: &Site, caller: &Principal) -> PageResult<bool> {
-    match site.tokens.ensure_enabled(caller).await {
+/// Returns whether the workspace has API access tokens switched off.
+pub(super) async fn is_feature_off(state: &WebState, caller: &Principal) -> PageResult<bool> {
+    match state.tokens.ensure_enabled(caller).await {
         Ok(()) => Ok(false),
-        Err(Refusal::FeatureOff) => Ok(true),
-        Err(refusal) => Err(refusal.into()),
+        Err(Error::FeatureOff) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// A page of a list of tokens, newest first.
-pub(super) async fn page_of(
-    site: &Site,
+/// Returns a page of a token list, newest first.
+pub(super) async fn list_page(
+    state: &WebState,
     caller: &Principal,
-    reach: Reach,
+    scope: TokenScope,
     query: &TokenQuery,
-    place: &str,
+    list_path: &str,
 ) -> PageResult<(Vec<TokenRow>, Pager)> {
-    let part = query.part()?;
-    let (sort, after) = match &part {
-        Part::First => (NEWEST_FIRST, None),
-        Part::After(mark) => (NEWEST_FIRST, Some(mark.clone())),
-        Part::Before(mark) => (OLDEST_FIRST, Some(mark.clone())),
+    let page_request = query.page_request()?;
+    let (sort, after) = match &page_request {
+        PageRequest::First => (NEWEST_FIRST, None),
+        PageRequest::After(cursor) => (NEWEST_FIRST, Some(cursor.clone())),
+        PageRequest::Before(cursor) => (OLDEST_FIRST, Some(cursor.clone())),
     };
-    let page = Page { sort, limit: i64::try_from(ROWS + 1).ok(), offset: 0, after };
-    let now = site.tokens.now();
-    let is_off = is_off(site, caller).await?;
-    let mut rows = site.tokens.list(caller, reach, query.which(now), &page).await?;
+    let page = TokenPageQuery { sort, limit: i64::try_from(PAGE_SIZE + 1).ok(), offset: 0, after };
+    let now = state.tokens.now();
+    let is_feature_off = is_feature_off(state, caller).await?;
+    let mut rows = state.tokens.list(caller, scope, query.filter(now), &page).await?;
     if !page.sort.descending {
         rows.reverse();
     }
-    let mark = |listed: &Listed| cursor::write(&Cursor::of(&listed.token, SortKey::CreatedAt), NEWEST_FIRST);
-    let pager = part.cut(&mut rows, mark, |direction, mark| path(place, query, direction, &mark));
-    let row = |listed: Listed| {
-        let state = TokenState::of(&listed.token, listed.status, is_off || listed.is_blocked, now);
-        let owner = Owner { id: listed.token.person_id, email: listed.email };
-        TokenRow::new(listed.token, state, matches!(reach, Reach::Workspace { .. }).then_some(owner), place)
+    let to_cursor =
+        |listed: &ListedToken| cursor::encode(&Cursor::from_token(&listed.token, SortKey::CreatedAt), NEWEST_FIRST);
+    let pager =
+        page_request.split(&mut rows, to_cursor, |direction, cursor| page_path(list_path, query, direction, &cursor));
+    let row = |listed: ListedToken| {
+        let token_state = TokenState::for_token(&listed.token, listed.status, is_feature_off || listed.is_blocked, now);
+        let owner = TokenOwner { id: listed.token.person_id, email: listed.email };
+        TokenRow::new(
+            listed.token,
+            token_state,
+            matches!(scope, TokenScope::Workspace { .. }).then_some(owner),
+            list_path,
+        )
     };
     Ok((rows.into_iter().map(row).collect(), pager))
 }
 
 #[derive(Template)]
 #[template(path = "tokens.html")]
-struct ListPage<'a> {
-    frame: Frame,
-    is_off: bool,
-    /// Why the visitor cannot generate.
-    may_generate: Option<String>,
-    /// Whom to ask for it.
-    ask: String,
+struct TokensPage<'a> {
+    layout: Layout,
+    is_feature_off: bool,
+    /// The reason why the user may not generate tokens.
+    denied_reason: Option<String>,
+    /// The administrators to contact.
+    contacts: String,
     rows: Vec<TokenRow>,
     pager: Pager,
     is_filtered: bool,
@@ -156,25 +164,32 @@ struct ListPage<'a> {
     statuses: [(&'static str, &'static str, bool); 4],
 }
 
-async fn list(visitor: Visitor, State(site): State<Site>, Asked(query): Asked<TokenQuery>) -> PageResult<Response> {
-    let refusal = site.tokens.may_issue(&visitor.person).await.err();
-    let is_off = matches!(refusal, Some(Refusal::FeatureOff));
-    let may_generate = match refusal {
+async fn list(
+    user: SessionUser,
+    State(state): State<WebState>,
+    LenientQuery(query): LenientQuery<TokenQuery>,
+) -> PageResult<Response> {
+    let error = state.tokens.check_may_issue(&user.person).await.err();
+    let is_feature_off = matches!(error, Some(Error::FeatureOff));
+    let denied_reason = match error {
         None => None,
-        Some(refusal @ (Refusal::Unavailable(_) | Refusal::Bug(_) | Refusal::CallerGone)) => return Err(refusal.into()),
-        Some(refusal) => Some(of_refusal(&refusal)),
+        Some(error @ (Error::Unavailable(_) | Error::Internal(_) | Error::CallerRevoked)) => return Err(error.into()),
+        Some(error) => Some(for_error(&error)),
     };
-    let (rows, pager) =
-        if is_off { Default::default() } else { page_of(&site, &visitor.actor(), Reach::Own, &query, PLACE).await? };
-    let ask = match may_generate {
+    let (rows, pager) = if is_feature_off {
+        Default::default()
+    } else {
+        list_page(&state, &user.actor(), TokenScope::Own, &query, LIST_PATH).await?
+    };
+    let contacts = match denied_reason {
         None => String::new(),
-        Some(_) => site.people.whom_to_ask(visitor.person.workspace_id).await?.join(" or "),
+        Some(_) => state.people.admin_contacts(user.person.workspace_id).await?.join(" or "),
     };
-    show(&ListPage {
-        frame: visitor.frame(Place::Tokens).after(query.done.as_deref()),
-        is_off,
-        may_generate,
-        ask,
+    render(&TokensPage {
+        layout: user.layout(NavItem::Tokens).with_notice(query.done.as_deref()),
+        is_feature_off,
+        denied_reason,
+        contacts,
         rows,
         pager,
         is_filtered: query.is_filtered(),
@@ -183,96 +198,102 @@ async fn list(visitor: Visitor, State(site): State<Site>, Asked(query): Asked<To
     })
 }
 
-/// The page that asks before a token is deleted.
+/// The confirmation page for deleting a token.
 #[derive(Template)]
 #[template(path = "delete_token.html")]
-pub(super) struct DeletePage {
-    pub frame: Frame,
+pub(super) struct DeleteTokenPage {
+    pub layout: Layout,
     pub row: TokenRow,
-    pub back: &'static str,
-    pub back_word: &'static str,
+    pub back_path: &'static str,
+    pub back_label: &'static str,
 }
 
-async fn ask_delete(visitor: Visitor, State(site): State<Site>, Named(id): Named) -> PageResult<Response> {
-    let (token, status) = own(site.tokens.find(&visitor.actor(), id).await?, &visitor)?;
-    let is_blocked = is_off(&site, &visitor.actor()).await? || !visitor.person.may_use_tokens();
-    let state = TokenState::of(&token, status, is_blocked, site.tokens.now());
-    let row = TokenRow::new(token, state, None, PLACE);
-    let frame = visitor.frame(Place::Tokens);
-    show(&DeletePage { frame, row, back: PLACE, back_word: "Access Tokens" })
+async fn show_delete_form(
+    user: SessionUser,
+    State(state): State<WebState>,
+    UuidPath(id): UuidPath,
+) -> PageResult<Response> {
+    let (token, status) = ensure_own_token(state.tokens.find(&user.actor(), id).await?, &user)?;
+    let is_blocked = is_feature_off(&state, &user.actor()).await? || !user.person.can_use_tokens();
+    let token_state = TokenState::for_token(&token, status, is_blocked, state.tokens.now());
+    let row = TokenRow::new(token, token_state, None, LIST_PATH);
+    let layout = user.layout(NavItem::Tokens);
+    render(&DeleteTokenPage { layout, row, back_path: LIST_PATH, back_label: "Access Tokens" })
 }
 
-/// An administrator reaches other people's tokens, but not among the own.
-fn own((token, status): (Token, Status), visitor: &Visitor) -> PageResult<(Token, Status)> {
-    if token.person_id == visitor.person.id { Ok((token, status)) } else { Err(Refusal::TokenNotFound.into()) }
+/// Rejects tokens of other people, which the service returns to administrators.
+fn ensure_own_token((token, status): (Token, TokenStatus), user: &SessionUser) -> PageResult<(Token, TokenStatus)> {
+    if token.person_id == user.person.id { Ok((token, status)) } else { Err(Error::TokenNotFound.into()) }
 }
 
-async fn delete(visitor: Visitor, State(site): State<Site>, Named(id): Named) -> PageResult<Response> {
-    let caller = visitor.actor();
-    own(site.tokens.find(&caller, id).await?, &visitor)?;
-    site.tokens.delete(&caller, id).await?;
+async fn delete(user: SessionUser, State(state): State<WebState>, UuidPath(id): UuidPath) -> PageResult<Response> {
+    let caller = user.actor();
+    ensure_own_token(state.tokens.find(&caller, id).await?, &user)?;
+    state.tokens.delete(&caller, id).await?;
     Ok(see_other("/preferences/access-tokens?done=deleted"))
 }
 
-/// The page that asks before all tokens of somebody are deleted.
+/// The confirmation page for deleting all tokens of a person.
 #[derive(Template)]
 #[template(path = "delete_all.html")]
 pub(super) struct DeleteAllPage<'a> {
-    pub frame: Frame,
-    pub problem: Option<&'a str>,
+    pub layout: Layout,
+    pub error: Option<&'a str>,
     pub question: String,
-    pub active: i64,
+    pub active_tokens: i64,
     pub action: String,
-    pub back: String,
-    pub back_word: &'a str,
-    pub needs_proof: bool,
+    pub back_path: String,
+    pub back_label: &'a str,
+    pub needs_reauth: bool,
 }
 
-/// The password, where it is asked for again.
+/// A form that may require re-authentication.
 #[derive(Deserialize)]
-pub(super) struct ProofForm {
+pub(super) struct ReauthForm {
     pub own_password: Option<Zeroizing<String>>,
 }
 
-impl ProofForm {
+impl ReauthForm {
     pub(super) fn password(&self) -> Option<&str> {
         self.own_password.as_ref().map(|password| password.as_str())
     }
 }
 
 async fn delete_all_page<'a>(
-    visitor: &'a Visitor,
-    site: &Site,
-    problem: Option<&'a str>,
+    user: &'a SessionUser,
+    state: &WebState,
+    error: Option<&'a str>,
 ) -> PageResult<DeleteAllPage<'a>> {
-    let holders = site.tokens.holders(&visitor.actor(), Some(visitor.person.id)).await?;
+    let counts = state.tokens.count_holders(&user.actor(), Some(user.person.id)).await?;
     Ok(DeleteAllPage {
-        frame: visitor.frame(Place::Tokens),
-        problem,
+        layout: user.layout(NavItem::Tokens),
+        error,
         question: "Delete all your tokens?".to_owned(),
-        active: holders.tokens,
+        active_tokens: counts.tokens,
         action: "/preferences/access-tokens/delete-all".to_owned(),
-        back: PLACE.to_owned(),
-        back_word: "Access Tokens",
-        needs_proof: visitor.needs_proof(),
+        back_path: LIST_PATH.to_owned(),
+        back_label: "Access Tokens",
+        needs_reauth: user.needs_reauth(),
     })
 }
 
-async fn ask_delete_all(visitor: Visitor, State(site): State<Site>) -> PageResult<Response> {
-    show(&delete_all_page(&visitor, &site, None).await?)
+async fn show_delete_all_form(user: SessionUser, State(state): State<WebState>) -> PageResult<Response> {
+    render(&delete_all_page(&user, &state, None).await?)
 }
 
 async fn delete_all(
-    visitor: Visitor,
-    State(site): State<Site>,
+    user: SessionUser,
+    State(state): State<WebState>,
     headers: HeaderMap,
-    Posted(form): Posted<ProofForm>,
+    PageForm(form): PageForm<ReauthForm>,
 ) -> PageResult<Response> {
-    match prove(&site, &visitor, &headers, form.password()).await? {
+    match require_recent_password(&state, &user, &headers, form.password()).await? {
         Ok(()) => {
-            site.tokens.delete_all(&visitor.actor(), visitor.person.id).await?;
+            state.tokens.delete_all(&user.actor(), user.person.id).await?;
             Ok(see_other("/preferences/access-tokens?done=all-deleted"))
         }
-        Err(Problem { status, text }) => show_as(status, &delete_all_page(&visitor, &site, Some(&text)).await?),
+        Err(FormError { status, message }) => {
+            render_with_status(status, &delete_all_page(&user, &state, Some(&message)).await?)
+        }
     }
 }

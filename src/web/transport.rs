@@ -1,5 +1,5 @@
-//! Pages are for secure connections. Over plain HTTP a password is readable on the way, so a form that asks for one is not shown: a
-//! refusal after it was sent would come too late.
+//! Rejects plain HTTP over a network, where passwords are readable in transit. Pages with forms are not
+//! shown, because rejecting a submitted form would be too late.
 
 use axum::{
     body::Body,
@@ -9,17 +9,22 @@ use axum::{
     response::IntoResponse as _,
 };
 
-use super::{cookie::Way, error::PageError, state::Site};
+use super::{cookie::Transport, error::PageError, state::WebState};
 
-/// Rejects a request that came by plain HTTP over a network.
-pub(super) async fn must_be_secure(State(site): State<Site>, request: Request, next: Next) -> Response<Body> {
-    if site.way(request.headers()) == Way::Open {
-        return PageError::told(
+/// Rejects requests that arrive by plain HTTP over a network.
+pub(super) async fn require_secure_transport(
+    State(state): State<WebState>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    if state.transport(request.headers()) == Transport::Insecure {
+        return PageError::message(
             StatusCode::FORBIDDEN,
-            "Signing in needs a secure connection",
-            "This page was reached by plain HTTP over a network, where your password could be read on the way. Open it by https:// \
-             instead, or as http://localhost on the machine itself. If there is no https:// address, ask the operator for one. For the \
-             operator: put a proxy with TLS in front, let it send X-Forwarded-Proto, and set delegate.issuer to the https:// URL.",
+            "Sign-in requires a secure connection",
+            "You opened this page over plain HTTP, so your password could be read in transit. Use https:// instead, or \
+             http://localhost on the machine itself. If there is no https:// address, ask the operator for one. \
+             Operators: put a proxy with TLS in front, let it send X-Forwarded-Proto, and set public_url to the \
+             https:// URL.",
         )
         .into_response();
     }

@@ -1,7 +1,7 @@
-"""Finds token values of Tokenward: detect-secrets scan -p detect_secrets_tokenward.py PATH
+"""Detects Tokenward token values: detect-secrets scan -p detect_secrets_tokenward.py PATH
 
-The last six characters are a checksum of the rest, so what only looks like a value is not reported.
-Report a value to @ISSUER@/v4/leaks, which deletes the token.
+The last six characters are a checksum of the rest. Strings with a wrong checksum are not reported.
+Report leaked values to @ISSUER@/v4/leaks. The token is then deleted.
 """
 
 import re
@@ -13,6 +13,7 @@ DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def checksum(text):
+    """Returns the CRC-32 of the text as six base62 digits."""
     number, digits = zlib.crc32(text.encode()), ""
     for _ in range(6):
         number, digit = divmod(number, 62)
@@ -21,7 +22,7 @@ def checksum(text):
 
 
 class TokenwardDetector(RegexBasedDetector):
-    """An API access token of Tokenward."""
+    """Detects Tokenward API access tokens."""
 
     secret_type = "Tokenward API access token"
     denylist = [re.compile(r"(?<![0-9A-Za-z])(@PATTERN@)(?![0-9A-Za-z])")]

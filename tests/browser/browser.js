@@ -1,4 +1,5 @@
-// What stories speak with: people in browsers, and what they see.
+// The test harness for the browser stories: a Chromium, the users in it and checks of what a page
+// shows.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -9,13 +10,17 @@ const { AxeBuilder } = require("@axe-core/playwright");
 
 const PASSWORD = "correct horse battery staple";
 const ADMIN = "admin@example.com";
-/** Where pictures go. */
-const PICTURES = path.join(__dirname, "../../target/screenshots");
+/** The folder for screenshots. */
+const SCREENSHOTS = path.join(__dirname, "../../target/screenshots");
 
 const WIDTHS = { wide: { width: 1280, height: 800 }, phone: { width: 360, height: 740 } };
 
-class Browser {
-  static async launch(url, ask) {
+/**
+ * A running Chromium, the address of the service under test and a channel to the test that started
+ * both.
+ */
+class Harness {
+  static async launch(url, sendCommand) {
     const chromiumBrowser = await chromium.launch({
       executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
       args: [
@@ -23,44 +28,44 @@ class Browser {
         "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
       ],
     });
-    return new Browser(chromiumBrowser, url, ask);
+    return new Harness(chromiumBrowser, url, sendCommand);
   }
 
-  constructor(chromiumBrowser, url, ask) {
+  constructor(chromiumBrowser, url, sendCommand) {
     this.chromium = chromiumBrowser;
     this.url = url;
-    this.ask = ask;
-    this.complaints = [];
-    this.people = [];
+    this.sendCommand = sendCommand;
+    this.consoleErrors = [];
+    this.users = [];
   }
 
-  /** Moves the service's clock. */
+  /** Advances the service's clock. */
   async advance({ seconds = 0, minutes = 0, hours = 0, days = 0 }) {
-    await this.ask(`advance ${seconds + 60 * (minutes + 60 * (hours + 24 * days))}`);
+    await this.sendCommand(`advance ${seconds + 60 * (minutes + 60 * (hours + 24 * days))}`);
   }
 
-  /** A new browser with nobody signed in. */
-  async somebody({ scripts = true, scheme = "light", size = "wide", zone = "Europe/Zurich" } = {}) {
+  /** Opens a browser context that is not signed in. */
+  async newUser({ scripts = true, scheme = "light", size = "wide", zone = "Europe/Zurich" } = {}) {
     const context = await this.chromium.newContext({
       baseURL: this.url, javaScriptEnabled: scripts, colorScheme: scheme, viewport: WIDTHS[size],
       timezoneId: zone, locale: "en-GB", permissions: scripts ? ["clipboard-read", "clipboard-write"] : [],
     });
     context.setDefaultTimeout(15000);
-    const person = new Person(this, context, await context.newPage());
-    this.people.push(person);
-    return person;
+    const user = new User(this, context, await context.newPage());
+    this.users.push(user);
+    return user;
   }
 
-  /** A new browser in which somebody is signed in. */
-  async signedIn(email = ADMIN, options = {}) {
-    const person = await this.somebody(options);
-    await person.signIn(email);
-    return person;
+  /** Opens a browser context and signs in. */
+  async newSignedInUser(email = ADMIN, options = {}) {
+    const user = await this.newUser(options);
+    await user.signIn(email);
+    return user;
   }
 
-  /** Calls the API by e-mail and password. */
+  /** Calls the API with e-mail and password, and returns the JSON of a successful response. */
   async api(method, path, body, email = ADMIN, password = PASSWORD) {
-    const reply = await fetch(this.url + path, {
+    const response = await fetch(this.url + path, {
       method,
       headers: {
         authorization: "Basic " + Buffer.from(`${email}:${password}`).toString("base64"),
@@ -68,27 +73,27 @@ class Browser {
       },
       body: body && JSON.stringify(body),
     });
-    const text = await reply.text();
-    assert.ok(reply.ok, `${method} ${path}: ${reply.status} ${text}`);
+    const text = await response.text();
+    assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
     return text ? JSON.parse(text) : null;
   }
 
-  /** Calls the API with a token; gives the status. */
-  async statusFor(value, path = "/v4/people/current") {
-    const reply = await fetch(this.url + path, { headers: { authorization: `Bearer ${value}` } });
-    return reply.status;
+  /** Calls the API with a token and returns the status. */
+  async statusWithToken(value, path = "/v4/people/current") {
+    const response = await fetch(this.url + path, { headers: { authorization: `Bearer ${value}` } });
+    return response.status;
   }
 
-  /** Nothing was written to any console that should not be there. */
-  assertQuiet() {
-    assert.deepEqual(this.complaints, []);
+  /** Asserts that no page logged an error or a warning. */
+  assertNoConsoleErrors() {
+    assert.deepEqual(this.consoleErrors, []);
   }
 
-  async keepTraces(story) {
-    fs.mkdirSync(PICTURES, { recursive: true });
-    for (const [number, { page }] of this.people.entries()) {
+  async saveFailureScreenshots(story) {
+    fs.mkdirSync(SCREENSHOTS, { recursive: true });
+    for (const [number, { page }] of this.users.entries()) {
       console.error(`browser ${number} was at ${page.url()}`);
-      await page.screenshot({ path: path.join(PICTURES, `failed-${story}-${number}.png`) }).catch(() => {});
+      await page.screenshot({ path: path.join(SCREENSHOTS, `failed-${story}-${number}.png`) }).catch(() => {});
     }
   }
 
@@ -97,37 +102,42 @@ class Browser {
   }
 }
 
-class Person {
-  constructor(browser, context, page) {
-    this.browser = browser;
+/** A user with a browser context of their own; `page` is the current tab. */
+class User {
+  constructor(harness, context, page) {
+    this.harness = harness;
     this.context = context;
     this.watch(page);
     this.page = page;
     context.on("page", (other) => this.watch(other));
   }
 
-  /** Chromium reports on its console what the page's policy forbids, and what cannot be loaded. */
+  /**
+   * Records console errors (which include CSP violations), script errors and failed loads of a
+   * page.
+   */
   watch(page) {
     page.on("console", (message) => {
-      // A page that is refused is shown to the reader, and that it was refused is no fault of the page; what a page loads must be there.
-      const isRefusal = /^Failed to load resource: the server responded with a status of [45]\d\d/.test(message.text());
-      if (["error", "warning"].includes(message.type()) && !isRefusal) {
-        this.browser.complaints.push(`${page.url()}: ${message.text()}`);
+      // Chromium also logs the status of the page itself. A story may visit error pages, so only
+      // subresources count (below).
+      const isErrorStatus = /^Failed to load resource: the server responded with a status of [45]\d\d/.test(message.text());
+      if (["error", "warning"].includes(message.type()) && !isErrorStatus) {
+        this.harness.consoleErrors.push(`${page.url()}: ${message.text()}`);
       }
     });
     page.on("response", (response) => {
       if (response.status() >= 400 && !response.request().isNavigationRequest()) {
-        this.browser.complaints.push(`${page.url()} loads ${response.url()}, which is answered ${response.status()}`);
+        this.harness.consoleErrors.push(`${page.url()} loads ${response.url()}: status ${response.status()}`);
       }
     });
     page.on("requestfailed", (request) => {
-      // What is still loading when the page is left is given up: a form or link that is followed by another, or a picture.
+      // Chromium aborts pending loads when the page is left.
       const reason = request.failure().errorText;
       if (!request.isNavigationRequest() && reason !== "net::ERR_ABORTED") {
-        this.browser.complaints.push(`${page.url()} loads ${request.url()}: ${reason}`);
+        this.harness.consoleErrors.push(`${page.url()} loads ${request.url()}: ${reason}`);
       }
     });
-    page.on("pageerror", (error) => this.browser.complaints.push(`${page.url()}: ${error}`));
+    page.on("pageerror", (error) => this.harness.consoleErrors.push(`${page.url()}: ${error}`));
   }
 
   async signIn(email, password = PASSWORD) {
@@ -138,19 +148,21 @@ class Person {
     await this.page.waitForURL((url) => url.pathname !== "/sign-in");
   }
 
-  async go(path) {
+  async open(path) {
     return await this.page.goto(path);
   }
 
-  /** Chooses from the user menu. */
-  async menu(word) {
+  /** Selects an entry of the user menu. */
+  async chooseFromUserMenu(label) {
     await this.page.getByText("User menu:").locator("..").click();
-    await this.page.locator(".user .menu-list").getByText(word, { exact: true }).click();
+    await this.page.locator(".user .menu-list").getByText(label, { exact: true }).click();
   }
 
-  /** Generates a token as the manual says, from wherever the person is; gives value and id. */
-  async generate({ days = null, description = "" } = {}) {
-    await this.menu("Preferences");
+  /**
+   * Generates a token by the steps of the manual, starting from any page; returns its value and ID.
+   */
+  async generateToken({ days = null, description = "" } = {}) {
+    await this.chooseFromUserMenu("Preferences");
     await this.page.getByRole("link", { name: "Access Tokens", exact: true }).first().click();
     await this.page.getByRole("link", { name: "Generate New Token" }).first().click();
     if (days !== null) {
@@ -162,39 +174,42 @@ class Person {
     return { value: await this.page.locator("#token-value").innerText(), id: await this.page.locator("#token-id").innerText() };
   }
 
-  /** The rows of the table that is shown, each as the texts of its cells. */
+  /** Returns the rows of the table on the page, each as the texts of its cells. */
   async rows() {
     return await this.page.locator("tbody tr").evaluateAll(
       (rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent.trim().replace(/\s+/g, " "))));
   }
 
-  async sees(text) {
+  async expectText(text) {
     await this.page.getByText(text).first().waitFor();
   }
 
-  async doesNotSee(text) {
+  async expectNoText(text) {
     assert.equal(await this.page.getByText(text).count(), 0, text);
   }
 
-  /** No serious finding of axe, and nothing wider than the page. */
-  async judge() {
+  /**
+   * Asserts that axe has no serious or critical finding and that nothing overflows the viewport or
+   * its card.
+   */
+  async checkAccessibility() {
     const { violations } = await new AxeBuilder({ page: this.page }).analyze();
     const found = violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map((n) => n.html).join(" | ")}`);
     const serious = found.filter((text) => /^(serious|critical)/.test(text));
     assert.deepEqual(serious, [], this.page.url());
-    const [wanted, given] = await this.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-    assert.ok(wanted <= given, `${this.page.url()} is ${wanted} wide in a window of ${given}`);
-    const beyond = await this.page.locator(".table").evaluateAll(
-      (tables) => tables.map((table) => table.scrollWidth - table.parentElement.clientWidth).filter((more) => more > 0));
-    assert.deepEqual(beyond, [], `${this.page.url()} has a table that is wider than its card`);
+    const [contentWidth, windowWidth] = await this.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(contentWidth <= windowWidth, `${this.page.url()} is ${contentWidth} px wide in a window of ${windowWidth} px`);
+    const overflows = await this.page.locator(".table").evaluateAll(
+      (tables) => tables.map((table) => table.scrollWidth - table.parentElement.clientWidth).filter((excess) => excess > 0));
+    assert.deepEqual(overflows, [], `${this.page.url()} has a table that overflows its card`);
   }
 
-  /** Takes a picture for people to look at, where scripts/screenshots asks for them. */
-  async picture(name) {
+  /** Takes a screenshot if `scripts/screenshots` runs the story. */
+  async takeScreenshot(name) {
     if (!process.env.TOKENWARD_PICTURES) return;
-    fs.mkdirSync(PICTURES, { recursive: true });
-    await this.page.screenshot({ path: path.join(PICTURES, `${name}.png`), fullPage: true });
+    fs.mkdirSync(SCREENSHOTS, { recursive: true });
+    await this.page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), fullPage: true });
   }
 }
 
-module.exports = { Browser, PASSWORD, ADMIN };
+module.exports = { Harness, PASSWORD, ADMIN };

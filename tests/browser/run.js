@@ -1,29 +1,31 @@
-// Runs one story in a real Chromium against the service at the given address: node run.js STORY URL.
+// Runs one story in a real Chromium against the service at the given address: node run.js STORY
+// URL.
 //
-// The story may ask the service's surroundings for something by a line on standard output, such as `advance 3600` for the
-// service's clock; the answer comes by a line on standard input. What it has to say otherwise goes to standard error.
+// A story sends commands to the test that started it as lines on standard output: `advance SECONDS`
+// moves the service's clock, `close-store` closes its database. The test confirms each command with
+// `ok` on standard input. Errors go to standard error.
 "use strict";
 
 const readline = require("node:readline");
-const { Browser } = require("./browser.js");
+const { Harness } = require("./browser.js");
 
 async function main() {
   const [story, url] = process.argv.slice(2);
-  const answers = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-  const ask = async (line) => {
+  const confirmations = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  const sendCommand = async (line) => {
     process.stdout.write(line + "\n");
-    const { value } = await answers.next();
+    const { value } = await confirmations.next();
     if (value !== "ok") throw new Error(`${line}: ${value}`);
   };
-  const browser = await Browser.launch(url, ask);
+  const harness = await Harness.launch(url, sendCommand);
   try {
-    await require(`./stories/${story}.js`)(browser);
-    browser.assertQuiet();
+    await require(`./stories/${story}.js`)(harness);
+    harness.assertNoConsoleErrors();
   } catch (error) {
-    await browser.keepTraces(story);
+    await harness.saveFailureScreenshots(story);
     throw error;
   } finally {
-    await browser.close();
+    await harness.close();
   }
 }
 

@@ -1,16 +1,16 @@
-//! The service, tested as a whole on a real PostgreSQL and a real SQLite.
+//! Integration tests of the service on a real PostgreSQL and a real SQLite.
 //!
-//! A test is one function that takes a [`TestApp`](support::TestApp); [`on_both!`](support) runs each of them on both
-//! databases. A function that is not in such a list is dead code, and the lint says so.
+//! A test with `#[apply(both_databases)]` runs once with each [`Engine`](support::Engine). Most
+//! tests start the service in their own process, as a [`TestApp`](support::TestApp).
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed assumption fails the test")]
 
-#[macro_use]
 mod support;
 
 mod api;
 mod auth_check;
 mod cluster;
+mod docs;
 mod lists;
 mod memory;
 mod module_dependencies;

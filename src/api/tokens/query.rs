@@ -1,4 +1,4 @@
-//! What can be asked of a list of tokens.
+//! The query parameters of token lists.
 
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -9,38 +9,38 @@ use crate::{
         ApiError,
         strict_query::{check_limit, check_offset},
     },
-    domain::token_query::{Page, Sort, SortKey},
+    domain::token_query::{Sort, SortKey, TokenPageQuery},
     http::cursor,
-    service::tokens::Reach,
+    service::tokens::TokenScope,
 };
 use tokenward_guard::Principal;
 
-/// Rows of an administrator's list where no limit is given.
-const ADMIN_LIMIT: i64 = 100;
+/// The number of rows of an administrator's list without `limit`.
+const DEFAULT_ADMIN_LIMIT: i64 = 100;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
-    /// How many rows at most. Without it all of one's own are listed, and 100 of `allUsers`.
+    /// The maximum number of rows. By default all of the caller's tokens, and 100 with `allUsers`.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
-    /// How many rows to pass over.
+    /// The number of rows to skip.
     #[param(minimum = 0)]
     offset: Option<i64>,
-    /// What to order by; ties by `tokenId`. Without it `createdAt`.
+    /// The sort order; `createdAt` by default. Equal rows are sorted by `tokenId`.
     #[param(inline)]
     pub(super) sort: Option<SortName>,
-    /// Whether to add `count`, the number of rows without limit, offset and cursor.
+    /// Add `count`, the number of rows regardless of limit, offset and cursor.
     pub(super) include_count: Option<bool>,
-    /// For administrators: the tokens of everybody in the workspace.
+    /// For administrators: the tokens of all people of the workspace.
     all_users: Option<bool>,
     /// For administrators: the tokens of one person.
     person_id: Option<i64>,
-    /// Only tokens of this status.
+    /// Only tokens with this status.
     #[param(inline)]
     pub(super) status: Option<StatusName>,
-    /// The `nextCursor` of the page before.
+    /// The `nextCursor` of the previous page.
     cursor: Option<String>,
 }
 
@@ -88,25 +88,25 @@ impl From<SortName> for Sort {
 }
 
 impl ListQuery {
-    pub(super) fn reach(&self, caller: &Principal) -> Reach {
+    pub(super) fn scope(&self, caller: &Principal) -> TokenScope {
         match (self.all_users.unwrap_or(false), self.person_id) {
-            (false, None) => Reach::Own,
-            (false, Some(person_id)) if person_id == caller.person_id && !caller.is_admin => Reach::Own,
-            (_, person_id) => Reach::Workspace { person_id },
+            (false, None) => TokenScope::Own,
+            (false, Some(person_id)) if person_id == caller.person_id && !caller.is_admin => TokenScope::Own,
+            (_, person_id) => TokenScope::Workspace { person_id },
         }
     }
 
-    pub(super) fn page(&self, reach: Reach) -> Result<Page, ApiError> {
+    pub(super) fn to_page_query(&self, scope: TokenScope) -> Result<TokenPageQuery, ApiError> {
         let sort = Sort::from(self.sort.unwrap_or_default());
         let limit = check_limit(self.limit)?;
-        Ok(Page {
+        Ok(TokenPageQuery {
             sort,
-            limit: match reach {
-                Reach::Own => limit,
-                Reach::Workspace { .. } => Some(limit.unwrap_or(ADMIN_LIMIT)),
+            limit: match scope {
+                TokenScope::Own => limit,
+                TokenScope::Workspace { .. } => Some(limit.unwrap_or(DEFAULT_ADMIN_LIMIT)),
             },
             offset: check_offset(self.offset)?,
-            after: self.cursor.as_deref().map(|text| cursor::read(text, sort)).transpose()?,
+            after: self.cursor.as_deref().map(|text| cursor::decode(text, sort)).transpose()?,
         })
     }
 }

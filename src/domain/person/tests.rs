@@ -1,11 +1,11 @@
-//! Who may what, and how people are named.
+//! Tests of e-mail addresses and their keys, names, and the rights of a person.
 
 use proptest::prelude::*;
 
 use super::*;
 
 #[test]
-fn one_account_has_one_key_however_it_is_spelled() {
+fn all_spellings_of_an_address_have_the_same_key() {
     for (a, b) in [
         ("Ada@Example.COM", " ada@example.com "),
         ("jos\u{e9}@example.com", "JOSE\u{301}@example.com"),
@@ -16,27 +16,27 @@ fn one_account_has_one_key_however_it_is_spelled() {
         ("a@\u{4f8b}\u{3048}.jp", "a@xn--r8jz45g.jp"),
         ("ad\u{200b}a@example.com", "\u{feff}ada@exam\u{ad}ple.com\u{2060}"),
     ] {
-        assert_eq!(EmailKey::of(a), EmailKey::of(b), "{a} {b}");
+        assert_eq!(EmailKey::from_text(a), EmailKey::from_text(b), "{a} {b}");
     }
-    assert_ne!(EmailKey::of("a@x.y"), EmailKey::of("b@x.y"));
+    assert_ne!(EmailKey::from_text("a@x.y"), EmailKey::from_text("b@x.y"));
 }
 
 #[test]
-fn the_key_of_a_key_is_itself() {
+fn the_key_of_a_key_is_the_key_itself() {
     for text in ["\u{130}@\u{1e9e}.\u{3a3}", "a\u{323}\u{307}@b", "\u{212b}@\u{fb01}", "ǅ@x"] {
-        let once = EmailKey::of(text);
-        assert_eq!(EmailKey::of(once.as_str()), once, "{text}");
+        let key = EmailKey::from_text(text);
+        assert_eq!(EmailKey::from_text(key.as_str()), key, "{text}");
     }
 }
 
 #[test]
-fn addresses_that_could_not_sign_in_are_refused() {
-    for wrong in
+fn malformed_addresses_are_rejected() {
+    for invalid in
         ["", "ada", "@", "a@", "@b", "a@b@c", "a b@c", "a:b@c", "a@b,c", "a@b..c", "a@-b.c", "a@b.", "a\0@b", "a\n@b"]
     {
-        assert!(Email::parse(wrong).is_err(), "{wrong:?}");
+        assert!(Email::parse(invalid).is_err(), "{invalid:?}");
     }
-    for right in [
+    for valid in [
         "admin@localhost",
         "o'hara+x@example.com",
         "josé@exämple.com",
@@ -45,15 +45,15 @@ fn addresses_that_could_not_sign_in_are_refused() {
         "a@xn--a.example",
         "a@ex--ample.com",
     ] {
-        assert_eq!(Email::parse(right).unwrap().as_str(), right);
+        assert_eq!(Email::parse(valid).unwrap().as_str(), valid);
     }
-    let of_bytes = |bytes: usize| Email::parse(&format!("{}@b", "a".repeat(bytes - 2)));
-    assert!(of_bytes(254).is_ok());
-    assert_eq!(of_bytes(255), Err(Invalid::TooLong { field: "email", max: 254 }));
+    let parse_with_length = |bytes: usize| Email::parse(&format!("{}@b", "a".repeat(bytes - 2)));
+    assert!(parse_with_length(254).is_ok());
+    assert_eq!(parse_with_length(255), Err(ValidationError::TooLong { field: "email", max: 254 }));
 }
 
 #[test]
-fn a_domain_has_one_form_whichever_was_typed() {
+fn all_spellings_of_an_internationalized_domain_are_stored_alike() {
     for (typed, canonical) in [
         ("Ada@EXAMPLE.com", "Ada@EXAMPLE.com"),
         ("a@M\u{dc}NCHEN.de", "a@m\u{fc}nchen.de"),
@@ -61,20 +61,20 @@ fn a_domain_has_one_form_whichever_was_typed() {
         ("a@XN--MNCHEN-3YA.DE", "a@m\u{fc}nchen.de"),
         ("a@stra\u{df}e.example", "a@stra\u{df}e.example"),
         ("a@xn--strae-oqa.example", "a@stra\u{df}e.example"),
-        // What it stands for holds a character that shows nothing, so it stays readable as it is.
+        // The Unicode form contains an invisible character, so the label stays encoded.
         ("a@xn--ab-j1t.example", "a@xn--ab-j1t.example"),
     ] {
         assert_eq!(Email::parse(typed).unwrap().as_str(), canonical, "{typed}");
     }
-    for wrong in
+    for invalid in
         ["a@m\u{fc}n chen.de", "a@\u{ff0f}.de", "a@m\u{fc}nchen\u{ff0c}de", "a@b\u{5d0}\u{fc}.de", "a@-\u{fc}.de"]
     {
-        assert_eq!(Email::parse(wrong), Err(Invalid::Email), "{wrong}");
+        assert_eq!(Email::parse(invalid), Err(ValidationError::Email), "{invalid}");
     }
 }
 
 #[test]
-fn an_address_shows_all_of_itself() {
+fn invisible_characters_are_rejected_in_addresses_and_ignored_in_keys() {
     for c in [
         '\u{200b}',
         '\u{200c}',
@@ -93,16 +93,16 @@ fn an_address_shows_all_of_itself() {
             format!("ada@exam{c}ple.com"),
             format!("ada@example.com{c}"),
         ] {
-            assert_eq!(Email::parse(&text), Err(Invalid::EmailInvisible { character: c }), "{text:?}");
-            assert_eq!(EmailKey::of(&text), EmailKey::of("ada@example.com"), "{text:?}");
+            let error = ValidationError::EmailInvisibleCharacter { character: c };
+            assert_eq!(Email::parse(&text), Err(error), "{text:?}");
+            assert_eq!(EmailKey::from_text(&text), EmailKey::from_text("ada@example.com"), "{text:?}");
         }
     }
 }
 
-#[test]
-fn rights_are_lost_with_what_they_rest_on() {
-    let moment = Timestamp::from_millis(0);
-    let person = |is_admin, is_platform_admin, is_disabled, token_access| Person {
+fn person(is_admin: bool, is_platform_admin: bool, is_disabled: bool, token_access: TokenAccess) -> Person {
+    let created_at = Timestamp::from_millis(0);
+    Person {
         id: 1,
         workspace_id: 1,
         email: "ada@example.com".to_owned(),
@@ -113,45 +113,55 @@ fn rights_are_lost_with_what_they_rest_on() {
         token_access,
         force_password_change: false,
         last_login_at: None,
-        created_at: moment,
-        updated_at: moment,
-    };
-    for (is_admin, is_marked, manages) in
+        created_at,
+        updated_at: created_at,
+    }
+}
+
+#[test]
+fn managing_workspaces_requires_both_administrator_flags() {
+    for (is_admin, is_platform_admin, expected) in
         [(true, true, true), (true, false, false), (false, true, false), (false, false, false)]
     {
-        assert_eq!(person(is_admin, is_marked, false, TokenAccess::Default).manages_workspaces(), manages);
+        let person = person(is_admin, is_platform_admin, false, TokenAccess::Default);
+        assert_eq!(person.can_manage_workspaces(), expected, "{is_admin} {is_platform_admin}");
     }
-    for (is_disabled, access, may) in [
+}
+
+#[test]
+fn using_tokens_requires_an_enabled_account_with_access() {
+    for (is_disabled, access, expected) in [
         (false, TokenAccess::Default, true),
         (false, TokenAccess::Enabled, true),
         (false, TokenAccess::Disabled, false),
         (true, TokenAccess::Enabled, false),
         (true, TokenAccess::Disabled, false),
     ] {
-        assert_eq!(person(false, false, is_disabled, access).may_use_tokens(), may, "{is_disabled} {access:?}");
+        let person = person(false, false, is_disabled, access);
+        assert_eq!(person.can_use_tokens(), expected, "{is_disabled} {access:?}");
     }
 }
 
 #[test]
-fn words_for_access_are_read_as_they_are_written() {
+fn every_access_name_parses_to_its_own_access() {
     for access in [TokenAccess::Default, TokenAccess::Enabled, TokenAccess::Disabled] {
         assert_eq!(TokenAccess::parse(access.as_str()), Ok(access));
     }
-    for wrong in ["", "Default", "on"] {
-        assert_eq!(TokenAccess::parse(wrong), Err(Invalid::TokenAccess), "{wrong}");
+    for invalid in ["", "Default", "on"] {
+        assert_eq!(TokenAccess::parse(invalid), Err(ValidationError::TokenAccess), "{invalid}");
     }
 }
 
 #[test]
-fn what_is_kept_of_a_strangers_e_mail_is_the_sha_256_of_its_key() {
-    let digest = EmailKey::of(" ABC ").digest();
-    // RFC 6234's example.
+fn an_e_mail_digest_is_the_sha_256_of_the_key() {
+    let digest = EmailKey::from_text(" ABC ").digest();
+    // The example of RFC 6234.
     assert_eq!(digest.as_bytes()[..4], [0xba, 0x78, 0x16, 0xbf]);
-    assert_ne!(digest, EmailKey::of("abd").digest());
+    assert_ne!(digest, EmailKey::from_text("abd").digest());
 }
 
 #[test]
-fn names_are_one_line() {
+fn names_are_a_single_line() {
     assert_eq!(PersonName::parse("  Ada ").unwrap().as_str(), "Ada");
     assert!(PersonName::parse("a\tb").is_err());
     assert!(PersonName::parse("\u{202e}adA").is_err());
@@ -159,37 +169,39 @@ fn names_are_one_line() {
     assert!(PersonName::parse(&"é".repeat(256)).is_err());
 }
 
-/// What is most likely to come apart when it is folded: marks, letters that are several or none in the other case, odd spaces.
-const ODD: &str = "[a-bA-B@.\\u{0}\\u{20}\\u{a0}\\u{2000}\\u{300}-\\u{345}\\u{130}\\u{131}\\u{df}\\u{1e9e}\\u{3a3}\\u{3c2}\\u{1c5}\\u{212a}\\u{212b}\\u{1f88}\\u{fb01}\\u{ff21}]{0,12}";
+/// A pattern of characters whose case folding is irregular: combining marks, letters that become
+/// several letters or none in the other case, and unusual spaces.
+const IRREGULAR_CASE: &str = "[a-bA-B@.\\u{0}\\u{20}\\u{a0}\\u{2000}\\u{300}-\\u{345}\\u{130}\\u{131}\\u{df}\\u{1e9e}\\u{3a3}\\u{3c2}\\u{1c5}\\u{212a}\\u{212b}\\u{1f88}\\u{fb01}\\u{ff21}]{0,12}";
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_key_is_its_own_key(text in prop_oneof![any::<String>(), ODD]) {
-        let once = EmailKey::of(&text);
-        prop_assert_eq!(EmailKey::of(once.as_str()), once.clone());
-        prop_assert!(!once.as_str().contains('\0') && once.as_str().trim() == once.as_str());
+    fn keys_of_random_text_are_their_own_keys(text in prop_oneof![any::<String>(), IRREGULAR_CASE]) {
+        let key = EmailKey::from_text(&text);
+        prop_assert_eq!(EmailKey::from_text(key.as_str()), key.clone());
+        prop_assert!(!key.as_str().contains('\0'));
+        prop_assert!(key.as_str().trim() == key.as_str());
     }
 
     #[test]
-    fn an_address_is_found_by_however_it_was_typed(
-        text in prop_oneof![ODD, "[a-z\\u{e9}\\u{130}]{1,5}@[a-z\\u{fc}]{1,5}([.-][a-z]{1,3})?"],
+    fn an_address_is_found_by_every_spelling(
+        text in prop_oneof![IRREGULAR_CASE, "[a-z\\u{e9}\\u{130}]{1,5}@[a-z\\u{fc}]{1,5}([.-][a-z]{1,3})?"],
     ) {
         if let Ok(email) = Email::parse(&text) {
             prop_assert_eq!(Email::parse(email.as_str()), Ok(email.clone()));
-            prop_assert_eq!(email.key(), EmailKey::of(&text));
-            let typed = format!(" {} ", email.as_str().to_ascii_uppercase().nfd());
-            prop_assert_eq!(email.key(), EmailKey::of(&typed));
+            prop_assert_eq!(email.key(), EmailKey::from_text(&text));
+            let respelled = format!(" {} ", email.as_str().to_ascii_uppercase().nfd());
+            prop_assert_eq!(email.key(), EmailKey::from_text(&respelled));
         }
     }
 }
 
 #[test]
-fn every_single_character_has_a_key_of_its_own_key() {
-    // The last that has another form; what is above has neither case nor parts.
+fn the_key_of_every_single_character_is_its_own_key() {
+    // The last code point that has a decomposition. Higher ones have neither case nor parts.
     for c in '\0'..='\u{2fa1d}' {
-        let once = EmailKey::of(&format!("a{c}@b{c}"));
-        assert_eq!(EmailKey::of(once.as_str()), once, "{c:?}");
+        let key = EmailKey::from_text(&format!("a{c}@b{c}"));
+        assert_eq!(EmailKey::from_text(key.as_str()), key, "{c:?}");
     }
 }

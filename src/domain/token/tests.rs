@@ -1,52 +1,54 @@
+//! Tests of lifetimes, descriptions, and the rules for issuing and using tokens.
+
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
-fn grounds(is_admin: bool, token_access: TokenAccess, allow_users: bool) -> Grounds {
+fn policy(is_admin: bool, token_access: TokenAccess, allow_users: bool) -> IssuePolicy {
     let settings = Settings { allow_users, ..Settings::defaults(true) };
-    Grounds { is_admin, is_disabled: false, token_access, settings }
+    IssuePolicy { is_admin, is_disabled: false, token_access, settings }
 }
 
 #[test]
 fn lifetimes_are_minus_one_or_one_second_to_a_hundred_years() {
-    for wrong in [0, -2, i64::MIN, i64::MAX, Lifetime::MAX_SECONDS + 1] {
-        assert_eq!(Lifetime::from_seconds(wrong), Err(Invalid::Lifetime), "{wrong}");
+    for invalid in [0, -2, i64::MIN, i64::MAX, Lifetime::MAX_SECONDS + 1] {
+        assert_eq!(Lifetime::from_seconds(invalid), Err(ValidationError::Lifetime), "{invalid}");
     }
     assert_eq!(Lifetime::from_seconds(-1), Ok(Lifetime::Forever));
-    for right in [1, Lifetime::MAX_SECONDS] {
-        assert_eq!(Lifetime::from_seconds(right), Ok(Lifetime::Seconds(right)));
+    for valid in [1, Lifetime::MAX_SECONDS] {
+        assert_eq!(Lifetime::from_seconds(valid), Ok(Lifetime::Seconds(valid)));
     }
 }
 
 #[test]
 fn a_lifetime_ends_to_the_millisecond() {
-    assert_eq!(Lifetime::Forever.end(NOW), None);
-    assert_eq!(Lifetime::Seconds(100).end(NOW), Some(Timestamp::from_millis(1_100_000)));
+    assert_eq!(Lifetime::Forever.expires_at(NOW), None);
+    assert_eq!(Lifetime::Seconds(100).expires_at(NOW), Some(Timestamp::from_millis(1_100_000)));
 }
 
 #[test]
-fn descriptions_are_kept_as_they_were_sent() {
-    for kept in ["", " nightly  job ", "\u{200f}ünï", "\u{1f468}\u{200d}\u{1f680}", &"\u{1f980}".repeat(255)] {
-        assert_eq!(Description::parse(kept.to_owned()).map(Description::into_string).as_deref(), Ok(kept));
+fn descriptions_are_stored_as_sent() {
+    for valid in ["", " nightly  job ", "\u{200f}ünï", "\u{1f468}\u{200d}\u{1f680}", &"\u{1f980}".repeat(255)] {
+        assert_eq!(Description::parse(valid.to_owned()).map(Description::into_string).as_deref(), Ok(valid));
     }
-    for wrong in ["a\0", "a\nb", "\u{202e}ünï", "a\u{2066}b", "a\u{2028}b", &"x".repeat(256)] {
-        assert!(Description::parse(wrong.to_owned()).is_err(), "{wrong}");
+    for invalid in ["a\0", "a\nb", "\u{202e}ünï", "a\u{2066}b", "a\u{2028}b", &"x".repeat(256)] {
+        assert!(Description::parse(invalid.to_owned()).is_err(), "{invalid}");
     }
 }
 
 #[test]
-fn a_maximum_bounds_every_lifetime_and_forbids_forever() {
-    let mut grounds = grounds(true, TokenAccess::Default, false);
-    grounds.settings.max_lifetime_days = Some(2);
-    assert_eq!(grounds.permit(Lifetime::Seconds(172_800)), Ok(()));
-    let too_long = Err(NotIssued::Lifetime(Invalid::LifetimeTooLong { max_days: 2 }));
-    assert_eq!(grounds.permit(Lifetime::Seconds(172_801)), too_long);
-    assert_eq!(grounds.permit(Lifetime::Forever), too_long);
+fn a_maximum_lifetime_applies_to_administrators_and_forbids_tokens_that_never_expire() {
+    let mut policy = policy(true, TokenAccess::Default, false);
+    policy.settings.max_lifetime_days = Some(2);
+    assert_eq!(policy.check(Lifetime::Seconds(172_800)), Ok(()));
+    let too_long = Err(IssueError::Lifetime(ValidationError::LifetimeTooLong { max_days: 2 }));
+    assert_eq!(policy.check(Lifetime::Seconds(172_801)), too_long);
+    assert_eq!(policy.check(Lifetime::Forever), too_long);
 }
 
 #[test]
-fn who_may_generate() {
-    use NotIssued::{AccessDisabled, AdministratorsOnly};
+fn generating_depends_on_role_token_access_and_the_workspace_setting() {
+    use IssueError::{AccessDisabled, AdministratorsOnly};
     use TokenAccess::{Default, Disabled, Enabled};
     // is_admin, token_access, allow_users
     let table = [
@@ -57,56 +59,59 @@ fn who_may_generate() {
         ((false, Enabled, false), Ok(())),
         ((false, Disabled, true), Err(AccessDisabled)),
     ];
-    for ((is_admin, access, allow), expected) in table {
-        assert_eq!(
-            grounds(is_admin, access, allow).permit(Lifetime::Forever),
-            expected,
-            "{is_admin} {access:?} {allow}"
-        );
+    for ((is_admin, access, allow_users), expected) in table {
+        let result = policy(is_admin, access, allow_users).check(Lifetime::Forever);
+        assert_eq!(result, expected, "{is_admin} {access:?} {allow_users}");
     }
 }
 
 #[test]
-fn what_tokens_may_make_is_the_workspaces_decision() {
+fn the_child_token_policy_applies_to_tokens_that_create_tokens() {
+    use ChildTokenPolicy::{Allowed, Forbidden, WithinParent};
     let at = Timestamp::from_millis;
-    let (none, outlives) = (Err(NotIssued::TokensMakeNone), Err(NotIssued::OutlivesMaker { end: at(9) }));
-    let (ends, forever) = (Maker::Token { expires_at: Some(at(9)) }, Maker::Token { expires_at: None });
+    let forbidden = Err(IssueError::ChildTokensForbidden);
+    let outlives = Err(IssueError::OutlivesParent { parent_expires_at: at(9) });
+    let expiring = IssuedBy::Token { expires_at: Some(at(9)) };
+    let forever = IssuedBy::Token { expires_at: None };
     let table = [
-        (TokenMinted::Allowed, ends, None, Ok(())),
-        (TokenMinted::Bounded, ends, Some(at(9)), Ok(())),
-        (TokenMinted::Bounded, ends, Some(at(10)), outlives.clone()),
-        (TokenMinted::Bounded, ends, None, outlives),
-        (TokenMinted::Bounded, forever, None, Ok(())),
-        (TokenMinted::Forbidden, forever, Some(at(1)), none.clone()),
-        (TokenMinted::Forbidden, ends, Some(at(1)), none),
-        (TokenMinted::Forbidden, Maker::Person, None, Ok(())),
-        (TokenMinted::Bounded, Maker::Person, None, Ok(())),
+        (Allowed, expiring, None, Ok(())),
+        (WithinParent, expiring, Some(at(9)), Ok(())),
+        (WithinParent, expiring, Some(at(10)), outlives.clone()),
+        (WithinParent, expiring, None, outlives),
+        (WithinParent, forever, None, Ok(())),
+        (Forbidden, forever, Some(at(1)), forbidden.clone()),
+        (Forbidden, expiring, Some(at(1)), forbidden),
+        (Forbidden, IssuedBy::Person, None, Ok(())),
+        (WithinParent, IssuedBy::Person, None, Ok(())),
     ];
-    for (token_minted, maker, expires_at, expected) in table {
-        let mut grounds = grounds(true, TokenAccess::Default, true);
-        grounds.settings.token_minted = token_minted;
-        assert_eq!(grounds.permit_maker(maker, expires_at), expected, "{token_minted:?} {maker:?} {expires_at:?}");
+    for (child_tokens, issued_by, expires_at, expected) in table {
+        let mut policy = policy(true, TokenAccess::Default, true);
+        policy.settings.child_tokens = child_tokens;
+        let result = policy.check_issuer(issued_by, expires_at);
+        assert_eq!(result, expected, "{child_tokens:?} {issued_by:?} {expires_at:?}");
     }
 }
 
 #[test]
-fn a_token_is_good_until_just_before_it_expires() {
-    let good = Standing {
+fn a_token_is_usable_until_just_before_it_expires() {
+    let facts = TokenFacts {
         expires_at: Some(NOW),
         is_disabled: false,
         token_access: TokenAccess::Default,
         feature_enabled: true,
     };
-    assert_eq!(good.check(Timestamp::from_millis(999_999)), Ok(()));
-    assert_eq!(good.check(NOW), Err(Refused::Expired));
-    assert_eq!(Standing { expires_at: None, ..good }.check(NOW), Ok(()));
+    assert_eq!(facts.ensure_usable(Timestamp::from_millis(999_999)), Ok(()));
+    assert_eq!(facts.ensure_usable(NOW), Err(UnusableReason::Expired));
+    assert_eq!(TokenFacts { expires_at: None, ..facts }.ensure_usable(NOW), Ok(()));
 }
 
 #[test]
-fn the_switch_is_named_only_where_nothing_else_is_wrong() {
-    let off =
-        Standing { expires_at: None, is_disabled: false, token_access: TokenAccess::Default, feature_enabled: false };
-    assert_eq!(off.check(NOW), Err(Refused::FeatureOff));
-    assert_eq!(Standing { is_disabled: true, ..off }.check(NOW), Err(Refused::PersonDisabled));
-    assert_eq!(Standing { token_access: TokenAccess::Disabled, ..off }.check(NOW), Err(Refused::AccessDisabled));
+fn feature_off_is_reported_only_for_a_token_that_would_otherwise_authenticate() {
+    let facts =
+        TokenFacts { expires_at: None, is_disabled: false, token_access: TokenAccess::Default, feature_enabled: false };
+    assert_eq!(facts.ensure_usable(NOW), Err(UnusableReason::FeatureOff));
+    let person_disabled = TokenFacts { is_disabled: true, ..facts };
+    assert_eq!(person_disabled.ensure_usable(NOW), Err(UnusableReason::PersonDisabled));
+    let access_disabled = TokenFacts { token_access: TokenAccess::Disabled, ..facts };
+    assert_eq!(access_disabled.ensure_usable(NOW), Err(UnusableReason::AccessDisabled));
 }

@@ -1,63 +1,63 @@
 use super::*;
 use crate::store;
-use tokenward_guard::DenialReason as Because;
+use tokenward_guard::DenialReason;
 
 fn unavailable() -> store::Error {
-    store::Error::Unavailable(sqlx::Error::PoolTimedOut)
+    store::Error::Unavailable(store::Outage::TimedOut)
 }
 
 #[test]
-fn the_table_is_the_contracts() {
+fn each_error_has_its_status_and_exception_name() {
     let table = [
-        (ApiError::Form("x".into()), 400, "ApiValidationFailed"),
-        (Refusal::from(Invalid::Lifetime).into(), 400, "ValidationFailed"),
+        (ApiError::BadRequest("x".into()), 400, "ApiValidationFailed"),
+        (Error::from(ValidationError::Lifetime).into(), 400, "ValidationFailed"),
         (ApiError::Unauthenticated(AuthError::Missing), 401, "MissingPersonException"),
-        (ApiError::TokenMissing, 401, "MissingPersonException"),
+        (ApiError::TokenRequired, 401, "MissingPersonException"),
         (ApiError::Unauthenticated(AuthError::Malformed), 401, "MissingPersonException"),
-        (ApiError::Unauthenticated(AuthError::Denied(Because::Expired)), 401, "MissingPersonException"),
-        (ApiError::WrongPassword(AuthError::Denied(Because::WrongPassword)), 401, "MissingPersonException"),
-        (Refusal::GeneratingIsForAdministrators.into(), 403, "AccessControlException"),
-        (Refusal::TokenAccessDisabled.into(), 403, "AccessControlException"),
-        (Refusal::TokensMakeNone.into(), 403, "AccessControlException"),
-        (Refusal::NotAdministrator.into(), 403, "AccessControlException"),
-        (Refusal::NotPlatformAdministrator.into(), 403, "AccessControlException"),
-        (Refusal::ProtectedPerson.into(), 403, "AccessControlException"),
-        (Refusal::PlatformAdministratorElsewhere.into(), 403, "AccessControlException"),
-        (Refusal::FieldForAdministrators { field: "email" }.into(), 403, "AccessControlException"),
-        (Refusal::FieldFixed { field: "id" }.into(), 403, "AccessControlException"),
-        (Refusal::OwnPasswordNeedsPassword.into(), 403, "AccessControlException"),
-        (Refusal::PasswordChangeRequired { person_id: 1 }.into(), 403, "AccessControlException"),
-        (Refusal::OwnAccount.into(), 403, "AccessControlException"),
-        (Refusal::RequirementsNotMet.into(), 403, "AccessControlException"),
-        (Refusal::UnknownRequirement.into(), 403, "AccessControlException"),
+        (ApiError::Unauthenticated(AuthError::Denied(DenialReason::Expired)), 401, "MissingPersonException"),
+        (ApiError::PasswordAuthFailed(AuthError::Denied(DenialReason::WrongPassword)), 401, "MissingPersonException"),
+        (Error::TokenCreationRestricted.into(), 403, "AccessControlException"),
+        (Error::TokenAccessDisabled.into(), 403, "AccessControlException"),
+        (Error::ChildTokensDisabled.into(), 403, "AccessControlException"),
+        (Error::NotAdministrator.into(), 403, "AccessControlException"),
+        (Error::NotPlatformAdministrator.into(), 403, "AccessControlException"),
+        (Error::ProtectedPerson.into(), 403, "AccessControlException"),
+        (Error::PlatformAdministratorOutsideFirstWorkspace.into(), 403, "AccessControlException"),
+        (Error::AdminOnlyField { field: "email" }.into(), 403, "AccessControlException"),
+        (Error::ReadOnlyField { field: "id" }.into(), 403, "AccessControlException"),
+        (Error::PasswordCredentialRequired.into(), 403, "AccessControlException"),
+        (Error::PasswordChangeRequired { person_id: 1 }.into(), 403, "AccessControlException"),
+        (Error::CannotRemoveSelf.into(), 403, "AccessControlException"),
+        (Error::RequirementsNotMet.into(), 403, "AccessControlException"),
+        (Error::InvalidRequirement.into(), 403, "AccessControlException"),
         (ApiError::RouteNotFound, 404, "RouteNotFoundException"),
-        (Refusal::FeatureOff.into(), 404, "RouteNotFoundException"),
-        (Refusal::CallerGone.into(), 401, "MissingPersonException"),
-        (Refusal::TokenNotFound.into(), 404, "DataNotFoundException"),
-        (Refusal::PersonNotFound.into(), 404, "DataNotFoundException"),
-        (Refusal::WorkspaceNotFound.into(), 404, "DataNotFoundException"),
-        (Refusal::FormSpent.into(), 409, "ConflictException"),
-        (Refusal::TooManyTokens { most: 3 }.into(), 409, "ConflictException"),
-        (Refusal::RepeatedIsDeleted.into(), 409, "ConflictException"),
-        (Refusal::EmailTaken.into(), 409, "ConflictException"),
-        (Refusal::LastAdministrator.into(), 409, "ConflictException"),
-        (Refusal::LastPlatformAdministrator.into(), 409, "ConflictException"),
-        (Refusal::FirstWorkspace.into(), 409, "ConflictException"),
-        (ApiError::TooLarge, 413, "PayloadTooLargeException"),
+        (Error::FeatureOff.into(), 404, "RouteNotFoundException"),
+        (Error::CallerRevoked.into(), 401, "MissingPersonException"),
+        (Error::TokenNotFound.into(), 404, "DataNotFoundException"),
+        (Error::PersonNotFound.into(), 404, "DataNotFoundException"),
+        (Error::WorkspaceNotFound.into(), 404, "DataNotFoundException"),
+        (Error::FormAlreadyUsed.into(), 409, "ConflictException"),
+        (Error::TooManyTokens { max: 3 }.into(), 409, "ConflictException"),
+        (Error::IdempotentTokenDeleted.into(), 409, "ConflictException"),
+        (Error::EmailTaken.into(), 409, "ConflictException"),
+        (Error::LastAdministrator.into(), 409, "ConflictException"),
+        (Error::LastPlatformAdministrator.into(), 409, "ConflictException"),
+        (Error::CannotRemoveFirstWorkspace.into(), 409, "ConflictException"),
+        (ApiError::BodyTooLarge, 413, "PayloadTooLargeException"),
         (ApiError::HeaderTooLarge, 431, "HeaderFieldsTooLargeException"),
         (ApiError::UriTooLong, 414, "UriTooLongException"),
         (ApiError::NotJson, 415, "UnsupportedMediaTypeException"),
-        (ApiError::Encoded, 415, "UnsupportedMediaTypeException"),
-        (ApiError::Throttled { seconds: 8 }, 429, "TooManyRequestsException"),
-        (Refusal::TooFast { millis: 900 }.into(), 429, "TooManyRequestsException"),
+        (ApiError::UnsupportedEncoding, 415, "UnsupportedMediaTypeException"),
+        (ApiError::LoginThrottled { seconds: 8 }, 429, "TooManyRequestsException"),
+        (Error::RateLimited { retry_after_millis: 900 }.into(), 429, "TooManyRequestsException"),
         (ApiError::Internal, 500, "InternalException"),
-        (Refusal::Bug(store::Error::Conflict).into(), 500, "InternalException"),
+        (Error::Internal(store::Error::Conflict).into(), 500, "InternalException"),
         (ApiError::Unauthenticated(AuthError::Unavailable), 503, "ServiceUnavailableException"),
-        (ApiError::WrongPassword(AuthError::Unavailable), 503, "ServiceUnavailableException"),
-        (Refusal::Busy.into(), 503, "ServiceUnavailableException"),
-        (Refusal::Unavailable(unavailable()).into(), 503, "ServiceUnavailableException"),
+        (ApiError::PasswordAuthFailed(AuthError::Unavailable), 503, "ServiceUnavailableException"),
+        (Error::HasherBusy.into(), 503, "ServiceUnavailableException"),
+        (Error::Unavailable(unavailable()).into(), 503, "ServiceUnavailableException"),
         (ApiError::NotReady(NotReady::Schema { database: 1, program: 2 }), 503, "ServiceUnavailableException"),
-        (ApiError::Slow, 503, "ServiceUnavailableException"),
+        (ApiError::TimedOut, 503, "ServiceUnavailableException"),
     ];
     for (error, status, name) in table {
         let body = error.body().exception;
@@ -70,13 +70,17 @@ fn the_table_is_the_contracts() {
 }
 
 #[test]
-fn whatever_is_wrong_with_a_credential_the_body_is_the_same() {
+fn all_rejected_credentials_get_the_same_body() {
     let body = |error: ApiError| serde_json::to_string(&error.body()).unwrap();
-    let first = body(ApiError::Unauthenticated(AuthError::Denied(Because::UnknownToken)));
-    for cause in
-        [Because::Malformed, Because::Expired, Because::PersonDisabled, Because::AccessDisabled, Because::FeatureOff]
-    {
+    let first = body(ApiError::Unauthenticated(AuthError::Denied(DenialReason::UnknownToken)));
+    for cause in [
+        DenialReason::Malformed,
+        DenialReason::Expired,
+        DenialReason::PersonDisabled,
+        DenialReason::AccessDisabled,
+        DenialReason::FeatureOff,
+    ] {
         assert_eq!(body(ApiError::Unauthenticated(AuthError::Denied(cause))), first);
-        assert_eq!(body(ApiError::WrongPassword(AuthError::Denied(cause))), first);
+        assert_eq!(body(ApiError::PasswordAuthFailed(AuthError::Denied(cause))), first);
     }
 }

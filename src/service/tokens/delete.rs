@@ -1,203 +1,212 @@
-//! Deleting: what has answered is dead everywhere.
+//! Deletion of tokens. When an operation returns, no node accepts the tokens any more.
+
+use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Tokens, feature_off, own, verify::SLOWED_BY, within_reach};
+use super::{Tokens, accessible_to, map_feature_off, owned_by, verify::TARPIT_DELAY};
 use crate::{
-    cache::{Unavailable, invalidation::Change},
+    cache::Unavailable,
     domain::{
-        authority::{AuthorityLost, Mutation, RequiredRole},
-        event::{Act, Action},
-        ip_network::counted_by,
+        authority::{AuthorizationLost, Mutation, RequiredRole},
+        event::{Action, AuditContext, RequestContext},
+        ip_network::rate_limit_key,
         time::Timestamp,
     },
-    service::{Actor, Refusal, Result, request_context},
-    store::{self, DeletedFamily, Owner, TokenLabel},
+    service::{Actor, Error, Result},
+    store::{self, DeletedFamily, OwnerScope, TokenLabel},
 };
 use tokenward_guard::token_format::{BearerToken, TokenDigest};
 
-/// How many rows are removed at once, so that nobody waits long for them.
-const AT_ONCE: i64 = 1_000;
+/// The number of rows purged per statement. Short transactions keep other writers from waiting.
+const PURGE_BATCH_SIZE: i64 = 1_000;
 
 impl Tokens {
-    /// Deletes a token for good: the caller's own, or for an administrator one of the workspace. Once this has returned no
-    /// check accepts the token.
+    /// Deletes a token of the caller, or for administrators one of the workspace. When it returns,
+    /// no auth check accepts the token.
     ///
     /// # Errors
-    /// [`Refusal::TokenNotFound`], also the second time.
+    /// [`Error::TokenNotFound`] if there is no such token, or if it was deleted before.
     pub async fn delete(&self, caller: &Actor, id: Uuid) -> Result<()> {
-        let deleted = match self.delete_within(caller, within_reach(caller), id).await {
-            // Demoted meanwhile: what is left is what any person may delete.
-            Err(store::Error::AuthorityLost(AuthorityLost::NotAdministrator)) => {
-                self.delete_within(caller, own(caller), id).await
+        let deleted = match self.delete_within(caller, accessible_to(caller), id).await {
+            // The caller was demoted meanwhile. Members may still delete their own tokens.
+            Err(store::Error::AuthorizationLost(AuthorizationLost::NotAdministrator)) => {
+                self.delete_within(caller, owned_by(caller), id).await
             }
             deleted => deleted,
         };
-        if deleted.map_err(feature_off)?.is_some() { Ok(()) } else { Err(Refusal::TokenNotFound) }
+        if deleted.map_err(map_feature_off)?.is_some() { Ok(()) } else { Err(Error::TokenNotFound) }
     }
 
-    async fn delete_within(&self, caller: &Actor, owner: Owner, id: Uuid) -> store::Result<Option<TokenDigest>> {
-        let mutation = self.mutations.by(caller, role_for(owner));
-        let delete = self.store.delete_token(owner, id, &mutation);
-        self.live.take_away(delete, |deleted| deleted.iter().copied().map(Change::Token).collect()).await
+    async fn delete_within(&self, caller: &Actor, owner: OwnerScope, id: Uuid) -> store::Result<Option<TokenDigest>> {
+        let mutation = self.mutations.by_actor(caller, role_for(owner));
+        self.node.revoke_and_wait(self.store.delete_token(owner, id, &mutation).await).await
     }
 
-    /// Deletes a token within reach and all that it has made, and that those have made; also where the token itself is gone already.
+    /// Deletes a token with all its descendants, even if the token itself was deleted before.
     ///
     /// # Errors
-    /// [`Refusal::TokenNotFound`] where nothing of it lives.
-    pub async fn delete_family(&self, caller: &Actor, id: Uuid) -> Result<()> {
-        let deleted = match self.delete_family_within(caller, within_reach(caller), id).await {
-            Err(store::Error::AuthorityLost(AuthorityLost::NotAdministrator)) => {
-                self.delete_family_within(caller, own(caller), id).await
+    /// [`Error::TokenNotFound`] if neither the token nor a descendant exists.
+    pub async fn delete_with_descendants(&self, caller: &Actor, id: Uuid) -> Result<()> {
+        let deleted = match self.delete_descendants_within(caller, accessible_to(caller), id).await {
+            Err(store::Error::AuthorizationLost(AuthorizationLost::NotAdministrator)) => {
+                self.delete_descendants_within(caller, owned_by(caller), id).await
             }
             deleted => deleted,
         };
-        if deleted.map_err(feature_off)?.is_empty() { Err(Refusal::TokenNotFound) } else { Ok(()) }
+        if deleted.map_err(map_feature_off)?.is_empty() { Err(Error::TokenNotFound) } else { Ok(()) }
     }
 
-    async fn delete_family_within(&self, caller: &Actor, owner: Owner, id: Uuid) -> store::Result<DeletedFamily> {
-        let mutation = self.mutations.by(caller, role_for(owner));
-        self.revoke_family(owner, id, Action::TokenDeleted, &mutation).await
-    }
-
-    /// Deletes a family, or revokes it and has its rows removed afterwards.
-    async fn revoke_family(
+    async fn delete_descendants_within(
         &self,
-        owner: Owner,
+        caller: &Actor,
+        owner: OwnerScope,
+        id: Uuid,
+    ) -> store::Result<DeletedFamily> {
+        let mutation = self.mutations.by_actor(caller, role_for(owner));
+        self.revoke_with_descendants(owner, id, Action::TokenDeleted, &mutation).await
+    }
+
+    /// Deletes a token with its descendants. A large family is revoked at once, and its rows are
+    /// purged later.
+    async fn revoke_with_descendants(
+        &self,
+        owner: OwnerScope,
         id: Uuid,
         action: Action,
         mutation: &Mutation,
     ) -> store::Result<DeletedFamily> {
-        let changes = |deleted: &DeletedFamily| {
-            let tokens = deleted.digests.iter().copied().map(Change::Token);
-            tokens.chain(deleted.revoked_of.map(Change::Person)).collect()
-        };
-        let deleted = self.live.take_away(self.store.delete_family(owner, id, action, mutation), changes).await?;
-        if deleted.revoked_of.is_some() {
-            self.mutations.remove_remains();
+        let deleted = self.store.delete_family(owner, id, action, mutation).await;
+        let deleted = self.node.revoke_and_wait(deleted).await?;
+        if deleted.is_purge_pending {
+            self.mutations.schedule_purge();
         }
         Ok(deleted)
     }
 
-    /// Deletes all tokens of one person of the workspace, or of the caller, by one change of one row, however many there are; returns how
-    /// many. When it returns, no check accepts one that was there when it was asked.
+    /// Deletes all tokens of a person of the workspace, or of the caller. The revocation updates
+    /// one row, whatever the number of tokens. Returns the number of tokens. When it returns, no
+    /// auth check accepts a token that existed before the call.
     ///
     /// # Errors
-    /// [`Refusal::NotAdministrator`] for somebody else's, [`Refusal::PersonNotFound`].
+    /// [`Error::NotAdministrator`] if a member names another person, [`Error::PersonNotFound`].
     pub async fn delete_all(&self, caller: &Actor, person_id: i64) -> Result<u64> {
         let is_own = caller.person_id == person_id;
         if !(caller.is_admin || is_own) {
-            return Err(Refusal::NotAdministrator);
+            return Err(Error::NotAdministrator);
         }
         let role = if is_own { RequiredRole::Member } else { RequiredRole::Administrator };
-        let mutation = self.mutations.by(caller, role);
-        let kill = self.store.kill_tokens(caller.workspace_id, person_id, &mutation);
-        let killed = self.live.take_away(kill, |_| vec![Change::Person(person_id)]).await.map_err(feature_off)?;
-        self.mutations.remove_remains();
-        killed.ok_or(Refusal::PersonNotFound)
+        let mutation = self.mutations.by_actor(caller, role);
+        let revoked = self.store.revoke_all_tokens(caller.workspace_id, person_id, &mutation).await;
+        let revoked = self.node.revoke_and_wait(revoked).await.map_err(map_feature_off)?;
+        self.mutations.schedule_purge();
+        revoked.ok_or(Error::PersonNotFound)
     }
 
-    /// Completes when there are rows of revoked tokens to be removed.
-    pub async fn some_are_dead(&self) {
-        self.mutations.wait_for_remains().await;
+    /// Waits until there are rows to purge.
+    pub async fn wait_for_purge(&self) {
+        self.mutations.wait_for_purge().await;
     }
 
-    /// Removes the rows of tokens, people and workspaces that are revoked or removed; returns how many.
+    /// Purges the rows of revoked tokens and of removed people and workspaces. Returns the number
+    /// of rows.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
-    pub async fn remove_dead(&self) -> Result<u64> {
-        let mut removed = 0;
-        for root in self.store.list_revoked_families().await? {
-            removed += self.store.remove_family(root).await?;
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn purge_revoked(&self) -> Result<u64> {
+        let mut total = 0;
+        for family in self.store.list_revoked_families().await? {
+            total += self.store.purge_family(family).await?;
         }
         loop {
-            let now = self.store.delete_dead(AT_ONCE).await? + self.store.remove_remains(AT_ONCE).await?;
-            if now == 0 {
-                return Ok(removed);
+            let purged =
+                self.store.purge_revoked(PURGE_BATCH_SIZE).await? + self.store.purge_removed(PURGE_BATCH_SIZE).await?;
+            if purged == 0 {
+                return Ok(total);
             }
-            removed += now;
+            total += purged;
         }
     }
 
-    /// Forgets tokens that are gone for so many days, and answers that are no longer repeated; answers how many.
+    /// Purges tombstones older than `retention`, and expired idempotency records. Returns the
+    /// number of rows.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
-    pub async fn forget(&self, deleted_tokens_days: u32) -> Result<u64> {
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn purge_tombstones(&self, retention: Duration) -> Result<u64> {
         let now = self.clock.now();
-        let before = now.plus_seconds(-86_400 * i64::from(deleted_tokens_days));
-        Ok(self.store.forget_deleted(before).await? + self.store.delete_repeatable(now).await?)
+        let before = now.before(retention);
+        Ok(self.store.purge_tombstones(before).await? + self.store.purge_idempotency_records(now).await?)
     }
 
-    /// Removes tokens that expired more than `days` ago; answers how many.
+    /// Purges tokens that expired longer than `retention` ago. Returns their number.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`].
-    pub async fn remove_expired(&self, days: u32) -> Result<u64> {
-        let before: Timestamp = self.clock.now().plus_seconds(-86_400 * i64::from(days));
-        let mut removed = 0;
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn purge_expired(&self, retention: Duration) -> Result<u64> {
+        let before: Timestamp = self.clock.now().before(retention);
+        let mut total = 0;
         loop {
-            let delete = self.store.delete_expired(before, AT_ONCE);
-            let changes = |deleted: &Vec<_>| deleted.iter().copied().map(Change::Token).collect();
-            match self.live.take_away(delete, changes).await?.len() {
-                0 => return Ok(removed),
-                now => removed += now as u64,
+            let purged = self.store.delete_expired(before, PURGE_BATCH_SIZE).await;
+            match self.node.revoke_and_wait(purged).await? {
+                0 => return Ok(total),
+                purged => total += purged,
             }
         }
     }
 
-    /// Deletes the token of this value for its holder, who needs no other credential. One that is not there is no error.
+    /// Deletes the token with this value. The value is the only credential required. An unknown
+    /// value is not an error.
     ///
-    /// An address that sends many values without a token is served by reads, which are shared, and no longer by transactions: then only
-    /// tokens that are found are deleted.
+    /// An address that sends many unknown values is served by shared reads instead of transactions.
+    /// A token is then deleted only if the read finds it.
     ///
     /// # Errors
-    /// [`Refusal::TooFast`]: there is no such token, and the address has sent too many such values. [`Refusal::Unavailable`]: the token
-    /// may still be good.
-    pub async fn revoke(&self, presented: BearerToken<'_>) -> Result<()> {
-        let Some(digest) = self.format.parse_digest(presented) else { return Ok(()) };
+    /// [`Error::RateLimited`] if there is no such token and the address sent too many unknown
+    /// values. [`Error::Unavailable`] if the database is unreachable or too slow; the token may
+    /// still be valid.
+    pub async fn revoke(&self, bearer: BearerToken<'_>, request: &RequestContext) -> Result<()> {
+        let Some(digest) = self.format.parse_digest(bearer) else { return Ok(()) };
         let now = self.clock.now();
-        let address = request_context::origin().address.map(counted_by);
-        let spent = address.map_or(Ok(()), |address| self.limits.refused.spend(address, now));
-        if let Err(millis) = spent {
-            let found = self.live.read(&digest).await.map_err(|Unavailable| store::Error::timed_out())?;
-            if found.is_none() {
-                tokio::time::sleep(SLOWED_BY).await;
-                return Err(Refusal::TooFast { millis });
+        let address = request.client_ip.map(rate_limit_key);
+        let acquired = address.map_or(Ok(()), |address| self.limits.rejections.try_acquire(address, now));
+        if let Err(millis) = acquired {
+            let token = self.node.load(&digest).await.map_err(|Unavailable| store::Error::timed_out())?;
+            if token.is_none() {
+                tokio::time::sleep(TARPIT_DELAY).await;
+                return Err(Error::RateLimited { retry_after_millis: millis });
             }
         }
-        let mutation = Mutation::without_caller(Act::of_holder(now, request_context::origin()));
-        let delete = self.store.delete_by_digest(&digest, &mutation);
-        let changes = |deleted: &bool| deleted.then_some(Change::Token(digest)).into_iter().collect();
-        let deleted = self.live.take_away(delete, changes).await?;
-        if let (true, Ok(()), Some(address)) = (deleted, spent, address) {
-            self.limits.refused.give_back(address);
+        let mutation = Mutation::without_caller(AuditContext::for_token_holder(now, request.clone()));
+        let deleted = self.node.revoke_and_wait(self.store.delete_by_digest(&digest, &mutation).await).await?;
+        if let (true, Ok(()), Some(address)) = (deleted, acquired, address) {
+            self.limits.rejections.refund(address);
         }
         Ok(())
     }
 
-    /// Deletes the token of a value that has become known to others, with all that it has made: whoever found it may have used it.
-    /// However large the family is, that is one short transaction. Returns which it was, if there was one.
+    /// Deletes a leaked token with all its descendants, because the finder may have used it to
+    /// create tokens. This is one short transaction, whatever the size of the family. Returns the
+    /// token, if there was one.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`]: then the token, or one that it has made, may still be good.
-    pub async fn revoke_leaked(&self, presented: BearerToken<'_>) -> Result<Option<TokenLabel>> {
-        let Some(digest) = self.format.parse_digest(presented) else { return Ok(None) };
+    /// [`Error::Unavailable`] if the database is unreachable or too slow; the token or a descendant
+    /// may still be valid.
+    pub async fn revoke_leaked(&self, bearer: BearerToken<'_>, request: &RequestContext) -> Result<Option<TokenLabel>> {
+        let Some(digest) = self.format.parse_digest(bearer) else { return Ok(None) };
         let mutation =
-            Mutation::without_caller(Act::by("whoever reported the leak", self.clock.now(), request_context::origin()));
-        let Some(token) = self.store.find_living(&digest).await? else { return Ok(None) };
-        let owner = Owner::Person { workspace_id: token.workspace_id, person_id: token.person_id };
-        let deleted = self.revoke_family(owner, token.id, Action::TokenLeaked, &mutation).await?;
+            Mutation::without_caller(AuditContext::for_named_actor("leak reporter", self.clock.now(), request.clone()));
+        let Some(token) = self.store.find_unrevoked(&digest).await? else { return Ok(None) };
+        let owner = OwnerScope::Person { workspace_id: token.workspace_id, person_id: token.person_id };
+        let deleted = self.revoke_with_descendants(owner, token.id, Action::TokenLeaked, &mutation).await?;
         Ok((!deleted.is_empty()).then_some(token))
     }
 }
 
-/// The role that a deletion within `owner` demands.
-fn role_for(owner: Owner) -> RequiredRole {
+/// Returns the role required for a deletion within `owner`.
+fn role_for(owner: OwnerScope) -> RequiredRole {
     match owner {
-        Owner::Person { .. } => RequiredRole::Member,
-        Owner::Workspace(_) => RequiredRole::Administrator,
+        OwnerScope::Person { .. } => RequiredRole::Member,
+        OwnerScope::Workspace(_) => RequiredRole::Administrator,
     }
 }

@@ -1,106 +1,116 @@
-//! Issuing: a token for whoever asks, if the rules allow it.
+//! Creation of tokens.
 
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Tokens, feature_off,
-    idempotency::{IdempotencyKey, Seal},
-    new_id,
+    Tokens, generate_id,
+    idempotency::{IdempotencyCipher, IdempotencyKey},
+    map_feature_off,
 };
 use crate::{
     domain::{
-        Invalid,
+        ValidationError,
         authority::RequiredRole,
         person::Person,
-        token::{Description, Grounds, Lifetime, NotIssued, Token},
+        token::{Description, IssueError, IssuePolicy, Lifetime, Token},
     },
-    service::{Actor, Refusal, Result},
-    store::{Form, Issued, NewToken},
+    service::{Actor, Error, Result},
+    store::{ConsumedForm, IssueOutcome, NewToken},
 };
 use tokenward_guard::token_format::TokenValue;
 
-/// What makes one token of a request, however often it is sent.
+/// The way in which repeated requests are recognized.
 #[derive(Clone, Copy)]
-pub enum Once<'a> {
-    /// Each time it is sent it makes another.
-    Never,
-    /// A form on a page: the second time is refused.
-    Form(Form),
-    /// A key of the client's: for ten minutes the answer is the same.
+pub enum Idempotency<'a> {
+    /// Each request creates a token.
+    Disabled,
+    /// A form on a page. The second submission is rejected.
+    Form(ConsumedForm),
+    /// An idempotency key. For ten minutes, repeated requests return the same response.
     Key(&'a IdempotencyKey),
 }
 
 impl Tokens {
-    /// Makes a token for the caller; the value is in no other answer, ever.
+    /// Creates a token for the caller. The value appears in the response of this request only.
     ///
     /// # Errors
-    /// Where the feature is off, the caller may not generate, or the lifetime is over the maximum; where too many are made.
+    /// [`Error::RateLimited`] if the caller creates too many tokens, [`Error::FeatureOff`],
+    /// [`Error::TokenCreationRestricted`] or [`Error::TokenAccessDisabled`] if the caller may not
+    /// create tokens, [`Error::ChildTokensDisabled`] if a token may not create this one,
+    /// [`Error::TooManyTokens`], and [`Error::Invalid`] if the lifetime is above the maximum or the
+    /// idempotency key was used for another request.
     pub async fn issue(
         &self,
         caller: &Actor,
         lifetime: Lifetime,
         description: Description,
-        once: Once<'_>,
+        idempotency: Idempotency<'_>,
     ) -> Result<(TokenValue, Token)> {
         let now = self.clock.now();
-        self.limits.made.spend(caller.person_id, now).map_err(|millis| Refusal::TooFast { millis })?;
+        self.limits
+            .creations
+            .try_acquire(caller.person_id, now)
+            .map_err(|millis| Error::RateLimited { retry_after_millis: millis })?;
         let value = self.format.generate(|bytes| self.random.fill(bytes));
-        let seal = if let Once::Key(key) = once { Some(Seal::new(key, caller)) } else { None };
-        let sealed = seal.as_ref().map(|seal| {
-            seal.close(&value, asked(lifetime, &description), &self.random)
-                .ok_or(Refusal::Invalid(Invalid::IdempotencyKey))
+        let cipher =
+            if let Idempotency::Key(key) = idempotency { Some(IdempotencyCipher::new(key, caller)) } else { None };
+        let record = cipher.as_ref().map(|cipher| {
+            cipher
+                .encrypt(&value, request_digest(lifetime, &description), &self.random)
+                .ok_or(Error::Invalid(ValidationError::IdempotencyKeyFormat))
         });
         let new = NewToken {
-            id: new_id(now, &self.random),
+            id: generate_id(now, &self.random),
             workspace_id: caller.workspace_id,
             person_id: caller.person_id,
             digest: value.digest(),
-            hint: value.display_prefix().to_owned(),
+            display_prefix: value.display_prefix().to_owned(),
             description: description.into_string(),
             lifetime,
-            mutation: self.mutations.by(caller, RequiredRole::Member),
-            form: if let Once::Form(form) = once { Some(form) } else { None },
-            once: sealed.transpose()?,
-            most_live: self.limits.most_live,
+            mutation: self.mutations.by_actor(caller, RequiredRole::Member),
+            form: if let Idempotency::Form(form) = idempotency { Some(form) } else { None },
+            idempotency: record.transpose()?,
+            max_active: self.limits.max_active,
         };
-        let issued = self.store.issue_token(&new, self.defaults).await.map_err(feature_off)?;
-        match (issued.map_err(not_issued)?, seal) {
-            (Issued::Now { created_at, expires_at }, _) => {
+        let issued = self.store.issue_token(&new, self.defaults).await.map_err(map_feature_off)?;
+        match (issued.map_err(map_issue_error)?, cipher) {
+            (IssueOutcome::Created { created_at, expires_at }, _) => {
                 let token = Token {
                     id: new.id,
                     workspace_id: new.workspace_id,
                     person_id: new.person_id,
-                    hint: new.hint,
+                    display_prefix: new.display_prefix,
                     description: new.description,
                     created_at,
                     expires_at,
                     last_used_at: None,
-                    parent_id: new.mutation.act.token_id,
+                    parent_id: new.mutation.context.token_id,
                 };
                 Ok((value, token))
             }
-            (Issued::Before(before), seal) => {
-                let value = seal.and_then(|seal| seal.open(&before.sealed));
-                Ok((value.ok_or(Refusal::Invalid(Invalid::OtherBody))?, before.token))
+            (IssueOutcome::Replayed(replayed), cipher) => {
+                let value = cipher.and_then(|cipher| cipher.decrypt(&replayed.encrypted_value));
+                Ok((value.ok_or(Error::Invalid(ValidationError::IdempotencyKeyReused))?, replayed.token))
             }
         }
     }
 
-    /// Whether the caller could make a token now, and for how many days at the most.
+    /// Checks whether the person may create a token now. Returns the maximum lifetime in days, or
+    /// `None` if it is unlimited.
     ///
     /// # Errors
-    /// Why not.
-    pub async fn may_issue(&self, caller: &Person) -> Result<Option<i64>> {
-        let settings = self.defaults.overlaid(self.store.find_settings(caller.workspace_id).await?);
-        let Person { is_admin, is_disabled, token_access, .. } = *caller;
-        let grounds = Grounds { is_admin, is_disabled, token_access, settings };
-        grounds.permit(Lifetime::Seconds(1)).map_err(not_issued)?;
+    /// The error that [`Tokens::issue`] would return.
+    pub async fn check_may_issue(&self, person: &Person) -> Result<Option<i64>> {
+        let settings = self.defaults.with_overrides(self.store.find_settings(person.workspace_id).await?);
+        let Person { is_admin, is_disabled, token_access, .. } = *person;
+        let policy = IssuePolicy { is_admin, is_disabled, token_access, settings };
+        policy.check(Lifetime::Seconds(1)).map_err(map_issue_error)?;
         Ok(settings.max_lifetime_days)
     }
 }
 
-/// By what two requests are the same.
-fn asked(lifetime: Lifetime, description: &Description) -> [u8; 32] {
+/// Returns the digest by which two requests are equal.
+fn request_digest(lifetime: Lifetime, description: &Description) -> [u8; 32] {
     let seconds = match lifetime {
         Lifetime::Forever => -1,
         Lifetime::Seconds(seconds) => seconds,
@@ -113,18 +123,21 @@ fn asked(lifetime: Lifetime, description: &Description) -> [u8; 32] {
         .into()
 }
 
-fn not_issued(reason: NotIssued) -> Refusal {
+/// Maps the reason why the store issued no token.
+fn map_issue_error(reason: IssueError) -> Error {
     match reason {
-        NotIssued::PersonGone => Refusal::CallerGone,
-        NotIssued::FeatureOff => Refusal::FeatureOff,
-        NotIssued::AccessDisabled => Refusal::TokenAccessDisabled,
-        NotIssued::AdministratorsOnly => Refusal::GeneratingIsForAdministrators,
-        NotIssued::Lifetime(invalid) => Refusal::Invalid(invalid),
-        NotIssued::FormSpent => Refusal::FormSpent,
-        NotIssued::TokensMakeNone => Refusal::TokensMakeNone,
-        NotIssued::OutlivesMaker { end } => Refusal::Invalid(Invalid::OutlivesMaker { end }),
-        NotIssued::TooMany { most } => Refusal::TooManyTokens { most },
-        NotIssued::Deleted => Refusal::RepeatedIsDeleted,
-        NotIssued::OtherBody => Refusal::Invalid(Invalid::OtherBody),
+        IssueError::PersonUnavailable => Error::CallerRevoked,
+        IssueError::FeatureOff => Error::FeatureOff,
+        IssueError::AccessDisabled => Error::TokenAccessDisabled,
+        IssueError::AdministratorsOnly => Error::TokenCreationRestricted,
+        IssueError::Lifetime(invalid) => Error::Invalid(invalid),
+        IssueError::FormConsumed => Error::FormAlreadyUsed,
+        IssueError::ChildTokensForbidden => Error::ChildTokensDisabled,
+        IssueError::OutlivesParent { parent_expires_at: end } => {
+            Error::Invalid(ValidationError::OutlivesParent { end })
+        }
+        IssueError::TooManyActiveTokens { max: most } => Error::TooManyTokens { max: most },
+        IssueError::IdempotentTokenDeleted => Error::IdempotentTokenDeleted,
+        IssueError::IdempotencyKeyReused => Error::Invalid(ValidationError::IdempotencyKeyReused),
     }
 }

@@ -1,9 +1,9 @@
-//! Whether the reader of a list that is still being sent may go on reading.
+//! Re-validation of the reader while a list is being sent.
 
-use super::{Inspected, Tokens};
+use super::{Tokens, ValidToken};
 use crate::{
     cache::Unavailable,
-    service::{Refusal, Result, sign_in::SignedIn},
+    service::{Error, Result, sign_in::PasswordLogin},
     store,
 };
 use tokenward_guard::{
@@ -11,67 +11,74 @@ use tokenward_guard::{
     token_format::{BearerToken, TokenDigest},
 };
 
-/// The caller who reads a list, with the credential that authenticated them.
+/// The caller of a list request with the credential that authenticated the request.
 #[derive(Clone)]
-pub struct Reading {
+pub struct ReadAccess {
     tokens: Tokens,
     principal: Principal,
-    proof: Proof,
+    credential: ReadCredential,
 }
 
+/// The credential to validate again.
 #[derive(Clone)]
-enum Proof {
+enum ReadCredential {
     Token(TokenDigest),
     Password(String),
-    /// Neither was handed on: nothing can be verified again.
+    /// No credential is known, so the reader cannot be validated again.
     None,
 }
 
 impl Tokens {
-    /// Remembers what authenticated a caller whose list will be sent page by page.
+    /// Returns the read access of a caller whose list will be sent page by page.
     #[must_use]
-    pub fn reading(&self, principal: &Principal, bearer: Option<BearerToken<'_>>, proof: Option<&SignedIn>) -> Reading {
-        let proof = match (bearer.and_then(|bearer| self.format.parse_digest(bearer)), proof) {
-            (Some(digest), _) if principal.token().is_some() => Proof::Token(digest),
-            (_, Some(signed_in)) => Proof::Password(signed_in.password_hash.0.clone()),
-            _ => Proof::None,
+    pub fn read_access(
+        &self,
+        principal: &Principal,
+        bearer: Option<BearerToken<'_>>,
+        login: Option<&PasswordLogin>,
+    ) -> ReadAccess {
+        let credential = match (bearer.and_then(|bearer| self.format.parse_digest(bearer)), login) {
+            (Some(digest), _) if principal.token().is_some() => ReadCredential::Token(digest),
+            (_, Some(login)) => ReadCredential::Password(login.password_hash.0.clone()),
+            _ => ReadCredential::None,
         };
-        Reading { tokens: self.clone(), principal: principal.clone(), proof }
+        ReadAccess { tokens: self.clone(), principal: principal.clone(), credential }
     }
 }
 
-impl Reading {
-    /// Verifies again that the caller may read: the token or password, the person, and no right taken away since.
+impl ReadAccess {
+    /// Validates the credential again, and checks that the caller was neither disabled nor demoted.
     ///
     /// # Errors
-    /// [`Refusal::CallerGone`].
-    pub async fn verify(&self) -> Result<()> {
-        let was = &self.principal;
-        let (is_admin, is_platform_admin) = match &self.proof {
-            Proof::Token(digest) => {
-                let now = self.tokens.verify_again(digest).await?.ok_or(Refusal::CallerGone)?;
-                (now.is_admin, now.is_platform_admin)
+    /// [`Error::CallerRevoked`] if the caller may no longer read, [`Error::Unavailable`] if the
+    /// database is unreachable or too slow.
+    pub async fn recheck(&self) -> Result<()> {
+        let initial = &self.principal;
+        let (is_admin, is_platform_admin) = match &self.credential {
+            ReadCredential::Token(digest) => {
+                let current = self.tokens.revalidate(digest).await?.ok_or(Error::CallerRevoked)?;
+                (current.is_admin, current.is_platform_admin)
             }
-            Proof::Password(hash) => {
-                let now = self.tokens.store.find_reader(was.workspace_id, was.person_id).await?;
-                let now = now.filter(|now| !now.is_disabled && now.password_hash == *hash);
-                let now = now.ok_or(Refusal::CallerGone)?;
-                (now.is_admin, now.is_platform_admin)
+            ReadCredential::Password(hash) => {
+                let current = self.tokens.store.find_reader_rights(initial.workspace_id, initial.person_id).await?;
+                let current = current.filter(|current| !current.is_disabled && current.password_hash == *hash);
+                let current = current.ok_or(Error::CallerRevoked)?;
+                (current.is_admin, current.is_platform_admin)
             }
-            Proof::None => return Err(Refusal::CallerGone),
+            ReadCredential::None => return Err(Error::CallerRevoked),
         };
-        let is_demoted = (was.is_admin && !is_admin) || (was.is_platform_admin && !is_platform_admin);
-        if is_demoted { Err(Refusal::CallerGone) } else { Ok(()) }
+        let is_demoted = (initial.is_admin && !is_admin) || (initial.is_platform_admin && !is_platform_admin);
+        if is_demoted { Err(Error::CallerRevoked) } else { Ok(()) }
     }
 }
 
 impl Tokens {
-    /// The caller of a token that was verified before, if it still is one. Nothing is noted of it.
-    async fn verify_again(&self, digest: &TokenDigest) -> Result<Option<Principal>> {
-        let facts = match self.live.find(digest) {
-            Some(facts) => Some(facts),
-            None => self.live.read(digest).await.map_err(|Unavailable| store::Error::timed_out())?,
+    /// Returns the principal of a token if the token is still valid. Does not record a use.
+    async fn revalidate(&self, digest: &TokenDigest) -> Result<Option<Principal>> {
+        let token = match self.node.find_cached(digest) {
+            Some(token) => Some(token),
+            None => self.node.load(digest).await.map_err(|Unavailable| store::Error::timed_out())?,
         };
-        Ok(facts.and_then(|facts| self.judged(facts).ok()).map(Inspected::into_principal))
+        Ok(token.and_then(|token| self.evaluate(&token).ok()).map(ValidToken::into_principal))
     }
 }

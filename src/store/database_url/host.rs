@@ -1,185 +1,193 @@
-//! One host of a PostgreSQL URL, and how it is connected to.
+//! One host of a PostgreSQL URL, and its connection options.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
 use form_urlencoded::Serializer;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::{BadAddress, parameters::Parameters};
+use super::{InvalidDatabaseUrl, parameters::Parameters};
 
-/// A host and how to connect to it.
+/// Host and its connection options.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Host {
-    /// All that the driver needs.
+    /// Complete options for the driver.
     pub options: PgConnectOptions,
-    /// What is tried where the first try fails: the second half of `allow`.
+    /// Mode of the second attempt, after the first one failed: the second half of `sslmode=allow`.
     pub fallback: Option<PgSslMode>,
-    /// How long the host may take to say what it is.
+    /// Maximum time that one probe of the host may take.
     pub connect_timeout: Option<Duration>,
 }
 
-/// Who logs in, and to which database. None: libpq's default.
-pub(super) struct Login {
+/// User, password and database. `None` is libpq's default.
+pub(super) struct LoginParameters {
     pub user: Option<String>,
     pub password: Option<String>,
-    pub name: Option<String>,
+    pub database: Option<String>,
 }
 
-/// Where a server listens. None: libpq's default.
-pub(super) struct Place {
-    /// A name, an address, or the folder of a Unix socket.
+/// Address of a server. `None` is libpq's default.
+pub(super) struct Endpoint {
+    /// Host name, IP address, or directory of a Unix socket.
     pub host: Option<String>,
-    /// The address of the named host, which then need not be looked up.
+    /// IP address of the named host, which saves the DNS lookup.
     pub address: Option<String>,
     pub port: Option<u16>,
 }
 
-/// Where the certificates come from that a server's is verified with.
+/// Source of the root certificates that verify the server's certificate.
 #[derive(Debug)]
-enum Root {
-    /// Those of the operating system.
+enum RootCertificates {
+    /// Root certificates of the operating system.
     System,
     File(PathBuf),
 }
 
-/// The client's own certificate and its key, as files.
+/// Files of the client certificate and its key.
 #[derive(Debug)]
 struct ClientCertificate {
     certificate: PathBuf,
     key: PathBuf,
 }
 
-/// How connections are encrypted.
+/// TLS settings of a connection.
 #[derive(Debug)]
-pub(super) struct Security {
+pub(super) struct TlsSettings {
     mode: PgSslMode,
     fallback: Option<PgSslMode>,
-    /// None: the certificate is not verified.
-    root: Option<Root>,
-    client: Option<ClientCertificate>,
+    /// `None` disables verification of the server's certificate.
+    root_certificates: Option<RootCertificates>,
+    client_certificate: Option<ClientCertificate>,
 }
 
 impl Host {
     pub(super) fn new(
-        place: &Place,
-        login: &Login,
-        security: &Security,
+        endpoint: &Endpoint,
+        login: &LoginParameters,
+        tls: &TlsSettings,
         parameters: &Parameters,
-    ) -> Result<Self, BadAddress> {
-        let options = options(place, login, parameters)?;
+    ) -> Result<Self, InvalidDatabaseUrl> {
+        let options = connect_options(endpoint, login, parameters)?;
         let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
-        let connect_timeout = connect_timeout(parameters)?;
+        let connect_timeout = parse_connect_timeout(parameters)?;
         if is_socket {
-            // As with libpq: what does not leave the machine is not encrypted.
+            // As with libpq: traffic that stays on the machine is not encrypted.
             let options = options.ssl_mode(PgSslMode::Disable);
             return Ok(Self { options, fallback: None, connect_timeout });
         }
-        if matches!(security.mode, PgSslMode::VerifyFull) && place.address.is_some() {
-            return Err(BadAddress::AddressUnverified);
+        if matches!(tls.mode, PgSslMode::VerifyFull) && endpoint.address.is_some() {
+            return Err(InvalidDatabaseUrl::HostAddressWithVerifyFull);
         }
-        let mut options = options.ssl_mode(security.mode);
-        if let Some(Root::File(file)) = &security.root {
+        let mut options = options.ssl_mode(tls.mode);
+        if let Some(RootCertificates::File(file)) = &tls.root_certificates {
             options = options.ssl_root_cert(file);
         }
-        if let Some(client) = &security.client {
+        if let Some(client) = &tls.client_certificate {
             options = options.ssl_client_cert(&client.certificate).ssl_client_key(&client.key);
         }
-        Ok(Self { options, fallback: security.fallback, connect_timeout })
+        Ok(Self { options, fallback: tls.fallback, connect_timeout })
     }
 }
 
-/// `HOST:PORT`, as it stands in a URL.
+/// Formats the host as `HOST:PORT`, as in a URL.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let socket = self.options.get_socket().map(|folder| folder.to_string_lossy().into_owned());
+        let socket = self.options.get_socket().map(|directory| directory.to_string_lossy().into_owned());
         let host = socket.as_deref().unwrap_or_else(|| self.options.get_host());
         let port = self.options.get_port();
         if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{}:{port}", host.replace('/', "%2F")) }
     }
 }
 
-/// Lets the driver parse a URL in which everything is a parameter and encoded: then it also looks into the file of passwords.
-fn options(place: &Place, login: &Login, parameters: &Parameters) -> Result<PgConnectOptions, BadAddress> {
+/// Builds the driver's options from a URL in which every value is an encoded parameter. The driver
+/// then also reads the password file.
+fn connect_options(
+    endpoint: &Endpoint,
+    login: &LoginParameters,
+    parameters: &Parameters,
+) -> Result<PgConnectOptions, InvalidDatabaseUrl> {
     let mut query = Serializer::new(String::new());
     let mut add = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
             query.append_pair(name, value);
         }
     };
-    add("host", place.address.as_deref().or(place.host.as_deref()));
-    add("port", place.port.map(|port| port.to_string()).as_deref());
+    add("host", endpoint.address.as_deref().or(endpoint.host.as_deref()));
+    add("port", endpoint.port.map(|port| port.to_string()).as_deref());
     add("user", login.user.as_deref());
     add("password", login.password.as_deref());
-    add("dbname", login.name.as_deref());
+    add("dbname", login.database.as_deref());
     add("options", parameters.get("options"));
-    let named = parameters.get_or_variable("application_name", "PGAPPNAME");
-    add("application_name", named.as_deref().or_else(|| parameters.get("fallback_application_name")));
+    let application_name = parameters.get_or_env("application_name", "PGAPPNAME");
+    add("application_name", application_name.as_deref().or_else(|| parameters.get("fallback_application_name")));
     if let Some(capacity) = parameters.get("statement-cache-capacity") {
-        let takes = "a number of statements";
-        capacity.parse::<u32>().map_err(|_| BadAddress::Value { name: "statement-cache-capacity", takes })?;
+        let expected = "a number of statements";
+        let name = "statement-cache-capacity";
+        capacity.parse::<u32>().map_err(|_| InvalidDatabaseUrl::InvalidValue { name, expected })?;
         add("statement-cache-capacity", Some(capacity));
     }
     let url = format!("postgres:///?{}", query.finish());
-    let options: PgConnectOptions = url.parse().map_err(|_| BadAddress::Scheme)?;
+    let options: PgConnectOptions = url.parse().map_err(|_| InvalidDatabaseUrl::Scheme)?;
     let settings = &parameters.settings;
     Ok(if settings.is_empty() { options } else { options.options(settings.iter().map(|(name, value)| (name, value))) })
 }
 
-fn connect_timeout(parameters: &Parameters) -> Result<Option<Duration>, BadAddress> {
+fn parse_connect_timeout(parameters: &Parameters) -> Result<Option<Duration>, InvalidDatabaseUrl> {
     let Some(text) = parameters.get("connect_timeout") else { return Ok(None) };
-    let bad = BadAddress::Value { name: "connect_timeout", takes: "a number of seconds; 0 for the default" };
-    let seconds: i32 = text.trim().parse().map_err(|_| bad)?;
-    // As with libpq: less than two seconds are too few.
+    let expected = "a number of seconds, or 0 for the default";
+    let invalid = InvalidDatabaseUrl::InvalidValue { name: "connect_timeout", expected };
+    let seconds: i32 = text.trim().parse().map_err(|_| invalid)?;
+    // As with libpq: the minimum is two seconds.
     Ok(u64::try_from(seconds).ok().filter(|&seconds| seconds > 0).map(|seconds| Duration::from_secs(seconds.max(2))))
 }
 
-impl Security {
-    /// Reads `sslmode`, `sslrootcert`, `sslcert` and `sslkey` with the meaning that they have for libpq. One difference: a root
-    /// certificate is an error where it would not be used.
-    pub(super) fn of(parameters: &Parameters) -> Result<Self, BadAddress> {
+impl TlsSettings {
+    /// Reads `sslmode`, `sslrootcert`, `sslcert` and `sslkey` with libpq's meaning. One difference:
+    /// a root certificate that would not be used is an error.
+    pub(super) fn from_parameters(parameters: &Parameters) -> Result<Self, InvalidDatabaseUrl> {
         use PgSslMode::{Allow, Disable, Prefer, Require, VerifyCa, VerifyFull};
-        let root = parameters.get_or_variable("sslrootcert", "PGSSLROOTCERT");
-        let root = root.map(|text| if text == "system" { Root::System } else { Root::File(text.into()) });
-        let is_file = matches!(root, Some(Root::File(_)));
-        let plain = |mode, fallback| Ok((mode, fallback, None));
-        let (mode, fallback, root) = match (mode(parameters)?, root) {
-            (Some(Disable), _) => plain(Disable, None),
-            (Some(Allow), None) => plain(Disable, Some(Require)),
-            (Some(Prefer) | None, None) => plain(Prefer, None),
-            (Some(Require), None) => plain(Require, None),
-            (Some(Allow | Prefer), Some(_)) => Err(BadAddress::RootWithoutVerification),
-            (Some(VerifyCa), None) => Err(BadAddress::NoRoot),
-            (Some(VerifyFull), root) => Ok((VerifyFull, None, root.or(Some(Root::System)))),
+        let root = parameters.get_or_env("sslrootcert", "PGSSLROOTCERT");
+        let root = root
+            .map(|text| if text == "system" { RootCertificates::System } else { RootCertificates::File(text.into()) });
+        let is_file = matches!(root, Some(RootCertificates::File(_)));
+        let without_root = |mode, fallback| Ok((mode, fallback, None));
+        let (mode, fallback, root) = match (parse_ssl_mode(parameters)?, root) {
+            (Some(Disable), _) => without_root(Disable, None),
+            (Some(Allow), None) => without_root(Disable, Some(Require)),
+            (Some(Prefer) | None, None) => without_root(Prefer, None),
+            (Some(Require), None) => without_root(Require, None),
+            (Some(Allow | Prefer), Some(_)) => Err(InvalidDatabaseUrl::UnusedRootCertificate),
+            (Some(VerifyCa), None) => Err(InvalidDatabaseUrl::MissingRootCertificate),
+            (Some(VerifyFull), root) => Ok((VerifyFull, None, root.or(Some(RootCertificates::System)))),
             (Some(Require | VerifyCa) | None, root) if is_file => Ok((VerifyCa, None, root)),
             (None, root) => Ok((VerifyFull, None, root)),
-            (Some(Require | VerifyCa), _) => Err(BadAddress::WeakMode),
+            (Some(Require | VerifyCa), _) => Err(InvalidDatabaseUrl::SystemRootNeedsVerifyFull),
         }?;
-        Ok(Self { mode, fallback, root, client: client(parameters)? })
+        Ok(Self { mode, fallback, root_certificates: root, client_certificate: parse_client_certificate(parameters)? })
     }
 }
 
-fn mode(parameters: &Parameters) -> Result<Option<PgSslMode>, BadAddress> {
-    let takes = "disable, allow, prefer, require, verify-ca or verify-full";
-    let bad = BadAddress::Value { name: "sslmode", takes };
-    match (parameters.get("ssl"), parameters.get_or_variable("sslmode", "PGSSLMODE")) {
+fn parse_ssl_mode(parameters: &Parameters) -> Result<Option<PgSslMode>, InvalidDatabaseUrl> {
+    let expected = "disable, allow, prefer, require, verify-ca or verify-full";
+    let invalid = InvalidDatabaseUrl::InvalidValue { name: "sslmode", expected };
+    match (parameters.get("ssl"), parameters.get_or_env("sslmode", "PGSSLMODE")) {
         (None, Some(text)) if text.bytes().all(|c| c.is_ascii_lowercase() || c == b'-') => {
-            text.parse().map(Some).map_err(|_| bad)
+            text.parse().map(Some).map_err(|_| invalid)
         }
-        (None, Some(_)) => Err(bad),
+        (None, Some(_)) => Err(invalid),
         (None, None) => Ok(None),
-        // libpq takes this one of JDBC.
+        // libpq accepts this parameter of JDBC.
         (Some("true"), _) => Ok(Some(PgSslMode::Require)),
-        (Some(_), _) => Err(BadAddress::Value { name: "ssl", takes: "true; better write sslmode" }),
+        (Some(_), _) => Err(InvalidDatabaseUrl::InvalidValue { name: "ssl", expected: "true, or better sslmode" }),
     }
 }
 
-fn client(parameters: &Parameters) -> Result<Option<ClientCertificate>, BadAddress> {
-    let certificate = parameters.get_or_variable("sslcert", "PGSSLCERT");
-    match (certificate, parameters.get_or_variable("sslkey", "PGSSLKEY")) {
+fn parse_client_certificate(parameters: &Parameters) -> Result<Option<ClientCertificate>, InvalidDatabaseUrl> {
+    let certificate = parameters.get_or_env("sslcert", "PGSSLCERT");
+    match (certificate, parameters.get_or_env("sslkey", "PGSSLKEY")) {
         (None, None) => Ok(None),
         (Some(certificate), Some(key)) => {
             Ok(Some(ClientCertificate { certificate: certificate.into(), key: key.into() }))
         }
-        _ => Err(BadAddress::HalfCertificate),
+        _ => Err(InvalidDatabaseUrl::IncompleteClientCertificate),
     }
 }

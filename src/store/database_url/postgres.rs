@@ -1,33 +1,33 @@
-//! URLs of PostgreSQL: `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME?PARAMETER=VALUE`.
+//! PostgreSQL URLs: `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME?PARAMETER=VALUE`.
 
 use std::net::IpAddr;
 
 use percent_encoding::percent_decode_str;
 
 use super::{
-    BadAddress, Host,
-    host::{Login, Place, Security},
+    Host, InvalidDatabaseUrl,
+    host::{Endpoint, LoginParameters, TlsSettings},
     parameters::Parameters,
 };
 
-/// Parses what follows `postgres://`; also returns whether the URL has a password.
-pub(super) fn parse(url: &str) -> Result<(Vec<Host>, bool), BadAddress> {
-    let parts = Parts::split(url)?;
+/// Parses the part after `postgres://`. Also returns whether the URL contains a password.
+pub(super) fn parse(url: &str) -> Result<(Vec<Host>, bool), InvalidDatabaseUrl> {
+    let parts = UrlParts::split(url)?;
     let parameters = Parameters::parse(parts.query)?;
-    let own = |name: &str| parameters.get(name).map(str::to_owned);
-    let login = Login {
-        user: own("user").or(parts.user),
-        password: own("password").or(parts.password),
-        name: own("dbname").or(parts.name),
+    let parameter = |name: &str| parameters.get(name).map(str::to_owned);
+    let login = LoginParameters {
+        user: parameter("user").or(parts.user),
+        password: parameter("password").or(parts.password),
+        database: parameter("dbname").or(parts.name),
     };
-    let security = Security::of(&parameters)?;
-    let places = places(parts.hosts, &parameters)?;
-    let hosts = places.iter().map(|place| Host::new(place, &login, &security, &parameters));
+    let tls = TlsSettings::from_parameters(&parameters)?;
+    let endpoints = parse_endpoints(parts.hosts, &parameters)?;
+    let hosts = endpoints.iter().map(|endpoint| Host::new(endpoint, &login, &tls, &parameters));
     Ok((hosts.collect::<Result<_, _>>()?, login.password.is_some()))
 }
 
-/// The pieces of a URL.
-struct Parts<'a> {
+/// Components of a URL.
+struct UrlParts<'a> {
     user: Option<String>,
     password: Option<String>,
     hosts: &'a str,
@@ -35,103 +35,104 @@ struct Parts<'a> {
     query: &'a str,
 }
 
-impl<'a> Parts<'a> {
-    /// Splits a URL, if there is only one way to read it. An unencoded `@`, `/`, `?` or `#` in the password leaves a second `@`, or
-    /// one where none belongs.
-    fn split(url: &'a str) -> Result<Self, BadAddress> {
-        let is_plain = |c: char| c != '#' && !c.is_whitespace() && !c.is_control();
+impl<'a> UrlParts<'a> {
+    /// Splits a URL that has only one interpretation. An unencoded `@`, `/`, `?` or `#` in the
+    /// password leaves a second `@`, or an `@` in a place where none is valid.
+    fn split(url: &'a str) -> Result<Self, InvalidDatabaseUrl> {
+        let is_allowed = |c: char| c != '#' && !c.is_whitespace() && !c.is_control();
         let (before, query) = url.split_once('?').unwrap_or((url, ""));
         let (authority, path) =
             before.split_once('/').map_or((before, None), |(authority, path)| (authority, Some(path)));
         let is_ambiguous = authority.matches('@').count() > 1
             || path.is_some_and(|path| path.contains('@'))
             || (authority.contains(':') && query.contains('@'));
-        if is_ambiguous || !url.chars().all(is_plain) {
-            return Err(BadAddress::Ambiguous);
+        if is_ambiguous || !url.chars().all(is_allowed) {
+            return Err(InvalidDatabaseUrl::Ambiguous);
         }
         let (user_info, hosts) = authority.split_once('@').unwrap_or(("", authority));
         let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
         let name = path.unwrap_or_default();
         if name.contains('/') {
-            return Err(BadAddress::Name);
+            return Err(InvalidDatabaseUrl::DatabaseName);
         }
-        let given = |text: &str| decode(text).map(|text| Some(text).filter(|text| !text.is_empty()));
-        Ok(Self { user: given(user)?, password: given(password)?, hosts, name: given(name)?, query })
+        let decode_part = |text: &str| percent_decode(text).map(|text| Some(text).filter(|text| !text.is_empty()));
+        Ok(Self { user: decode_part(user)?, password: decode_part(password)?, hosts, name: decode_part(name)?, query })
     }
 }
 
-/// Decodes `%XX`. A `%` that begins no such thing was meant as it stands, which libpq rejects, too.
-pub(super) fn decode(text: &str) -> Result<String, BadAddress> {
+/// Decodes `%XX`. As with libpq, a `%` that starts no such sequence is an error.
+pub(super) fn percent_decode(text: &str) -> Result<String, InvalidDatabaseUrl> {
     let is_encoded = |rest: &str| rest.get(..2).is_some_and(|digits| digits.bytes().all(|c| c.is_ascii_hexdigit()));
     if !text.split('%').skip(1).all(is_encoded) {
-        return Err(BadAddress::Ambiguous);
+        return Err(InvalidDatabaseUrl::Ambiguous);
     }
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| BadAddress::Encoding)?;
-    if decoded.contains('\0') { Err(BadAddress::Encoding) } else { Ok(decoded.into_owned()) }
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| InvalidDatabaseUrl::Encoding)?;
+    if decoded.contains('\0') { Err(InvalidDatabaseUrl::Encoding) } else { Ok(decoded.into_owned()) }
 }
 
-/// Brings hosts, addresses and ports together, which parameters may give instead of the URL's front.
-fn places(authority: &str, parameters: &Parameters) -> Result<Vec<Place>, BadAddress> {
+/// Combines hosts, addresses and ports, which parameters may give instead of the authority part.
+fn parse_endpoints(authority: &str, parameters: &Parameters) -> Result<Vec<Endpoint>, InvalidDatabaseUrl> {
     let mut hosts = Vec::new();
     let mut ports = Vec::new();
-    for one in authority.split(',') {
-        let (host, port) = split_port(one)?;
-        hosts.push(decode(host)?);
-        ports.push(port_of(port)?);
+    for host_and_port in authority.split(',') {
+        let (host, port) = split_port(host_and_port)?;
+        hosts.push(percent_decode(host)?);
+        ports.push(parse_port(port)?);
     }
-    if let Some(given) = parameters.get("host") {
-        hosts = given.split(',').map(|host| host.trim_matches(['[', ']']).to_owned()).collect();
+    if let Some(list) = parameters.get("host") {
+        hosts = list.split(',').map(|host| host.trim_matches(['[', ']']).to_owned()).collect();
     }
-    let addresses: Vec<_> = parameters.get("hostaddr").map(|given| given.split(',').collect()).unwrap_or_default();
+    let addresses: Vec<_> = parameters.get("hostaddr").map(|list| list.split(',').collect()).unwrap_or_default();
     if addresses.iter().any(|address| !address.is_empty() && address.parse::<IpAddr>().is_err()) {
-        return Err(BadAddress::HostAddress);
+        return Err(InvalidDatabaseUrl::HostAddress);
     }
-    let is_without_hosts = hosts.iter().all(String::is_empty);
-    if !addresses.is_empty() && is_without_hosts {
+    if !addresses.is_empty() && hosts.iter().all(String::is_empty) {
         hosts = vec![String::new(); addresses.len()];
     }
-    if let Some(given) = parameters.get("port") {
-        ports = given.split(',').map(port_of).collect::<Result<_, _>>()?;
+    if let Some(list) = parameters.get("port") {
+        ports = list.split(',').map(parse_port).collect::<Result<_, _>>()?;
     }
-    // A front without hosts says nothing of ports.
+    // An authority part without hosts gives no ports either.
     if ports.iter().all(Option::is_none) {
         ports = vec![None];
     }
-    let fits = |count: usize| count == hosts.len();
-    if !(fits(ports.len()) || ports.len() == 1) || !(addresses.is_empty() || fits(addresses.len())) {
-        return Err(BadAddress::Count);
+    let matches_hosts = |count: usize| count == hosts.len();
+    if !(matches_hosts(ports.len()) || ports.len() == 1) || !(addresses.is_empty() || matches_hosts(addresses.len())) {
+        return Err(InvalidDatabaseUrl::CountMismatch);
     }
-    if !hosts.iter().all(|host| is_host(host)) {
-        return Err(BadAddress::Host);
+    if !hosts.iter().all(|host| is_valid_host(host)) {
+        return Err(InvalidDatabaseUrl::Host);
     }
-    let port_at = |at: usize| ports.get(at).or(ports.first()).copied().flatten();
-    let address_at = |at: usize| addresses.get(at).filter(|address| !address.is_empty()).map(|&text| text.to_owned());
-    let place = |(at, host): (usize, String)| Place {
+    let port_at = |index: usize| ports.get(index).or(ports.first()).copied().flatten();
+    let address_at =
+        |index: usize| addresses.get(index).filter(|address| !address.is_empty()).map(|&text| text.to_owned());
+    let endpoint = |(index, host): (usize, String)| Endpoint {
         host: Some(host).filter(|host| !host.is_empty()),
-        address: address_at(at),
-        port: port_at(at),
+        address: address_at(index),
+        port: port_at(index),
     };
-    Ok(hosts.into_iter().enumerate().map(place).collect())
+    Ok(hosts.into_iter().enumerate().map(endpoint).collect())
 }
 
-/// Takes the port off `HOST:PORT` or `[IPv6]:PORT`.
-fn split_port(text: &str) -> Result<(&str, &str), BadAddress> {
+/// Splits `HOST:PORT` or `[IPv6]:PORT`.
+fn split_port(text: &str) -> Result<(&str, &str), InvalidDatabaseUrl> {
     if let Some(bracketed) = text.strip_prefix('[') {
-        let (host, rest) = bracketed.split_once(']').ok_or(BadAddress::Host)?;
+        let (host, rest) = bracketed.split_once(']').ok_or(InvalidDatabaseUrl::Host)?;
         let port = if rest.is_empty() { Some("") } else { rest.strip_prefix(':') };
-        return Ok((host, port.ok_or(BadAddress::Host)?));
+        return Ok((host, port.ok_or(InvalidDatabaseUrl::Host)?));
     }
     Ok(text.split_once(':').unwrap_or((text, "")))
 }
 
-fn port_of(text: &str) -> Result<Option<u16>, BadAddress> {
+fn parse_port(text: &str) -> Result<Option<u16>, InvalidDatabaseUrl> {
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().ok().filter(|&port| port > 0).map(Some).ok_or(BadAddress::Port)
+    text.parse().ok().filter(|&port| port > 0).map(Some).ok_or(InvalidDatabaseUrl::Port)
 }
 
-/// Returns true for a name, an address, the folder of a socket, and for nothing, which is libpq's default.
-fn is_host(text: &str) -> bool {
+/// Returns true for a name, an IP address, a socket directory, and the empty text, which is libpq's
+/// default.
+fn is_valid_host(text: &str) -> bool {
     text.starts_with('/') || text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%'))
 }

@@ -1,21 +1,22 @@
-//! Changing and removing people, and keeping somebody in charge.
+//! Updating and deleting people. A workspace always keeps an enabled administrator.
 
-use super::{IN_CHARGE, role};
+use super::{COUNT_ADMINISTRATORS, role_name};
 use crate::{
     domain::{
         authority::Mutation,
         event::{Action, Details},
+        invalidation::Invalidation,
         person::{Email, EmailKey, PersonName, TokenAccess},
     },
     store::{
-        Result, Store,
+        Committed, Result, Store,
         authority::begin,
-        events::{Done, record},
+        events::{EventDraft, record},
         login_failures, on_pool, removal, sessions, sources,
     },
 };
 
-/// What is to change about a person; `None` leaves it.
+/// Changes of a person; `None` leaves a value unchanged.
 #[derive(Clone, Default)]
 pub struct PersonChange {
     pub email: Option<Email>,
@@ -25,21 +26,21 @@ pub struct PersonChange {
     pub is_disabled: Option<bool>,
     pub token_access: Option<TokenAccess>,
     pub force_password_change: Option<bool>,
-    /// Nothing is changed unless the password hash is still this one.
-    pub proven_hash: Option<String>,
+    /// Password hash that the person must still have, or nothing is changed.
+    pub expected_password_hash: Option<String>,
 }
 
-/// What came of a change that may not take away the last administrator.
+/// Result of an update or a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rank {
+pub enum UpdateOutcome {
     Changed,
-    /// There is no such person in the workspace.
-    Absent,
-    /// Nothing was done: the password that was proven is no longer the person's.
-    ProofOver,
-    /// Nothing was done: the workspace would have no enabled administrator.
+    /// The workspace has no such person.
+    NotFound,
+    /// Nothing changed: the password that the caller proved is no longer the person's.
+    StaleCredential,
+    /// Nothing changed: the workspace would have no enabled administrator.
     LastAdministrator,
-    /// Nothing was done: the service would have no enabled platform administrator.
+    /// Nothing changed: the service would have no enabled platform administrator.
     LastPlatformAdministrator,
 }
 
@@ -49,59 +50,62 @@ impl PersonChange {
         self.password_hash.is_some() || self.is_disabled == Some(true) || changes_role
     }
 
-    /// What the change is, in the words of those who read of it.
-    fn told(&self) -> Vec<(Action, Details)> {
-        let mut told = Vec::new();
+    /// Returns the events that describe the change.
+    fn events(&self) -> Vec<(Action, Details)> {
+        let mut events = Vec::new();
         if self.password_hash.is_some() {
-            told.push((Action::PasswordChanged, Details::default()));
+            events.push((Action::PasswordChanged, Details::default()));
         }
         if let Some(is_disabled) = self.is_disabled {
-            told.push((if is_disabled { Action::PersonDisabled } else { Action::PersonEnabled }, Details::default()));
+            events.push((if is_disabled { Action::PersonDisabled } else { Action::PersonEnabled }, Details::default()));
         }
         let details = Details::default()
             .with_some("email", self.email.as_ref().map(Email::as_str))
             .with_some("name", self.name.as_ref().map(PersonName::as_str))
-            .with_some("role", self.is_admin.map(role))
+            .with_some("role", self.is_admin.map(role_name))
             .with_some("tokenAccess", self.token_access.map(TokenAccess::as_str))
             .with_some("forcePasswordChange", self.force_password_change);
         if details != Details::default() {
-            told.push((Action::PersonChanged, details));
+            events.push((Action::PersonChanged, details));
         }
-        told
+        events
     }
 }
 
 impl Store {
-    /// Changes a person of a workspace, unless that would leave nobody in charge. A new password, another role and being
-    /// disabled end the person's web sessions; a new password and being enabled forget the wrong
-    /// ones that were tried.
+    /// Updates a person of a workspace, unless no enabled administrator would remain. A new
+    /// password, another role and disabling the account delete the person's web sessions. A new
+    /// password and enabling the account reset the login failures.
     ///
     /// # Errors
-    /// [`Error::Conflict`](crate::store::Error::Conflict) where the e-mail is taken.
+    /// Returns [`Error::Conflict`](crate::store::Error::Conflict) if the e-mail is taken,
+    /// [`Error::AuthorityLost`](crate::store::Error::AuthorityLost) if the caller was revoked
+    /// meanwhile, and [`Error::Unavailable`](crate::store::Error::Unavailable) if the database
+    /// cannot be reached.
     pub async fn update_person(
         &self,
         workspace_id: i64,
         id: i64,
         change: &PersonChange,
         mutation: &Mutation,
-    ) -> Result<Rank> {
+    ) -> Result<Committed<UpdateOutcome>> {
         const UPDATE: &str = "update person set email = coalesce($3, email), email_key = coalesce($4, email_key), \
-             name = coalesce($5, name), password_hash = coalesce($6, password_hash), is_admin = coalesce($7, is_admin), \
-             is_disabled = coalesce($8, is_disabled), token_access = coalesce($9, token_access), \
-             force_password_change = coalesce($10, force_password_change), updated_at = $11 \
-             where workspace_id = $1 and id = $2 and removed_at is null returning email, email_key, is_platform_admin";
-        const BEFORE: &str =
+             name = coalesce($5, name), password_hash = coalesce($6, password_hash), is_admin = coalesce($7, \
+             is_admin), is_disabled = coalesce($8, is_disabled), token_access = coalesce($9, token_access), \
+             force_password_change = coalesce($10, force_password_change), updated_at = $11 where workspace_id = $1 \
+             and id = $2 and removed_at is null returning email, email_key, is_platform_admin";
+        const SELECT: &str =
             "select is_admin, password_hash from person where workspace_id = $1 and id = $2 and removed_at is null";
         let email_key = change.email.as_ref().map(Email::key);
         on_pool!(self, pool => {
-            let (mut tx, act, _) = begin!(self, pool, workspace_id, mutation);
-            let before: Option<(bool, String)> =
-                sqlx::query_as(BEFORE).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
-            let Some((was_admin, password_hash)) = before else { return Ok(Rank::Absent) };
-            if change.proven_hash.as_ref().is_some_and(|proven| *proven != password_hash) {
-                return Ok(Rank::ProofOver);
+            let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
+            let current: Option<(bool, String)> =
+                sqlx::query_as(SELECT).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
+            let Some((was_admin, password_hash)) = current else { return Ok(Committed::unchanged(UpdateOutcome::NotFound)) };
+            if change.expected_password_hash.as_ref().is_some_and(|expected| *expected != password_hash) {
+                return Ok(Committed::unchanged(UpdateOutcome::StaleCredential));
             }
-            let changed: Option<(String, String, bool)> = sqlx::query_as(UPDATE)
+            let updated: Option<(String, String, bool)> = sqlx::query_as(UPDATE)
                 .bind(workspace_id)
                 .bind(id)
                 .bind(change.email.as_ref().map(Email::as_str))
@@ -112,74 +116,98 @@ impl Store {
                 .bind(change.is_disabled)
                 .bind(change.token_access.map(TokenAccess::as_str))
                 .bind(change.force_password_change)
-                .bind(act.at)
+                .bind(context.at)
                 .fetch_optional(&mut *tx)
                 .await?;
-            let Some((email, email_key, is_platform_admin)) = changed else { return Ok(Rank::Absent) };
+            let Some((email, email_key, is_platform_admin)) = updated else { return Ok(Committed::unchanged(UpdateOutcome::NotFound)) };
             if change.password_hash.is_some() || change.is_disabled == Some(false) {
-                let digest = EmailKey::of(&email_key).digest();
-                sqlx::query(login_failures::CLEAR).bind(digest.as_bytes().as_slice()).execute(&mut *tx).await?;
-                sqlx::query(sources::FORGIVE).bind(id).execute(&mut *tx).await?;
+                let digest = EmailKey::from_text(&email_key).digest();
+                sqlx::query(login_failures::DELETE_LOGIN_FAILURES)
+                    .bind(digest.as_bytes().as_slice())
+                    .execute(&mut *tx)
+                    .await?;
+                sqlx::query(sources::RESET_SOURCE_FAILURES).bind(id).execute(&mut *tx).await?;
             }
             if change.ends_sessions(was_admin) {
-                sqlx::query(sessions::END_ALL).bind(workspace_id).bind(id).execute(&mut *tx).await?;
+                sqlx::query(sessions::DELETE_ALL_SESSIONS).bind(workspace_id).bind(id).execute(&mut *tx).await?;
             }
-            for (action, details) in change.told() {
+            for (action, details) in change.events() {
                 let target = id.to_string();
-                let done = Done { action, person_id: Some(id), target: &target, label: &email, details };
-                record!(tx, workspace_id, act, done);
+                let event = EventDraft { action, person_id: Some(id), target: &target, label: &email, details };
+                record!(tx, workspace_id, context, event);
             }
-            let left = sqlx::query_as(IN_CHARGE).bind(workspace_id).fetch_one(&mut *tx).await?;
-            let rank = rank(left, is_platform_admin);
-            if rank == Rank::Changed {
-                tx.commit().await?;
+            let remaining = sqlx::query_as(COUNT_ADMINISTRATORS).bind(workspace_id).fetch_one(&mut *tx).await?;
+            let outcome = administrators_outcome(remaining, is_platform_admin);
+            if outcome != UpdateOutcome::Changed {
+                return Ok(Committed::unchanged(outcome));
             }
-            Ok(rank)
+            tx.commit().await?;
+            Ok(Committed::new(outcome, vec![Invalidation::Person(id)]))
         })
     }
 
-    /// Removes a person of a workspace with the person's tokens, unless that would leave nobody in charge. Where the tokens are many,
-    /// their rows and the person's are removed afterwards by [`Store::remove_remains`]; until then no method finds them.
+    /// Deletes a person of a workspace with all tokens, unless no enabled administrator would
+    /// remain. If the tokens are many, [`Store::purge_removed`] deletes their rows and the person's
+    /// afterwards. No method finds them in the meantime.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_person(&self, workspace_id: i64, id: i64, mutation: &Mutation) -> Result<Rank> {
-        const FIND: &str =
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time, and
+    /// [`Error::AuthorityLost`](crate::store::Error::AuthorityLost) if the caller lost its right
+    /// meanwhile.
+    pub async fn delete_person(
+        &self,
+        workspace_id: i64,
+        id: i64,
+        mutation: &Mutation,
+    ) -> Result<Committed<UpdateOutcome>> {
+        const SELECT: &str =
             "select email, is_platform_admin from person where workspace_id = $1 and id = $2 and removed_at is null";
         const DELETE: &str = "delete from person where workspace_id = $1 and id = $2";
         on_pool!(self, pool => {
-            let (mut tx, act, _) = begin!(self, pool, workspace_id, mutation);
-            let found: Option<(String, bool)> =
-                sqlx::query_as(FIND).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
-            let Some((email, is_platform_admin)) = found else { return Ok(Rank::Absent) };
-            let tokens: i64 = sqlx::query_scalar(removal::TOKENS_OF_PERSON).bind(workspace_id).bind(id)
-                .bind(removal::MOST_AT_ONCE + 1).fetch_one(&mut *tx).await?;
-            if tokens > removal::MOST_AT_ONCE {
-                sqlx::query(removal::REVOKE_PERSON).bind(workspace_id).bind(id).bind(act.at).execute(&mut *tx).await?;
-                sqlx::query(sessions::END_ALL).bind(workspace_id).bind(id).execute(&mut *tx).await?;
+            let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
+            let current: Option<(String, bool)> =
+                sqlx::query_as(SELECT).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
+            let Some((email, is_platform_admin)) = current else { return Ok(Committed::unchanged(UpdateOutcome::NotFound)) };
+            let tokens: i64 = sqlx::query_scalar(removal::COUNT_PERSON_TOKENS).bind(workspace_id).bind(id)
+                .bind(removal::MAX_ROWS_PER_STATEMENT + 1).fetch_one(&mut *tx).await?;
+            if tokens > removal::MAX_ROWS_PER_STATEMENT {
+                sqlx::query(removal::REVOKE_PERSON).bind(workspace_id).bind(id).bind(context.at).execute(&mut *tx).await?;
+                sqlx::query(sessions::DELETE_ALL_SESSIONS).bind(workspace_id).bind(id).execute(&mut *tx).await?;
             } else {
                 sqlx::query(DELETE).bind(workspace_id).bind(id).execute(&mut *tx).await?;
             }
             let target = id.to_string();
-            let done = Done { action: Action::PersonRemoved, person_id: Some(id), target: &target, label: &email, details: Details::default() };
-            record!(tx, workspace_id, act, done);
-            let left = sqlx::query_as(IN_CHARGE).bind(workspace_id).fetch_one(&mut *tx).await?;
-            let rank = rank(left, is_platform_admin);
-            if rank == Rank::Changed {
-                tx.commit().await?;
+            let event = EventDraft {
+                action: Action::PersonRemoved,
+                person_id: Some(id),
+                target: &target,
+                label: &email,
+                details: Details::default(),
+            };
+            record!(tx, workspace_id, context, event);
+            let remaining = sqlx::query_as(COUNT_ADMINISTRATORS).bind(workspace_id).fetch_one(&mut *tx).await?;
+            let outcome = administrators_outcome(remaining, is_platform_admin);
+            if outcome != UpdateOutcome::Changed {
+                return Ok(Committed::unchanged(outcome));
             }
-            Ok(rank)
+            tx.commit().await?;
+            Ok(Committed::new(outcome, vec![Invalidation::Person(id)]))
         })
     }
 }
 
-/// Judges what a change left behind. It runs under the workspace's lock, so two changes cannot each spare the other.
-fn rank((administrators, platform): (i64, i64), was_platform_admin: bool) -> Rank {
+/// Evaluates the remaining administrators. It runs under the workspace's lock, so two concurrent
+/// changes cannot both succeed by relying on each other's administrator.
+fn administrators_outcome(
+    (administrators, platform_administrators): (i64, i64),
+    was_platform_admin: bool,
+) -> UpdateOutcome {
     if administrators == 0 {
-        Rank::LastAdministrator
-    } else if was_platform_admin && platform == 0 {
-        Rank::LastPlatformAdministrator
+        UpdateOutcome::LastAdministrator
+    } else if was_platform_admin && platform_administrators == 0 {
+        UpdateOutcome::LastPlatformAdministrator
     } else {
-        Rank::Changed
+        UpdateOutcome::Changed
     }
 }

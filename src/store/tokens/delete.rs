@@ -1,100 +1,127 @@
-//! Deleting tokens, for good.
+//! Deletion of single tokens.
 
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Owner, TokenLabel, digest};
+use super::{OwnerScope, TokenLabel, parse_digest};
 use crate::{
     domain::{
         authority::Mutation,
         event::{Action, Details},
+        invalidation::Invalidation,
         time::Timestamp,
     },
     store::{
-        Result, Store,
+        Committed, Result, Store,
         authority::begin,
-        events::{Done, record},
+        events::{EventDraft, record},
         on_pool,
     },
 };
 use tokenward_guard::token_format::TokenDigest;
 
-/// What is told of a token that was made or deleted.
+/// Columns of a deleted token that its event needs.
 #[derive(FromRow)]
-pub(super) struct Gone {
+pub(super) struct DeletedToken {
     pub(super) id: Uuid,
     pub(super) person_id: i64,
-    pub(super) hint: String,
+    pub(super) display_prefix: String,
     pub(super) description: String,
 }
 
 #[derive(FromRow)]
-struct GoneWithDigest {
+struct DeletedTokenWithDigest {
     #[sqlx(flatten)]
-    token: Gone,
+    token: DeletedToken,
     digest: Vec<u8>,
 }
 
-impl Gone {
+impl DeletedToken {
     fn details(&self) -> Details {
         Details::default().with_some("description", Some(self.description.as_str()).filter(|text| !text.is_empty()))
     }
 
-    pub(super) fn told<'a>(&'a self, action: Action, target: &'a str) -> Done<'a> {
-        Done { action, person_id: Some(self.person_id), target, label: &self.hint, details: self.details() }
+    /// Returns the draft of an event about the token.
+    pub(super) fn event<'a>(&'a self, action: Action, target: &'a str) -> EventDraft<'a> {
+        EventDraft {
+            action,
+            person_id: Some(self.person_id),
+            target,
+            label: &self.display_prefix,
+            details: self.details(),
+        }
     }
 }
 
 impl Store {
-    /// Deletes a token within reach of an owner; answers its digest if this call did it. Of many at once, one does.
+    /// Deletes a token within the scope and returns its digest, or `None` if there is none. Of
+    /// several concurrent calls, one deletes it.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_token(&self, owner: Owner, id: Uuid, mutation: &Mutation) -> Result<Option<TokenDigest>> {
-        const DELETE: &str = "delete from token where id = (select id from live_token \
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time, and
+    /// [`Error::AuthorityLost`](crate::store::Error::AuthorityLost) if the caller lost its right
+    /// meanwhile.
+    pub async fn delete_token(
+        &self,
+        scope: OwnerScope,
+        id: Uuid,
+        mutation: &Mutation,
+    ) -> Result<Committed<Option<TokenDigest>>> {
+        const DELETE: &str = "delete from token where id = (select id from unrevoked_token \
              where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id)) \
-             returning id, person_id, hint, description, digest";
-        let workspace_id = owner.workspace_id();
+             returning id, person_id, display_prefix, description, digest";
+        let workspace_id = scope.workspace_id();
         on_pool!(self, pool => {
-            let (mut tx, act, _) = begin!(self, pool, workspace_id, mutation);
-            let deleted: Option<GoneWithDigest> = sqlx::query_as(DELETE)
-                .bind(id).bind(workspace_id).bind(owner.person_id()).fetch_optional(&mut *tx).await?;
-            let Some(deleted) = deleted else { return Ok(None) };
-            record!(tx, workspace_id, act, deleted.token.told(Action::TokenDeleted, &id.to_string()));
+            let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
+            let deleted: Option<DeletedTokenWithDigest> = sqlx::query_as(DELETE)
+                .bind(id).bind(workspace_id).bind(scope.person_id()).fetch_optional(&mut *tx).await?;
+            let Some(deleted) = deleted else { return Ok(Committed::unchanged(None)) };
+            record!(tx, workspace_id, context, deleted.token.event(Action::TokenDeleted, &id.to_string()));
             tx.commit().await?;
-            Ok(Some(digest(&deleted.digest)?))
+            let digest = parse_digest(&deleted.digest)?;
+            Ok(Committed::new(Some(digest), vec![Invalidation::Token(digest)]))
         })
     }
 
-    /// Deletes the token of a digest; returns whether there was one.
+    /// Deletes the token with this digest. Returns false if there is none.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_by_digest(&self, digest: &TokenDigest, mutation: &Mutation) -> Result<bool> {
-        const DELETE: &str = "delete from token where id = (select id from live_token where digest = $1) \
-             returning id, person_id, hint, description";
-        // The workspace is locked before the token, as everywhere; a token never changes its workspace.
-        let Some(TokenLabel { workspace_id, .. }) = self.find_living(digest).await? else { return Ok(false) };
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time, and
+    /// [`Error::AuthorityLost`](crate::store::Error::AuthorityLost) if the caller lost its right
+    /// meanwhile.
+    pub async fn delete_by_digest(&self, digest: &TokenDigest, mutation: &Mutation) -> Result<Committed<bool>> {
+        const DELETE: &str = "delete from token where id = (select id from unrevoked_token where digest = $1) \
+             returning id, person_id, display_prefix, description";
+        // The workspace is locked before the token, as in every mutation. A token never changes its
+        // workspace.
+        let Some(TokenLabel { workspace_id, .. }) = self.find_unrevoked(digest).await? else {
+            return Ok(Committed::unchanged(false));
+        };
         on_pool!(self, pool => {
-            let (mut tx, act, _) = begin!(self, pool, workspace_id, mutation);
-            let deleted: Option<Gone> =
+            let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
+            let deleted: Option<DeletedToken> =
                 sqlx::query_as(DELETE).bind(digest.as_bytes().as_slice()).fetch_optional(&mut *tx).await?;
-            let Some(token) = deleted else { return Ok(false) };
-            record!(tx, workspace_id, act, token.told(Action::TokenDeleted, &token.id.to_string()));
+            let Some(token) = deleted else { return Ok(Committed::unchanged(false)) };
+            record!(tx, workspace_id, context, token.event(Action::TokenDeleted, &token.id.to_string()));
             tx.commit().await?;
-            Ok(true)
+            Ok(Committed::new(true, vec![Invalidation::Token(*digest)]))
         })
     }
 
-    /// Deletes up to `most` tokens that expired before a moment; answers their digests.
+    /// Deletes up to `limit` tokens that expired before a time. Returns their number.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_expired(&self, before: Timestamp, most: i64) -> Result<Vec<TokenDigest>> {
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time.
+    pub async fn delete_expired(&self, before: Timestamp, limit: i64) -> Result<Committed<u64>> {
         const DELETE: &str =
             "delete from token where id in (select id from token where expires_at < $1 limit $2) returning digest";
         let deleted: Vec<Vec<u8>> =
-            on_pool!(self, pool => sqlx::query_scalar(DELETE).bind(before).bind(most).fetch_all(pool).await)?;
-        deleted.iter().map(|bytes| digest(bytes)).collect()
+            on_pool!(self, pool => sqlx::query_scalar(DELETE).bind(before).bind(limit).fetch_all(pool).await)?;
+        let digests = deleted.iter().map(|bytes| parse_digest(bytes)).collect::<Result<Vec<_>>>()?;
+        let invalidations = digests.iter().copied().map(Invalidation::Token).collect();
+        Ok(Committed::new(digests.len() as u64, invalidations))
     }
 }

@@ -1,102 +1,124 @@
-//! All tokens of a person at once, by one row, and what is remembered of tokens that are gone.
+//! Revocation of all tokens of a person by one row, and the tombstones of deleted tokens.
 
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::digest;
+use super::parse_digest;
 use crate::{
     domain::{
         authority::Mutation,
         event::{Action, Details},
+        invalidation::Invalidation,
         time::Timestamp,
     },
     store::{
-        Pool, Result, Store,
+        Committed, Pool, Result, Store,
         authority::begin,
-        events::{Done, record},
+        events::{EventDraft, record},
         on_pool,
     },
 };
 use tokenward_guard::token_format::TokenDigest;
 
-/// By what people know a token, whether it lives or is gone: its id, whose it is, and the hint.
+/// Identification of a token in lists and events, whether it still exists or only its tombstone.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct TokenLabel {
     pub id: Uuid,
     pub workspace_id: i64,
     pub person_id: i64,
-    pub hint: String,
+    pub display_prefix: String,
 }
 
 impl Store {
-    /// Makes all tokens of a person dead that are there, however many; answers how many of them lived, and none where there is no such
-    /// person. Until it has answered, no token is made in the workspace. Their rows are removed by [`Store::delete_dead`].
+    /// Revokes all existing tokens of a person, however many. Returns the number of tokens revoked,
+    /// or `None` if there is no such person. No token is created in the workspace before this
+    /// returns. [`Store::purge_revoked`] deletes the rows.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn kill_tokens(&self, workspace_id: i64, person_id: i64, mutation: &Mutation) -> Result<Option<u64>> {
-        const COUNT: &str = "select count(*) from live_token where workspace_id = $1 and person_id = $2";
-        // Not only until now: another node's clock may be ahead of this one's. Where a token lives it began behind the moment until
-        // which all were dead, so that moment only moves forward.
-        const KILL: &str = "update person set tokens_dead_until = coalesce((select max(created_at) from token \
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time, and
+    /// [`Error::AuthorityLost`](crate::store::Error::AuthorityLost) if the caller lost its right
+    /// meanwhile.
+    pub async fn revoke_all_tokens(
+        &self,
+        workspace_id: i64,
+        person_id: i64,
+        mutation: &Mutation,
+    ) -> Result<Committed<Option<u64>>> {
+        const COUNT: &str = "select count(*) from unrevoked_token where workspace_id = $1 and person_id = $2";
+        // Not only up to now, because another node's clock may be ahead of this one's. An unrevoked
+        // token was created after the previous value, so the value only moves forward.
+        const REVOKE: &str = "update person set tokens_revoked_before = coalesce((select max(created_at) from token \
              where workspace_id = $1 and person_id = $2 and created_at > $3), $3) where workspace_id = $1 and id = $2";
         const EXISTS: &str = "select count(*) from person where workspace_id = $1 and id = $2 and removed_at is null";
         on_pool!(self, pool => {
-            let (mut tx, act, _) = begin!(self, pool, workspace_id, mutation);
-            let people: i64 = sqlx::query_scalar(EXISTS).bind(workspace_id).bind(person_id).fetch_one(&mut *tx).await?;
-            if people == 0 {
-                return Ok(None);
+            let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
+            let matching: i64 =
+                sqlx::query_scalar(EXISTS).bind(workspace_id).bind(person_id).fetch_one(&mut *tx).await?;
+            if matching == 0 {
+                return Ok(Committed::unchanged(None));
             }
-            let living: i64 = sqlx::query_scalar(COUNT).bind(workspace_id).bind(person_id).fetch_one(&mut *tx).await?;
-            if living == 0 {
-                return Ok(Some(0));
+            let count: i64 = sqlx::query_scalar(COUNT).bind(workspace_id).bind(person_id).fetch_one(&mut *tx).await?;
+            if count == 0 {
+                return Ok(Committed::unchanged(Some(0)));
             }
-            sqlx::query(KILL).bind(workspace_id).bind(person_id).bind(act.at).execute(&mut *tx).await?;
-            let plural = if living == 1 { "" } else { "s" };
-            let (target, label) = (person_id.to_string(), format!("{living} token{plural}"));
-            let details = Details::default().with("count", living);
-            let done = Done { action: Action::TokensDeleted, person_id: Some(person_id), target: &target, label: &label, details };
-            record!(tx, workspace_id, act, done);
+            sqlx::query(REVOKE).bind(workspace_id).bind(person_id).bind(context.at).execute(&mut *tx).await?;
+            let plural = if count == 1 { "" } else { "s" };
+            let target = person_id.to_string();
+            let label = format!("{count} token{plural}");
+            let details = Details::default().with("count", count);
+            let action = Action::TokensDeleted;
+            let event = EventDraft { action, person_id: Some(person_id), target: &target, label: &label, details };
+            record!(tx, workspace_id, context, event);
             tx.commit().await?;
-            Ok(Some(u64::try_from(living).unwrap_or(0)))
+            let count = u64::try_from(count).unwrap_or(0);
+            Ok(Committed::new(Some(count), vec![Invalidation::Person(person_id)]))
         })
     }
 
-    /// Removes the rows of up to `most` tokens that are dead; answers how many.
+    /// Deletes the rows of up to `limit` revoked tokens. Returns their number.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn delete_dead(&self, most: i64) -> Result<u64> {
-        const DELETE: &str = "delete from token where id in (select t.id from person p join token t on t.person_id = p.id \
-             and t.workspace_id = p.workspace_id and t.created_at <= p.tokens_dead_until \
-             where p.tokens_dead_until is not null limit $1)";
-        Ok(on_pool!(self, pool => sqlx::query(DELETE).bind(most).execute(pool).await.map(|done| done.rows_affected()))?)
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time.
+    pub async fn purge_revoked(&self, limit: i64) -> Result<u64> {
+        const DELETE: &str = "delete from token where id in (select t.id from person p join token t on t.person_id = \
+             p.id and t.workspace_id = p.workspace_id and t.created_at <= p.tokens_revoked_before where \
+             p.tokens_revoked_before is not null limit $1)";
+        Ok(
+            on_pool!(self, pool => sqlx::query(DELETE).bind(limit).execute(pool).await.map(|result| result.rows_affected()))?,
+        )
     }
 
-    /// The token of a digest, where it lives.
+    /// Finds the unrevoked token with this digest.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn find_living(&self, digest: &TokenDigest) -> Result<Option<TokenLabel>> {
-        const SELECT: &str = "select id, workspace_id, person_id, hint from live_token where digest = $1";
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time.
+    pub async fn find_unrevoked(&self, digest: &TokenDigest) -> Result<Option<TokenLabel>> {
+        const SELECT: &str =
+            "select id, workspace_id, person_id, display_prefix from unrevoked_token where digest = $1";
         Ok(
             on_pool!(self, pool => sqlx::query_as(SELECT).bind(digest.as_bytes().as_slice()).fetch_optional(pool).await)?,
         )
     }
 
-    /// Which of these digests were tokens that are gone, or dead with their rows not removed yet, of workspaces that are there.
+    /// Finds those of the digests that belong to deleted tokens, or to revoked tokens whose rows
+    /// still exist. Tokens of deleted workspaces are omitted.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn find_deleted(&self, digests: &[TokenDigest]) -> Result<Vec<(TokenDigest, TokenLabel)>> {
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time.
+    pub async fn find_revoked(&self, digests: &[TokenDigest]) -> Result<Vec<(TokenDigest, TokenLabel)>> {
         macro_rules! deleted {
             ($condition:literal) => {
                 concat!(
-                    "select id, workspace_id, person_id, hint, digest from deleted_token \
+                    "select id, workspace_id, person_id, display_prefix, digest from token_tombstone \
                      where workspace_id in (select id from workspace where removed_at is null) and digest ",
                     $condition,
-                    " union all select t.id, t.workspace_id, t.person_id, t.hint, t.digest \
-                     from token t join person p on p.id = t.person_id and t.created_at <= p.tokens_dead_until where t.digest ",
+                    " union all select t.id, t.workspace_id, t.person_id, t.display_prefix, t.digest from token t \
+                     join person p on p.id = t.person_id and t.created_at <= p.tokens_revoked_before where t.digest \
+                     ",
                     $condition
                 )
             };
@@ -108,9 +130,9 @@ impl Store {
             digest: Vec<u8>,
         }
         let rows: Vec<Row> = match &self.pool {
-            Pool::Postgres(hosts) => {
+            Pool::Postgres(failover) => {
                 let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
-                sqlx::query_as(deleted!("= any($1)")).bind(digests).fetch_all(&hosts.pool()).await?
+                sqlx::query_as(deleted!("= any($1)")).bind(digests).fetch_all(&failover.pool()).await?
             }
             Pool::Sqlite(pool) => {
                 let mut rows = Vec::new();
@@ -121,19 +143,21 @@ impl Store {
                 rows
             }
         };
-        rows.into_iter().map(|row| Ok((digest(&row.digest)?, row.token))).collect()
+        rows.into_iter().map(|row| Ok((parse_digest(&row.digest)?, row.token))).collect()
     }
 
-    /// Forgets tokens that are gone since before a moment, unless something that they have made lives; answers how many.
+    /// Deletes the tombstones of tokens deleted before a time, except those that an existing token
+    /// or another tombstone descends from. Returns their number.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn forget_deleted(&self, before: Timestamp) -> Result<u64> {
-        const DELETE: &str = "delete from deleted_token where deleted_at < $1 \
-             and not exists (select 1 from token t where t.parent_id = deleted_token.id) \
-             and not exists (select 1 from deleted_token d where d.parent_id = deleted_token.id)";
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time.
+    pub async fn purge_tombstones(&self, before: Timestamp) -> Result<u64> {
+        const DELETE: &str = "delete from token_tombstone where deleted_at < $1 \
+             and not exists (select 1 from token t where t.parent_id = token_tombstone.id) \
+             and not exists (select 1 from token_tombstone d where d.parent_id = token_tombstone.id)";
         Ok(
-            on_pool!(self, pool => sqlx::query(DELETE).bind(before).execute(pool).await.map(|done| done.rows_affected()))?,
+            on_pool!(self, pool => sqlx::query(DELETE).bind(before).execute(pool).await.map(|result| result.rows_affected()))?,
         )
     }
 }

@@ -1,29 +1,29 @@
-//! Lists of tokens: filtered, sorted, page by page.
+//! Token lists: filtered, sorted and paginated.
 
 use sqlx::{Database, Encode, FromRow, QueryBuilder, Type};
 use uuid::Uuid;
 
-use super::{Owner, TokenRow, access};
+use super::{OwnerScope, TokenRow, parse_token_access};
 use crate::{
     domain::{
         person::TokenAccess,
         time::Timestamp,
-        token::{Status, Token},
-        token_query::{CursorKey, NEVER, NOT_YET, Page, SortKey, Which},
+        token::{Token, TokenStatus},
+        token_query::{CursorKey, NEVER_EXPIRES_KEY, NEVER_USED_KEY, SortKey, TokenFilter, TokenPageQuery},
     },
-    store::{Result, Store, like::containing, on_readers},
+    store::{Result, Store, like::contains_pattern, on_readers},
 };
 
-/// Which tokens a list shows.
+/// Selection of tokens for a list.
 #[derive(Clone, Debug)]
-pub struct TokenFilter {
-    pub owner: Owner,
-    pub which: Which,
-    /// The moment by which a status is judged.
+pub struct TokenListQuery {
+    pub scope: OwnerScope,
+    pub filter: TokenFilter,
+    /// Time at which the status of a token is evaluated.
     pub now: Timestamp,
 }
 
-/// Whose token it is, and whether that person may use any.
+/// Owner of a listed token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenOwner {
     pub email: String,
@@ -41,59 +41,67 @@ struct ListRow {
 }
 
 impl ListRow {
-    fn read(self) -> Result<(Token, TokenOwner)> {
+    fn into_token(self) -> Result<(Token, TokenOwner)> {
         let Self { token, email, is_disabled, token_access } = self;
-        Ok((token.into(), TokenOwner { email, is_disabled, token_access: access(&token_access)? }))
+        Ok((token.into(), TokenOwner { email, is_disabled, token_access: parse_token_access(&token_access)? }))
     }
 }
 
-const COLUMNS: &str = "select t.id, t.workspace_id, t.person_id, t.hint, t.description, t.created_at, t.expires_at, \
-                       t.last_used_at, t.parent_id, p.email, p.is_disabled, p.token_access from live_token t join person p on p.id = t.person_id";
-const COUNT: &str = "select count(*) from live_token t";
+const SELECT_TOKENS: &str = "select t.id, t.workspace_id, t.person_id, t.display_prefix, t.description, \
+     t.created_at, t.expires_at, t.last_used_at, t.parent_id, p.email, p.is_disabled, p.token_access from \
+     unrevoked_token t join person p on p.id = t.person_id";
+const COUNT_TOKENS: &str = "select count(*) from unrevoked_token t";
 
 impl Store {
     /// Lists tokens, each with its owner.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn list_tokens(&self, filter: &TokenFilter, page: &Page) -> Result<Vec<(Token, TokenOwner)>> {
-        let rows: Vec<ListRow> =
-            on_readers!(self, pool => page_of(matching(COLUMNS, filter), page).build_query_as().fetch_all(pool).await)?;
-        rows.into_iter().map(ListRow::read).collect()
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time.
+    pub async fn list_tokens(&self, query: &TokenListQuery, page: &TokenPageQuery) -> Result<Vec<(Token, TokenOwner)>> {
+        let rows: Vec<ListRow> = on_readers!(self, pool => {
+            paged_query(filtered_query(SELECT_TOKENS, query), page).build_query_as().fetch_all(pool).await
+        })?;
+        rows.into_iter().map(ListRow::into_token).collect()
     }
 
-    /// Reads those of these tokens that a list shows, in no order.
+    /// Reads those of the tokens with these IDs that match the query, in no particular order.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn list_tokens_of(&self, filter: &TokenFilter, ids: &[Uuid]) -> Result<Vec<(Token, TokenOwner)>> {
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time.
+    pub async fn list_tokens_by_id(&self, query: &TokenListQuery, ids: &[Uuid]) -> Result<Vec<(Token, TokenOwner)>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<ListRow> =
-            on_readers!(self, pool => among(matching(COLUMNS, filter), ids).build_query_as().fetch_all(pool).await)?;
-        rows.into_iter().map(ListRow::read).collect()
+        let rows: Vec<ListRow> = on_readers!(self, pool => {
+            restrict_to_ids(filtered_query(SELECT_TOKENS, query), ids).build_query_as().fetch_all(pool).await
+        })?;
+        rows.into_iter().map(ListRow::into_token).collect()
     }
 
-    /// Counts the tokens that a list of any length would show. Without a condition the count is one that is kept up.
+    /// Counts the tokens that match the query. Without conditions it reads a maintained count.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::store::Error::Unavailable).
-    pub async fn count_tokens(&self, filter: &TokenFilter) -> Result<i64> {
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time.
+    pub async fn count_tokens(&self, query: &TokenListQuery) -> Result<i64> {
         const OF_PERSON: &str =
             "select coalesce(max(tokens), 0) from token_count where workspace_id = $1 and person_id = $2";
-        match filter.owner {
-            _ if !filter.which.is_everything() => {
-                Ok(on_readers!(self, pool => matching(COUNT, filter).build_query_scalar().fetch_one(pool).await)?)
+        match query.scope {
+            _ if !query.filter.is_empty() => Ok(
+                on_readers!(self, pool => filtered_query(COUNT_TOKENS, query).build_query_scalar().fetch_one(pool).await)?,
+            ),
+            OwnerScope::Person { workspace_id, person_id } => {
+                Ok(on_readers!(self, pool => sqlx::query_scalar(OF_PERSON)
+                .bind(workspace_id).bind(person_id).fetch_one(pool).await)?)
             }
-            Owner::Person { workspace_id, person_id } => Ok(on_readers!(self, pool => sqlx::query_scalar(OF_PERSON)
-                .bind(workspace_id).bind(person_id).fetch_one(pool).await)?),
-            Owner::Workspace(workspace_id) => Ok(self.count_members(workspace_id).await?.1),
+            OwnerScope::Workspace(workspace_id) => Ok(self.count_people_and_tokens(workspace_id).await?.1),
         }
     }
 }
 
-fn among<'a, DB>(mut statement: QueryBuilder<DB>, ids: &'a [Uuid]) -> QueryBuilder<DB>
+fn restrict_to_ids<'a, DB>(mut statement: QueryBuilder<DB>, ids: &'a [Uuid]) -> QueryBuilder<DB>
 where
     DB: Database,
     Uuid: Encode<'a, DB> + Type<DB>,
@@ -107,7 +115,7 @@ where
     statement
 }
 
-fn matching<DB>(select: &str, filter: &TokenFilter) -> QueryBuilder<DB>
+fn filtered_query<DB>(select: &str, query: &TokenListQuery) -> QueryBuilder<DB>
 where
     DB: Database<Arguments: Default>,
     i64: for<'q> Encode<'q, DB> + Type<DB>,
@@ -116,28 +124,28 @@ where
     Uuid: for<'q> Encode<'q, DB> + Type<DB>,
 {
     let mut statement = QueryBuilder::new(select);
-    statement.push(" where t.workspace_id = ").push_bind(filter.owner.workspace_id());
-    if let Some(person_id) = filter.owner.person_id() {
+    statement.push(" where t.workspace_id = ").push_bind(query.scope.workspace_id());
+    if let Some(person_id) = query.scope.person_id() {
         statement.push(" and t.person_id = ").push_bind(person_id);
     }
-    let Which { status, expires_by, unused_since, search } = &filter.which;
+    let TokenFilter { status, expires_by, unused_since, search } = &query.filter;
     match status {
         None => {}
-        Some(Status::Expired) => {
-            statement.push(" and t.expires_at <= ").push_bind(filter.now);
+        Some(TokenStatus::Expired) => {
+            statement.push(" and t.expires_at <= ").push_bind(query.now);
         }
-        Some(Status::Active) => {
-            statement.push(" and (t.expires_at is null or t.expires_at > ").push_bind(filter.now).push(")");
+        Some(TokenStatus::Active) => {
+            statement.push(" and (t.expires_at is null or t.expires_at > ").push_bind(query.now).push(")");
         }
     }
-    if let Some(moment) = expires_by {
-        statement.push(" and t.expires_at <= ").push_bind(*moment);
+    if let Some(time) = expires_by {
+        statement.push(" and t.expires_at <= ").push_bind(*time);
     }
-    if let Some(moment) = unused_since {
-        statement.push(" and (t.last_used_at is null or t.last_used_at < ").push_bind(*moment).push(")");
+    if let Some(time) = unused_since {
+        statement.push(" and (t.last_used_at is null or t.last_used_at < ").push_bind(*time).push(")");
     }
     if let Some(text) = search {
-        push_search(&mut statement, filter.owner.workspace_id(), text);
+        push_search(&mut statement, query.scope.workspace_id(), text);
     }
     statement
 }
@@ -150,10 +158,10 @@ where
     Uuid: for<'q> Encode<'q, DB> + Type<DB>,
 {
     const ESCAPE: &str = " escape '\\'";
-    let pattern = containing(&text.to_lowercase());
+    let pattern = contains_pattern(&text.to_lowercase());
     statement.push(" and (lower(t.description) like ").push_bind(pattern.clone()).push(ESCAPE);
-    statement.push(" or t.description like ").push_bind(containing(text)).push(ESCAPE);
-    statement.push(" or lower(t.hint) like ").push_bind(pattern.clone()).push(ESCAPE);
+    statement.push(" or t.description like ").push_bind(contains_pattern(text)).push(ESCAPE);
+    statement.push(" or lower(t.display_prefix) like ").push_bind(pattern.clone()).push(ESCAPE);
     statement.push(" or t.person_id in (select id from person where workspace_id = ").push_bind(workspace_id);
     statement.push(" and email_key like ").push_bind(pattern).push(ESCAPE).push(")");
     if let Ok(id) = Uuid::try_parse(text) {
@@ -162,7 +170,7 @@ where
     statement.push(")");
 }
 
-fn page_of<DB>(mut statement: QueryBuilder<DB>, page: &Page) -> QueryBuilder<DB>
+fn paged_query<DB>(mut statement: QueryBuilder<DB>, page: &TokenPageQuery) -> QueryBuilder<DB>
 where
     DB: Database,
     i64: for<'q> Encode<'q, DB> + Type<DB>,
@@ -170,13 +178,13 @@ where
     Timestamp: for<'q> Encode<'q, DB> + Type<DB>,
     Uuid: for<'q> Encode<'q, DB> + Type<DB>,
 {
-    let Page { sort, limit, offset, after } = page;
+    let TokenPageQuery { sort, limit, offset, after } = page;
     if let Some(cursor) = after {
         statement.push(" and (");
-        push_key(&mut statement, sort.key);
+        push_sort_key(&mut statement, sort.key);
         statement.push(if sort.descending { ", t.id) < (" } else { ", t.id) > (" });
         match &cursor.key {
-            CursorKey::Time(moment) => statement.push_bind(*moment),
+            CursorKey::Time(time) => statement.push_bind(*time),
             CursorKey::Text(text) => statement.push_bind(text.clone()),
             CursorKey::Id => statement.push_bind(cursor.id),
         };
@@ -184,22 +192,22 @@ where
     }
     let direction = if sort.descending { " desc" } else { "" };
     statement.push(" order by ");
-    push_key(&mut statement, sort.key);
+    push_sort_key(&mut statement, sort.key);
     statement.push(direction).push(", t.id").push(direction);
-    // SQLite takes an offset only behind a limit.
+    // SQLite accepts an offset only after a limit.
     statement.push(" limit ").push_bind(limit.unwrap_or(i64::MAX)).push(" offset ").push_bind(*offset);
     statement
 }
 
-fn push_key<DB>(statement: &mut QueryBuilder<DB>, key: SortKey)
+fn push_sort_key<DB>(statement: &mut QueryBuilder<DB>, key: SortKey)
 where
     DB: Database,
     Timestamp: for<'q> Encode<'q, DB> + Type<DB>,
 {
     match key {
         SortKey::CreatedAt => statement.push("t.created_at"),
-        SortKey::ExpiresAt => statement.push("coalesce(t.expires_at, ").push_bind(NEVER).push(")"),
-        SortKey::LastUsedAt => statement.push("coalesce(t.last_used_at, ").push_bind(NOT_YET).push(")"),
+        SortKey::ExpiresAt => statement.push("coalesce(t.expires_at, ").push_bind(NEVER_EXPIRES_KEY).push(")"),
+        SortKey::LastUsedAt => statement.push("coalesce(t.last_used_at, ").push_bind(NEVER_USED_KEY).push(")"),
         SortKey::Description => statement.push("t.description"),
         SortKey::TokenId => statement.push("t.id"),
     };

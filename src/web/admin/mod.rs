@@ -1,4 +1,4 @@
-//! The admin console: the people, settings and tokens of a workspace, and the workspaces of the service.
+//! The admin console: people, settings and tokens of a workspace, and the workspaces of the service.
 
 mod settings;
 mod tokens;
@@ -9,9 +9,9 @@ mod workspaces;
 
 use axum::{Router, routing::get};
 
-use super::{error::see_other, state::Site};
+use super::{error::see_other, state::WebState};
 
-pub(super) fn routes() -> Router<Site> {
+pub(super) fn routes() -> Router<WebState> {
     Router::new()
         .route("/admin", get(async || see_other("/admin/users")))
         .merge(users::routes())

@@ -1,4 +1,4 @@
-//! The settings of the workspace, by the labels of the original.
+//! The settings of the workspace, labeled as in the user manual.
 
 use askama::Template;
 use axum::{
@@ -12,26 +12,26 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::setting::{Key, Kind, TokenMinted, Value},
-    service::Refusal,
+    domain::setting::{ChildTokenPolicy, SettingKey, SettingKind, SettingValue},
+    service::Error,
     web::{
         error::{PageError, PageResult, see_other},
-        extract::{Asked, Posted},
-        format::When,
-        layout::{Frame, Place, show, show_as},
-        messages::{self, Problem},
-        reauth::prove,
-        session_user::AdminVisitor,
-        state::Site,
+        extract::{LenientQuery, PageForm},
+        format::DisplayTime,
+        layout::{Layout, NavItem, render, render_with_status},
+        messages::{self, FormError},
+        reauth::require_recent_password,
+        session_user::AdminUser,
+        state::WebState,
     },
 };
 
-pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/admin/settings", get(list)).route("/admin/settings/{key}", get(ask).post(save))
+pub(super) fn routes() -> Router<WebState> {
+    Router::new().route("/admin/settings", get(list)).route("/admin/settings/{key}", get(show_form).post(save))
 }
 
 struct SettingChange {
-    at: When,
+    at: DisplayTime,
     by: String,
 }
 
@@ -47,78 +47,83 @@ struct SettingRow {
 #[derive(Template)]
 #[template(path = "admin/settings.html")]
 struct SettingsPage<'a> {
-    frame: Frame,
+    layout: Layout,
     workspace: &'a str,
     rows: Vec<SettingRow>,
 }
 
 #[derive(Default, Deserialize)]
-struct Ask {
+struct SettingsQuery {
     done: Option<String>,
 }
 
-async fn list(visitor: AdminVisitor, State(site): State<Site>, Asked(ask): Asked<Ask>) -> PageResult<Response> {
-    let set = site.workspaces.settings(visitor.person.workspace_id, None).await?;
-    let administrator = visitor.actor();
-    let mut rows = Vec::with_capacity(set.len());
-    for (key, value) in set {
-        let change = site.events.last_change(&administrator, key).await?;
+async fn list(
+    user: AdminUser,
+    State(state): State<WebState>,
+    LenientQuery(query): LenientQuery<SettingsQuery>,
+) -> PageResult<Response> {
+    let settings = state.workspaces.list_settings(user.person.workspace_id, None).await?;
+    let administrator = user.actor();
+    let mut rows = Vec::with_capacity(settings.len());
+    for (key, value) in settings {
+        let change = state.events.last_setting_change(&administrator, key).await?;
         rows.push(SettingRow {
             key: key.as_str(),
             label: key.label(),
             help: key.help(),
-            value: in_words(value.unwrap_or_else(|| site.workspaces.defaults().get(key))),
+            value: display_value(value.unwrap_or_else(|| state.workspaces.defaults().get(key))),
             is_default: value.is_none(),
-            change: change.map(|event| SettingChange { at: When(event.act.at), by: event.act.name }),
+            change: change
+                .map(|event| SettingChange { at: DisplayTime(event.context.at), by: event.context.actor_name }),
         });
     }
-    show(&SettingsPage {
-        frame: visitor.frame(Place::Settings).after(ask.done.as_deref()),
-        workspace: &visitor.workspace_name,
+    render(&SettingsPage {
+        layout: user.layout(NavItem::Settings).with_notice(query.done.as_deref()),
+        workspace: &user.workspace_name,
         rows,
     })
 }
 
-/// A value as people say it.
-fn in_words(value: Value) -> String {
+/// Returns the label of a value.
+fn display_value(value: SettingValue) -> String {
     match value {
-        Value::Switch(true) => "Enabled".to_owned(),
-        Value::Switch(false) => "Disabled".to_owned(),
-        Value::Days(-1) => "Unlimited".to_owned(),
-        Value::Days(1) => "1 day".to_owned(),
-        Value::Days(days) => format!("{days} days"),
-        Value::Minted(TokenMinted::Allowed) => "Allowed".to_owned(),
-        Value::Minted(TokenMinted::Bounded) => "No longer than the token that makes them".to_owned(),
-        Value::Minted(TokenMinted::Forbidden) => "Forbidden".to_owned(),
+        SettingValue::Switch(true) => "Enabled".to_owned(),
+        SettingValue::Switch(false) => "Disabled".to_owned(),
+        SettingValue::Days(-1) => "Unlimited".to_owned(),
+        SettingValue::Days(1) => "1 day".to_owned(),
+        SettingValue::Days(days) => format!("{days} days"),
+        SettingValue::ChildTokenPolicy(ChildTokenPolicy::Allowed) => "Allowed".to_owned(),
+        SettingValue::ChildTokenPolicy(ChildTokenPolicy::WithinParent) => "No longer than the parent token".to_owned(),
+        SettingValue::ChildTokenPolicy(ChildTokenPolicy::Forbidden) => "Forbidden".to_owned(),
     }
 }
 
-fn choices(kind: Kind) -> Vec<(String, String)> {
+fn choices(kind: SettingKind) -> Vec<(String, String)> {
     let values = match kind {
-        Kind::Switch => [true, false].map(Value::Switch).to_vec(),
-        Kind::Minted => TokenMinted::ALL.map(Value::Minted).to_vec(),
-        Kind::Days => Vec::new(),
+        SettingKind::Switch => [true, false].map(SettingValue::Switch).to_vec(),
+        SettingKind::ChildTokenPolicy => ChildTokenPolicy::ALL.map(SettingValue::ChildTokenPolicy).to_vec(),
+        SettingKind::Days => Vec::new(),
     };
-    values.into_iter().map(|value| (value.to_text(), in_words(value))).collect()
+    values.into_iter().map(|value| (value.to_text(), display_value(value))).collect()
 }
 
 #[derive(Template)]
 #[template(path = "admin/setting.html")]
 struct SettingPage<'a> {
-    frame: Frame,
-    problem: Option<&'a str>,
+    layout: Layout,
+    error: Option<&'a str>,
     key: &'static str,
     label: &'static str,
     help: &'static str,
-    kind: Kind,
-    /// The values to choose from, as they are stored and as people say them.
+    kind: SettingKind,
+    /// The options: stored value and label.
     choices: Vec<(String, String)>,
     default: String,
-    chosen: &'a str,
+    selected: &'a str,
     days: &'a str,
     shown_days: &'a str,
     warning: Option<String>,
-    needs_proof: bool,
+    needs_reauth: bool,
 }
 
 #[derive(Deserialize)]
@@ -127,114 +132,121 @@ struct SettingForm {
     value: String,
     #[serde(default)]
     days: String,
-    /// What the field held when the page was shown.
+    /// The initial content of the field `days`.
     #[serde(default)]
     shown_days: String,
     own_password: Option<Zeroizing<String>>,
 }
 
-/// A setting named in the path.
-fn key_of(text: &str) -> PageResult<Key> {
-    Key::parse(text).map_err(|_| PageError::not_found())
+/// Parses the key of a setting in the path.
+fn parse_key(text: &str) -> PageResult<SettingKey> {
+    SettingKey::parse(text).map_err(|_| PageError::not_found())
 }
 
 async fn page<'a>(
-    visitor: &AdminVisitor,
-    site: &Site,
-    key: Key,
+    user: &AdminUser,
+    state: &WebState,
+    key: SettingKey,
     form: &'a SettingForm,
-    problem: Option<&'a str>,
+    error: Option<&'a str>,
 ) -> PageResult<SettingPage<'a>> {
     Ok(SettingPage {
-        frame: visitor.frame(Place::Settings),
-        problem,
+        layout: user.layout(NavItem::Settings),
+        error,
         key: key.as_str(),
         label: key.label(),
         help: key.help(),
         kind: key.kind(),
         choices: choices(key.kind()),
-        default: in_words(site.workspaces.defaults().get(key)),
-        chosen: &form.value,
+        default: display_value(state.workspaces.defaults().get(key)),
+        selected: &form.value,
         days: &form.days,
         shown_days: &form.shown_days,
-        warning: warning(visitor, site, key).await?,
-        needs_proof: visitor.needs_proof(),
+        warning: warning(user, state, key).await?,
+        needs_reauth: user.needs_reauth(),
     })
 }
 
-/// What happens at once where the feature is switched off.
-async fn warning(visitor: &AdminVisitor, site: &Site, key: Key) -> PageResult<Option<String>> {
-    if key != Key::Enabled {
+/// Returns the effect of switching the feature off, where it can be switched off.
+async fn warning(user: &AdminUser, state: &WebState, key: SettingKey) -> PageResult<Option<String>> {
+    if key != SettingKey::Enabled {
         return Ok(None);
     }
-    let holders = site.tokens.holders(&visitor.actor(), None).await?;
-    Ok(match (holders.people, holders.tokens) {
-        (_, 0) => Some("If you disable it: nobody has an active token now, so nothing stops.".to_owned()),
-        (1, 1) => Some("If you disable it, 1 person’s token stops now.".to_owned()),
-        (1, tokens) => Some(format!("If you disable it, 1 person’s {tokens} tokens stop now.")),
-        (people, tokens) => Some(format!("If you disable it, {people} people’s tokens stop now, {tokens} in all.")),
+    let counts = state.tokens.count_holders(&user.actor(), None).await?;
+    Ok(match (counts.people, counts.tokens) {
+        (_, 0) => Some("There are no active tokens, so disabling this affects no one.".to_owned()),
+        (1, 1) => Some("If you disable this, 1 token of 1 person stops working immediately.".to_owned()),
+        (1, tokens) => Some(format!("If you disable this, {tokens} tokens of 1 person stop working immediately.")),
+        (people, tokens) => {
+            Some(format!("If you disable this, {tokens} tokens of {people} people stop working immediately."))
+        }
     })
 }
 
-async fn ask(visitor: AdminVisitor, State(site): State<Site>, Path(key): Path<String>) -> PageResult<Response> {
-    let key = key_of(&key)?;
-    let set = site.workspaces.settings(visitor.person.workspace_id, Some(key.as_str())).await?;
-    let value = set.into_iter().find_map(|(_, value)| value);
+async fn show_form(user: AdminUser, State(state): State<WebState>, Path(key): Path<String>) -> PageResult<Response> {
+    let key = parse_key(&key)?;
+    let settings = state.workspaces.list_settings(user.person.workspace_id, Some(key.as_str())).await?;
+    let value = settings.into_iter().find_map(|(_, value)| value);
     let (value, days) = match value {
         None => ("default".to_owned(), String::new()),
-        Some(Value::Days(days)) => ("custom".to_owned(), days.to_string()),
+        Some(SettingValue::Days(days)) => ("custom".to_owned(), days.to_string()),
         Some(value) => (value.to_text(), String::new()),
     };
     let form = SettingForm { value, shown_days: days.clone(), days, own_password: None };
-    show(&page(&visitor, &site, key, &form, None).await?)
+    render(&page(&user, &state, key, &form, None).await?)
 }
 
 impl SettingForm {
-    /// What the setting is to be; none puts it back to its default.
-    fn value(&self, key: Key) -> Result<Option<Value>, Problem> {
+    /// Returns the new value, or `None` for the default.
+    fn parse_value(&self, key: SettingKey) -> Result<Option<SettingValue>, FormError> {
         let days = self.days.trim();
-        let is_touched = !days.is_empty() && days != self.shown_days;
-        let checked = match (self.value.as_str(), key.kind()) {
-            ("default", Kind::Days) if is_touched => {
-                return Err(Problem::new(format!("You wrote {days} days, but chose Default. Choose one of the two.")));
+        let is_edited = !days.is_empty() && days != self.shown_days;
+        let value = match (self.value.as_str(), key.kind()) {
+            ("default", SettingKind::Days) if is_edited => {
+                return Err(FormError::new(format!(
+                    "You entered {days} days, but chose Default. Choose one of the two."
+                )));
             }
             ("default", _) => return Ok(None),
-            ("true", Kind::Switch) => key.switch(true),
-            ("false", Kind::Switch) => key.switch(false),
-            (word, Kind::Minted) => key.word(word),
-            ("custom", Kind::Days) => days.parse().map_err(|_| key.refused()).and_then(|days| key.days(days)),
-            _ => Err(key.refused()),
+            ("true", SettingKind::Switch) => key.validate_switch(true),
+            ("false", SettingKind::Switch) => key.validate_switch(false),
+            (policy, SettingKind::ChildTokenPolicy) => key.validate_word(policy),
+            ("custom", SettingKind::Days) => {
+                days.parse().map_err(|_| key.invalid_value()).and_then(|days| key.validate_days(days))
+            }
+            _ => Err(key.invalid_value()),
         };
-        checked.map(Some).map_err(|invalid| Problem::new(messages::of_invalid(&invalid)))
+        value.map(Some).map_err(|invalid| FormError::new(messages::for_invalid(&invalid)))
     }
 }
 
 async fn save(
-    visitor: AdminVisitor,
-    State(site): State<Site>,
+    user: AdminUser,
+    State(state): State<WebState>,
     headers: HeaderMap,
     Path(key): Path<String>,
-    Posted(form): Posted<SettingForm>,
+    PageForm(form): PageForm<SettingForm>,
 ) -> PageResult<Response> {
-    let key = key_of(&key)?;
+    let key = parse_key(&key)?;
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
-    let problem = match prove(&site, &visitor, &headers, own_password).await? {
-        Ok(()) => match form.value(key) {
-            Ok(value) => match set(&visitor, &site, key, value).await {
+    let error = match require_recent_password(&state, &user, &headers, own_password).await? {
+        Ok(()) => match form.parse_value(key) {
+            Ok(value) => match apply(&user, &state, key, value).await {
                 Ok(()) => return Ok(see_other("/admin/settings?done=setting")),
-                Err(refusal) => Problem::of(refusal)?,
+                Err(error) => FormError::from_error(error)?,
             },
-            Err(problem) => problem,
+            Err(error) => error,
         },
-        Err(problem) => problem,
+        Err(error) => error,
     };
-    show_as(problem.status, &page(&visitor, &site, key, &form, Some(&problem.text)).await?)
+    render_with_status(error.status, &page(&user, &state, key, &form, Some(&error.message)).await?)
 }
 
-async fn set(visitor: &AdminVisitor, site: &Site, key: Key, value: Option<Value>) -> Result<(), Refusal> {
-    let (by, workspace_id) = (visitor.actor(), visitor.person.workspace_id);
+async fn apply(user: &AdminUser, state: &WebState, key: SettingKey, value: Option<SettingValue>) -> Result<(), Error> {
+    let actor = user.actor();
+    let workspace_id = user.person.workspace_id;
     match value {
-        Some(value) => site.workspaces.set(&by, workspace_id, &[(key, value)]).await.map(|_| ()),
-        None => site.workspaces.reset(&by, workspace_id, &[key.as_str().to_owned()]).await.map(|_| ()),
+        Some(value) => state.workspaces.update_settings(&actor, workspace_id, &[(key, value)]).await.map(|_| ()),
+        None => state.workspaces.reset_settings(&actor, workspace_id, &[key.as_str().to_owned()]).await.map(|_| ()),
     }
 }

@@ -1,35 +1,35 @@
-//! The tokens of everybody in the workspace.
+//! The tokens of all people in the workspace.
 
 use askama::Template;
 use axum::{Router, extract::State, response::Response, routing::get};
 
 use crate::{
-    service::tokens::Reach,
+    service::tokens::TokenScope,
     web::{
         error::{PageResult, see_other},
-        extract::{Asked, Named},
-        format::{Owner, State as TokenState, TokenRow},
-        layout::{Frame, Place, show},
+        extract::{LenientQuery, UuidPath},
+        format::{TokenOwner, TokenRow, TokenState},
+        layout::{Layout, NavItem, render},
         pagination::Pager,
-        session_user::AdminVisitor,
-        state::Site,
-        tokens::{DeletePage, TokenQuery, is_off, page_of},
+        session_user::AdminUser,
+        state::WebState,
+        tokens::{DeleteTokenPage, TokenQuery, is_feature_off, list_page},
     },
 };
 
-const PLACE: &str = "/admin/tokens";
+const LIST_PATH: &str = "/admin/tokens";
 
-pub(super) fn routes() -> Router<Site> {
-    Router::new().route(PLACE, get(list)).route("/admin/tokens/{id}/delete", get(ask_delete).post(delete))
+pub(super) fn routes() -> Router<WebState> {
+    Router::new().route(LIST_PATH, get(list)).route("/admin/tokens/{id}/delete", get(show_delete_form).post(delete))
 }
 
 #[derive(Template)]
 #[template(path = "admin/tokens.html")]
 struct AllTokensPage<'a> {
-    frame: Frame,
+    layout: Layout,
     workspace: &'a str,
-    person: Option<Owner>,
-    is_off: bool,
+    person: Option<TokenOwner>,
+    is_feature_off: bool,
     rows: Vec<TokenRow>,
     pager: Pager,
     is_filtered: bool,
@@ -39,22 +39,22 @@ struct AllTokensPage<'a> {
 }
 
 async fn list(
-    visitor: AdminVisitor,
-    State(site): State<Site>,
-    Asked(query): Asked<TokenQuery>,
+    user: AdminUser,
+    State(state): State<WebState>,
+    LenientQuery(query): LenientQuery<TokenQuery>,
 ) -> PageResult<Response> {
-    let administrator = visitor.actor();
+    let administrator = user.actor();
     let person = match query.person.as_deref().and_then(|text| text.parse().ok()) {
-        Some(id) => Some(site.people.find(&administrator, id).await?),
+        Some(id) => Some(state.people.find(&administrator, id).await?),
         None => None,
     };
-    let reach = Reach::Workspace { person_id: person.as_ref().map(|person| person.id) };
-    let (rows, pager) = page_of(&site, &administrator, reach, &query, PLACE).await?;
-    show(&AllTokensPage {
-        frame: visitor.frame(Place::AllTokens).after(query.done.as_deref()),
-        workspace: &visitor.workspace_name,
-        person: person.map(|person| Owner { id: person.id, email: person.email }),
-        is_off: is_off(&site, &administrator).await?,
+    let scope = TokenScope::Workspace { person_id: person.as_ref().map(|person| person.id) };
+    let (rows, pager) = list_page(&state, &administrator, scope, &query, LIST_PATH).await?;
+    render(&AllTokensPage {
+        layout: user.layout(NavItem::AllTokens).with_notice(query.done.as_deref()),
+        workspace: &user.workspace_name,
+        person: person.map(|person| TokenOwner { id: person.id, email: person.email }),
+        is_feature_off: is_feature_off(&state, &administrator).await?,
         rows,
         pager,
         is_filtered: query.is_filtered(),
@@ -64,18 +64,22 @@ async fn list(
     })
 }
 
-async fn ask_delete(visitor: AdminVisitor, State(site): State<Site>, Named(id): Named) -> PageResult<Response> {
-    let administrator = visitor.actor();
-    let (token, status) = site.tokens.find(&administrator, id).await?;
-    let owner = site.people.find(&administrator, token.person_id).await?;
-    let is_blocked = !owner.may_use_tokens() || is_off(&site, &administrator).await?;
-    let state = TokenState::of(&token, status, is_blocked, site.tokens.now());
-    let row = TokenRow::new(token, state, Some(Owner { id: owner.id, email: owner.email }), PLACE);
-    let frame = visitor.frame(Place::AllTokens);
-    show(&DeletePage { frame, row, back: PLACE, back_word: "All tokens" })
+async fn show_delete_form(
+    user: AdminUser,
+    State(state): State<WebState>,
+    UuidPath(id): UuidPath,
+) -> PageResult<Response> {
+    let administrator = user.actor();
+    let (token, status) = state.tokens.find(&administrator, id).await?;
+    let owner = state.people.find(&administrator, token.person_id).await?;
+    let is_blocked = !owner.can_use_tokens() || is_feature_off(&state, &administrator).await?;
+    let token_state = TokenState::for_token(&token, status, is_blocked, state.tokens.now());
+    let row = TokenRow::new(token, token_state, Some(TokenOwner { id: owner.id, email: owner.email }), LIST_PATH);
+    let layout = user.layout(NavItem::AllTokens);
+    render(&DeleteTokenPage { layout, row, back_path: LIST_PATH, back_label: "All tokens" })
 }
 
-async fn delete(visitor: AdminVisitor, State(site): State<Site>, Named(id): Named) -> PageResult<Response> {
-    site.tokens.delete(&visitor.actor(), id).await?;
+async fn delete(user: AdminUser, State(state): State<WebState>, UuidPath(id): UuidPath) -> PageResult<Response> {
+    state.tokens.delete(&user.actor(), id).await?;
     Ok(see_other("/admin/tokens?done=deleted"))
 }

@@ -1,4 +1,4 @@
-//! One person of the workspace, as an administrator sees and changes them.
+//! The page on which an administrator edits a person of the workspace.
 
 use askama::Template;
 use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
@@ -7,66 +7,66 @@ use zeroize::Zeroizing;
 
 use crate::{
     domain::person::{Email, Person},
-    service::people::{By, Change},
+    service::people::{ActorKind, UpdatePerson},
     web::{
         error::{PageResult, see_other},
-        extract::{Asked, Numbered, Posted},
-        format::{When, shown},
-        layout::{Frame, Place, show, show_as},
-        messages::Problem,
-        reauth::prove,
-        session_user::AdminVisitor,
-        state::Site,
+        extract::{IdPath, LenientQuery, PageForm},
+        format::{DisplayTime, display_name},
+        layout::{Layout, NavItem, render, render_with_status},
+        messages::FormError,
+        reauth::require_recent_password,
+        session_user::AdminUser,
+        state::WebState,
     },
 };
 
-pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/admin/users/{id}", get(look).post(save))
+pub(super) fn routes() -> Router<WebState> {
+    Router::new().route("/admin/users/{id}", get(show).post(save))
 }
 
 #[derive(Template)]
 #[template(path = "admin/user.html")]
 struct UserPage<'a> {
-    frame: Frame,
-    problem: Option<&'a str>,
+    layout: Layout,
+    error: Option<&'a str>,
     id: i64,
-    shown: &'a str,
+    display_name: &'a str,
     email: &'a str,
     name: &'a str,
     is_admin: bool,
     is_disabled: bool,
-    must_change: bool,
+    must_change_password: bool,
     is_self: bool,
-    /// What the fields hold that nobody has touched.
-    as_shown: Shown<'a>,
+    /// The initial values of the form fields.
+    initial: InitialValues<'a>,
     token_access: &'a str,
-    /// Whether the person's tokens work, as far as that hangs on the person.
-    may_use: bool,
+    /// The account allows the use of tokens. The workspace may still have them switched off.
+    can_use_tokens: bool,
     active_tokens: i64,
     session_count: usize,
-    last_login: Option<When>,
-    /// Seconds that the next sign-in must wait.
-    wait: Option<u64>,
-    needs_proof: bool,
+    last_login: Option<DisplayTime>,
+    /// Seconds until the next sign-in attempt is allowed.
+    sign_in_wait: Option<u64>,
+    needs_reauth: bool,
 }
 
-/// The person as the form was filled with them.
-struct Shown<'a> {
+/// The initial values of the form fields, which are submitted with the form.
+struct InitialValues<'a> {
     email: &'a str,
     name: &'a str,
     role: &'a str,
     token_access: &'a str,
 }
 
-impl<'a> Shown<'a> {
-    fn of(person: &'a Person) -> Self {
+impl<'a> InitialValues<'a> {
+    fn from_person(person: &'a Person) -> Self {
         let role = if person.is_admin { "administrator" } else { "user" };
         Self { email: &person.email, name: &person.name, role, token_access: person.token_access.as_str() }
     }
 }
 
 #[derive(Default, Deserialize)]
-struct Ask {
+struct UserPageQuery {
     done: Option<String>,
 }
 
@@ -87,89 +87,90 @@ struct UserForm {
     own_password: Option<Zeroizing<String>>,
 }
 
-async fn page<'a>(visitor: &AdminVisitor, site: &Site, person: &'a Person) -> PageResult<UserPage<'a>> {
-    let holders = site.tokens.holders(&visitor.actor(), Some(person.id)).await?;
+async fn page<'a>(user: &AdminUser, state: &WebState, person: &'a Person) -> PageResult<UserPage<'a>> {
+    let counts = state.tokens.count_holders(&user.actor(), Some(person.id)).await?;
     Ok(UserPage {
-        frame: visitor.frame(Place::Users),
-        problem: None,
+        layout: user.layout(NavItem::Users),
+        error: None,
         id: person.id,
-        shown: shown(&person.name, &person.email),
+        display_name: display_name(&person.name, &person.email),
         email: &person.email,
         name: &person.name,
         is_admin: person.is_admin,
         is_disabled: person.is_disabled,
-        must_change: person.force_password_change,
-        is_self: person.id == visitor.person.id,
-        as_shown: Shown::of(person),
+        must_change_password: person.force_password_change,
+        is_self: person.id == user.person.id,
+        initial: InitialValues::from_person(person),
         token_access: person.token_access.as_str(),
-        may_use: person.may_use_tokens(),
-        active_tokens: holders.tokens,
-        session_count: site.sessions.list(person).await?.len(),
-        last_login: person.last_login_at.map(When),
-        wait: site.sign_in.wait(person).await?,
-        needs_proof: visitor.needs_proof(),
+        can_use_tokens: person.can_use_tokens(),
+        active_tokens: counts.tokens,
+        session_count: state.sessions.list(person).await?.len(),
+        last_login: person.last_login_at.map(DisplayTime),
+        sign_in_wait: state.sign_in.retry_after(person).await?,
+        needs_reauth: user.needs_reauth(),
     })
 }
 
-/// Shows the person's page again, with what was wrong.
-pub(super) async fn again(
-    visitor: &AdminVisitor,
-    site: &Site,
+/// Shows the person's page with an error.
+pub(super) async fn show_with_error(
+    user: &AdminUser,
+    state: &WebState,
     person: &Person,
-    problem: &Problem,
+    error: &FormError,
 ) -> PageResult<Response> {
-    show_as(problem.status, &UserPage { problem: Some(&problem.text), ..page(visitor, site, person).await? })
+    render_with_status(error.status, &UserPage { error: Some(&error.message), ..page(user, state, person).await? })
 }
 
-async fn look(
-    visitor: AdminVisitor,
-    State(site): State<Site>,
-    Numbered(id): Numbered,
-    Asked(ask): Asked<Ask>,
+async fn show(
+    user: AdminUser,
+    State(state): State<WebState>,
+    IdPath(id): IdPath,
+    LenientQuery(query): LenientQuery<UserPageQuery>,
 ) -> PageResult<Response> {
-    let person = site.people.find(&visitor.actor(), id).await?;
-    let page = page(&visitor, &site, &person).await?;
-    show(&UserPage { frame: page.frame.after(ask.done.as_deref()), ..page })
+    let person = state.people.find(&user.actor(), id).await?;
+    let page = page(&user, &state, &person).await?;
+    render(&UserPage { layout: page.layout.with_notice(query.done.as_deref()), ..page })
 }
 
 async fn save(
-    visitor: AdminVisitor,
-    State(site): State<Site>,
+    user: AdminUser,
+    State(state): State<WebState>,
     headers: HeaderMap,
-    Numbered(id): Numbered,
-    Posted(form): Posted<UserForm>,
+    IdPath(id): IdPath,
+    PageForm(form): PageForm<UserForm>,
 ) -> PageResult<Response> {
-    let by = visitor.actor();
-    let person = site.people.find(&by, id).await?;
+    let actor = user.actor();
+    let person = state.people.find(&actor, id).await?;
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
-    let problem = match prove(&site, &visitor, &headers, own_password).await? {
-        Ok(()) => match form.as_change() {
-            Ok(change) => match site.people.change(By::Person(&by), by.workspace_id, id, &change).await {
+    let error = match require_recent_password(&state, &user, &headers, own_password).await? {
+        Ok(()) => match form.changes() {
+            Ok(changes) => match state.people.update(ActorKind::Person(&actor), actor.workspace_id, id, &changes).await
+            {
                 Ok(_) => return Ok(see_other(&format!("/admin/users/{id}?done=saved"))),
-                Err(refusal) => Problem::of(refusal)?,
+                Err(error) => FormError::from_error(error)?,
             },
-            Err(problem) => problem,
+            Err(error) => error,
         },
-        Err(problem) => problem,
+        Err(error) => error,
     };
     let page = UserPage {
-        problem: Some(&problem.text),
+        error: Some(&error.message),
         email: &form.email,
         name: &form.name,
         is_admin: form.role == "administrator",
         token_access: &form.token_access,
-        as_shown: form.as_shown(),
-        ..page(&visitor, &site, &person).await?
+        initial: form.initial_values(),
+        ..page(&user, &state, &person).await?
     };
-    show_as(problem.status, &page)
+    render_with_status(error.status, &page)
 }
 
 impl UserForm {
-    fn as_shown(&self) -> Shown<'_> {
+    fn initial_values(&self) -> InitialValues<'_> {
         fn text(field: &Option<String>) -> &str {
             field.as_deref().unwrap_or_default()
         }
-        Shown {
+        InitialValues {
             email: text(&self.shown_email),
             name: text(&self.shown_name),
             role: text(&self.shown_role),
@@ -177,24 +178,25 @@ impl UserForm {
         }
     }
 
-    /// What was changed in the form, and nothing else: what somebody else has changed since it was shown stays.
-    fn as_change(&self) -> Result<Change<'_>, Problem> {
+    /// Returns only the fields that the administrator edited, so that concurrent changes of other
+    /// fields persist.
+    fn changes(&self) -> Result<UpdatePerson<'_>, FormError> {
         let is_admin = match self.role.as_str() {
             "administrator" => true,
             "user" => false,
-            _ => return Err(Problem::new("Choose one of the roles.")),
+            _ => return Err(FormError::new("Choose one of the roles.")),
         };
-        let is_changed = |now: &str, shown: &Option<String>| shown.as_deref() != Some(now);
-        // Browsers may send an address in another spelling than they were given.
+        let is_changed = |current: &str, initial: &Option<String>| initial.as_deref() != Some(current);
+        // Browsers may send the address in another spelling than the initial one.
         let canonical = |text: &str| Email::parse(text).ok();
         let is_same_email =
             canonical(&self.email).is_some_and(|email| Some(email) == self.shown_email.as_deref().and_then(canonical));
-        Ok(Change {
+        Ok(UpdatePerson {
             email: (!is_same_email && is_changed(&self.email, &self.shown_email)).then_some(&self.email),
             name: is_changed(&self.name, &self.shown_name).then_some(&self.name),
             is_admin: is_changed(&self.role, &self.shown_role).then_some(is_admin),
             token_access: is_changed(&self.token_access, &self.shown_token_access).then_some(&self.token_access),
-            ..Change::default()
+            ..UpdatePerson::default()
         })
     }
 }

@@ -1,174 +1,175 @@
-//! What an administrator does with somebody's account by one button.
+//! Actions of an administrator on a person's account: disable, enable, end sessions, delete tokens,
+//! remove.
 
 use askama::Template;
 use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
 
-use super::user::again;
+use super::user::show_with_error;
 use crate::{
-    service::people::{By, Change},
+    service::people::{ActorKind, UpdatePerson},
     web::{
         error::{PageResult, see_other},
-        extract::{Numbered, Posted},
-        format::shown,
-        layout::{Frame, Place, ask},
-        messages::Problem,
-        reauth::prove,
-        session_user::AdminVisitor,
-        state::Site,
-        tokens::{DeleteAllPage, ProofForm},
+        extract::{IdPath, PageForm},
+        format::display_name,
+        layout::{Layout, NavItem, render_form},
+        messages::FormError,
+        reauth::require_recent_password,
+        session_user::AdminUser,
+        state::WebState,
+        tokens::{DeleteAllPage, ReauthForm},
     },
 };
 
-pub(super) fn routes() -> Router<Site> {
+pub(super) fn routes() -> Router<WebState> {
     Router::new()
-        .route("/admin/users/{id}/disable", get(back).post(disable))
-        .route("/admin/users/{id}/enable", get(back).post(enable))
-        .route("/admin/users/{id}/force-password-change", get(back).post(force_password_change))
-        .route("/admin/users/{id}/end-sessions", get(back).post(end_sessions))
-        .route("/admin/users/{id}/delete-tokens", get(ask_delete_tokens).post(delete_tokens))
-        .route("/admin/users/{id}/remove", get(ask_remove).post(remove))
+        .route("/admin/users/{id}/disable", get(redirect_to_user).post(disable))
+        .route("/admin/users/{id}/enable", get(redirect_to_user).post(enable))
+        .route("/admin/users/{id}/force-password-change", get(redirect_to_user).post(force_password_change))
+        .route("/admin/users/{id}/end-sessions", get(redirect_to_user).post(end_sessions))
+        .route("/admin/users/{id}/delete-tokens", get(show_delete_tokens_form).post(delete_tokens))
+        .route("/admin/users/{id}/remove", get(show_remove_form).post(remove))
 }
 
-/// Whoever reloads what a button answered is shown the person again.
-async fn back(_: AdminVisitor, Numbered(id): Numbered) -> Response {
+/// Shows the person's page if the user reloads the error page of an action.
+async fn redirect_to_user(_: AdminUser, IdPath(id): IdPath) -> Response {
     see_other(&format!("/admin/users/{id}"))
 }
 
-async fn disable(visitor: AdminVisitor, State(site): State<Site>, Numbered(id): Numbered) -> PageResult<Response> {
-    let change = Change { is_disabled: Some(true), ..Change::default() };
-    do_change(&visitor, &site, id, &change, "disabled").await
+async fn disable(user: AdminUser, State(state): State<WebState>, IdPath(id): IdPath) -> PageResult<Response> {
+    let change = UpdatePerson { is_disabled: Some(true), ..UpdatePerson::default() };
+    apply_change(&user, &state, id, &change, "disabled").await
 }
 
-async fn enable(visitor: AdminVisitor, State(site): State<Site>, Numbered(id): Numbered) -> PageResult<Response> {
-    let change = Change { is_disabled: Some(false), ..Change::default() };
-    do_change(&visitor, &site, id, &change, "enabled").await
+async fn enable(user: AdminUser, State(state): State<WebState>, IdPath(id): IdPath) -> PageResult<Response> {
+    let change = UpdatePerson { is_disabled: Some(false), ..UpdatePerson::default() };
+    apply_change(&user, &state, id, &change, "enabled").await
 }
 
 async fn force_password_change(
-    visitor: AdminVisitor,
-    State(site): State<Site>,
-    Numbered(id): Numbered,
+    user: AdminUser,
+    State(state): State<WebState>,
+    IdPath(id): IdPath,
 ) -> PageResult<Response> {
-    let change = Change { force_password_change: Some(true), ..Change::default() };
-    do_change(&visitor, &site, id, &change, "forced").await
+    let change = UpdatePerson { force_password_change: Some(true), ..UpdatePerson::default() };
+    apply_change(&user, &state, id, &change, "forced").await
 }
 
-async fn do_change(
-    visitor: &AdminVisitor,
-    site: &Site,
+async fn apply_change(
+    user: &AdminUser,
+    state: &WebState,
     id: i64,
-    change: &Change<'_>,
-    done: &str,
+    change: &UpdatePerson<'_>,
+    notice: &str,
 ) -> PageResult<Response> {
-    let by = visitor.actor();
-    match site.people.change(By::Person(&by), by.workspace_id, id, change).await {
-        Ok(_) => Ok(see_other(&format!("/admin/users/{id}?done={done}"))),
-        Err(refusal) => {
-            let problem = Problem::of(refusal)?;
-            again(visitor, site, &site.people.find(&by, id).await?, &problem).await
+    let actor = user.actor();
+    match state.people.update(ActorKind::Person(&actor), actor.workspace_id, id, change).await {
+        Ok(_) => Ok(see_other(&format!("/admin/users/{id}?done={notice}"))),
+        Err(error) => {
+            let error = FormError::from_error(error)?;
+            show_with_error(user, state, &state.people.find(&actor, id).await?, &error).await
         }
     }
 }
 
-async fn end_sessions(visitor: AdminVisitor, State(site): State<Site>, Numbered(id): Numbered) -> PageResult<Response> {
-    let administrator = visitor.actor();
-    let person = site.people.find(&administrator, id).await?;
-    site.sessions.end_all_of(&administrator, &person).await?;
+async fn end_sessions(user: AdminUser, State(state): State<WebState>, IdPath(id): IdPath) -> PageResult<Response> {
+    let administrator = user.actor();
+    let person = state.people.find(&administrator, id).await?;
+    state.sessions.end_all(&administrator, &person).await?;
     Ok(see_other(&format!("/admin/users/{id}?done=sessions-ended")))
 }
 
-async fn ask_delete_tokens(
-    visitor: AdminVisitor,
-    State(site): State<Site>,
-    Numbered(id): Numbered,
+async fn show_delete_tokens_form(
+    user: AdminUser,
+    State(state): State<WebState>,
+    IdPath(id): IdPath,
 ) -> PageResult<Response> {
-    delete_tokens_page(&visitor, &site, id, None).await
+    delete_tokens_page(&user, &state, id, None).await
 }
 
 async fn delete_tokens_page(
-    visitor: &AdminVisitor,
-    site: &Site,
+    user: &AdminUser,
+    state: &WebState,
     id: i64,
-    problem: Option<&Problem>,
+    error: Option<&FormError>,
 ) -> PageResult<Response> {
-    let administrator = visitor.actor();
-    let person = site.people.find(&administrator, id).await?;
-    let whose = shown(&person.name, &person.email);
+    let administrator = user.actor();
+    let person = state.people.find(&administrator, id).await?;
+    let name = display_name(&person.name, &person.email);
     let page = DeleteAllPage {
-        frame: visitor.frame(Place::Users),
-        problem: problem.map(|problem| problem.text.as_str()),
-        question: format!("Delete all tokens of {whose}?"),
-        active: site.tokens.holders(&administrator, Some(id)).await?.tokens,
+        layout: user.layout(NavItem::Users),
+        error: error.map(|error| error.message.as_str()),
+        question: format!("Delete all tokens of {name}?"),
+        active_tokens: state.tokens.count_holders(&administrator, Some(id)).await?.tokens,
         action: format!("/admin/users/{id}/delete-tokens"),
-        back: format!("/admin/users/{id}"),
-        back_word: whose,
-        needs_proof: visitor.needs_proof(),
+        back_path: format!("/admin/users/{id}"),
+        back_label: name,
+        needs_reauth: user.needs_reauth(),
     };
-    ask(&page, problem)
+    render_form(&page, error)
 }
 
 async fn delete_tokens(
-    visitor: AdminVisitor,
-    State(site): State<Site>,
+    user: AdminUser,
+    State(state): State<WebState>,
     headers: HeaderMap,
-    Numbered(id): Numbered,
-    Posted(form): Posted<ProofForm>,
+    IdPath(id): IdPath,
+    PageForm(form): PageForm<ReauthForm>,
 ) -> PageResult<Response> {
-    let administrator = visitor.actor();
-    site.people.find(&administrator, id).await?;
-    match prove(&site, &visitor, &headers, form.password()).await? {
+    let administrator = user.actor();
+    state.people.find(&administrator, id).await?;
+    match require_recent_password(&state, &user, &headers, form.password()).await? {
         Ok(()) => {
-            site.tokens.delete_all(&administrator, id).await?;
+            state.tokens.delete_all(&administrator, id).await?;
             Ok(see_other(&format!("/admin/users/{id}?done=all-deleted")))
         }
-        Err(problem) => delete_tokens_page(&visitor, &site, id, Some(&problem)).await,
+        Err(error) => delete_tokens_page(&user, &state, id, Some(&error)).await,
     }
 }
 
 #[derive(Template)]
 #[template(path = "admin/remove_user.html")]
-struct RemovePage<'a> {
-    frame: Frame,
-    problem: Option<&'a str>,
+struct RemoveUserPage<'a> {
+    layout: Layout,
+    error: Option<&'a str>,
     id: i64,
-    shown: &'a str,
+    display_name: &'a str,
     email: &'a str,
     active_tokens: i64,
-    needs_proof: bool,
+    needs_reauth: bool,
 }
 
-async fn ask_remove(visitor: AdminVisitor, State(site): State<Site>, Numbered(id): Numbered) -> PageResult<Response> {
-    remove_page(&visitor, &site, id, None).await
+async fn show_remove_form(user: AdminUser, State(state): State<WebState>, IdPath(id): IdPath) -> PageResult<Response> {
+    remove_page(&user, &state, id, None).await
 }
 
-async fn remove_page(visitor: &AdminVisitor, site: &Site, id: i64, problem: Option<&Problem>) -> PageResult<Response> {
-    let administrator = visitor.actor();
-    let person = site.people.find(&administrator, id).await?;
-    let page = RemovePage {
-        frame: visitor.frame(Place::Users),
-        problem: problem.map(|problem| problem.text.as_str()),
+async fn remove_page(user: &AdminUser, state: &WebState, id: i64, error: Option<&FormError>) -> PageResult<Response> {
+    let administrator = user.actor();
+    let person = state.people.find(&administrator, id).await?;
+    let page = RemoveUserPage {
+        layout: user.layout(NavItem::Users),
+        error: error.map(|error| error.message.as_str()),
         id,
-        shown: shown(&person.name, &person.email),
+        display_name: display_name(&person.name, &person.email),
         email: &person.email,
-        active_tokens: site.tokens.holders(&administrator, Some(id)).await?.tokens,
-        needs_proof: visitor.needs_proof(),
+        active_tokens: state.tokens.count_holders(&administrator, Some(id)).await?.tokens,
+        needs_reauth: user.needs_reauth(),
     };
-    ask(&page, problem)
+    render_form(&page, error)
 }
 
 async fn remove(
-    visitor: AdminVisitor,
-    State(site): State<Site>,
+    user: AdminUser,
+    State(state): State<WebState>,
     headers: HeaderMap,
-    Numbered(id): Numbered,
-    Posted(form): Posted<ProofForm>,
+    IdPath(id): IdPath,
+    PageForm(form): PageForm<ReauthForm>,
 ) -> PageResult<Response> {
-    let problem = match prove(&site, &visitor, &headers, form.password()).await? {
-        Ok(()) => match site.people.remove(&visitor.actor(), id).await {
+    let error = match require_recent_password(&state, &user, &headers, form.password()).await? {
+        Ok(()) => match state.people.remove(&user.actor(), id).await {
             Ok(()) => return Ok(see_other("/admin/users?done=removed")),
-            Err(refusal) => Problem::of(refusal)?,
+            Err(error) => FormError::from_error(error)?,
         },
-        Err(problem) => problem,
+        Err(error) => error,
     };
-    remove_page(&visitor, &site, id, Some(&problem)).await
+    remove_page(&user, &state, id, Some(&error)).await
 }

@@ -1,4 +1,4 @@
-//! The people of the workspace: looking through them, adding one.
+//! The list of people in the workspace, and the page that adds a person.
 
 use askama::Template;
 use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
@@ -7,27 +7,27 @@ use zeroize::Zeroizing;
 
 use crate::{
     domain::person::{EmailKey, Person, TokenAccess},
-    service::people::{Add, By, Member, MemberFilter, Start},
+    service::people::{ActorKind, CreatePerson, PageStart, PersonSearch, PersonWithTokenCount},
     web::{
         error::{PageResult, see_other},
-        extract::{Asked, Posted, is_ticked},
-        format::{When, shown},
-        layout::{Frame, Place, show, show_as},
-        messages::Problem,
-        pagination::{Pager, Part, ROWS, path},
-        reauth::prove,
-        session_user::AdminVisitor,
-        state::Site,
+        extract::{LenientQuery, PageForm, is_checked},
+        format::{DisplayTime, display_name},
+        layout::{Layout, NavItem, render, render_with_status},
+        messages::FormError,
+        pagination::{PAGE_SIZE, PageRequest, Pager, page_path},
+        reauth::require_recent_password,
+        session_user::AdminUser,
+        state::WebState,
     },
 };
 
-const PLACE: &str = "/admin/users";
+const LIST_PATH: &str = "/admin/users";
 
-pub(super) fn routes() -> Router<Site> {
-    Router::new().route(PLACE, get(list)).route("/admin/users/new", get(ask_new).post(add))
+pub(super) fn routes() -> Router<WebState> {
+    Router::new().route(LIST_PATH, get(list)).route("/admin/users/new", get(show_form).post(add))
 }
 
-/// Which people an administrator wants to see.
+/// The query string of the list: filters, cursors and notice.
 #[derive(Default, Deserialize, Serialize)]
 struct UserQuery {
     search: Option<String>,
@@ -41,7 +41,7 @@ struct UserQuery {
 }
 
 impl UserQuery {
-    fn filter(&self) -> MemberFilter {
+    fn filter(&self) -> PersonSearch {
         let (is_disabled, is_admin) = match self.status.as_deref() {
             Some("active") => (Some(false), None),
             Some("disabled") => (Some(true), None),
@@ -49,52 +49,52 @@ impl UserQuery {
             _ => (None, None),
         };
         let search = self.search.as_deref().map(|text| text.trim().chars().take(255).collect());
-        MemberFilter { search, is_disabled, is_admin }
+        PersonSearch { search, is_disabled, is_admin }
     }
 
     fn statuses(&self) -> [(&'static str, &'static str, bool); 4] {
-        let chosen = self.status.as_deref().unwrap_or_default();
+        let selected = self.status.as_deref().unwrap_or_default();
         [("", "All"), ("active", "Active"), ("disabled", "Disabled"), ("administrators", "Administrators")]
-            .map(|(value, word)| (value, word, value == chosen))
+            .map(|(value, label)| (value, label, value == selected))
     }
 }
 
 struct UserRow {
     id: i64,
-    shown: String,
+    display_name: String,
     email: String,
     is_disabled: bool,
     role: &'static str,
     token_access: &'static str,
     active_tokens: i64,
-    last_login: Option<When>,
+    last_login: Option<DisplayTime>,
 }
 
-impl From<Member> for UserRow {
-    fn from(Member { person, active_tokens }: Member) -> Self {
+impl From<PersonWithTokenCount> for UserRow {
+    fn from(PersonWithTokenCount { person, active_tokens }: PersonWithTokenCount) -> Self {
         Self {
             id: person.id,
-            shown: shown(&person.name, &person.email).to_owned(),
+            display_name: display_name(&person.name, &person.email).to_owned(),
             is_disabled: person.is_disabled,
-            role: role(&person),
-            token_access: access(person.token_access),
+            role: role_label(&person),
+            token_access: token_access_label(person.token_access),
             active_tokens,
-            last_login: person.last_login_at.map(When),
+            last_login: person.last_login_at.map(DisplayTime),
             email: person.email,
         }
     }
 }
 
-/// What a person is in the workspace.
-fn role(person: &Person) -> &'static str {
-    match (person.is_admin, person.manages_workspaces()) {
+/// Returns the label of a person's role.
+fn role_label(person: &Person) -> &'static str {
+    match (person.is_admin, person.can_manage_workspaces()) {
         (_, true) => "Platform administrator",
         (true, false) => "Administrator",
         (false, false) => "User",
     }
 }
 
-fn access(access: TokenAccess) -> &'static str {
+fn token_access_label(access: TokenAccess) -> &'static str {
     match access {
         TokenAccess::Default => "Default",
         TokenAccess::Enabled => "Enabled",
@@ -105,7 +105,7 @@ fn access(access: TokenAccess) -> &'static str {
 #[derive(Template)]
 #[template(path = "admin/users.html")]
 struct UsersPage<'a> {
-    frame: Frame,
+    layout: Layout,
     workspace: &'a str,
     rows: Vec<UserRow>,
     pager: Pager,
@@ -113,21 +113,29 @@ struct UsersPage<'a> {
     statuses: [(&'static str, &'static str, bool); 4],
 }
 
-async fn list(visitor: AdminVisitor, State(site): State<Site>, Asked(query): Asked<UserQuery>) -> PageResult<Response> {
-    let part = Part::of(query.after.as_deref().map(EmailKey::of), query.before.as_deref().map(EmailKey::of));
-    let start = match &part {
-        Part::First => Start::default(),
-        Part::After(key) => Start::After(key.clone()),
-        Part::Before(key) => Start::Before(key.clone()),
+async fn list(
+    user: AdminUser,
+    State(state): State<WebState>,
+    LenientQuery(query): LenientQuery<UserQuery>,
+) -> PageResult<Response> {
+    let page_request = PageRequest::from_cursors(
+        query.after.as_deref().map(EmailKey::from_text),
+        query.before.as_deref().map(EmailKey::from_text),
+    );
+    let start = match &page_request {
+        PageRequest::First => PageStart::default(),
+        PageRequest::After(key) => PageStart::After(key.clone()),
+        PageRequest::Before(key) => PageStart::Before(key.clone()),
     };
-    let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let mut members = site.people.members(&visitor.actor(), &query.filter(), &start, limit).await?;
-    let mark = |member: &Member| EmailKey::of(&member.person.email).as_str().to_owned();
-    let pager = part.cut(&mut members, mark, |direction, mark| path(PLACE, &query, direction, &mark));
-    show(&UsersPage {
-        frame: visitor.frame(Place::Users).after(query.done.as_deref()),
-        workspace: &visitor.workspace_name,
-        rows: members.into_iter().map(UserRow::from).collect(),
+    let limit = i64::try_from(PAGE_SIZE + 1).unwrap_or(i64::MAX);
+    let mut people = state.people.list_with_token_counts(&user.actor(), &query.filter(), &start, limit).await?;
+    let to_cursor = |entry: &PersonWithTokenCount| EmailKey::from_text(&entry.person.email).as_str().to_owned();
+    let pager = page_request
+        .split(&mut people, to_cursor, |direction, cursor| page_path(LIST_PATH, &query, direction, &cursor));
+    render(&UsersPage {
+        layout: user.layout(NavItem::Users).with_notice(query.done.as_deref()),
+        workspace: &user.workspace_name,
+        rows: people.into_iter().map(UserRow::from).collect(),
         pager,
         search: query.search.as_deref().unwrap_or_default(),
         statuses: query.statuses(),
@@ -137,14 +145,14 @@ async fn list(visitor: AdminVisitor, State(site): State<Site>, Asked(query): Ask
 #[derive(Template)]
 #[template(path = "admin/new_user.html")]
 struct NewUserPage<'a> {
-    frame: Frame,
-    problem: Option<&'a str>,
+    layout: Layout,
+    error: Option<&'a str>,
     email: &'a str,
     name: &'a str,
-    must_change: bool,
+    must_change_password: bool,
     is_admin: bool,
     min_chars: usize,
-    needs_proof: bool,
+    needs_reauth: bool,
 }
 
 #[derive(Deserialize)]
@@ -160,52 +168,52 @@ struct NewUserForm {
     own_password: Option<Zeroizing<String>>,
 }
 
-fn new_page<'a>(visitor: &AdminVisitor, site: &Site) -> NewUserPage<'a> {
+fn new_page<'a>(user: &AdminUser, state: &WebState) -> NewUserPage<'a> {
     NewUserPage {
-        frame: visitor.frame(Place::Users),
-        problem: None,
+        layout: user.layout(NavItem::Users),
+        error: None,
         email: "",
         name: "",
-        must_change: true,
+        must_change_password: true,
         is_admin: false,
-        min_chars: site.passwords.0,
-        needs_proof: visitor.needs_proof(),
+        min_chars: state.min_password_length,
+        needs_reauth: user.needs_reauth(),
     }
 }
 
-async fn ask_new(visitor: AdminVisitor, State(site): State<Site>) -> PageResult<Response> {
-    show(&new_page(&visitor, &site))
+async fn show_form(user: AdminUser, State(state): State<WebState>) -> PageResult<Response> {
+    render(&new_page(&user, &state))
 }
 
 async fn add(
-    visitor: AdminVisitor,
-    State(site): State<Site>,
+    user: AdminUser,
+    State(state): State<WebState>,
     headers: HeaderMap,
-    Posted(form): Posted<NewUserForm>,
+    PageForm(form): PageForm<NewUserForm>,
 ) -> PageResult<Response> {
-    let add = Add {
+    let add = CreatePerson {
         email: &form.email,
         name: &form.name,
         password: &form.password,
-        is_admin: is_ticked(form.is_admin.as_ref()),
+        is_admin: is_checked(form.is_admin.as_ref()),
         is_platform_admin: false,
-        force_password_change: is_ticked(form.must_change.as_ref()),
+        force_password_change: is_checked(form.must_change.as_ref()),
     };
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
-    let problem = match prove(&site, &visitor, &headers, own_password).await? {
-        Ok(()) => match site.people.add(By::Person(&visitor.actor()), visitor.person.workspace_id, add).await {
+    let error = match require_recent_password(&state, &user, &headers, own_password).await? {
+        Ok(()) => match state.people.add(ActorKind::Person(&user.actor()), user.person.workspace_id, add).await {
             Ok(_) => return Ok(see_other("/admin/users?done=added")),
-            Err(refusal) => Problem::of(refusal)?,
+            Err(error) => FormError::from_error(error)?,
         },
-        Err(problem) => problem,
+        Err(error) => error,
     };
     let page = NewUserPage {
-        problem: Some(&problem.text),
+        error: Some(&error.message),
         email: &form.email,
         name: &form.name,
-        must_change: is_ticked(form.must_change.as_ref()),
-        is_admin: is_ticked(form.is_admin.as_ref()),
-        ..new_page(&visitor, &site)
+        must_change_password: is_checked(form.must_change.as_ref()),
+        is_admin: is_checked(form.is_admin.as_ref()),
+        ..new_page(&user, &state)
     };
-    show_as(problem.status, &page)
+    render_with_status(error.status, &page)
 }

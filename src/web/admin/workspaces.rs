@@ -1,4 +1,4 @@
-//! The workspaces of the service, for the platform administrator.
+//! The workspaces of the service, for platform administrators.
 
 use askama::Template;
 use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
@@ -8,30 +8,30 @@ use zeroize::Zeroizing;
 use crate::{
     domain::workspace,
     service::{
-        people::{Add, By},
-        workspaces::Overview,
+        people::{ActorKind, CreatePerson},
+        workspaces::WorkspaceSummary,
     },
     web::{
         error::{PageResult, see_other},
-        extract::{Asked, Numbered, Posted},
-        format::When,
-        layout::{Frame, Place, show, show_as},
-        messages::Problem,
-        pagination::{Pager, ROWS},
-        reauth::prove,
-        session_user::PlatformVisitor,
-        state::Site,
+        extract::{IdPath, LenientQuery, PageForm},
+        format::DisplayTime,
+        layout::{Layout, NavItem, render, render_with_status},
+        messages::FormError,
+        pagination::{PAGE_SIZE, Pager},
+        reauth::require_recent_password,
+        session_user::PlatformAdminUser,
+        state::WebState,
     },
 };
 
-const PLACE: &str = "/admin/workspaces";
+const LIST_PATH: &str = "/admin/workspaces";
 
-pub(super) fn routes() -> Router<Site> {
+pub(super) fn routes() -> Router<WebState> {
     Router::new()
-        .route(PLACE, get(list))
-        .route("/admin/workspaces/new", get(ask_new).post(add))
-        .route("/admin/workspaces/{id}", get(look).post(rename))
-        .route("/admin/workspaces/{id}/remove", get(back).post(remove))
+        .route(LIST_PATH, get(list))
+        .route("/admin/workspaces/new", get(show_form).post(add))
+        .route("/admin/workspaces/{id}", get(show).post(rename))
+        .route("/admin/workspaces/{id}/remove", get(redirect_to_workspace).post(remove))
 }
 
 struct WorkspaceRow {
@@ -39,17 +39,17 @@ struct WorkspaceRow {
     name: String,
     people: i64,
     tokens: i64,
-    created: When,
+    created: DisplayTime,
 }
 
-impl From<Overview> for WorkspaceRow {
-    fn from(overview: Overview) -> Self {
+impl From<WorkspaceSummary> for WorkspaceRow {
+    fn from(summary: WorkspaceSummary) -> Self {
         Self {
-            id: overview.workspace.id,
-            name: overview.workspace.name,
-            people: overview.person_count,
-            tokens: overview.token_count,
-            created: When(overview.workspace.created_at),
+            id: summary.workspace.id,
+            name: summary.workspace.name,
+            people: summary.person_count,
+            tokens: summary.token_count,
+            created: DisplayTime(summary.workspace.created_at),
         }
     }
 }
@@ -57,27 +57,32 @@ impl From<Overview> for WorkspaceRow {
 #[derive(Template)]
 #[template(path = "admin/workspaces.html")]
 struct WorkspacesPage {
-    frame: Frame,
+    layout: Layout,
     rows: Vec<WorkspaceRow>,
     pager: Pager,
 }
 
 #[derive(Default, Deserialize)]
-struct Ask {
+struct WorkspacesQuery {
     from: Option<u32>,
     done: Option<String>,
 }
 
-async fn list(visitor: PlatformVisitor, State(site): State<Site>, Asked(ask): Asked<Ask>) -> PageResult<Response> {
-    let (from, rows) = (i64::from(ask.from.unwrap_or(0)), i64::try_from(ROWS).unwrap_or(i64::MAX));
-    let (workspaces, count) = site.workspaces.overviews(&visitor.actor(), rows, from).await?;
-    let path = |from: i64| format!("{PLACE}?from={from}");
+async fn list(
+    user: PlatformAdminUser,
+    State(state): State<WebState>,
+    LenientQuery(query): LenientQuery<WorkspacesQuery>,
+) -> PageResult<Response> {
+    let offset = i64::from(query.from.unwrap_or(0));
+    let limit = i64::try_from(PAGE_SIZE).unwrap_or(i64::MAX);
+    let (workspaces, count) = state.workspaces.list_summaries(&user.actor(), limit, offset).await?;
+    let path = |offset: i64| format!("{LIST_PATH}?from={offset}");
     let pager = Pager {
-        back: (from > 0).then(|| path((from - rows).max(0))),
-        on: (from + rows < count).then(|| path(from + rows)),
+        prev: (offset > 0).then(|| path((offset - limit).max(0))),
+        next: (offset + limit < count).then(|| path(offset + limit)),
     };
-    show(&WorkspacesPage {
-        frame: visitor.frame(Place::Workspaces).after(ask.done.as_deref()),
+    render(&WorkspacesPage {
+        layout: user.layout(NavItem::Workspaces).with_notice(query.done.as_deref()),
         rows: workspaces.into_iter().map(WorkspaceRow::from).collect(),
         pager,
     })
@@ -86,13 +91,13 @@ async fn list(visitor: PlatformVisitor, State(site): State<Site>, Asked(ask): As
 #[derive(Template)]
 #[template(path = "admin/new_workspace.html")]
 struct NewWorkspacePage<'a> {
-    frame: Frame,
-    problem: Option<&'a str>,
+    layout: Layout,
+    error: Option<&'a str>,
     name: &'a str,
     admin_email: &'a str,
     admin_name: &'a str,
     min_chars: usize,
-    needs_proof: bool,
+    needs_reauth: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -109,33 +114,33 @@ struct NewWorkspaceForm {
 }
 
 fn new_page<'a>(
-    visitor: &PlatformVisitor,
-    site: &Site,
+    user: &PlatformAdminUser,
+    state: &WebState,
     form: &'a NewWorkspaceForm,
-    problem: Option<&'a str>,
+    error: Option<&'a str>,
 ) -> NewWorkspacePage<'a> {
     NewWorkspacePage {
-        frame: visitor.frame(Place::Workspaces),
-        problem,
+        layout: user.layout(NavItem::Workspaces),
+        error,
         name: &form.name,
         admin_email: &form.admin_email,
         admin_name: &form.admin_name,
-        min_chars: site.passwords.0,
-        needs_proof: visitor.needs_proof(),
+        min_chars: state.min_password_length,
+        needs_reauth: user.needs_reauth(),
     }
 }
 
-async fn ask_new(visitor: PlatformVisitor, State(site): State<Site>) -> PageResult<Response> {
-    show(&new_page(&visitor, &site, &NewWorkspaceForm::default(), None))
+async fn show_form(user: PlatformAdminUser, State(state): State<WebState>) -> PageResult<Response> {
+    render(&new_page(&user, &state, &NewWorkspaceForm::default(), None))
 }
 
 async fn add(
-    visitor: PlatformVisitor,
-    State(site): State<Site>,
+    user: PlatformAdminUser,
+    State(state): State<WebState>,
     headers: HeaderMap,
-    Posted(form): Posted<NewWorkspaceForm>,
+    PageForm(form): PageForm<NewWorkspaceForm>,
 ) -> PageResult<Response> {
-    let admin = Add {
+    let admin = CreatePerson {
         email: &form.admin_email,
         name: &form.admin_name,
         password: &form.password,
@@ -144,28 +149,28 @@ async fn add(
         force_password_change: true,
     };
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
-    let problem = match prove(&site, &visitor, &headers, own_password).await? {
-        Ok(()) => match site.workspaces.create(By::Person(&visitor.actor()), &form.name, admin).await {
+    let error = match require_recent_password(&state, &user, &headers, own_password).await? {
+        Ok(()) => match state.workspaces.create(ActorKind::Person(&user.actor()), &form.name, admin).await {
             Ok(_) => return Ok(see_other("/admin/workspaces?done=workspace-added")),
-            Err(refusal) => Problem::of(refusal)?,
+            Err(error) => FormError::from_error(error)?,
         },
-        Err(problem) => problem,
+        Err(error) => error,
     };
-    show_as(problem.status, &new_page(&visitor, &site, &form, Some(&problem.text)))
+    render_with_status(error.status, &new_page(&user, &state, &form, Some(&error.message)))
 }
 
 #[derive(Template)]
 #[template(path = "admin/workspace.html")]
 struct WorkspacePage<'a> {
-    frame: Frame,
-    problem: Option<&'a str>,
+    layout: Layout,
+    error: Option<&'a str>,
     id: i64,
     name: String,
     new_name: String,
     people: i64,
     tokens: i64,
     is_first: bool,
-    needs_proof: bool,
+    needs_reauth: bool,
 }
 
 #[derive(Deserialize)]
@@ -182,75 +187,75 @@ struct RemoveForm {
 }
 
 async fn page<'a>(
-    visitor: &PlatformVisitor,
-    site: &Site,
+    user: &PlatformAdminUser,
+    state: &WebState,
     id: i64,
-    problem: Option<&'a str>,
+    error: Option<&'a str>,
 ) -> PageResult<WorkspacePage<'a>> {
-    let overview = site.workspaces.overview(&visitor.actor(), id).await?;
+    let summary = state.workspaces.find_summary(&user.actor(), id).await?;
     Ok(WorkspacePage {
-        frame: visitor.frame(Place::Workspaces),
-        problem,
+        layout: user.layout(NavItem::Workspaces),
+        error,
         id,
-        new_name: overview.workspace.name.clone(),
-        name: overview.workspace.name,
-        people: overview.person_count,
-        tokens: overview.token_count,
-        is_first: id == workspace::FIRST,
-        needs_proof: visitor.needs_proof(),
+        new_name: summary.workspace.name.clone(),
+        name: summary.workspace.name,
+        people: summary.person_count,
+        tokens: summary.token_count,
+        is_first: id == workspace::FIRST_WORKSPACE_ID,
+        needs_reauth: user.needs_reauth(),
     })
 }
 
-async fn look(
-    visitor: PlatformVisitor,
-    State(site): State<Site>,
-    Numbered(id): Numbered,
-    Asked(ask): Asked<Ask>,
+async fn show(
+    user: PlatformAdminUser,
+    State(state): State<WebState>,
+    IdPath(id): IdPath,
+    LenientQuery(query): LenientQuery<WorkspacesQuery>,
 ) -> PageResult<Response> {
-    let page = page(&visitor, &site, id, None).await?;
-    show(&WorkspacePage { frame: page.frame.after(ask.done.as_deref()), ..page })
+    let page = page(&user, &state, id, None).await?;
+    render(&WorkspacePage { layout: page.layout.with_notice(query.done.as_deref()), ..page })
 }
 
 async fn rename(
-    visitor: PlatformVisitor,
-    State(site): State<Site>,
-    Numbered(id): Numbered,
-    Posted(form): Posted<RenameForm>,
+    user: PlatformAdminUser,
+    State(state): State<WebState>,
+    IdPath(id): IdPath,
+    PageForm(form): PageForm<RenameForm>,
 ) -> PageResult<Response> {
-    match site.workspaces.rename(By::Person(&visitor.actor()), id, &form.name).await {
-        Ok(_) => Ok(see_other(&format!("{PLACE}/{id}?done=saved"))),
-        Err(refusal) => {
-            let problem = Problem::of(refusal)?;
-            let page = page(&visitor, &site, id, Some(&problem.text)).await?;
-            show_as(problem.status, &WorkspacePage { new_name: form.name, ..page })
+    match state.workspaces.rename(ActorKind::Person(&user.actor()), id, &form.name).await {
+        Ok(_) => Ok(see_other(&format!("{LIST_PATH}/{id}?done=saved"))),
+        Err(error) => {
+            let error = FormError::from_error(error)?;
+            let page = page(&user, &state, id, Some(&error.message)).await?;
+            render_with_status(error.status, &WorkspacePage { new_name: form.name, ..page })
         }
     }
 }
 
-/// Whoever reloads what was refused is shown the workspace again.
-async fn back(_: PlatformVisitor, Numbered(id): Numbered) -> Response {
-    see_other(&format!("{PLACE}/{id}"))
+/// Shows the workspace's page if the user reloads the page of a rejected removal.
+async fn redirect_to_workspace(_: PlatformAdminUser, IdPath(id): IdPath) -> Response {
+    see_other(&format!("{LIST_PATH}/{id}"))
 }
 
 async fn remove(
-    visitor: PlatformVisitor,
-    State(site): State<Site>,
+    user: PlatformAdminUser,
+    State(state): State<WebState>,
     headers: HeaderMap,
-    Numbered(id): Numbered,
-    Posted(form): Posted<RemoveForm>,
+    IdPath(id): IdPath,
+    PageForm(form): PageForm<RemoveForm>,
 ) -> PageResult<Response> {
-    let overview = site.workspaces.overview(&visitor.actor(), id).await?;
+    let summary = state.workspaces.find_summary(&user.actor(), id).await?;
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
-    let problem = if form.confirm.trim() == overview.workspace.name {
-        match prove(&site, &visitor, &headers, own_password).await? {
-            Ok(()) => match site.workspaces.remove(By::Person(&visitor.actor()), id).await {
+    let error = if form.confirm.trim() == summary.workspace.name {
+        match require_recent_password(&state, &user, &headers, own_password).await? {
+            Ok(()) => match state.workspaces.remove(ActorKind::Person(&user.actor()), id).await {
                 Ok(()) => return Ok(see_other("/admin/workspaces?done=workspace-removed")),
-                Err(refusal) => Problem::of(refusal)?,
+                Err(error) => FormError::from_error(error)?,
             },
-            Err(problem) => problem,
+            Err(error) => error,
         }
     } else {
-        Problem::new("That is not the workspace’s name. Nothing was removed.")
+        FormError::new("This is not the name of the workspace. Nothing was removed.")
     };
-    show_as(problem.status, &page(&visitor, &site, id, Some(&problem.text)).await?)
+    render_with_status(error.status, &page(&user, &state, id, Some(&error.message)).await?)
 }

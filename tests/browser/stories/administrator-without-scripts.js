@@ -1,6 +1,6 @@
-// The same where scripts are off.
+// The administrator story with JavaScript disabled.
 "use strict";
 
 const administrator = require("./administrator.js");
 
-module.exports = (browser) => administrator(browser, { scripts: false });
+module.exports = (harness) => administrator(harness, { scripts: false });

@@ -1,12 +1,12 @@
-// Pages of another origin post forms here, with whatever cookies the browser sends along: nothing is done.
+// Cross-origin form posts change nothing, whichever cookies the browser attaches.
 "use strict";
 
 const assert = require("node:assert/strict");
 const http = require("node:http");
 
-module.exports = async (browser) => {
-  const person = await browser.signedIn();
-  const { page } = person;
+module.exports = async (harness) => {
+  const user = await harness.newSignedInUser();
+  const { page } = user;
   const forms = [
     ["/preferences/access-tokens/generate", { lifetime: "30" }],
     ["/preferences/access-tokens/delete-all", {}],
@@ -19,38 +19,39 @@ module.exports = async (browser) => {
     ["/sign-out", {}],
   ];
   const state = async () => JSON.stringify([
-    (await browser.api("GET", "/v4/apiAccessTokens")).data,
-    (await browser.api("GET", "/v4/people")).data.map(({ id, email, name, isAdmin }) => [id, email, name, isAdmin]),
-    await browser.api("GET", "/v4/workspaces/current/configuration"),
+    (await harness.api("GET", "/v4/apiAccessTokens")).data,
+    (await harness.api("GET", "/v4/people")).data.map(({ id, email, name, isAdmin }) => [id, email, name, isAdmin]),
+    await harness.api("GET", "/v4/workspaces/current/configuration"),
   ]);
   const before = await state();
 
   let form = null;
-  const elsewhere = http.createServer((_, response) => {
+  const attackerServer = http.createServer((_, response) => {
     const [path, fields] = form;
     const inputs = Object.entries(fields).map(([name, value]) => `<input name="${name}" value="${value}">`);
     response.setHeader("content-type", "text/html");
-    response.end(`<form method="post" action="${browser.url}${path}">${inputs.join("")}<button>Win a prize</button></form>`);
+    response.end(`<form method="post" action="${harness.url}${path}">${inputs.join("")}<button>Win a prize</button></form>`);
   });
-  await new Promise((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
+  await new Promise((resolve) => attackerServer.listen(0, "127.0.0.1", resolve));
   try {
-    // `localhost` is another site than 127.0.0.1; another port of the same host is the same site, but another origin.
+    // `localhost` is a different site than 127.0.0.1. Another port of the same host is the same
+    // site, but a different origin.
     for (const host of ["localhost", "127.0.0.1"]) {
       for (form of forms) {
-        await page.goto(`http://${host}:${elsewhere.address().port}/`);
-        const [answer] = await Promise.all([
-          page.waitForResponse((response) => response.request().method() === "POST"),
+        await page.goto(`http://${host}:${attackerServer.address().port}/`);
+        const [response] = await Promise.all([
+          page.waitForResponse((received) => received.request().method() === "POST"),
           page.getByRole("button").click(),
         ]);
-        assert.equal(answer.status(), 403, `${form[0]} from ${host}`);
-        await person.sees("This form came from elsewhere");
+        assert.equal(response.status(), 403, `${form[0]} from ${host}`);
+        await user.expectText("This form came from another site");
       }
     }
   } finally {
-    elsewhere.close();
+    attackerServer.close();
   }
   assert.equal(await state(), before);
-  // Nobody was signed out, or in as somebody else.
-  await person.go("/preferences/profile");
+  // The session still belongs to the administrator.
+  await user.open("/preferences/profile");
   assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Administrator");
 };

@@ -1,70 +1,70 @@
-// By keyboard alone: everything is reached, the focus is always seen, and nothing takes it away.
+// Everything can be done with the keyboard alone, and the focus is always visible.
 "use strict";
 
 const assert = require("node:assert/strict");
 const { PASSWORD } = require("../browser.js");
 
-module.exports = async (browser) => {
-  const person = await browser.somebody();
-  const { page } = person;
+module.exports = async (harness) => {
+  const user = await harness.newUser();
+  const { page } = user;
   const press = async (...keys) => {
     for (const key of keys) await page.keyboard.press(key);
   };
-  /** What has the focus; it is seen, and nothing lies over it. */
+  /** Returns the text of the focused element and whether it is visible and not covered. */
   const focused = async () => await page.evaluate(() => {
     const element = document.activeElement;
     const box = element.getBoundingClientRect();
-    const on = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    const topmost = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
     const style = getComputedStyle(element);
     return {
       text: (element.textContent.trim() || element.value || element.name || "").replace(/\s+/g, " "),
-      isSeen: style.outlineStyle !== "none" && box.width > 0 && (element === on || element.contains(on)),
+      isVisible: style.outlineStyle !== "none" && box.width > 0 && (element === topmost || element.contains(topmost)),
     };
   });
   const tabTo = async (text) => {
     for (let step = 0; step < 40; step += 1) {
       await press("Tab");
       const now = await focused();
-      assert.ok(now.isSeen, `the focus on "${now.text}" is not seen`);
+      assert.ok(now.isVisible, `the focus on "${now.text}" is not visible`);
       if (now.text.includes(text)) return;
     }
-    assert.fail(`${text} is not reached`);
+    assert.fail(`${text} cannot be reached with Tab`);
   };
 
-  await person.go("/sign-in");
+  await user.open("/sign-in");
   await tabTo("Skip to the content");
   await tabTo("email");
   await page.keyboard.type("admin@example.com");
   await press("Tab");
   await page.keyboard.type(PASSWORD);
   await press("Enter");
-  await person.sees("No tokens");
+  await user.expectText("No tokens");
 
-  // The user menu opens, closes by Escape, and when the focus leaves it.
+  // The user menu opens with Enter, and closes with Escape or when it loses the focus.
   await tabTo("User menu");
   const menu = page.locator("details.user");
   await press("Enter");
   assert.equal(await menu.getAttribute("open"), "");
   await press("Escape");
   assert.equal(await menu.getAttribute("open"), null);
-  assert.ok((await focused()).text.includes("User menu"), "the focus is back where it was");
+  assert.ok((await focused()).text.includes("User menu"), "Escape returns the focus to the menu button");
   await press("Enter");
   await tabTo("Generate New Token");
   assert.equal(await menu.getAttribute("open"), null);
   await press("Enter");
-  await person.sees("Lifetime (days)");
+  await user.expectText("Lifetime (days)");
 
-  // The arrow keys go through the lifetimes, round and round, and change nothing else.
+  // The arrow keys cycle through the lifetimes.
   await tabTo("30");
-  const chosen = () => page.locator("input[name=lifetime]:checked").inputValue();
-  const seen = [];
+  const checkedLifetime = () => page.locator("input[name=lifetime]:checked").inputValue();
+  const visited = [];
   for (let step = 0; step < 5; step += 1) {
     await press("ArrowDown");
-    seen.push(await chosen());
+    visited.push(await checkedLifetime());
   }
-  assert.deepEqual(seen, ["90", "365", "-1", "custom", "30"]);
+  assert.deepEqual(visited, ["90", "365", "-1", "custom", "30"]);
   await press("ArrowUp");
-  assert.equal(await chosen(), "custom");
+  assert.equal(await checkedLifetime(), "custom");
   await press("Tab");
   await page.keyboard.type("7");
   await page.getByText(/^until /).last().waitFor();
@@ -72,9 +72,9 @@ module.exports = async (browser) => {
   await page.keyboard.type("by keyboard");
   await tabTo("Generate");
   await press("Enter");
-  await person.sees("Token generated");
+  await user.expectText("Token generated");
 
-  // The value is copied, the sign of it goes when something else is copied.
+  // Copies the value; its check mark disappears when something else is copied.
   await tabTo("Copy the token");
   await press("Enter");
   const value = await page.locator("#token-value").innerText();
@@ -85,21 +85,21 @@ module.exports = async (browser) => {
   assert.equal(await page.locator("[data-copy=token-value].copied").count(), 0);
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), await page.locator("#token-id").innerText());
 
-  // A refused form: the focus is on what is wrong.
-  await person.go("/preferences/access-tokens/generate");
+  // A rejected form moves the focus to the error message.
+  await user.open("/preferences/access-tokens/generate");
   await page.getByLabel("Custom").check();
   await page.getByRole("button", { name: "Generate" }).click();
-  await person.sees("whole number of days");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "problem");
+  await user.expectText("whole number of days");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "form-error");
 
-  // Delete Token… from the row's menu.
-  await person.go("/preferences/access-tokens");
+  // Deletes the token from the row's menu.
+  await user.open("/preferences/access-tokens");
   await page.locator("td summary").press("Enter");
   await press("Tab", "Enter");
-  await person.sees("Delete this token?");
+  await user.expectText("Delete this token?");
   await tabTo("Delete Token");
   await press("Enter");
-  await person.sees("The token is deleted.");
-  assert.equal(new URL(page.url()).search, "", "said once: not again by reloading");
-  assert.equal(await browser.statusFor(value), 401);
+  await user.expectText("The token was deleted.");
+  assert.equal(new URL(page.url()).search, "", "a reload does not repeat the message");
+  assert.equal(await harness.statusWithToken(value), 401);
 };

@@ -1,6 +1,6 @@
-// The same where scripts are off.
+// The manual story with JavaScript disabled.
 "use strict";
 
 const manual = require("./manual.js");
 
-module.exports = (browser) => manual(browser, { scripts: false });
+module.exports = (harness) => manual(harness, { scripts: false });

@@ -1,4 +1,5 @@
-// One's own account: name, password, web sessions; and that a password change spares tokens and nothing else.
+// A user changes their name, password and web sessions. A password change ends all other sessions
+// but keeps tokens.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -6,55 +7,55 @@ const { ADMIN, PASSWORD } = require("../browser.js");
 
 const NEW_PASSWORD = "a wholly different phrase of words";
 
-module.exports = async (browser) => {
-  const person = await browser.signedIn();
-  const { page } = person;
-  const { value } = await person.generate();
+module.exports = async (harness) => {
+  const user = await harness.newSignedInUser();
+  const { page } = user;
+  const { value } = await user.generateToken();
 
-  await person.go("/preferences/profile");
+  await user.open("/preferences/profile");
   await page.getByLabel("Name", { exact: true }).fill("Ada Lovelace");
   await page.getByRole("button", { name: "Save" }).click();
-  await person.sees("Saved.");
-  await person.sees("Ada Lovelace");
+  await user.expectText("Saved.");
+  await user.expectText("Ada Lovelace");
 
-  // A session elsewhere is seen, and ended from here.
-  const elsewhere = await browser.signedIn();
-  await person.go("/preferences/profile");
+  // Lists a session in another browser, and ends it.
+  const other = await harness.newSignedInUser();
+  await user.open("/preferences/profile");
   await page.getByRole("button", { name: /^End the session/ }).click();
-  await person.sees("The web session is ended.");
-  await elsewhere.go("/preferences/profile");
-  assert.equal(new URL(elsewhere.page.url()).pathname, "/sign-in");
-  await elsewhere.signIn(ADMIN);
+  await user.expectText("The web session was ended.");
+  await other.open("/preferences/profile");
+  assert.equal(new URL(other.page.url()).pathname, "/sign-in");
+  await other.signIn(ADMIN);
 
-  const change = async (old, fresh, again = fresh) => {
-    await page.getByLabel("Present password").fill(old);
-    await page.getByLabel("New password", { exact: true }).fill(fresh);
-    await page.getByLabel("New password again").fill(again);
+  const changePassword = async (present, next, repeated = next) => {
+    await page.getByLabel("Current password").fill(present);
+    await page.getByLabel("New password", { exact: true }).fill(next);
+    await page.getByLabel("New password again").fill(repeated);
     await page.getByRole("button", { name: "Change password" }).click();
   };
-  await change("wrong", NEW_PASSWORD);
-  await person.sees("The present password is not right.");
-  await change(PASSWORD, NEW_PASSWORD, "another");
-  await person.sees("The two new passwords differ.");
-  const cookie = async () => (await person.context.cookies()).find(({ name }) => name === "tokenward");
+  await changePassword("wrong", NEW_PASSWORD);
+  await user.expectText("The current password is incorrect.");
+  await changePassword(PASSWORD, NEW_PASSWORD, "another");
+  await user.expectText("The two new passwords do not match.");
+  const cookie = async () => (await user.context.cookies()).find(({ name }) => name === "tokenward");
   const before = await cookie();
   assert.ok(before.httpOnly && before.sameSite === "Lax" && before.expires === -1);
-  await change(PASSWORD, NEW_PASSWORD);
-  await person.sees("Your password is changed.");
-  assert.notEqual((await cookie()).value, before.value, "the session has a new id");
+  await changePassword(PASSWORD, NEW_PASSWORD);
+  await user.expectText("Your password was changed.");
+  assert.notEqual((await cookie()).value, before.value, "the session has a new cookie");
 
-  // The others are signed out, the tokens live, and can be deleted from where they are spoken of.
-  await elsewhere.go("/preferences/profile");
-  assert.equal(new URL(elsewhere.page.url()).pathname, "/sign-in");
-  assert.equal(await browser.statusFor(value), 200);
+  // Other sessions have ended. Tokens still work, and the page links to their deletion.
+  await other.open("/preferences/profile");
+  assert.equal(new URL(other.page.url()).pathname, "/sign-in");
+  assert.equal(await harness.statusWithToken(value), 200);
   await page.getByRole("link", { name: "Delete all my tokens…" }).click();
   await page.getByRole("button", { name: "Delete all tokens" }).click();
-  await person.sees("None of them works any more.");
-  assert.equal(await browser.statusFor(value), 401);
+  await user.expectText("They no longer work.");
+  assert.equal(await harness.statusWithToken(value), 401);
 
-  // Left alone for half an hour, one is signed out, and comes back to where one was.
-  await browser.advance({ minutes: 30 });
-  await person.go("/admin/users?search=ada");
+  // After 30 idle minutes the session has expired. Signing in returns to the requested page.
+  await harness.advance({ minutes: 30 });
+  await user.open("/admin/users?search=ada");
   await page.getByLabel("E-mail").fill(ADMIN);
   await page.getByLabel("Password").fill(NEW_PASSWORD);
   await page.getByRole("button", { name: "Sign in" }).click();

@@ -1,32 +1,36 @@
 //! The OpenAPI document and the health checks.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use serde_json::Value;
 use tokenward::api::openapi;
 
-use crate::support::TestApp;
+use crate::support::{Engine, TestApp, both_databases};
 
-on_both!(the_document_is_served_to_whoever_is_let_in, health_is_told_to_anybody);
-
-async fn the_document_is_served_to_whoever_is_let_in(app: TestApp) {
-    let reply = app.admin().get("/v4/open-api-spec").await.expect(200);
-    assert_eq!(reply.text, openapi::text());
+#[apply(both_databases)]
+async fn the_openapi_document_requires_authentication(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let response = app.admin().get("/v4/open-api-spec").await.expect(200);
+    assert_eq!(response.text, openapi::document_json());
     app.anonymous().get("/v4/open-api-spec").await.expect_error(401, "MissingPersonException");
 }
 
-async fn health_is_told_to_anybody(app: TestApp) {
+#[apply(both_databases)]
+async fn health_endpoints_are_public(engine: Engine) {
+    let app = TestApp::start(engine).await;
     for path in ["/health/live", "/health/ready"] {
         app.anonymous().get(path).await.expect(200);
     }
 }
 
 #[test]
-fn the_document_is_the_one_that_was_agreed() {
-    insta::assert_snapshot!("openapi", openapi::text());
+fn openapi_document_matches_the_snapshot() {
+    insta::assert_snapshot!("openapi", openapi::document_json());
 }
 
 #[test]
 fn every_operation_is_described_and_every_error_has_an_example() {
-    let document: Value = serde_json::from_str(openapi::text()).unwrap();
+    let document: Value = serde_json::from_str(openapi::document_json()).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let mut operations = 0;
     for (path, item) in document["paths"].as_object().unwrap() {

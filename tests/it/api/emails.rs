@@ -1,66 +1,63 @@
-//! One address, one account: however its domain is written, and whatever cannot be seen in it.
+//! E-mail addresses: each has one account, in Unicode or ASCII form, and no invisible characters.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use serde_json::{Value, json};
-use tokenward::domain::person::EmailKey;
 
-use crate::support::{PASSWORD, TestApp, basic};
-
-on_both!(
-    both_forms_of_a_domain_are_one_account_at_every_entry_point,
-    a_saved_form_changes_what_was_edited_and_nothing_else,
-    letters_of_every_script_sign_in_on_the_pages,
-    an_address_with_something_invisible_is_refused,
-    keys_of_an_earlier_version_are_made_canonical,
-);
+use crate::support::{Engine, PASSWORD, TestApp, basic_auth, both_databases};
 
 const UNICODE: &str = "a@m\u{fc}nchen.de";
 const ASCII: &str = "a@xn--mnchen-3ya.de";
 
-async fn add(app: &TestApp, email: &str) -> i64 {
+async fn add_person_with_email(app: &TestApp, email: &str) -> i64 {
     let body = json!({"email": email, "name": "A", "password": PASSWORD});
     app.admin().post("/v4/people", &body).await.expect(201).json["id"].as_i64().unwrap()
 }
 
-async fn both_forms_of_a_domain_are_one_account_at_every_entry_point(app: TestApp) {
-    let first = add(&app, ASCII).await;
+#[apply(both_databases)]
+async fn unicode_and_ascii_domains_are_one_account_everywhere(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let first = add_person_with_email(&app, ASCII).await;
     let path = format!("/v4/people/{first}");
     assert_eq!(app.admin().get(&path).await.json["email"], UNICODE);
     for typed in [UNICODE, ASCII, "A@M\u{dc}NCHEN.de", " a@XN--MNCHEN-3YA.DE", "a@mu\u{308}nchen.de"] {
-        app.presenting(&[&basic(typed, PASSWORD)]).get("/v4/people/current").await.expect(200);
-        app.visitor().sign_in(typed, PASSWORD).await.expect(303);
-        let query = form_urlencoded(typed);
+        app.client_with_authorization(&[&basic_auth(typed, PASSWORD)]).get("/v4/people/current").await.expect(200);
+        app.browser().sign_in(typed, PASSWORD).await.expect(303);
+        let query = percent_encode(typed);
         let found = app.admin().get(&format!("/v4/people?email={query}")).await.expect(200);
         assert_eq!(found.rows().len(), 1, "{typed}");
-        assert_eq!(app.app.people().find_by_email(typed).await.unwrap().id, first);
+        assert_eq!(app.state.people().find_by_email(typed).await.unwrap().id, first);
         let body = json!({"email": typed, "name": "B", "password": PASSWORD});
         app.admin().post("/v4/people", &body).await.expect_error(409, "ConflictException");
-        app.admin().change(first, json!({"email": typed})).await.expect(200);
+        app.admin().update_person(first, json!({"email": typed})).await.expect(200);
         let other = json!({"name": "W", "admin": {"email": typed, "name": "B", "password": PASSWORD}});
         app.admin().post("/v4/workspaces", &other).await.expect_error(409, "ConflictException");
     }
-    // Wrong passwords add up over both forms.
+    // Login failures add up over both forms.
     for n in 0..10 {
         let typed = if n % 2 == 0 { UNICODE } else { ASCII };
-        app.presenting(&[&basic(typed, "wrong")]).get("/v4/people/current").await.expect(401);
+        app.client_with_authorization(&[&basic_auth(typed, "wrong")]).get("/v4/people/current").await.expect(401);
     }
     for typed in [UNICODE, ASCII] {
-        app.presenting(&[&basic(typed, PASSWORD)]).get("/v4/people/current").await.expect(429);
+        app.client_with_authorization(&[&basic_auth(typed, PASSWORD)]).get("/v4/people/current").await.expect(429);
     }
 }
 
-fn form_urlencoded(text: &str) -> String {
+fn percent_encode(text: &str) -> String {
     text.bytes().map(|b| format!("%{b:02x}")).collect()
 }
 
-/// What the events say was changed of somebody.
-async fn changes(app: &TestApp, id: i64) -> Vec<Value> {
+/// Returns the details of all events that changed a person.
+async fn list_email_changes(app: &TestApp, id: i64) -> Vec<Value> {
     let events = app.admin().get(&format!("/v4/events?action=person.changed&personId={id}")).await.expect(200);
     events.rows().iter().map(|event| event["details"].clone()).collect()
 }
 
-async fn a_saved_form_changes_what_was_edited_and_nothing_else(app: TestApp) {
-    let id = add(&app, UNICODE).await;
-    let admin = app.signed_in("admin@example.com").await;
+#[apply(both_databases)]
+async fn a_saved_form_changes_only_edited_fields(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let id = add_person_with_email(&app, UNICODE).await;
+    let admin = app.signed_in_browser("admin@example.com").await;
     let path = format!("/admin/users/{id}");
     let page = admin.get(&path).await.expect(200).text;
     assert!(page.contains(&format!(r#"name="shown_email" value="{UNICODE}""#)), "{page}");
@@ -78,27 +75,32 @@ async fn a_saved_form_changes_what_was_edited_and_nothing_else(app: TestApp) {
         ];
         admin.post(&path, &fields).await
     };
-    // A browser has written the address in another way than it was shown.
+    // A browser may submit the address in another form than the page showed.
     save(ASCII, "Renamed", (UNICODE, "A")).await.expect(303);
-    assert_eq!(changes(&app, id).await, [json!({"name": "Renamed"})]);
+    assert_eq!(list_email_changes(&app, id).await, [json!({"name": "Renamed"})]);
     assert_eq!(app.admin().get(&format!("/v4/people/{id}")).await.json["email"], UNICODE);
-    app.presenting(&[&basic(UNICODE, PASSWORD)]).get("/v4/people/current").await.expect(200);
+    app.client_with_authorization(&[&basic_auth(UNICODE, PASSWORD)]).get("/v4/people/current").await.expect(200);
     save(UNICODE, "Renamed", (ASCII, "Renamed")).await.expect(303);
-    assert_eq!(changes(&app, id).await.len(), 1);
-    // What was edited is changed: also where only the case of the name is another.
+    assert_eq!(list_email_changes(&app, id).await.len(), 1);
+    // An edited address is changed, even if only the case differs.
     save(&UNICODE.replace("a@", "A@"), "Renamed", (UNICODE, "Renamed")).await.expect(303);
     save("b@xn--r8jz45g.jp", "Renamed", (UNICODE, "Renamed")).await.expect(303);
-    let mut told = changes(&app, id).await;
-    told.sort_by_key(Value::to_string);
-    assert_eq!(told[..2], [json!({"email": "A@m\u{fc}nchen.de"}), json!({"email": "b@\u{4f8b}\u{3048}.jp"})]);
+    let mut changes = list_email_changes(&app, id).await;
+    changes.sort_by_key(Value::to_string);
+    assert_eq!(changes[..2], [json!({"email": "A@m\u{fc}nchen.de"}), json!({"email": "b@\u{4f8b}\u{3048}.jp"})]);
     save("not an address", "Renamed", (UNICODE, "Renamed")).await.expect(400);
 }
 
-async fn letters_of_every_script_sign_in_on_the_pages(app: TestApp) {
-    let page = app.visitor().get("/sign-in").await.text;
-    assert!(!page.contains(r#"type="email""#) && page.contains(r#"inputmode="email""#), "a browser would not send ö@…");
-    let admin = app.signed_in("admin@example.com").await;
-    for (email, shown) in [
+#[apply(both_databases)]
+async fn emails_in_any_script_can_sign_in(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let page = app.browser().get("/sign-in").await.text;
+    assert!(
+        !page.contains(r#"type="email""#) && page.contains(r#"inputmode="email""#),
+        "browsers do not submit ö@… from a type=email field"
+    );
+    let admin = app.signed_in_browser("admin@example.com").await;
+    for (email, displayed) in [
         ("\u{f6}@example.com", "\u{f6}@example.com"),
         ("ada@stra\u{df}e.example", "ada@stra\u{df}e.example"),
         (
@@ -108,58 +110,31 @@ async fn letters_of_every_script_sign_in_on_the_pages(app: TestApp) {
     ] {
         let fields = [("email", email), ("name", "X"), ("password", PASSWORD)];
         admin.post("/admin/users/new", &fields).await.expect(303);
-        app.visitor().sign_in(email, PASSWORD).await.expect(303);
-        let visitor = app.signed_in(shown).await;
-        assert!(visitor.get("/preferences/profile").await.text.contains(shown));
-        assert!(admin.get(&format!("/admin/users?search={}", form_urlencoded(shown))).await.text.contains(shown));
+        app.browser().sign_in(email, PASSWORD).await.expect(303);
+        let browser = app.signed_in_browser(displayed).await;
+        assert!(browser.get("/preferences/profile").await.text.contains(displayed));
+        assert!(
+            admin.get(&format!("/admin/users?search={}", percent_encode(displayed))).await.text.contains(displayed)
+        );
     }
 }
 
-async fn an_address_with_something_invisible_is_refused(app: TestApp) {
-    let ada = add(&app, "ada@example.com").await;
-    let admin = app.signed_in("admin@example.com").await;
+#[apply(both_databases)]
+async fn emails_with_invisible_characters_are_rejected(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = add_person_with_email(&app, "ada@example.com").await;
+    let admin = app.signed_in_browser("admin@example.com").await;
     for c in ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}', '\u{2800}', '\u{3164}'] {
         let email = format!("ad{c}a@example.com");
         let body = json!({"email": email, "name": "A", "password": PASSWORD});
         let details = app.admin().post("/v4/people", &body).await.expect_error(400, "ValidationFailed");
         assert!(details.contains(&format!("invisible character U+{:04X}", u32::from(c))), "{details}");
         let new = json!({"email": format!("e{email}")});
-        app.admin().change(ada, new).await.expect_error(400, "ValidationFailed");
-        let reply = admin.post("/admin/users/new", &[("email", &email), ("password", PASSWORD)]).await.expect(400);
-        assert!(reply.text.contains("invisible character"), "{}", reply.text);
-        // Who pastes one at the door is let in all the same.
-        app.presenting(&[&basic(&email, PASSWORD)]).get("/v4/people/current").await.expect(200);
-        app.visitor().sign_in(&email, PASSWORD).await.expect(303);
+        app.admin().update_person(ada, new).await.expect_error(400, "ValidationFailed");
+        let response = admin.post("/admin/users/new", &[("email", &email), ("password", PASSWORD)]).await.expect(400);
+        assert!(response.text.contains("invisible character"), "{}", response.text);
+        // At sign-in an invisible character is ignored.
+        app.client_with_authorization(&[&basic_auth(&email, PASSWORD)]).get("/v4/people/current").await.expect(200);
+        app.browser().sign_in(&email, PASSWORD).await.expect(303);
     }
-}
-
-async fn keys_of_an_earlier_version_are_made_canonical(mut app: TestApp) {
-    let [a, b, c, d] = [
-        add(&app, "one@example.com").await,
-        add(&app, "two@example.com").await,
-        add(&app, "three@example.com").await,
-        add(&app, UNICODE).await,
-    ];
-    app.tamper(&format!(
-        "update person set email = 'x@xn--mnchen-3ya.de', email_key = 'x@xn--mnchen-3ya.de' where id = {a}; \
-         update person set email = 'y\u{200b}@example.com', email_key = 'y\u{200b}@example.com' where id = {b}; \
-         update person set email = '{ASCII}', email_key = '{ASCII}' where id = {c}; \
-         insert into email_key_review (person_id) select id from person where id > 1"
-    ))
-    .await;
-    let found = async |email: &str| {
-        let found = app.store.find_person_by_email(&EmailKey::of(email)).await.unwrap();
-        found.map(|found| found.person.id)
-    };
-    for email in ["x@m\u{fc}nchen.de", "x@xn--mnchen-3ya.de"] {
-        assert_eq!(found(email).await, Some(a), "{email}");
-    }
-    assert_eq!(found("y@example.com").await, Some(b));
-    // Two accounts have this one: each keeps its key, and the one of the canonical form is found.
-    assert_eq!((found(UNICODE).await, found(ASCII).await), (Some(d), Some(d)));
-    let left = app.look("select cast(person_id as text) from email_key_review").await;
-    assert_eq!(left, Some(c.to_string()));
-    // Another e-mail ends that.
-    app.tamper(&format!("update person set email = 'c@example.com', email_key = 'c@example.com' where id = {c}")).await;
-    assert_eq!(app.look("select cast(count(*) as text) from email_key_review").await.as_deref(), Some("0"));
 }

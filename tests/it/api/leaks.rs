@@ -1,56 +1,60 @@
-//! `/v4/leaks` and `/.well-known/api-token-format`: anybody may report a value, and learns nothing by it.
+//! `/v4/leaks` and `/.well-known/api-token-format`: reports are anonymous and reveal nothing.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use serde_json::{Value, json};
 
-use crate::support::TestApp;
+use crate::support::{Engine, TestApp, both_databases};
 
-on_both!(
-    a_reported_token_is_dead_and_its_owner_is_told,
-    what_a_leaked_token_has_made_dies_with_it,
-    a_report_says_nothing_about_what_lived,
-    what_is_no_report_is_refused,
-    the_format_says_what_a_value_looks_like,
-);
-
-async fn a_reported_token_is_dead_and_its_owner_is_told(app: TestApp) {
-    let ada = app.admin().add("ada", true).await;
-    let (leaked, second, kept) = (ada.bearer().await, ada.bearer().await, ada.bearer().await);
+#[apply(both_databases)]
+async fn a_reported_token_is_revoked_and_its_owner_sees_the_event(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = app.admin().add_person("ada", true).await;
+    let (leaked, second, kept) = (ada.create_token().await, ada.create_token().await, ada.create_token().await);
     let body = json!({"values": [leaked.value, "nonsense", format!(" {} ", second.value)]});
-    app.anonymous().from("192.0.2.5").post("/v4/leaks", &body).await.expect(202);
-    assert!(!leaked.works().await && !second.works().await && kept.works().await);
-    let told = ada.get("/v4/events?action=token.leaked").await.expect(200);
-    let targets: Vec<&Value> = told.rows().iter().map(|event| &event["target"]).collect();
+    app.anonymous().from_address("192.0.2.5").post("/v4/leaks", &body).await.expect(202);
+    assert!(!leaked.is_accepted().await && !second.is_accepted().await && kept.is_accepted().await);
+    let events = ada.get("/v4/events?action=token.leaked").await.expect(200);
+    let targets: Vec<&Value> = events.rows().iter().map(|event| &event["target"]).collect();
     assert_eq!(targets, [&json!(second.token_id), &json!(leaked.token_id)]);
-    let event = &told.rows()[0];
-    assert_eq!((&event["actor"], &event["address"]), (&json!("whoever reported the leak"), &json!("192.0.2.5")));
-    assert!(!told.text.contains(&leaked.value));
+    let event = &events.rows()[0];
+    assert_eq!((&event["actor"], &event["address"]), (&json!("leak reporter"), &json!("192.0.2.5")));
+    assert!(!events.text.contains(&leaked.value));
 }
 
-async fn what_a_leaked_token_has_made_dies_with_it(app: TestApp) {
-    let leaked = app.admin().bearer().await;
-    let made =
-        crate::support::Bearer::of(&leaked, &leaked.post("/v4/apiAccessTokens", &json!({"lifetimeSeconds": -1})).await);
-    assert!(made.works().await);
+#[apply(both_databases)]
+async fn descendants_of_a_leaked_token_are_revoked(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let leaked = app.admin().create_token().await;
+    let created = crate::support::TokenClient::from_response(
+        &leaked,
+        &leaked.post("/v4/apiAccessTokens", &json!({"lifetimeSeconds": -1})).await,
+    );
+    assert!(created.is_accepted().await);
     app.anonymous().post("/v4/leaks", &json!({"values": [leaked.value]})).await.expect(202);
-    assert!(!made.works().await);
+    assert!(!created.is_accepted().await);
 }
 
-async fn a_report_says_nothing_about_what_lived(app: TestApp) {
-    let token = app.admin().bearer().await;
-    let mut replies = Vec::new();
+#[apply(both_databases)]
+async fn a_leak_report_does_not_reveal_which_tokens_existed(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let token = app.admin().create_token().await;
+    let mut responses = Vec::new();
     for value in [&token.value, &token.value, &"twd_nothing".to_owned(), &String::new()] {
-        let reply = app.anonymous().post("/v4/leaks", &json!({"values": [value]})).await.expect(202);
-        let mut headers = reply.headers.clone();
-        // The id of the request, by both its names, is the one thing in which two answers differ.
+        let response = app.anonymous().post("/v4/leaks", &json!({"values": [value]})).await.expect(202);
+        let mut headers = response.headers.clone();
+        // The responses differ in the request ID only, which has two names.
         for name in ["x-request-id", "x-trifacta-request-id"] {
             assert!(headers.remove(name).is_some(), "{name}");
         }
-        replies.push((reply.text.clone(), headers));
+        responses.push((response.text.clone(), headers));
     }
-    assert!(replies.iter().all(|reply| *reply == replies[0]), "{replies:?}");
+    assert!(responses.iter().all(|response| *response == responses[0]), "{responses:?}");
 }
 
-async fn what_is_no_report_is_refused(app: TestApp) {
+#[apply(both_databases)]
+async fn malformed_leak_reports_are_rejected(engine: Engine) {
+    let app = TestApp::start(engine).await;
     for body in [json!({}), json!({"values": "x"}), json!({"values": [1]}), json!({"values": vec!["x"; 101]})] {
         app.anonymous().post("/v4/leaks", &body).await.expect_error(400, "ApiValidationFailed");
     }
@@ -58,7 +62,9 @@ async fn what_is_no_report_is_refused(app: TestApp) {
     app.anonymous().get("/v4/leaks").await.expect_error(404, "RouteNotFoundException");
 }
 
-async fn the_format_says_what_a_value_looks_like(app: TestApp) {
+#[apply(both_databases)]
+async fn the_token_format_describes_token_values(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let format = app.anonymous().get("/.well-known/api-token-format").await.expect(200).json;
     assert_eq!((&format["prefix"], &format["regularExpression"]), (&json!("twd_"), &json!("twd_[0-9A-Za-z]{49}")));
     assert_eq!(format["reportTo"], "http://127.0.0.1:3005/v4/leaks");

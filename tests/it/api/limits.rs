@@ -1,5 +1,7 @@
-//! Whoever is too fast is slowed: by person, and by address.
+//! Rate limits per person and per client address.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use std::{
     pin::pin,
     task::Poll,
@@ -13,138 +15,148 @@ use tokenward::{
     domain::{person::EmailKey, time::Timestamp},
 };
 
-use crate::support::{Database, Engine, PASSWORD, Reply, TestApp, an_hour, basic};
+use crate::support::{
+    Database, Engine, PASSWORD, TestApp, TestResponse, basic_auth, both_databases_multi_thread, one_hour_token,
+};
 
-on_both_databases!(
-    a_person_makes_sixty_tokens_and_then_one_a_second,
-    a_person_has_no_more_live_tokens_than_allowed,
-    an_address_has_so_many_wrong_passwords_whatever_it_says_of_itself,
-    fifty_at_once_from_one_address_use_the_budget_once_each,
-    behind_a_proxy_that_is_not_named_one_client_closes_nothing,
-    a_client_that_names_a_proxy_at_a_public_address_is_limited,
-    an_address_of_many_refused_bearers_waits_and_good_ones_do_not,
-    whoever_hangs_up_has_spent_the_try,
-    an_address_reports_so_many_leaks_a_minute,
-);
-
-async fn start(engine: Engine, change: impl FnOnce(&mut Config)) -> TestApp {
-    TestApp::with(Database::migrated(engine).await, change).await
+async fn start_with_config(engine: Engine, change: impl FnOnce(&mut Config)) -> TestApp {
+    TestApp::start_with(Database::migrated(engine).await, change).await
 }
 
-async fn a_person_makes_sixty_tokens_and_then_one_a_second(engine: Engine) {
-    let app = start(engine, |config| config.limits.created_tokens_per_minute = 60).await;
-    let ada = app.admin().add("ada", true).await;
-    let make = || async { app.admin().post("/v4/apiAccessTokens", &an_hour()).await };
+#[apply(both_databases_multi_thread)]
+async fn token_creation_is_limited_per_person(engine: Engine) {
+    let app = start_with_config(engine, |config| config.rate_limits.token_creation_per_minute = 60).await;
+    let ada = app.admin().add_person("ada", true).await;
+    let create = || async { app.admin().post("/v4/apiAccessTokens", &one_hour_token()).await };
     for _ in 0..60 {
-        make().await.expect(201);
+        create().await.expect(201);
     }
-    let reply = make().await;
-    reply.expect_error(429, "TooManyRequestsException");
+    let response = create().await;
+    response.expect_error(429, "TooManyRequestsException");
     assert_eq!(
-        (&reply.headers["retry-after"], &reply.headers["x-retry-after"]),
+        (&response.headers["retry-after"], &response.headers["x-retry-after"]),
         (&"1".parse().unwrap(), &"1".parse().unwrap())
     );
-    ada.post("/v4/apiAccessTokens", &an_hour()).await.expect(201);
+    ada.post("/v4/apiAccessTokens", &one_hour_token()).await.expect(201);
     app.advance_seconds(1);
-    make().await.expect(201);
-    make().await.expect(429);
+    create().await.expect(201);
+    create().await.expect(429);
     app.advance_seconds(60);
     for _ in 0..60 {
-        make().await.expect(201);
+        create().await.expect(201);
     }
 }
 
-async fn a_person_has_no_more_live_tokens_than_allowed(engine: Engine) {
-    let app = start(engine, |config| config.limits.live_tokens_per_person = Some(2)).await;
-    let first = app.admin().bearer().await;
-    app.admin().bearer().await;
-    let refused = app.admin().post("/v4/apiAccessTokens", &an_hour()).await;
-    assert!(refused.expect_error(409, "ConflictException").contains("2 live tokens"));
-    app.admin().delete(&first.path()).await.expect(204);
-    app.admin().bearer().await;
+#[apply(both_databases_multi_thread)]
+async fn active_tokens_per_person_are_limited(engine: Engine) {
+    let app = start_with_config(engine, |config| config.tokens.max_active_per_person = Some(2)).await;
+    let first = app.admin().create_token().await;
+    app.admin().create_token().await;
+    let response = app.admin().post("/v4/apiAccessTokens", &one_hour_token()).await;
+    assert!(response.expect_error(409, "ConflictException").contains("2 active tokens"));
+    app.admin().delete(&first.token_path()).await.expect(204);
+    app.admin().create_token().await;
 }
 
-async fn attempt(app: &TestApp, email: &str, password: &str, from: &str) -> Reply {
-    let client = app.presenting(&[&basic(email, password)]).from(from);
+async fn attempt(app: &TestApp, email: &str, password: &str, from: &str) -> TestResponse {
+    let client = app.client_with_authorization(&[&basic_auth(email, password)]).from_address(from);
     let mut request = client.request("GET", "/v4/people/current", axum::body::Body::empty());
-    // Another one each time: whoever is not trusted says so in vain.
-    let spoofed = format!("203.0.113.{}", rand_octet());
+    // A different address each time, which is ignored because the peer is not trusted.
+    let spoofed = format!("203.0.113.{}", random_octet());
     request.headers_mut().insert("x-forwarded-for", spoofed.parse().unwrap());
     client.send(request).await
 }
 
-fn rand_octet() -> u8 {
+fn random_octet() -> u8 {
     tokenward::domain::random::Random::system().bytes::<1>()[0]
 }
 
-async fn an_address_has_so_many_wrong_passwords_whatever_it_says_of_itself(engine: Engine) {
-    let app = start(engine, |config| config.limits.wrong_passwords_per_address = 5).await;
-    let tried = |n: u32| format!("somebody{n}@example.com");
+#[apply(both_databases_multi_thread)]
+async fn failed_logins_are_limited_per_address_whatever_it_forwards(engine: Engine) {
+    let app = start_with_config(engine, |config| config.rate_limits.failed_logins_per_ip = 5).await;
+    let email_of = |n: u32| format!("user{n}@example.com");
     for n in 0..5 {
-        assert_eq!(attempt(&app, &tried(n), "wrong", "2001:db8:1:2::1").await.status, 401, "{n}");
+        assert_eq!(attempt(&app, &email_of(n), "wrong", "2001:db8:1:2::1").await.status, 401, "{n}");
     }
-    // Another account, another address of the same /64, the right password: all wait.
-    for (email, password) in [(tried(9), "wrong"), ("admin@example.com".to_owned(), PASSWORD)] {
-        let reply = attempt(&app, &email, password, "2001:db8:1:2:ffff::9").await;
-        assert_eq!((reply.status, &reply.headers["retry-after"]), (429, &"6".parse().unwrap()));
+    // Other accounts, other addresses of the same /64 and the right password are limited as well.
+    for (email, password) in [(email_of(9), "wrong"), ("admin@example.com".to_owned(), PASSWORD)] {
+        let response = attempt(&app, &email, password, "2001:db8:1:2:ffff::9").await;
+        assert_eq!((response.status, &response.headers["retry-after"]), (429, &"6".parse().unwrap()));
     }
-    assert_eq!(attempt(&app, "admin@example.com", PASSWORD, "2001:db8:1:3::1").await.status, 200, "others do not");
+    assert_eq!(
+        attempt(&app, "admin@example.com", PASSWORD, "2001:db8:1:3::1").await.status,
+        200,
+        "other networks are not limited"
+    );
     app.advance_seconds(6);
-    // A right one costs nothing.
+    // A successful login does not use the limit.
     for _ in 0..3 {
         assert_eq!(attempt(&app, "admin@example.com", PASSWORD, "2001:db8:1:2::1").await.status, 200);
     }
-    assert_eq!(attempt(&app, &tried(1), "wrong", "2001:db8:1:2::1").await.status, 401);
-    assert_eq!(attempt(&app, &tried(1), "wrong", "2001:db8:1:2::1").await.status, 429);
-    // At a proxy's check it is a plain no, and on a page it says how long.
-    let proxied = app.presenting(&[&basic("admin@example.com", PASSWORD)]).from("2001:db8:1:2::1");
+    assert_eq!(attempt(&app, &email_of(1), "wrong", "2001:db8:1:2::1").await.status, 401);
+    assert_eq!(attempt(&app, &email_of(1), "wrong", "2001:db8:1:2::1").await.status, 429);
+    // An auth check returns 401, not 429.
+    let proxied =
+        app.client_with_authorization(&[&basic_auth("admin@example.com", PASSWORD)]).from_address("2001:db8:1:2::1");
     assert_eq!(proxied.get("/v4/auth").await.status, 401);
-    let token = app.admin().bearer().await;
-    let bearer = app.presenting(&[&format!("Bearer {}", token.value)]).from("2001:db8:1:2::1");
-    assert_eq!(bearer.get("/v4/auth").await.status, 200, "tokens go on working");
+    let token = app.admin().create_token().await;
+    let bearer = app.client_with_authorization(&[&format!("Bearer {}", token.value)]).from_address("2001:db8:1:2::1");
+    assert_eq!(bearer.get("/v4/auth").await.status, 200, "tokens are not affected");
 }
 
-async fn fifty_at_once_from_one_address_use_the_budget_once_each(engine: Engine) {
-    let app = start(engine, |config| config.limits.wrong_passwords_per_address = 20).await;
-    let tries = (0..50).map(|n| {
+#[apply(both_databases_multi_thread)]
+async fn concurrent_failed_logins_each_use_the_address_limit_once(engine: Engine) {
+    let app = start_with_config(engine, |config| config.rate_limits.failed_logins_per_ip = 20).await;
+    let attempts = (0..50).map(|n| {
         let app = &app;
-        async move { attempt(app, &format!("somebody{n}@example.com"), "wrong", "192.0.2.1").await.status }
+        async move { attempt(app, &format!("user{n}@example.com"), "wrong", "192.0.2.1").await.status }
     });
-    let statuses = join_all(tries).await;
+    let statuses = join_all(attempts).await;
     let count = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
     assert_eq!((count(401), count(429)), (20, 30));
 }
 
-async fn whoever_hangs_up_has_spent_the_try(engine: Engine) {
-    let app = start(engine, |config| config.limits.wrong_passwords_per_address = 3).await;
-    let held = app.app.sign_in().hold_hashing().await;
+#[apply(both_databases_multi_thread)]
+async fn an_aborted_login_uses_the_address_limit(engine: Engine) {
+    let app = start_with_config(engine, |config| config.rate_limits.failed_logins_per_ip = 3).await;
+    let permits = app.state.sign_in().pause_hashing().await;
     for n in 0..3 {
-        let email = format!("somebody{n}@example.com");
-        let mut asking = Box::pin(attempt(&app, &email, "wrong", "192.0.2.1"));
-        // It waits to be hashed, and nothing is hashed: it cannot have been answered.
-        while app.app.sign_in().hashing().1 == 0 {
-            let polled = poll!(asking.as_mut());
+        let email = format!("user{n}@example.com");
+        let mut login = Box::pin(attempt(&app, &email, "wrong", "192.0.2.1"));
+        // The login waits in the queue while hashing is blocked, so it cannot have completed.
+        while app.state.sign_in().hasher_counts().1 == 0 {
+            let polled = poll!(login.as_mut());
             assert!(polled.is_pending(), "{polled:?}");
             tokio::task::yield_now().await;
         }
-        drop(asking);
+        drop(login);
         let now = Timestamp::from_millis(1_767_225_600_000);
-        assert_eq!(app.store.find_tries(&EmailKey::of(&email).digest(), now).await.unwrap(), None, "it was not judged");
+        assert_eq!(
+            app.store.find_login_failures(&EmailKey::from_text(&email).digest(), now).await.unwrap(),
+            None,
+            "an aborted login counts no failure of the account"
+        );
     }
-    drop(held);
-    assert_eq!(attempt(&app, "somebody@example.com", "wrong", "192.0.2.1").await.status, 429);
+    drop(permits);
+    assert_eq!(attempt(&app, "user@example.com", "wrong", "192.0.2.1").await.status, 429);
 }
 
-/// A request by a proxy that says for whom it asks.
-async fn forwarded(app: &TestApp, (email, password): (&str, &str), peer: &str, field: (&'static str, &str)) -> u16 {
-    let client = app.presenting(&[&basic(email, password)]).from(peer);
+/// Sends a request with a forwarding header, and returns the status.
+async fn status_through_proxy(
+    app: &TestApp,
+    (email, password): (&str, &str),
+    peer: &str,
+    field: (&'static str, &str),
+) -> u16 {
+    let client = app.client_with_authorization(&[&basic_auth(email, password)]).from_address(peer);
     let mut request = client.request("GET", "/v4/people/current", axum::body::Body::empty());
     request.headers_mut().insert(field.0, field.1.parse().unwrap());
     client.send(request).await.status
 }
 
-async fn behind_a_proxy_that_is_not_named_one_client_closes_nothing(engine: Engine) {
-    let app = start(engine, |_| ()).await;
+#[apply(both_databases_multi_thread)]
+async fn clients_behind_an_untrusted_proxy_do_not_lock_each_other_out(engine: Engine) {
+    let app = start_with_config(engine, |_| ()).await;
     let right = ("admin@example.com", PASSWORD);
     for (peer, field) in [
         ("127.0.0.1", ("x-forwarded-for", "203.0.113.9")),
@@ -152,25 +164,25 @@ async fn behind_a_proxy_that_is_not_named_one_client_closes_nothing(engine: Engi
         ("fd00::1", ("forwarded", "for=203.0.113.9")),
     ] {
         for n in 0..101 {
-            let email = format!("somebody{n}@{}.example", peer.replace([':', '.'], "-"));
-            assert_eq!(forwarded(&app, (&email, "wrong"), peer, field).await, 401, "{n}");
+            let email = format!("user{n}@{}.example", peer.replace([':', '.'], "-"));
+            assert_eq!(status_through_proxy(&app, (&email, "wrong"), peer, field).await, 401, "{n}");
         }
-        assert_eq!(forwarded(&app, right, peer, field).await, 200, "{peer}");
-        let visitor = app.visitor().from(peer);
-        let mut form = visitor.form("/sign-in", &[("email", right.0), ("password", right.1)]);
+        assert_eq!(status_through_proxy(&app, right, peer, field).await, 200, "{peer}");
+        let browser = app.browser().from_address(peer);
+        let mut form = browser.form_request("/sign-in", &[("email", right.0), ("password", right.1)]);
         form.headers_mut().insert("origin", "http://127.0.0.1:3005".parse().unwrap());
         form.headers_mut().insert(field.0, field.1.parse().unwrap());
-        visitor.send(form).await.expect(303);
-        // The counters of accounts go on.
+        browser.send(form).await.expect(303);
+        // The failures of the account still count.
         let ben = format!("ben@{}.example", peer.replace([':', '.'], "-"));
         for _ in 0..10 {
-            assert_eq!(forwarded(&app, (&ben, "wrong"), peer, field).await, 401);
+            assert_eq!(status_through_proxy(&app, (&ben, "wrong"), peer, field).await, 401);
         }
-        assert_eq!(forwarded(&app, (&ben, "wrong"), peer, field).await, 429);
-        // One of its clients does not use up the reports of leaks for the others.
+        assert_eq!(status_through_proxy(&app, (&ben, "wrong"), peer, field).await, 429);
+        // One client behind the proxy does not use up the leak reports of the others.
         for _ in 0..3 {
-            let reporter = app.anonymous().from(peer);
-            let values = json!({"values": unknown_values(100)});
+            let reporter = app.anonymous().from_address(peer);
+            let values = json!({"values": unknown_token_values(100)});
             let mut request = reporter.request("POST", "/v4/leaks", values.to_string().into());
             request.headers_mut().insert("content-type", "application/json".parse().unwrap());
             request.headers_mut().insert(field.0, field.1.parse().unwrap());
@@ -179,72 +191,80 @@ async fn behind_a_proxy_that_is_not_named_one_client_closes_nothing(engine: Engi
     }
 }
 
-async fn a_client_that_names_a_proxy_at_a_public_address_is_limited(engine: Engine) {
-    let app = start(engine, |config| config.limits.wrong_passwords_per_address = 5).await;
+#[apply(both_databases_multi_thread)]
+async fn a_public_address_that_sends_forwarding_headers_is_limited(engine: Engine) {
+    let app = start_with_config(engine, |config| config.rate_limits.failed_logins_per_ip = 5).await;
     let right = ("admin@example.com", PASSWORD);
     for (peer, field) in [
         ("203.0.113.1", ("x-forwarded-for", "127.0.0.1")),
         ("2001:4860::1", ("forwarded", "for=10.0.0.1")),
-        // Near, but it forwards nobody.
+        // A private address, but without a forwarding header.
         ("10.0.0.9", ("x-real-ip", "203.0.113.9")),
     ] {
         for n in 0..5 {
-            let email = format!("somebody{n}@{}.example", peer.replace([':', '.'], "-"));
-            assert_eq!(forwarded(&app, (&email, "wrong"), peer, field).await, 401);
+            let email = format!("user{n}@{}.example", peer.replace([':', '.'], "-"));
+            assert_eq!(status_through_proxy(&app, (&email, "wrong"), peer, field).await, 401);
         }
-        assert_eq!(forwarded(&app, right, peer, field).await, 429, "{peer}");
+        assert_eq!(status_through_proxy(&app, right, peer, field).await, 429, "{peer}");
     }
 }
 
-async fn an_address_of_many_refused_bearers_waits_and_good_ones_do_not(engine: Engine) {
-    let app = start(engine, |config| config.limits.refused_bearers_per_minute = 3).await;
-    let (good, dead) = (app.admin().bearer().await, app.admin().bearer().await);
-    app.admin().delete(&dead.path()).await.expect(204);
-    let ask = async |value: &str| {
-        app.presenting(&[&format!("Bearer {value}")]).from("192.0.2.1").get("/v4/auth").await.status
+#[apply(both_databases_multi_thread)]
+async fn rejected_tokens_are_delayed_and_valid_ones_are_not(engine: Engine) {
+    let app = start_with_config(engine, |config| config.rate_limits.rejected_tokens_per_ip_per_minute = 3).await;
+    let (good, deleted) = (app.admin().create_token().await, app.admin().create_token().await);
+    app.admin().delete(&deleted.token_path()).await.expect(204);
+    let check = async |value: &str| {
+        app.client_with_authorization(&[&format!("Bearer {value}")])
+            .from_address("192.0.2.1")
+            .get("/v4/auth")
+            .await
+            .status
     };
     for _ in 0..3 {
-        assert_eq!(ask(&dead.value).await, 401);
+        assert_eq!(check(&deleted.value).await, 401);
     }
-    // A good one is answered from memory, without waiting for anything; where the process has to ask the store again, the next one is.
+    // A valid token is accepted from the cache without waiting. If its entry has just been read
+    // again, the next request is.
     let mut polled = Poll::Pending;
     for _ in 0..100 {
-        assert_eq!(ask(&good.value).await, 200);
-        polled = poll!(pin!(ask(&good.value)));
+        assert_eq!(check(&good.value).await, 200);
+        polled = poll!(pin!(check(&good.value)));
         if polled.is_ready() {
             break;
         }
     }
     assert_eq!(polled, Poll::Ready(200));
     let begun = Instant::now();
-    assert_eq!(ask(&dead.value).await, 401, "it is slowed, not left without an answer");
+    assert_eq!(check(&deleted.value).await, 401, "the response is delayed");
     assert!(begun.elapsed() >= Duration::from_millis(100));
     let leaked = json!({"values": [good.value]});
-    app.anonymous().from("192.0.2.1").post("/v4/leaks", &leaked).await.expect(202);
+    app.anonymous().from_address("192.0.2.1").post("/v4/leaks", &leaked).await.expect(202);
 }
 
-async fn an_address_reports_so_many_leaks_a_minute(engine: Engine) {
-    let app = start(engine, |config| config.limits.leak_reports_per_minute = 60).await;
-    let (first, second) = (app.admin().bearer().await, app.admin().bearer().await);
-    let reporter = app.anonymous().from("192.0.2.5");
-    let mut values = unknown_values(99);
+#[apply(both_databases_multi_thread)]
+async fn leak_reports_are_limited_per_address(engine: Engine) {
+    let app = start_with_config(engine, |config| config.rate_limits.leak_reports_per_ip_per_minute = 60).await;
+    let (first, second) = (app.admin().create_token().await, app.admin().create_token().await);
+    let reporter = app.anonymous().from_address("192.0.2.5");
+    let mut values = unknown_token_values(99);
     values.push(first.value.clone());
     reporter.post("/v4/leaks", &json!({"values": values})).await.expect(202);
-    assert!(!first.works().await, "as many as one report may have");
-    let mut values = unknown_values(1);
+    assert!(!first.is_accepted().await, "a report may have as many values as the limit");
+    let mut values = unknown_token_values(1);
     values.push(second.value.clone());
-    let reply = reporter.post("/v4/leaks", &json!({"values": values})).await;
-    reply.expect_error(429, "TooManyRequestsException");
-    assert_eq!(reply.headers["retry-after"], "1");
-    assert!(second.works().await, "all of a report or nothing");
-    // What cannot be a token costs nothing, and others report on.
+    let response = reporter.post("/v4/leaks", &json!({"values": values})).await;
+    response.expect_error(429, "TooManyRequestsException");
+    assert_eq!(response.headers["retry-after"], "1");
+    assert!(second.is_accepted().await, "a report is processed completely or not at all");
+    // Values that are no tokens do not use the limit, and other addresses are not affected.
     reporter.post("/v4/leaks", &json!({"values": ["nonsense"]})).await.expect(202);
-    app.anonymous().from("192.0.2.6").post("/v4/leaks", &json!({"values": values})).await.expect(202);
-    assert!(!second.works().await);
+    app.anonymous().from_address("192.0.2.6").post("/v4/leaks", &json!({"values": values})).await.expect(202);
+    assert!(!second.is_accepted().await);
 }
 
-/// Values that are well made and stand for nothing.
-fn unknown_values(count: usize) -> Vec<String> {
+/// Returns well-formed values of tokens that do not exist.
+fn unknown_token_values(count: usize) -> Vec<String> {
     let (format, random) =
         (tokenward_guard::token_format::TokenFormat::default(), tokenward::domain::random::Random::system());
     (0..count).map(|_| format.generate(|bytes| random.fill(bytes)).expose().to_owned()).collect()

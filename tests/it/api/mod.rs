@@ -1,10 +1,12 @@
-//! One file per URL and verb.
+//! Tests of the HTTP API. Files named after a resource test its operations, the others a topic
+//! across operations.
 
 mod access_matrix;
 mod audit_log;
 mod bodies;
 mod child_tokens;
 mod credentials;
+mod disconnects;
 mod documents;
 mod emails;
 mod events;

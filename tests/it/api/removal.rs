@@ -1,83 +1,92 @@
-//! Deleting what is large, and deleting two things at once.
+//! Deletion of large token families, and concurrent deletions.
 
 use futures_util::future::join_all;
+use rstest::rstest;
+use rstest_reuse::apply;
 use serde_json::json;
 use tokenward::{
-    domain::{authority::Mutation, event::Act, random::Random, time::Timestamp, token::Lifetime},
+    domain::{authority::Mutation, event::AuditContext, random::Random, time::Timestamp, token::Lifetime},
     store::NewToken,
 };
 use tokenward_guard::token_format::TokenFormat;
 use uuid::Uuid;
 
-use crate::support::{Bearer, TestApp, an_hour};
+use crate::support::{Engine, TestApp, TokenClient, both_databases, one_hour_token};
 
-on_both!(a_reported_token_of_a_large_family_is_refused_at_once, a_workspace_is_removed_while_its_tokens_are_deleted,);
+/// More tokens than one statement deletes.
+const TOKEN_COUNT: usize = 1_050;
 
-/// More than one statement may delete.
-const MANY: usize = 1_050;
-
-/// Creates tokens that were made by `parent`, through the store, and presents the first and the last of them.
-async fn children(app: &TestApp, parent: &Bearer) -> [Bearer; 2] {
+/// Creates child tokens of `parent` through the store, and returns clients for the first and the
+/// last.
+async fn create_children(app: &TestApp, parent: &TokenClient) -> [TokenClient; 2] {
     let random = Random::system();
     let now = Timestamp::from_millis(1_767_225_600_000);
     let mut values = Vec::new();
-    for _ in 0..MANY {
+    for _ in 0..TOKEN_COUNT {
         let value = TokenFormat::default().generate(|bytes| random.fill(bytes));
-        let act = Act { person_id: Some(1), token_id: parent.token_id.parse().ok(), ..Act::of_operator(now) };
+        let context = AuditContext {
+            actor_id: Some(1),
+            token_id: parent.token_id.parse().ok(),
+            ..AuditContext::for_operator(now)
+        };
         let new = NewToken {
             id: Uuid::from_bytes(random.bytes()),
             workspace_id: 1,
             person_id: 1,
             digest: value.digest(),
-            hint: value.display_prefix().to_owned(),
+            display_prefix: value.display_prefix().to_owned(),
             description: String::new(),
             lifetime: Lifetime::Forever,
-            mutation: Mutation::without_caller(act),
+            mutation: Mutation::without_caller(context),
             form: None,
-            once: None,
-            most_live: None,
+            idempotency: None,
+            max_active: None,
         };
-        app.store.issue_token(&new, app.app.workspaces().defaults()).await.unwrap().unwrap();
+        app.store.issue_token(&new, app.state.workspaces().defaults()).await.unwrap().unwrap();
         values.push((value, new.id));
     }
-    [0, MANY - 1].map(|n| {
+    [0, TOKEN_COUNT - 1].map(|n| {
         let (value, id) = &values[n];
-        let client = app.presenting(&[&format!("Bearer {}", value.expose())]);
-        Bearer::new(client, value.expose(), &id.to_string())
+        let client = app.client_with_authorization(&[&format!("Bearer {}", value.expose())]);
+        TokenClient::new(client, value.expose(), &id.to_string())
     })
 }
 
-async fn a_reported_token_of_a_large_family_is_refused_at_once(app: TestApp) {
-    let other = app.admin().bearer().await;
-    let root = app.admin().bearer().await;
-    let [first, last] = children(&app, &root).await;
+#[apply(both_databases)]
+async fn a_reported_token_with_many_descendants_is_revoked_at_once(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let other = app.admin().create_token().await;
+    let root = app.admin().create_token().await;
+    let [first, last] = create_children(&app, &root).await;
     for token in [&other, &root, &first, &last] {
-        assert!(token.works().await);
+        assert!(token.is_accepted().await);
     }
     app.anonymous().post("/v4/leaks", &json!({"values": [root.value]})).await.expect(202);
     for token in [&root, &first, &last] {
-        assert!(!token.works().await);
-        token.post("/v4/apiAccessTokens", &an_hour()).await.expect(401);
+        assert!(!token.is_accepted().await);
+        token.post("/v4/apiAccessTokens", &one_hour_token()).await.expect(401);
     }
-    assert!(other.works().await, "of the same person, and of another family");
-    app.admin().delete(&format!("{}?descendants=true", root.path())).await.expect(404);
-    assert_eq!(app.app.tokens().remove_dead().await.unwrap(), u64::try_from(MANY).unwrap());
-    assert!(other.works().await && !last.works().await);
+    assert!(other.is_accepted().await, "a token of the same person, but of another family");
+    app.admin().delete(&format!("{}?descendants=true", root.token_path())).await.expect(404);
+    assert_eq!(app.state.tokens().purge_revoked().await.unwrap(), u64::try_from(TOKEN_COUNT).unwrap());
+    assert!(other.is_accepted().await && !last.is_accepted().await);
 }
 
-async fn a_workspace_is_removed_while_its_tokens_are_deleted(app: TestApp) {
+#[apply(both_databases)]
+async fn a_workspace_is_deleted_while_its_tokens_are_deleted(engine: Engine) {
+    let app = TestApp::start(engine).await;
     for round in 0..4 {
-        let lab = app.other_admin(&format!("eve{round}")).await;
-        let by = lab.bearer().await;
-        let tokens = join_all((0..24).map(|_| lab.bearer())).await;
+        let lab = app.create_workspace_with_admin(&format!("eve{round}")).await;
+        let caller = lab.create_token().await;
+        let tokens = join_all((0..24).map(|_| lab.create_token())).await;
         let deleting = join_all(tokens.iter().map(|token| async {
-            let status = by.delete(&token.path()).await.status;
+            let status = caller.delete(&token.token_path()).await.status;
             assert!(matches!(status, 204 | 401), "{status}");
         }));
         let removing = async {
             app.admin().delete(&format!("/v4/workspaces/{}", lab.workspace_id)).await.expect(204);
         };
         tokio::join!(deleting, removing);
-        assert!(!by.works().await);
+        assert!(!caller.is_accepted().await);
     }
 }

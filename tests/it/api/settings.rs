@@ -1,31 +1,26 @@
-//! `/v4/workspaces/{id}/configuration` and what the settings do.
+//! `/v4/workspaces/{id}/configuration`, and the effect of the settings.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, an_hour};
+use crate::support::{Engine, TestApp, both_databases, one_hour_token};
 
 const CONFIGURATION: &str = "/v4/workspaces/current/configuration";
 const ENABLED: &str = "feature.apiAccessTokens.enabled";
 const ALLOW_USERS: &str = "feature.apiAccessTokens.allowUsers";
 const MAX_DAYS: &str = "feature.apiAccessTokens.maxLifetimeDays";
 
-on_both!(
-    settings_are_read_set_and_put_back,
-    all_of_a_change_is_done_or_nothing,
-    the_settings_are_described,
-    settings_are_the_administrators_of_that_workspace,
-    switched_off_the_token_routes_do_not_exist,
-    switching_one_workspace_off_leaves_the_others_alone,
-);
-
 fn change(settings: &[(&str, Value)]) -> Value {
     let settings: Vec<Value> = settings.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
     json!({"configuration": settings})
 }
 
-async fn settings_are_read_set_and_put_back(app: TestApp) {
+#[apply(both_databases)]
+async fn settings_are_read_set_and_reset(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
-    let all = |enabled: Value, allow: Value, days: Value| json!([{"key": ENABLED, "value": enabled}, {"key": ALLOW_USERS, "value": allow}, {"key": MAX_DAYS, "value": days}, {"key": "tokenward.tokenMintedTokens", "value": null}]);
+    let all = |enabled: Value, allow: Value, days: Value| json!([{"key": ENABLED, "value": enabled}, {"key": ALLOW_USERS, "value": allow}, {"key": MAX_DAYS, "value": days}, {"key": "tokenward.childTokens", "value": null}]);
     assert_eq!(admin.get(CONFIGURATION).await.expect(200).json, all(json!(null), json!(null), json!(null)));
     app.advance_seconds(3);
     let done =
@@ -43,7 +38,9 @@ async fn settings_are_read_set_and_put_back(app: TestApp) {
     assert_eq!(admin.get(CONFIGURATION).await.json, all(json!(null), json!(true), json!(null)));
 }
 
-async fn all_of_a_change_is_done_or_nothing(app: TestApp) {
+#[apply(both_databases)]
+async fn a_settings_update_is_all_or_nothing(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
     for wrong in [
         change(&[(ALLOW_USERS, json!(true)), (MAX_DAYS, json!(0))]),
@@ -73,7 +70,9 @@ async fn all_of_a_change_is_done_or_nothing(app: TestApp) {
     }
 }
 
-async fn the_settings_are_described(app: TestApp) {
+#[apply(both_databases)]
+async fn the_configuration_schema_describes_all_settings(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let described = app.admin().get("/v4/workspaces/1/configuration-schema").await.expect(200).json;
     let labels: Vec<&str> =
         described.as_array().unwrap().iter().map(|setting| setting["label"].as_str().unwrap()).collect();
@@ -83,7 +82,7 @@ async fn the_settings_are_described(app: TestApp) {
             "API Access Token",
             "Allow users to generate access tokens",
             "Maximum lifetime for user generated access tokens (days)",
-            "Tokens made by tokens"
+            "Tokens created by tokens"
         ]
     );
     assert_eq!((&described[0]["type"], &described[0]["default"]), (&json!("boolean"), &json!(true)));
@@ -93,9 +92,11 @@ async fn the_settings_are_described(app: TestApp) {
     );
 }
 
-async fn settings_are_the_administrators_of_that_workspace(app: TestApp) {
-    let ada = app.person("ada").await;
-    let other = app.other_admin("eve").await;
+#[apply(both_databases)]
+async fn settings_belong_to_the_administrators_of_the_workspace(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = app.add_person("ada").await;
+    let other = app.create_workspace_with_admin("eve").await;
     let body = change(&[(ENABLED, json!(false))]);
     ada.get(CONFIGURATION).await.expect_error(403, "AccessControlException");
     ada.patch("/v4/workspaces/1/configuration", &body).await.expect_error(403, "AccessControlException");
@@ -105,48 +106,52 @@ async fn settings_are_the_administrators_of_that_workspace(app: TestApp) {
         .post("/v4/workspaces/1/delete-configuration", &json!({"settings": []}))
         .await
         .expect_error(404, "DataNotFoundException");
-    // Managing workspaces is not administering them.
-    let theirs = format!("/v4/workspaces/{}/configuration", other.workspace_id);
-    app.admin().get(&theirs).await.expect_error(404, "DataNotFoundException");
+    // Platform administrators manage workspaces, but not their settings.
+    let other_path = format!("/v4/workspaces/{}/configuration", other.workspace_id);
+    app.admin().get(&other_path).await.expect_error(404, "DataNotFoundException");
     app.admin().get("/v4/workspaces/x/configuration").await.expect_error(404, "DataNotFoundException");
 }
 
-async fn switched_off_the_token_routes_do_not_exist(app: TestApp) {
+#[apply(both_databases)]
+async fn disabled_token_routes_return_404(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
-    let bearer = admin.bearer().await;
-    let expired = admin.bearer_for(json!({"lifetimeSeconds": 1})).await;
+    let bearer = admin.create_token().await;
+    let expired = admin.create_token_with(json!({"lifetimeSeconds": 1})).await;
     app.advance_seconds(1);
-    app.set("enabled", false).await;
+    app.set_setting("enabled", false).await;
     for (method, path) in [
         ("GET", "/v4/apiAccessTokens"),
         ("POST", "/v4/apiAccessTokens"),
-        ("GET", &bearer.path()),
-        ("DELETE", &bearer.path()),
+        ("GET", &bearer.token_path()),
+        ("DELETE", &bearer.token_path()),
     ] {
-        for body in [an_hour().to_string(), "[]".to_owned()] {
-            admin.with_json(method, path, body.clone()).await.expect_error(404, "RouteNotFoundException");
-            bearer.with_json(method, path, body.clone()).await.expect_error(404, "RouteNotFoundException");
-            expired.with_json(method, path, body.clone()).await.expect_error(401, "MissingPersonException");
-            app.anonymous().with_json(method, path, body.clone()).await.expect_error(401, "MissingPersonException");
+        for body in [one_hour_token().to_string(), "[]".to_owned()] {
+            admin.send_json(method, path, body.clone()).await.expect_error(404, "RouteNotFoundException");
+            bearer.send_json(method, path, body.clone()).await.expect_error(404, "RouteNotFoundException");
+            expired.send_json(method, path, body.clone()).await.expect_error(401, "MissingPersonException");
+            app.anonymous().send_json(method, path, body.clone()).await.expect_error(401, "MissingPersonException");
             admin
                 .with_password("wrong")
-                .with_json(method, path, body)
+                .send_json(method, path, body)
                 .await
                 .expect_error(401, "MissingPersonException");
         }
     }
     bearer.get("/v4/people/current").await.expect_error(401, "MissingPersonException");
     admin.get("/v4/people/current").await.expect(200);
-    app.set("enabled", true).await;
-    assert!(bearer.works().await, "nothing was deleted");
+    app.set_setting("enabled", true).await;
+    assert!(bearer.is_accepted().await, "nothing was deleted");
 }
 
-async fn switching_one_workspace_off_leaves_the_others_alone(app: TestApp) {
-    let other = app.other_admin("eve").await;
-    let bearer = other.bearer().await;
-    app.set("enabled", false).await;
-    assert!(bearer.works().await);
-    app.set("enabled", true).await;
+#[apply(both_databases)]
+async fn disabling_tokens_affects_one_workspace_only(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let other = app.create_workspace_with_admin("eve").await;
+    let bearer = other.create_token().await;
+    app.set_setting("enabled", false).await;
+    assert!(bearer.is_accepted().await);
+    app.set_setting("enabled", true).await;
     other.patch(CONFIGURATION, &change(&[(ENABLED, json!(false))])).await.expect(200);
-    assert!(!bearer.works().await && app.admin().bearer().await.works().await);
+    assert!(!bearer.is_accepted().await && app.admin().create_token().await.is_accepted().await);
 }

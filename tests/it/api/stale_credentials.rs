@@ -1,5 +1,8 @@
-//! Authorization at the moment of the commit: a right that was taken away before a request is committed does not act any more.
+//! Authorization at commit time: a change is not committed once its caller has lost the right to
+//! it.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -9,48 +12,47 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokenward::{
     domain::{
-        event::Action,
+        event::{Action, RequestContext},
         session::SessionValue,
-        setting::{Key, Value as Setting},
+        setting::{SettingKey, SettingValue as Setting},
         token::{Description, Lifetime},
     },
     service::{
-        Actor, Refusal,
-        people::{Add, By, Change},
-        sign_in::Via,
-        tokens::Once,
+        Actor, Error,
+        people::{ActorKind, CreatePerson, UpdatePerson},
+        sign_in::LoginChannel,
+        tokens::Idempotency,
     },
-    store::{EventFilter, EventStart},
+    store::{EventFilter, EventPageStart},
 };
-use tokenward_guard::{Verify as _, token_format::BearerToken};
+use tokenward_guard::token_format::BearerToken;
 use tokio::sync::Notify;
 
-use crate::support::{Bearer, Engine, PASSWORD, Person, TestApp};
+use crate::support::{Engine, PASSWORD, PersonClient, TestApp, TokenClient, both_databases};
 
-on_both!(
-    a_disabled_administrator_stays_disabled,
-    a_demoted_administrator_stays_demoted,
-    nobody_is_added_after_the_administrator_was_removed,
-    a_deleted_token_changes_nothing_more,
-    a_caller_who_lost_the_right_writes_nothing,
-);
-
-/// A second node where there can be one, else the same.
-async fn other_node(app: &TestApp) -> Option<TestApp> {
+/// Starts a second node on PostgreSQL. On SQLite there is only one.
+async fn start_second_node(app: &TestApp) -> Option<TestApp> {
     match app.database.engine {
-        Engine::Postgres => Some(TestApp::with(app.database.for_another_node(), |_| ()).await),
+        Engine::Postgres => Some(TestApp::start_with(app.database.for_another_node(), |_| ()).await),
         Engine::Sqlite => None,
     }
 }
 
-/// The same token, presented to another node.
-fn at(app: &TestApp, token: &Bearer) -> Bearer {
-    let client = app.presenting(&[&format!("Bearer {}", token.value)]);
-    Bearer::new(client, &token.value, &token.token_id)
+/// Returns a client that presents the token to another node.
+fn on_node(app: &TestApp, token: &TokenClient) -> TokenClient {
+    let client = app.client_with_authorization(&[&format!("Bearer {}", token.value)]);
+    TokenClient::new(client, &token.value, &token.token_id)
 }
 
-/// Sends the same change again and again over so many connections, until each is refused. Notifies when all of them are under way.
-async fn insist(token: Bearer, path: String, body: Value, connections: usize, under_way: Arc<Notify>) {
+/// Sends the same update repeatedly over several connections until each is rejected. Notifies
+/// `under_way` after every connection has sent one.
+async fn repeat_until_rejected(
+    token: TokenClient,
+    path: String,
+    body: Value,
+    connections: usize,
+    under_way: Arc<Notify>,
+) {
     let begun = AtomicUsize::new(0);
     join_all((0..connections).map(|_| async {
         let mut is_first = true;
@@ -69,51 +71,59 @@ async fn insist(token: Bearer, path: String, body: Value, connections: usize, un
     .await;
 }
 
-/// Plays one administrator who insists on being one against another who decides otherwise.
-async fn against(app: &TestApp, decision: Value, is_kept: impl Fn(&Value) -> bool) {
-    let second = other_node(app).await;
+/// Runs an administrator who keeps restoring their rights against another one who removes them.
+async fn race_against_decision(app: &TestApp, decision: Value, is_kept: impl Fn(&Value) -> bool) {
+    let second = start_second_node(app).await;
     for connections in [1, 4, 24] {
-        let eve = app.admin().add(&format!("eve{connections}"), true).await;
-        let token = eve.bearer().await;
-        let token = second.as_ref().map_or_else(|| token.clone(), |node| at(node, &token));
+        let eve = app.admin().add_person(&format!("eve{connections}"), true).await;
+        let token = eve.create_token().await;
+        let token = second.as_ref().map_or_else(|| token.clone(), |node| on_node(node, &token));
         let path = format!("/v4/people/{}", eve.id);
         let under_way = Arc::new(Notify::new());
         let body = json!({"isAdmin": true, "isDisabled": false});
-        let insisting = insist(token, path.clone(), body, connections, Arc::clone(&under_way));
-        let deciding = async {
+        let updating = repeat_until_rejected(token, path.clone(), body, connections, Arc::clone(&under_way));
+        let revoking = async {
             under_way.notified().await;
-            app.admin().change(eve.id, decision.clone()).await.expect(200);
+            app.admin().update_person(eve.id, decision.clone()).await.expect(200);
         };
-        tokio::join!(insisting, deciding);
+        tokio::join!(updating, revoking);
         let found = app.admin().get(&path).await.expect(200);
         assert!(is_kept(&found.json), "{connections} connections: {}", found.json);
     }
 }
 
-async fn a_disabled_administrator_stays_disabled(app: TestApp) {
-    against(&app, json!({"isDisabled": true}), |person| person["isDisabled"] == true).await;
+#[apply(both_databases)]
+async fn a_disabled_administrator_stays_disabled(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    race_against_decision(&app, json!({"isDisabled": true}), |person| person["isDisabled"] == true).await;
 }
 
-async fn a_demoted_administrator_stays_demoted(app: TestApp) {
-    against(&app, json!({"isAdmin": false}), |person| person["isAdmin"] == false).await;
+#[apply(both_databases)]
+async fn a_demoted_administrator_stays_demoted(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    race_against_decision(&app, json!({"isAdmin": false}), |person| person["isAdmin"] == false).await;
 }
 
-/// What the audit log holds, oldest first: action, actor, target, token.
-async fn events(app: &TestApp) -> Vec<(Action, Option<i64>, String, Option<String>)> {
+/// Returns the events, oldest first: action, actor, target and token.
+async fn list_events(app: &TestApp) -> Vec<(Action, Option<i64>, String, Option<String>)> {
     let filter = EventFilter { workspace_id: 1, ..EventFilter::default() };
-    let mut events = app.store.list_events(&filter, EventStart::default(), 1_000).await.unwrap();
+    let mut events = app.store.list_events(&filter, EventPageStart::default(), 1_000).await.unwrap();
     events.reverse();
     events
         .into_iter()
-        .map(|event| (event.action, event.act.person_id, event.target, event.act.token_id.map(|id| id.to_string())))
+        .map(|event| {
+            (event.action, event.context.actor_id, event.target, event.context.token_id.map(|id| id.to_string()))
+        })
         .collect()
 }
 
-async fn nobody_is_added_after_the_administrator_was_removed(app: TestApp) {
-    let second = other_node(&app).await;
-    let eve = app.admin().add("eve", true).await;
-    let token = eve.bearer().await;
-    let token = second.as_ref().map_or_else(|| token.clone(), |node| at(node, &token));
+#[apply(both_databases)]
+async fn a_deleted_administrator_adds_no_more_people(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let second = start_second_node(&app).await;
+    let eve = app.admin().add_person("eve", true).await;
+    let token = eve.create_token().await;
+    let token = second.as_ref().map_or_else(|| token.clone(), |node| on_node(node, &token));
     let first = Notify::new();
     let adding = join_all((0..60).map(|n| {
         let (token, first) = (&token, &first);
@@ -130,7 +140,7 @@ async fn nobody_is_added_after_the_administrator_was_removed(app: TestApp) {
         app.admin().delete(&format!("/v4/people/{}", eve.id)).await.expect(204);
     };
     tokio::join!(adding, removing);
-    let events = events(&app).await;
+    let events = list_events(&app).await;
     let removed = events
         .iter()
         .position(|(action, _, target, _)| *action == Action::PersonRemoved && *target == eve.id.to_string());
@@ -138,20 +148,22 @@ async fn nobody_is_added_after_the_administrator_was_removed(app: TestApp) {
     assert_eq!(late, 0, "{events:?}");
 }
 
-async fn a_deleted_token_changes_nothing_more(app: TestApp) {
-    let second = other_node(&app).await;
-    let token = app.admin().bearer().await;
-    let elsewhere = second.as_ref().map_or_else(|| token.clone(), |node| at(node, &token));
+#[apply(both_databases)]
+async fn a_deleted_token_makes_no_more_changes(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let second = start_second_node(&app).await;
+    let token = app.admin().create_token().await;
+    let elsewhere = second.as_ref().map_or_else(|| token.clone(), |node| on_node(node, &token));
     let under_way = Arc::new(Notify::new());
     let body = json!({"configuration": [{"key": "feature.apiAccessTokens.maxLifetimeDays", "value": 30}]});
     let path = "/v4/workspaces/current/configuration".to_owned();
-    let insisting = insist(elsewhere, path, body, 24, Arc::clone(&under_way));
+    let updating = repeat_until_rejected(elsewhere, path, body, 24, Arc::clone(&under_way));
     let deleting = async {
         under_way.notified().await;
-        app.admin().delete(&token.path()).await.expect(204);
+        app.admin().delete(&token.token_path()).await.expect(204);
     };
-    tokio::join!(insisting, deleting);
-    let events = events(&app).await;
+    tokio::join!(updating, deleting);
+    let events = list_events(&app).await;
     let deleted = events
         .iter()
         .position(|(action, _, target, _)| *action == Action::TokenDeleted && *target == token.token_id)
@@ -160,24 +172,36 @@ async fn a_deleted_token_changes_nothing_more(app: TestApp) {
     assert_eq!(late, 0, "{events:?}");
 }
 
-/// An administrator as the service knew them before something was taken away: by token, by password and by web session.
-async fn actors(app: &TestApp, person: &Person) -> [Actor; 3] {
-    let token = person.bearer().await;
+/// Returns actors of a person as authenticated before the change under test: by token, by password
+/// and by web session.
+async fn actors_of(app: &TestApp, person: &PersonClient) -> [Actor; 3] {
+    let token = person.create_token().await;
     let presented = BearerToken::parse(&token.value).unwrap();
-    let principal = app.app.tokens().verify(presented).await.unwrap();
-    let proof = app.app.sign_in().by_password(&person.email, PASSWORD, Via::Request).await.unwrap();
-    let visitor = app.signed_in(&person.email).await;
-    let cookie = visitor.cookie().unwrap();
+    let context = RequestContext::default();
+    let principal = app.state.tokens().validate(presented, &context).await.unwrap().into_principal();
+    let sign_in = app.state.sign_in();
+    let login = sign_in.authenticate(&person.email, PASSWORD, LoginChannel::Request, &context).await.unwrap();
+    let browser = app.signed_in_browser(&person.email).await;
+    let cookie = browser.session_cookie().unwrap();
     let value = SessionValue::parse(cookie.split_once('=').unwrap().1).unwrap();
-    let visit = app.app.sessions().find(&value).await.unwrap().unwrap();
-    [Actor::of(principal, None).unwrap(), Actor::of(proof.principal.clone(), Some(&proof)).unwrap(), visit.actor()]
+    let visit = app.state.sessions().find(&value).await.unwrap().unwrap();
+    [
+        Actor::from_principal(principal, None, context.clone()).unwrap(),
+        Actor::from_principal(login.principal.clone(), Some(&login), context.clone()).unwrap(),
+        visit.actor(context),
+    ]
 }
 
-/// Tries every mutation of the services; gives what each said.
-async fn mutate(app: &TestApp, actor: &Actor, victim: &Person, token: uuid::Uuid) -> Vec<(&'static str, Refusal)> {
-    let services = &app.app;
-    let by = By::Person(actor);
-    let add = || Add {
+/// Attempts every mutation of the services, and returns the error of each.
+async fn try_every_mutation(
+    app: &TestApp,
+    actor: &Actor,
+    victim: &PersonClient,
+    token: uuid::Uuid,
+) -> Vec<(&'static str, Error)> {
+    let services = &app.state;
+    let by = ActorKind::Person(actor);
+    let add = || CreatePerson {
         email: "late@example.com",
         name: "Late",
         password: PASSWORD,
@@ -185,122 +209,135 @@ async fn mutate(app: &TestApp, actor: &Actor, victim: &Person, token: uuid::Uuid
         is_platform_admin: false,
         force_password_change: false,
     };
-    let change = Change { name: Some("changed"), ..Change::default() };
-    let setting = [(Key::AllowUsers, Setting::Switch(true))];
-    let keys = [Key::AllowUsers.as_str().to_owned()];
+    let change = UpdatePerson { name: Some("changed"), ..UpdatePerson::default() };
+    let setting = [(SettingKey::AllowUsers, Setting::Switch(true))];
+    let keys = [SettingKey::AllowUsers.as_str().to_owned()];
     let person = app.store.find_person(1, victim.id).await.unwrap().unwrap();
-    let mut said: Vec<(&'static str, Option<Refusal>)> = Vec::new();
-    said.push(("add", services.people().add(by, 1, add()).await.err()));
-    said.push(("change", services.people().change(by, 1, victim.id, &change).await.err()));
-    said.push(("remove", services.people().remove(actor, victim.id).await.err()));
-    said.push(("set", services.workspaces().set(actor, 1, &setting).await.err()));
-    said.push(("reset", services.workspaces().reset(actor, 1, &keys).await.err()));
-    said.push(("create", services.workspaces().create(by, "Late", add()).await.err()));
-    said.push(("rename", services.workspaces().rename(by, 1, "Late").await.err()));
-    said.push(("delete", services.tokens().delete(actor, token).await.err()));
-    said.push(("delete_family", services.tokens().delete_family(actor, token).await.err()));
-    said.push(("delete_all", services.tokens().delete_all(actor, victim.id).await.err()));
-    said.push(("end_all_of", services.sessions().end_all_of(actor, &person).await.err()));
-    let issued = services.tokens().issue(actor, Lifetime::Seconds(60), Description::default(), Once::Never).await;
-    said.push(("issue", issued.err()));
-    said.push(("delete_all own", services.tokens().delete_all(actor, actor.person_id).await.err()));
-    said.push(("end_others", services.sessions().end_others(actor, uuid::Uuid::nil()).await.err()));
-    said.into_iter().map(|(name, refusal)| (name, refusal.unwrap_or_else(|| panic!("{name} was done")))).collect()
+    let mut results: Vec<(&'static str, Option<Error>)> = Vec::new();
+    results.push(("add", services.people().add(by, 1, add()).await.err()));
+    results.push(("change", services.people().update(by, 1, victim.id, &change).await.err()));
+    results.push(("remove", services.people().remove(actor, victim.id).await.err()));
+    results.push(("set", services.workspaces().update_settings(actor, 1, &setting).await.err()));
+    results.push(("reset", services.workspaces().reset_settings(actor, 1, &keys).await.err()));
+    results.push(("create", services.workspaces().create(by, "Late", add()).await.err()));
+    results.push(("rename", services.workspaces().rename(by, 1, "Late").await.err()));
+    results.push(("delete", services.tokens().delete(actor, token).await.err()));
+    results.push(("delete_family", services.tokens().delete_with_descendants(actor, token).await.err()));
+    results.push(("delete_all", services.tokens().delete_all(actor, victim.id).await.err()));
+    results.push(("end_all_of", services.sessions().end_all(actor, &person).await.err()));
+    let issued =
+        services.tokens().issue(actor, Lifetime::Seconds(60), Description::default(), Idempotency::Disabled).await;
+    results.push(("issue", issued.err()));
+    results.push(("delete_all own", services.tokens().delete_all(actor, actor.person_id).await.err()));
+    results.push(("end_others", services.sessions().end_others(actor, uuid::Uuid::nil()).await.err()));
+    results.into_iter().map(|(name, error)| (name, error.unwrap_or_else(|| panic!("{name} succeeded")))).collect()
 }
 
-/// How many events there are, and what the state that mutations would change looks like.
-async fn state(app: &TestApp, victim: &Person) -> (usize, String) {
+/// Returns the number of events and all state that mutations could change.
+async fn observable_state(app: &TestApp, victim: &PersonClient) -> (usize, String) {
     let admin = app.admin();
     let people = admin.get("/v4/people?limit=1000").await.expect(200).text;
     let tokens = admin.get(&format!("/v4/apiAccessTokens?personId={}", victim.id)).await.expect(200).text;
     let settings = admin.get("/v4/workspaces/current/configuration").await.expect(200).text;
     let sessions = app.store.list_sessions(1, victim.id).await.unwrap().len();
-    let told = events(app).await;
-    let count = told.iter().filter(|(action, ..)| *action != Action::PasswordAccepted).count();
+    let events = list_events(app).await;
+    let count = events.iter().filter(|(action, ..)| *action != Action::LoginSucceeded).count();
     (count, format!("{people}{tokens}{settings}{sessions}"))
 }
 
-async fn a_caller_who_lost_the_right_writes_nothing(app: TestApp) {
+#[apply(both_databases)]
+async fn stale_credentials_write_nothing(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
-    let victim = app.admin().add("victim", true).await;
-    let token: uuid::Uuid = victim.bearer().await.token_id.parse().unwrap();
-    app.signed_in(&victim.email).await;
-    for (n, loss) in [json!({"isDisabled": true}), json!(null)].into_iter().enumerate() {
-        let eve = admin.add(&format!("eve{n}"), true).await;
-        // A platform administrator, so that the mutations of workspaces get as far as the store, too.
-        let stale = actors(&app, &eve).await;
-        match loss {
+    let victim = app.admin().add_person("victim", true).await;
+    let token: uuid::Uuid = victim.create_token().await.token_id.parse().unwrap();
+    app.signed_in_browser(&victim.email).await;
+    for (n, change) in [json!({"isDisabled": true}), json!(null)].into_iter().enumerate() {
+        let eve = admin.add_person(&format!("eve{n}"), true).await;
+        // The caller is no platform administrator, but the stale credential is detected before the
+        // role is checked.
+        let stale = actors_of(&app, &eve).await;
+        match change {
             Value::Null => admin.delete(&format!("/v4/people/{}", eve.id)).await.expect(204),
-            change => admin.change(eve.id, change).await.expect(200),
+            change => admin.update_person(eve.id, change).await.expect(200),
         };
-        let before = state(&app, &victim).await;
+        let before = observable_state(&app, &victim).await;
         for actor in &stale {
-            for (name, refusal) in mutate(&app, actor, &victim, token).await {
-                assert!(matches!(refusal, Refusal::CallerGone), "{name}: {refusal:?}");
+            for (name, error) in try_every_mutation(&app, actor, &victim, token).await {
+                assert!(matches!(error, Error::CallerRevoked), "{name}: {error:?}");
             }
         }
-        assert_eq!(state(&app, &victim).await, before);
+        assert_eq!(observable_state(&app, &victim).await, before);
     }
     let lost_by_one: [(&str, usize); 3] = [("token", 0), ("password", 1), ("session", 2)];
     for (what, which) in lost_by_one {
-        let eve = admin.add(what, true).await;
-        let stale = actors(&app, &eve).await;
+        let eve = admin.add_person(what, true).await;
+        let stale = actors_of(&app, &eve).await;
         match what {
             "token" => admin.delete(&format!("/v4/apiAccessTokens?personId={}", eve.id)).await.expect(204),
             "password" => {
                 let new = "another horse battery staple";
-                eve.change(eve.id, json!({"password": new, "password2": new})).await.expect(200)
+                eve.update_person(eve.id, json!({"password": new, "password2": new})).await.expect(200)
             }
             _ => {
-                app.store.end_sessions(1, eve.id, None, &by_the_test()).await.unwrap();
+                app.store.delete_sessions(1, eve.id, None, &operator_mutation()).await.unwrap();
                 admin.get("/v4/people/current").await
             }
         };
-        let before = state(&app, &victim).await;
-        for (name, refusal) in mutate(&app, &stale[which], &victim, token).await {
-            assert!(matches!(refusal, Refusal::CallerGone), "{what}, {name}: {refusal:?}");
+        let before = observable_state(&app, &victim).await;
+        for (name, error) in try_every_mutation(&app, &stale[which], &victim, token).await {
+            assert!(matches!(error, Error::CallerRevoked), "{what}, {name}: {error:?}");
         }
-        assert_eq!(state(&app, &victim).await, before, "{what}");
+        assert_eq!(observable_state(&app, &victim).await, before, "{what}");
     }
-    a_demoted_one_keeps_what_any_person_may(&app, &victim, token).await;
+    assert_demoted_admin_keeps_member_rights(&app, &victim, token).await;
 }
 
-fn by_the_test() -> tokenward::domain::authority::Mutation {
+fn operator_mutation() -> tokenward::domain::authority::Mutation {
     let now = tokenward::domain::time::Timestamp::from_millis(1_767_225_600_000);
-    tokenward::domain::authority::Mutation::without_caller(tokenward::domain::event::Act::of_operator(now))
+    tokenward::domain::authority::Mutation::without_caller(tokenward::domain::event::AuditContext::for_operator(now))
 }
 
-async fn a_demoted_one_keeps_what_any_person_may(app: &TestApp, victim: &Person, token: uuid::Uuid) {
-    let eve = app.admin().add("demoted", true).await;
-    let stale = actors(app, &eve).await;
-    let own: uuid::Uuid = eve.bearer().await.token_id.parse().unwrap();
-    app.admin().change(eve.id, json!({"isAdmin": false})).await.expect(200);
-    let before = state(app, victim).await;
-    // The session has ended with the role.
+async fn assert_demoted_admin_keeps_member_rights(app: &TestApp, victim: &PersonClient, token: uuid::Uuid) {
+    let eve = app.admin().add_person("demoted", true).await;
+    let stale = actors_of(app, &eve).await;
+    let own: uuid::Uuid = eve.create_token().await.token_id.parse().unwrap();
+    app.admin().update_person(eve.id, json!({"isAdmin": false})).await.expect(200);
+    let before = observable_state(app, victim).await;
+    // The role change ended the session.
     for actor in &stale[..2] {
         let person = app.store.find_person(1, victim.id).await.unwrap().unwrap();
-        let services = &app.app;
-        let refusals = [
-            services.workspaces().set(actor, 1, &[(Key::AllowUsers, Setting::Switch(true))]).await.err(),
+        let services = &app.state;
+        let errors = [
+            services
+                .workspaces()
+                .update_settings(actor, 1, &[(SettingKey::AllowUsers, Setting::Switch(true))])
+                .await
+                .err(),
             services.people().remove(actor, victim.id).await.err(),
             services
                 .people()
-                .change(By::Person(actor), 1, eve.id, &Change { is_admin: Some(true), ..Change::default() })
+                .update(
+                    ActorKind::Person(actor),
+                    1,
+                    eve.id,
+                    &UpdatePerson { is_admin: Some(true), ..UpdatePerson::default() },
+                )
                 .await
                 .err(),
             services.tokens().delete_all(actor, victim.id).await.err(),
-            services.sessions().end_all_of(actor, &person).await.err(),
+            services.sessions().end_all(actor, &person).await.err(),
         ];
-        for refusal in refusals {
-            assert!(matches!(refusal, Some(Refusal::NotAdministrator)), "{refusal:?}");
+        for error in errors {
+            assert!(matches!(error, Some(Error::NotAdministrator)), "{error:?}");
         }
         let others = services.tokens().delete(actor, token).await;
-        assert!(matches!(others, Err(Refusal::TokenNotFound)), "{others:?}");
-        let rename = services.workspaces().rename(By::Person(actor), 1, "Late").await;
-        assert!(matches!(rename, Err(Refusal::NotPlatformAdministrator)), "{rename:?}");
+        assert!(matches!(others, Err(Error::TokenNotFound)), "{others:?}");
+        let rename = services.workspaces().rename(ActorKind::Person(actor), 1, "Late").await;
+        assert!(matches!(rename, Err(Error::NotPlatformAdministrator)), "{rename:?}");
     }
-    assert_eq!(state(app, victim).await, before);
-    app.app.tokens().delete(&stale[1], own).await.unwrap();
-    let gone = app.app.sessions().end_others(&stale[2], uuid::Uuid::nil()).await;
-    assert!(matches!(gone, Err(Refusal::CallerGone)), "{gone:?}");
+    assert_eq!(observable_state(app, victim).await, before);
+    app.state.tokens().delete(&stale[1], own).await.unwrap();
+    let result = app.state.sessions().end_others(&stale[2], uuid::Uuid::nil()).await;
+    assert!(matches!(result, Err(Error::CallerRevoked)), "{result:?}");
 }

@@ -1,22 +1,24 @@
-//! Characters that have no place in a line of text, at each entry point that takes one.
+//! Characters that are not allowed in single-line texts, at each entry point.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use serde_json::json;
 
-use crate::support::{TestApp, an_hour};
+use crate::support::{Engine, TestApp, both_databases, one_hour_token};
 
-on_both!(characters_that_reverse_the_direction_are_refused_in_descriptions, the_document_says_what_a_description_is);
-
-async fn characters_that_reverse_the_direction_are_refused_in_descriptions(app: TestApp) {
-    let visitor = app.signed_in("admin@example.com").await;
+#[apply(both_databases)]
+async fn bidirectional_controls_are_rejected_in_descriptions(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let browser = app.signed_in_browser("admin@example.com").await;
     let create = async |description: &str| {
-        let mut body = an_hour();
+        let mut body = one_hour_token();
         body["description"] = json!(description);
         app.admin().post("/v4/apiAccessTokens", &body).await
     };
     let generate = async |description: &str| {
-        let form = visitor.new_form().await;
+        let form = browser.fetch_form_id().await;
         let fields = [("form", form.as_str()), ("lifetime", "30"), ("description", description)];
-        visitor.post("/preferences/access-tokens/generate", &fields).await
+        browser.post("/preferences/access-tokens/generate", &fields).await
     };
     for c in [
         '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2069}', '\u{2028}', '\u{2029}',
@@ -28,14 +30,16 @@ async fn characters_that_reverse_the_direction_are_refused_in_descriptions(app: 
         let page = generate(&text).await.expect(400).text;
         assert!(page.contains("reverse the writing direction"), "{page}");
     }
-    // Arabic, Hebrew and emoji need these.
+    // Arabic, Hebrew and emoji need these characters.
     for kept in ["\u{5d0}\u{200f}!", "a\u{200e}b", "\u{61c}x", "\u{1f468}\u{200d}\u{1f680}", " as sent "] {
         assert_eq!(create(kept).await.expect(201).json["tokenInfo"]["description"], kept);
         generate(kept).await.expect(200);
     }
 }
 
-async fn the_document_says_what_a_description_is(app: TestApp) {
+#[apply(both_databases)]
+async fn the_openapi_document_has_the_description_pattern(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let document = app.admin().get("/v4/open-api-spec").await.expect(200).json;
     let schemas = &document["components"]["schemas"];
     let pattern = &schemas["CreateToken"]["properties"]["description"]["pattern"];

@@ -1,207 +1,213 @@
-//! Every door agrees: for each state of a token, forward auth, introspection, gRPC and the layer give one verdict.
+//! All entry points agree: for each state of a token, the API, forward auth, introspection,
+//! ext_authz and the guard layer accept or reject it alike.
 
 use axum::body::Body;
 use envoy_types::pb::envoy::service::auth::v3::{
     AttributeContext, CheckRequest,
-    attribute_context::{HttpRequest, Request as Described},
+    attribute_context::{HttpRequest, Request as HttpAttributes},
     authorization_server::Authorization as _,
 };
 use http::{HeaderValue, Request, Response};
+use rstest::rstest;
+use rstest_reuse::apply;
 use serde_json::json;
-use tokenward::{auth_check::ExtAuthz, config::Delegate, domain::random::Random};
+use tokenward::{auth_check::ExtAuthz, config::Config, domain::random::Random};
 use tokenward_guard::{GuardLayer, token_format::TokenFormat};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use crate::support::TestApp;
+use crate::support::{Engine, TestApp, both_databases};
 
-on_both!(every_door_gives_the_same_verdict);
+/// The name of a state, a token in it, and whether it is accepted.
+type TokenCase = (&'static str, String, bool);
 
-/// A state, a token in it, and whether it opens anything.
-type Case = (&'static str, String, bool);
-
-/// The tokens of the table, by the state they are in.
-async fn states(app: &TestApp) -> Vec<Case> {
-    app.set("allowUsers", true).await;
+/// Creates a token in each state.
+async fn token_cases(app: &TestApp) -> Vec<TokenCase> {
+    app.set_setting("allowUsers", true).await;
     let admin = app.admin();
-    let mut states = vec![
-        ("an administrator's", admin.bearer().await.value, true),
-        ("never expires", admin.bearer_for(json!({"lifetimeSeconds": -1})).await.value, true),
-        ("the longest lifetime", admin.bearer_for(json!({"lifetimeSeconds": 3_153_600_000_i64})).await.value, true),
+    let mut cases = vec![
+        ("administrator", admin.create_token().await.value, true),
+        ("never expires", admin.create_token_with(json!({"lifetimeSeconds": -1})).await.value, true),
         (
-            "described",
-            admin.bearer_for(json!({"lifetimeSeconds": 60, "description": "\u{200f}'\"<"})).await.value,
+            "the longest lifetime",
+            admin.create_token_with(json!({"lifetimeSeconds": 3_153_600_000_i64})).await.value,
             true,
         ),
-        ("expired", admin.bearer_for(json!({"lifetimeSeconds": 1})).await.value, false),
+        (
+            "with a description",
+            admin.create_token_with(json!({"lifetimeSeconds": 60, "description": "\u{200f}'\"<"})).await.value,
+            true,
+        ),
+        ("expired", admin.create_token_with(json!({"lifetimeSeconds": 1})).await.value, false),
         ("unknown", TokenFormat::default().generate(|bytes| Random::system().fill(bytes)).expose().to_owned(), false),
     ];
-    states.extend(shapes(&states[0].1));
-    states.extend(people(app).await);
-    states.extend(departures(app).await);
+    cases.extend(malformed_value_cases(&cases[0].1));
+    cases.extend(owner_state_cases(app).await);
+    cases.extend(revocation_cases(app).await);
     app.advance_seconds(1);
-    states
+    cases
 }
 
-/// What a good token may be turned into by whoever sends it.
-fn shapes(good: &str) -> Vec<Case> {
+/// Returns altered forms of a valid token value.
+fn malformed_value_cases(good: &str) -> Vec<TokenCase> {
     let damaged =
         |at: usize| format!("{}{}{}", &good[..at], if &good[at..=at] == "0" { "1" } else { "0" }, &good[at + 1..]);
-    let mut states = vec![("marked as secret", format!("secret-token:{good}"), true)];
+    let mut cases = vec![("with secret-token prefix", format!("secret-token:{good}"), true)];
     for (state, value) in [
         ("damaged in the middle", damaged(20)),
         ("damaged in the checksum", damaged(52)),
-        ("cut", good[..52].to_owned()),
+        ("truncated", good[..52].to_owned()),
         ("extended", format!("{good}0")),
-        ("in capitals", good.to_uppercase()),
-        ("of another prefix", good.replacen("twd", "abc", 1)),
+        ("in upper case", good.to_uppercase()),
+        ("with another prefix", good.replacen("twd", "abc", 1)),
         ("with a comma", format!("{good},{good}")),
         ("with padding", format!("{good}=")),
-        ("a word", "nonsense".to_owned()),
-        ("long", "x".repeat(600)),
+        ("one word", "nonsense".to_owned()),
+        ("too long", "x".repeat(600)),
     ] {
-        states.push((state, value, false));
+        cases.push((state, value, false));
     }
-    states
+    cases
 }
 
-/// What may happen to its owner.
-async fn people(app: &TestApp) -> Vec<Case> {
-    let mut states = Vec::new();
+/// Creates tokens whose owners are changed afterwards.
+async fn owner_state_cases(app: &TestApp) -> Vec<TokenCase> {
+    let mut cases = Vec::new();
     let admin = app.admin();
-    for (state, change, good) in [
-        ("a person's", json!({}), true),
-        ("a renamed person's", json!({"name": "\u{540d}\u{524d}"}), true),
-        ("another e-mail", json!({"email": "other@example.com"}), true),
-        ("a promoted person's", json!({"isAdmin": true}), true),
-        ("enabled individually", json!({"tokenAccess": "enabled"}), true),
+    for (state, change, is_accepted) in [
+        ("person", json!({}), true),
+        ("renamed person", json!({"name": "\u{540d}\u{524d}"}), true),
+        ("changed e-mail", json!({"email": "other@example.com"}), true),
+        ("promoted person", json!({"isAdmin": true}), true),
+        ("individually enabled", json!({"tokenAccess": "enabled"}), true),
         (
-            "a new password",
+            "changed password",
             json!({"password": "an entirely new password", "password2": "an entirely new password"}),
             true,
         ),
         ("must change the password", json!({"forcePasswordChange": true}), true),
         ("disabled", json!({"isDisabled": true}), false),
         ("access disabled", json!({"tokenAccess": "disabled"}), false),
-        ("disabled twice", json!({"isDisabled": true, "tokenAccess": "disabled"}), false),
+        ("disabled, access disabled", json!({"isDisabled": true, "tokenAccess": "disabled"}), false),
     ] {
-        let person = app.person(&format!("p{}", states.len())).await;
-        let value = person.bearer().await.value;
-        admin.change(person.id, change).await.expect(200);
-        states.push((state, value, good));
+        let person = app.add_person(&format!("p{}", cases.len())).await;
+        let value = person.create_token().await.value;
+        admin.update_person(person.id, change).await.expect(200);
+        cases.push((state, value, is_accepted));
     }
-    states
+    cases
 }
 
-/// What may happen to it, its owner's account or its workspace.
-async fn departures(app: &TestApp) -> Vec<Case> {
-    let mut states = Vec::new();
+/// Creates tokens that are deleted afterwards, or whose owner or workspace is.
+async fn revocation_cases(app: &TestApp) -> Vec<TokenCase> {
+    let mut cases = Vec::new();
     let admin = app.admin();
-    let back = app.person("back").await;
-    let revived = back.bearer().await.value;
+    let ada = app.add_person("ada").await;
+    let reenabled = ada.create_token().await.value;
     for disabled in [true, false] {
-        admin.change(back.id, json!({"isDisabled": disabled})).await.expect(200);
+        admin.update_person(ada.id, json!({"isDisabled": disabled})).await.expect(200);
     }
-    states.push(("enabled again", revived, true));
-    let gone = app.person("gone").await;
-    let orphaned = gone.bearer().await.value;
-    admin.delete(&format!("/v4/people/{}", gone.id)).await.expect(204);
-    states.push(("the person removed", orphaned, false));
-    let deleted = admin.bearer().await;
-    admin.delete(&deleted.path()).await.expect(204);
-    states.push(("deleted", deleted.value.clone(), false));
-    let itself = admin.bearer().await;
-    itself.delete(&itself.path()).await.expect(204);
-    states.push(("deleted by itself", itself.value.clone(), false));
-    let other = app.other_admin("eve").await;
-    let switched = other.bearer().await.value;
-    let off = json!({"configuration": [{"key": "feature.apiAccessTokens.enabled", "value": false}]});
-    other.patch("/v4/workspaces/current/configuration", &off).await.expect(200);
-    states.push(("switched off", switched, false));
-    let third = app.other_admin("mallory").await;
-    states.push(("another workspace's", third.bearer().await.value, true));
-    let removed = app.other_admin("trent").await;
-    let homeless = removed.bearer().await.value;
-    admin.delete(&format!("/v4/workspaces/{}", removed.workspace_id)).await.expect(204);
-    states.push(("the workspace removed", homeless, false));
-    states
+    cases.push(("enabled again", reenabled, true));
+    let removed_person = app.add_person("bob").await;
+    let of_removed_person = removed_person.create_token().await.value;
+    admin.delete(&format!("/v4/people/{}", removed_person.id)).await.expect(204);
+    cases.push(("deleted person", of_removed_person, false));
+    let deleted = admin.create_token().await;
+    admin.delete(&deleted.token_path()).await.expect(204);
+    cases.push(("deleted", deleted.value.clone(), false));
+    let self_deleted = admin.create_token().await;
+    self_deleted.delete(&self_deleted.token_path()).await.expect(204);
+    cases.push(("deleted by itself", self_deleted.value.clone(), false));
+    let other = app.create_workspace_with_admin("eve").await;
+    let disabled_token = other.create_token().await.value;
+    let disable_tokens = json!({"configuration": [{"key": "feature.apiAccessTokens.enabled", "value": false}]});
+    other.patch("/v4/workspaces/current/configuration", &disable_tokens).await.expect(200);
+    cases.push(("tokens disabled", disabled_token, false));
+    let another = app.create_workspace_with_admin("mallory").await;
+    cases.push(("another workspace", another.create_token().await.value, true));
+    let removed_admin = app.create_workspace_with_admin("trent").await;
+    let of_removed_workspace = removed_admin.create_token().await.value;
+    admin.delete(&format!("/v4/workspaces/{}", removed_admin.workspace_id)).await.expect(204);
+    cases.push(("deleted workspace", of_removed_workspace, false));
+    cases
 }
 
-async fn every_door_gives_the_same_verdict(app: TestApp) {
-    let states = states(&app).await;
-    assert!(states.len() >= 33, "{}", states.len());
-    for (state, value, expected) in &states {
-        let verdicts = [
-            ("api", by_api(&app, value).await),
-            ("forward auth", by_forward_auth(&app, value).await),
-            ("introspection", by_introspection(&app, value).await),
-            ("grpc", by_grpc(&app, value).await),
-            ("layer", by_layer(&app, value).await),
+#[apply(both_databases)]
+async fn every_entry_point_accepts_the_same_tokens(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let cases = token_cases(&app).await;
+    assert!(cases.len() >= 33, "{}", cases.len());
+    for (state, value, expected) in &cases {
+        let results = [
+            ("api", api_accepts(&app, value).await),
+            ("forward auth", forward_auth_accepts(&app, value).await),
+            ("introspection", introspection_accepts(&app, value).await),
+            ("ext_authz", ext_authz_accepts(&app, value).await),
+            ("layer", layer_accepts(&app, value).await),
         ];
-        for (door, verdict) in verdicts {
-            assert_eq!(verdict, *expected, "{state}, {door}");
+        for (entry_point, is_accepted) in results {
+            assert_eq!(is_accepted, *expected, "{state}, {entry_point}");
         }
     }
 }
 
-async fn by_api(app: &TestApp, value: &str) -> bool {
-    let reply = app.presenting(&[&format!("Bearer {value}")]).get("/v4/people/current").await;
-    verdict(reply.status)
+async fn api_accepts(app: &TestApp, value: &str) -> bool {
+    let reply = app.client_with_authorization(&[&format!("Bearer {value}")]).get("/v4/people/current").await;
+    is_accepted(reply.status)
 }
 
-async fn by_forward_auth(app: &TestApp, value: &str) -> bool {
-    verdict(app.presenting(&[&format!("Bearer {value}")]).get("/v4/auth/any").await.status)
+async fn forward_auth_accepts(app: &TestApp, value: &str) -> bool {
+    is_accepted(app.client_with_authorization(&[&format!("Bearer {value}")]).get("/v4/auth/any").await.status)
 }
 
-async fn by_introspection(app: &TestApp, value: &str) -> bool {
-    let asker = app.admin();
-    let mut request = asker.request("POST", "/oauth2/introspect", Body::from(format!("token={value}")));
-    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-    request.headers_mut().insert("content-type", form);
-    asker.send(request).await.expect(200).json["active"].as_bool().unwrap()
+async fn introspection_accepts(app: &TestApp, value: &str) -> bool {
+    let caller = app.admin();
+    let mut request = caller.request("POST", "/oauth2/introspect", Body::from(format!("token={value}")));
+    let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+    request.headers_mut().insert("content-type", content_type);
+    caller.send(request).await.expect(200).json["active"].as_bool().unwrap()
 }
 
-async fn by_grpc(app: &TestApp, value: &str) -> bool {
+async fn ext_authz_accepts(app: &TestApp, value: &str) -> bool {
     let headers = [("authorization".to_owned(), format!("Bearer {value}"))].into_iter().collect();
     let http = HttpRequest { headers, ..HttpRequest::default() };
-    let described = Described { http: Some(http), ..Described::default() };
-    let attributes = AttributeContext { request: Some(described), ..AttributeContext::default() };
+    let request_attributes = HttpAttributes { http: Some(http), ..HttpAttributes::default() };
+    let attributes = AttributeContext { request: Some(request_attributes), ..AttributeContext::default() };
     let request = CheckRequest { attributes: Some(attributes) };
-    let checks = ExtAuthz::new(&app.app, &Delegate::default());
-    let answer = checks.check(tonic::Request::new(request)).await.unwrap().into_inner();
-    match answer.status.unwrap().code {
+    let checks = ExtAuthz::new(&app.state, &Config::default());
+    let response = checks.check(tonic::Request::new(request)).await.unwrap().into_inner();
+    match response.status.unwrap().code {
         0 => true,
         16 => false,
-        other => panic!("gRPC answered {other}"),
+        other => panic!("unexpected gRPC status code {other}"),
     }
 }
 
-async fn by_layer(app: &TestApp, value: &str) -> bool {
+async fn layer_accepts(app: &TestApp, value: &str) -> bool {
     let inner =
         service_fn(|_: Request<Body>| async { Ok::<_, std::convert::Infallible>(Response::new(String::new())) });
-    let guarded = GuardLayer::new(app.app.tokens().clone()).layer(inner);
+    let guarded = GuardLayer::new(app.state.tokens().clone()).layer(inner);
     let request = Request::builder().header("authorization", format!("Bearer {value}")).body(Body::empty()).unwrap();
-    verdict(guarded.oneshot(request).await.unwrap().status().as_u16())
+    is_accepted(guarded.oneshot(request).await.unwrap().status().as_u16())
 }
 
-fn verdict(status: u16) -> bool {
+fn is_accepted(status: u16) -> bool {
     match status {
         200 => true,
         401 => false,
-        other => panic!("a check answered {other}"),
+        other => panic!("unexpected status {other}"),
     }
 }
 
-/// Without the store no door gives a verdict.
 #[tokio::test]
-async fn without_the_store_envoy_is_told_unavailable() {
+async fn without_the_store_ext_authz_returns_unavailable() {
     let app = TestApp::start(crate::support::Engine::Sqlite).await;
-    let bearer = app.admin().bearer().await;
+    let bearer = app.admin().create_token().await;
     app.store.close().await;
     let headers = [("authorization".to_owned(), format!("Bearer {}", bearer.value))].into_iter().collect();
     let http = HttpRequest { headers, ..HttpRequest::default() };
-    let described = Described { http: Some(http), ..Described::default() };
-    let attributes = AttributeContext { request: Some(described), ..AttributeContext::default() };
-    let checks = ExtAuthz::new(&app.app, &Delegate::default());
-    let refused = checks.check(tonic::Request::new(CheckRequest { attributes: Some(attributes) })).await.unwrap_err();
-    assert_eq!(refused.code(), tonic::Code::Unavailable);
+    let request_attributes = HttpAttributes { http: Some(http), ..HttpAttributes::default() };
+    let attributes = AttributeContext { request: Some(request_attributes), ..AttributeContext::default() };
+    let checks = ExtAuthz::new(&app.state, &Config::default());
+    let status = checks.check(tonic::Request::new(CheckRequest { attributes: Some(attributes) })).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unavailable);
 }

@@ -1,4 +1,5 @@
-//! The gRPC listener: health checking, TLS, and that it ends with the service.
+//! The gRPC listener of ext_authz: health checks, TLS, timeouts, limits, and shutdown with the
+//! service.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
@@ -17,86 +18,86 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 
 use crate::support::{
     Database, Engine,
-    binary::{Running, command},
+    binary::{ServerProcess, tokenward_command},
     http_client,
 };
 
-/// Starts the service with Envoy's checks; gives their address.
-fn start(database: &Database, tls: Option<&Path>) -> (Running, String) {
-    start_with(command(&database.url), tls)
+/// Starts the service with a gRPC listener. Returns the address of the listener.
+fn start(database: &Database, tls: Option<&Path>) -> (ServerProcess, String) {
+    start_with(tokenward_command(&database.url), tls)
 }
 
-fn start_with(mut serve: Command, tls: Option<&Path>) -> (Running, String) {
+fn start_with(mut serve: Command, tls: Option<&Path>) -> (ServerProcess, String) {
     serve.env("TOKENWARD_LISTEN__EXT_AUTHZ", "127.0.0.1:0");
     if let Some(folder) = tls {
         serve.env("TOKENWARD_LISTEN__EXT_AUTHZ_CERTIFICATE", folder.join("cert.pem"));
         serve.env("TOKENWARD_LISTEN__EXT_AUTHZ_KEY", folder.join("key.pem"));
     }
-    let running = Running::start_with(serve);
+    let running = ServerProcess::start_with(serve);
     let log = running.log();
-    let address = log.lines().find_map(|line| line.split("grpc://").nth(1)).expect("the address of the checks");
+    let address = log.lines().find_map(|line| line.split("grpc://").nth(1)).expect("the address of the gRPC listener");
     let address = address.to_owned();
     (running, address)
 }
 
-async fn is_healthy_and_refuses_strangers(channel: Channel) {
+async fn assert_healthy_and_authenticating(channel: Channel) {
     let service = "envoy.service.auth.v3.Authorization".to_owned();
     let health = HealthClient::new(channel.clone()).check(HealthCheckRequest { service }).await.unwrap();
     assert_eq!(health.into_inner().status(), ServingStatus::Serving);
-    // A request that says nothing of its client is one without a credential.
-    let answer = AuthorizationClient::new(channel).check(CheckRequest::default()).await.unwrap();
-    assert_eq!(answer.into_inner().status.unwrap().code, tonic::Code::Unauthenticated as i32);
+    // A request without attributes has no credential.
+    let response = AuthorizationClient::new(channel).check(CheckRequest::default()).await.unwrap();
+    assert_eq!(response.into_inner().status.unwrap().code, tonic::Code::Unauthenticated as i32);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn checks_are_answered_in_plain_text_and_end_with_the_service() {
+async fn plaintext_checks_stop_with_the_service() {
     let database = Database::empty(Engine::Sqlite).await;
     let (running, address) = start(&database, None);
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-    is_healthy_and_refuses_strangers(channel).await;
-    running.signal("TERM");
-    let (code, log) = running.wait();
+    assert_healthy_and_authenticating(channel).await;
+    running.send_signal("TERM");
+    let (code, log) = running.wait_for_exit();
     assert_eq!(code, Some(0), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn checks_are_answered_by_tls_where_certificates_are_given() {
+async fn checks_use_tls_when_a_certificate_is_configured() {
     let folder = tempfile::tempdir().unwrap();
-    let made = Command::new("openssl")
+    let output = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "5"])
         .args(["-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost"])
         .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
         .current_dir(folder.path())
         .output()
         .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let database = Database::empty(Engine::Sqlite).await;
-    let mut quick = command(&database.url);
-    quick.env("TOKENWARD_HTTP__HEADER_TIMEOUT_MS", "1000");
-    let (_running, address) = start_with(quick, Some(folder.path()));
-    // A handshake has its time, too.
-    for sent in [&b""[..], b"\x16\x03\x01", OPENING] {
+    let mut serve = tokenward_command(&database.url);
+    serve.env("TOKENWARD_HTTP__HEADER_TIMEOUT", "1s");
+    let (_running, address) = start_with(serve, Some(folder.path()));
+    // The TLS handshake has a timeout too.
+    for bytes in [&b""[..], b"\x16\x03\x01", HTTP2_PREFACE] {
         let mut silent = TcpStream::connect(&address).unwrap();
-        silent.write_all(sent).unwrap();
-        ends(&mut silent);
+        silent.write_all(bytes).unwrap();
+        wait_until_closed(&mut silent);
     }
     let certificate = Certificate::from_pem(std::fs::read(folder.path().join("cert.pem")).unwrap());
     let tls = ClientTlsConfig::new().ca_certificate(certificate).domain_name("localhost");
     let endpoint = Channel::from_shared(format!("https://{address}")).unwrap().tls_config(tls).unwrap();
-    is_healthy_and_refuses_strangers(endpoint.connect().await.unwrap()).await;
-    let plain = Channel::from_shared(format!("http://{address}")).unwrap().connect().await;
-    let refused = match plain {
+    assert_healthy_and_authenticating(endpoint.connect().await.unwrap()).await;
+    let plaintext = Channel::from_shared(format!("http://{address}")).unwrap().connect().await;
+    let is_rejected = match plaintext {
         Ok(channel) => AuthorizationClient::new(channel).check(CheckRequest::default()).await.is_err(),
         Err(_) => true,
     };
-    assert!(refused, "plain text is not answered");
+    assert!(is_rejected, "a plaintext request got a response");
 }
 
-/// What a client of HTTP/2 begins with: the preface, and settings that change nothing.
-const OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+/// The connection preface of an HTTP/2 client with an empty SETTINGS frame (RFC 9113, section 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-/// Waits until the other end has closed the connection.
-fn ends(stream: &mut TcpStream) {
+/// Waits until the server closes the connection.
+fn wait_until_closed(stream: &mut TcpStream) {
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     match stream.read_to_end(&mut Vec::new()) {
         Ok(_) => {}
@@ -105,49 +106,49 @@ fn ends(stream: &mut TcpStream) {
     }
 }
 
-/// Connections that say nothing, that stop in the middle of the opening, and that say nothing after it; meanwhile a client that has
-/// nothing to ask keeps its connection, since it acknowledges pings.
+/// Silent connections stop before, within, or after the preface. A client without requests keeps
+/// its connection, because it acknowledges pings.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silent_connections_are_closed_and_quiet_clients_are_not() {
+async fn silent_connections_are_closed_and_idle_clients_are_kept() {
     let database = Database::empty(Engine::Sqlite).await;
-    let mut quick = command(&database.url);
-    quick.env("TOKENWARD_HTTP__HEADER_TIMEOUT_MS", "1000").env("TOKENWARD_HTTP__IDLE_TIMEOUT_MS", "6000");
-    quick.env("TOKENWARD_HTTP__CONNECTIONS_PER_ADDRESS", "0").env("TOKENWARD_LISTEN__METRICS", "127.0.0.1:0");
-    let (running, address) = start_with(quick, None);
-    let quiet = Lasting::open(&address).await;
-    let many = if std::env::var("TOKENWARD_TORTURE").is_ok_and(|form| form == "long") { 250 } else { 10 };
+    let mut serve = tokenward_command(&database.url);
+    serve.env("TOKENWARD_HTTP__HEADER_TIMEOUT", "1s").env("TOKENWARD_HTTP__IDLE_TIMEOUT", "6s");
+    serve.env("TOKENWARD_HTTP__MAX_CONNECTIONS_PER_IP", "0").env("TOKENWARD_LISTEN__METRICS", "127.0.0.1:0");
+    let (running, address) = start_with(serve, None);
+    let idle_client = CountingClient::connect(&address).await;
+    let count = if crate::resilience::is_long() { 250 } else { 10 };
     let mut silent = Vec::new();
-    for sent in [&OPENING[..0], &OPENING[..1], &OPENING[..24], &OPENING[..32], OPENING] {
-        for _ in 0..many {
+    for bytes in [&HTTP2_PREFACE[..0], &HTTP2_PREFACE[..1], &HTTP2_PREFACE[..24], &HTTP2_PREFACE[..32], HTTP2_PREFACE] {
+        for _ in 0..count {
             let mut stream = TcpStream::connect(&address).unwrap();
-            stream.write_all(sent).unwrap();
+            stream.write_all(bytes).unwrap();
             silent.push(stream);
         }
     }
-    quiet.is_answered().await;
-    silent.iter_mut().for_each(ends);
-    quiet.is_answered().await;
-    assert_eq!(quiet.connections(), 1, "it was not closed meanwhile");
+    idle_client.check().await;
+    silent.iter_mut().for_each(wait_until_closed);
+    idle_client.check().await;
+    assert_eq!(idle_client.connections(), 1, "the idle connection was replaced");
     let log = running.log();
-    let metrics = log.lines().find_map(|line| line.split("figures on http://").nth(1)).unwrap();
+    let metrics = log.lines().find_map(|line| line.split("serving metrics on http://").nth(1)).unwrap();
     let metrics = metrics.trim_end_matches("/metrics");
-    for sent in [&b""[..], b"GET /met"] {
+    for bytes in [&b""[..], b"GET /met"] {
         let mut stream = TcpStream::connect(metrics).unwrap();
-        stream.write_all(sent).unwrap();
-        ends(&mut stream);
+        stream.write_all(bytes).unwrap();
+        wait_until_closed(&mut stream);
     }
-    let told = http_client().get(format!("http://{metrics}/metrics")).send().await.unwrap();
-    assert_eq!(told.status(), 200);
+    let response = http_client().get(format!("http://{metrics}/metrics")).send().await.unwrap();
+    assert_eq!(response.status(), 200);
 }
 
-/// A client whose connections are counted.
-struct Lasting {
+/// A gRPC client that counts its connections.
+struct CountingClient {
     channel: Channel,
     connections: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
-impl Lasting {
-    async fn open(address: &str) -> Self {
+impl CountingClient {
+    async fn connect(address: &str) -> Self {
         let connections = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let (counted, address) = (std::sync::Arc::clone(&connections), address.to_owned());
         let connect = tower::service_fn(move |_: http::Uri| {
@@ -161,7 +162,7 @@ impl Lasting {
         Self { channel, connections }
     }
 
-    async fn is_answered(&self) {
+    async fn check(&self) {
         AuthorizationClient::new(self.channel.clone()).check(CheckRequest::default()).await.unwrap();
     }
 
@@ -170,8 +171,8 @@ impl Lasting {
     }
 }
 
-/// A check as Envoy makes it with `encode_raw_headers`.
-fn raw(values: &[&str]) -> CheckRequest {
+/// Returns a check request in the form that Envoy sends with `encode_raw_headers`.
+fn check_request_with_raw_headers(values: &[&str]) -> CheckRequest {
     let headers = values.iter().map(|value| HeaderValue {
         key: "authorization".to_owned(),
         raw_value: value.as_bytes().to_vec(),
@@ -186,21 +187,21 @@ fn raw(values: &[&str]) -> CheckRequest {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_credentials_none_counts() {
+async fn requests_with_two_credentials_are_rejected() {
     let database = Database::empty(Engine::Sqlite).await;
     let (running, address) = start(&database, None);
-    let made = running.make_token(&http_client()).await.unwrap();
-    let good = format!("Bearer {}", made["tokenValue"].as_str().unwrap());
+    let created = running.create_token(&http_client()).await.unwrap();
+    let bearer = format!("Bearer {}", created["tokenValue"].as_str().unwrap());
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     let mut checks = AuthorizationClient::new(channel);
     for (values, code) in [
-        (&[good.as_str()][..], tonic::Code::Ok),
-        (&[&good, "Bearer foreign"], tonic::Code::Unauthenticated),
-        (&["Bearer foreign", &good], tonic::Code::Unauthenticated),
-        (&[&good, &good], tonic::Code::Unauthenticated),
-        (&[&good, ""], tonic::Code::Unauthenticated),
+        (&[bearer.as_str()][..], tonic::Code::Ok),
+        (&[&bearer, "Bearer foreign"], tonic::Code::Unauthenticated),
+        (&["Bearer foreign", &bearer], tonic::Code::Unauthenticated),
+        (&[&bearer, &bearer], tonic::Code::Unauthenticated),
+        (&[&bearer, ""], tonic::Code::Unauthenticated),
     ] {
-        let answer = checks.check(raw(values)).await.unwrap().into_inner();
-        assert_eq!(answer.status.unwrap().code, code as i32, "{} values", values.len());
+        let response = checks.check(check_request_with_raw_headers(values)).await.unwrap().into_inner();
+        assert_eq!(response.status.unwrap().code, code as i32, "{} values", values.len());
     }
 }

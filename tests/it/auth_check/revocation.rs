@@ -1,85 +1,87 @@
-//! Strangers who send made-up values to the revocation endpoint: they spend a budget of their own, and every token that is sent is
-//! deleted all the same.
+//! Rate limiting of the revocation endpoint: unknown values use up the limit of the client address,
+//! and existing tokens are deleted regardless.
 
 use axum::body::Body;
+use rstest::rstest;
+use rstest_reuse::apply;
 use tokenward::domain::random::Random;
 use tokenward_guard::token_format::TokenFormat;
 
-use crate::support::{Bearer, Client, Database, Engine, Reply, TestApp};
+use crate::support::{ApiClient, Database, Engine, TestApp, TestResponse, TokenClient, both_databases_multi_thread};
 
-on_both_databases!(
-    made_up_values_spend_a_budget_and_tokens_are_deleted_all_the_same,
-    tokens_that_are_deleted_cost_nothing,
-    what_cannot_be_a_token_never_reaches_the_store,
-);
-
-const STRANGER: &str = "192.0.2.1";
+const CLIENT_IP: &str = "192.0.2.1";
 
 async fn start(engine: Engine) -> TestApp {
-    TestApp::with(Database::migrated(engine).await, |config| config.limits.refused_bearers_per_minute = 3).await
+    TestApp::start_with(Database::migrated(engine).await, |config| {
+        config.rate_limits.rejected_tokens_per_ip_per_minute = 3
+    })
+    .await
 }
 
-async fn revoke(client: &Client, value: &str) -> Reply {
+async fn revoke(client: &ApiClient, value: &str) -> TestResponse {
     let mut request = client.request("POST", "/oauth2/revoke", Body::from(format!("token={value}")));
     request.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
     client.send(request).await
 }
 
-fn made_up() -> String {
+fn unknown_token() -> String {
     TokenFormat::default().generate(|bytes| Random::system().fill(bytes)).expose().to_owned()
 }
 
-async fn made_up_values_spend_a_budget_and_tokens_are_deleted_all_the_same(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn unknown_values_are_rate_limited_and_tokens_are_deleted_regardless(engine: Engine) {
     let app = start(engine).await;
-    let stranger = app.anonymous().from(STRANGER);
-    let (cached, fresh) = (app.admin().bearer().await, app.admin().bearer().await);
-    assert!(cached.works().await);
+    let client = app.anonymous().from_address(CLIENT_IP);
+    let (cached, fresh) = (app.admin().create_token().await, app.admin().create_token().await);
+    assert!(cached.is_accepted().await);
     for n in 0..3 {
-        assert_eq!(revoke(&stranger, &made_up()).await.status, 200, "{n}");
+        assert_eq!(revoke(&client, &unknown_token()).await.status, 200, "{n}");
     }
     for n in 0..5 {
-        let reply = revoke(&stranger, &made_up()).await.expect(429);
+        let reply = revoke(&client, &unknown_token()).await.expect(429);
         assert_eq!(
             (&reply.json["error"], reply.headers.contains_key("retry-after")),
             (&"slow_down".into(), true),
             "{n}"
         );
     }
-    // Now as before every token dies, known to the cache or not; a second time it is a made-up value.
+    // Existing tokens are still deleted, cached or not. After that, their values are unknown.
     for token in [&cached, &fresh] {
-        revoke(&stranger, &token.value).await.expect(200);
-        assert!(!token.works().await);
-        revoke(&stranger, &token.value).await.expect(429);
+        revoke(&client, &token.value).await.expect(200);
+        assert!(!token.is_accepted().await);
+        revoke(&client, &token.value).await.expect(429);
     }
-    // Others are not concerned, and 20 seconds later one more is free.
-    revoke(&app.anonymous().from("192.0.2.2"), &made_up()).await.expect(200);
+    // Other addresses are not limited, and 20 seconds later one more request is allowed.
+    revoke(&app.anonymous().from_address("192.0.2.2"), &unknown_token()).await.expect(200);
     app.advance_seconds(20);
-    revoke(&stranger, &made_up()).await.expect(200);
-    revoke(&stranger, &made_up()).await.expect(429);
+    revoke(&client, &unknown_token()).await.expect(200);
+    revoke(&client, &unknown_token()).await.expect(429);
 }
 
-async fn tokens_that_are_deleted_cost_nothing(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn deleting_a_token_does_not_use_up_the_limit(engine: Engine) {
     let app = start(engine).await;
-    let stranger = app.anonymous().from(STRANGER);
+    let client = app.anonymous().from_address(CLIENT_IP);
     for _ in 0..10 {
-        let token: Bearer = app.admin().bearer().await;
-        revoke(&stranger, &token.value).await.expect(200);
-        assert!(!token.works().await);
+        let token: TokenClient = app.admin().create_token().await;
+        revoke(&client, &token.value).await.expect(200);
+        assert!(!token.is_accepted().await);
     }
-    revoke(&stranger, &made_up()).await.expect(200);
+    revoke(&client, &unknown_token()).await.expect(200);
 }
 
-async fn what_cannot_be_a_token_never_reaches_the_store(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn malformed_values_never_reach_the_store(engine: Engine) {
     let app = start(engine).await;
-    let stranger = app.anonymous().from(STRANGER);
-    let value = made_up();
+    let client = app.anonymous().from_address(CLIENT_IP);
+    let value = unknown_token();
     let (head, last) = value.split_at(value.len() - 1);
     let wrong_checksum = format!("{head}{}", if last == "0" { "1" } else { "0" });
     app.store.close().await;
     for value in [&wrong_checksum, head, "nonsense", "twd_", ""] {
         for _ in 0..5 {
-            revoke(&stranger, value).await.expect(200);
+            revoke(&client, value).await.expect(200);
         }
     }
-    revoke(&stranger, &value).await.expect(503);
+    revoke(&client, &value).await.expect(503);
 }

@@ -1,156 +1,159 @@
-//! What takes many rights away at once, or by another way than the API, takes them away on every node.
+//! Operations that revoke many tokens at once, or on the command line, take effect on every node.
 
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::support::{
-    Bearer, Database, Engine, PASSWORD, TestApp,
-    binary::{Running, command, run},
+    Database, Engine, PASSWORD, TestApp, TokenClient,
+    binary::{ServerProcess, run_with_stdin, tokenward_command},
     http_client,
 };
 
-/// Two nodes of one database.
-async fn nodes() -> [TestApp; 2] {
+/// Starts two nodes on one database.
+async fn start_nodes() -> [TestApp; 2] {
     let first = TestApp::start(Engine::Postgres).await;
-    let second = TestApp::with(first.database.for_another_node(), |_| ()).await;
+    let second = TestApp::start_with(first.database.for_another_node(), |_| ()).await;
     [first, second]
 }
 
-/// The same bearer at another node.
-fn at(app: &TestApp, bearer: &Bearer) -> crate::support::Client {
-    app.presenting(&[&format!("Bearer {}", bearer.value)])
+/// Returns a client of a node with the same bearer token.
+fn client_at(app: &TestApp, bearer: &TokenClient) -> crate::support::ApiClient {
+    app.client_with_authorization(&[&format!("Bearer {}", bearer.value)])
 }
 
-/// Makes each node know these tokens by heart.
-async fn learn(nodes: &[TestApp; 2], bearers: &[&Bearer]) {
+/// Brings these tokens into the cache of each node.
+async fn cache_on_every_node(nodes: &[TestApp; 2], bearers: &[&TokenClient]) {
     for app in nodes {
         for bearer in bearers {
-            at(app, bearer).get("/v4/auth").await.expect(200);
+            client_at(app, bearer).get("/v4/auth").await.expect(200);
         }
-        let statements = app.app.live().tally().statements;
+        let statements = app.state.node().stats().lookup_queries;
         for bearer in bearers {
-            at(app, bearer).get("/v4/auth").await.expect(200);
+            client_at(app, bearer).get("/v4/auth").await.expect(200);
         }
-        assert_eq!(app.app.live().tally().statements, statements, "known by heart");
+        assert_eq!(app.state.node().stats().lookup_queries, statements, "not served from the cache");
     }
 }
 
-/// Insists that no node accepts these tokens any more.
-async fn assert_gone(nodes: &[TestApp; 2], bearers: &[&Bearer], what: &str) {
+/// Asserts that every node rejects these tokens.
+async fn assert_rejected(nodes: &[TestApp; 2], bearers: &[&TokenClient], operation: &str) {
     for app in nodes {
         for bearer in bearers {
-            let status = at(app, bearer).get("/v4/auth").await.status;
-            assert_eq!(status, 401, "{what}");
+            let status = client_at(app, bearer).get("/v4/auth").await.status;
+            assert_eq!(status, 401, "{operation}");
         }
     }
 }
 
-/// A token that this one has made.
-async fn made_by(bearer: &Bearer) -> Bearer {
-    Bearer::of(bearer, &bearer.post("/v4/apiAccessTokens", &json!({"lifetimeSeconds": 600})).await.expect(201))
+/// Creates a child token.
+async fn create_child(bearer: &TokenClient) -> TokenClient {
+    TokenClient::from_response(
+        bearer,
+        &bearer.post("/v4/apiAccessTokens", &json!({"lifetimeSeconds": 600})).await.expect(201),
+    )
 }
 
 #[tokio::test]
-async fn a_leak_report_reaches_every_node_with_all_that_the_token_has_made() {
-    let nodes = nodes().await;
+async fn a_leak_report_revokes_the_token_and_its_descendants_on_every_node() {
+    let nodes = start_nodes().await;
     for turn in 0..4 {
-        let leaked = nodes[turn % 2].admin().bearer().await;
-        let made = made_by(&leaked).await;
-        let made_by_that = made_by(&made).await;
-        let family = [&leaked, &made, &made_by_that];
-        learn(&nodes, &family).await;
+        let leaked = nodes[turn % 2].admin().create_token().await;
+        let child = create_child(&leaked).await;
+        let grandchild = create_child(&child).await;
+        let tokens = [&leaked, &child, &grandchild];
+        cache_on_every_node(&nodes, &tokens).await;
         nodes[turn / 2].anonymous().post("/v4/leaks", &json!({"values": [leaked.value]})).await.expect(202);
-        assert_gone(&nodes, &family, "reported as leaked").await;
+        assert_rejected(&nodes, &tokens, "reported as leaked").await;
     }
 }
 
 #[tokio::test]
-async fn a_family_is_deleted_on_every_node() {
-    let nodes = nodes().await;
+async fn deleting_a_token_and_its_descendants_takes_effect_on_every_node() {
+    let nodes = start_nodes().await;
     for turn in 0..4 {
-        let root = nodes[0].admin().bearer().await;
-        let made = made_by(&root).await;
-        let made_by_that = made_by(&made).await;
-        let other = nodes[0].admin().bearer().await;
-        let family = [&root, &made, &made_by_that];
-        learn(&nodes, &family).await;
-        learn(&nodes, &[&other]).await;
-        let path = format!("{}?descendants=true", root.path());
+        let root = nodes[0].admin().create_token().await;
+        let child = create_child(&root).await;
+        let grandchild = create_child(&child).await;
+        let other = nodes[0].admin().create_token().await;
+        let tokens = [&root, &child, &grandchild];
+        cache_on_every_node(&nodes, &tokens).await;
+        cache_on_every_node(&nodes, &[&other]).await;
+        let path = format!("{}?descendants=true", root.token_path());
         nodes[turn % 2].admin().delete(&path).await.expect(204);
-        assert_gone(&nodes, &family, "a family").await;
-        learn(&nodes, &[&other]).await;
+        assert_rejected(&nodes, &tokens, "deleted with descendants").await;
+        cache_on_every_node(&nodes, &[&other]).await;
     }
 }
 
 #[tokio::test]
-async fn all_tokens_of_a_person_are_deleted_on_every_node() {
-    let nodes = nodes().await;
-    nodes[0].set("allowUsers", true).await;
-    let ada = nodes[0].person("ada").await;
-    let admin = nodes[0].admin().bearer().await;
+async fn deleting_all_tokens_of_a_person_takes_effect_on_every_node() {
+    let nodes = start_nodes().await;
+    nodes[0].set_setting("allowUsers", true).await;
+    let ada = nodes[0].add_person("ada").await;
+    let admin = nodes[0].admin().create_token().await;
     for turn in 0..4 {
-        let tokens = [ada.bearer().await, ada.bearer().await, ada.bearer().await];
+        let tokens = [ada.create_token().await, ada.create_token().await, ada.create_token().await];
         let tokens = [&tokens[0], &tokens[1], &tokens[2]];
-        learn(&nodes, &tokens).await;
-        learn(&nodes, &[&admin]).await;
+        cache_on_every_node(&nodes, &tokens).await;
+        cache_on_every_node(&nodes, &[&admin]).await;
         let path = format!("/v4/apiAccessTokens?personId={}", ada.id);
         nodes[turn % 2].admin().delete(&path).await.expect(204);
-        assert_gone(&nodes, &tokens, "all of a person").await;
-        learn(&nodes, &[&admin]).await;
+        assert_rejected(&nodes, &tokens, "all tokens of a person deleted").await;
+        cache_on_every_node(&nodes, &[&admin]).await;
     }
 }
 
-/// A workspace has tokens by a setting of its own, where by default there are none.
+/// Tokens are disabled by default, and the workspace has a setting that enables them.
 #[tokio::test]
-async fn a_setting_that_is_put_back_reaches_every_node() {
-    let by_default = |config: &mut tokenward::config::Config| config.tokens.enabled_by_default = false;
-    let first = TestApp::with(Database::migrated(Engine::Postgres).await, by_default).await;
-    let second = TestApp::with(first.database.for_another_node(), by_default).await;
+async fn resetting_a_setting_takes_effect_on_every_node() {
+    let configure = |config: &mut tokenward::config::Config| config.tokens.enabled_by_default = false;
+    let first = TestApp::start_with(Database::migrated(Engine::Postgres).await, configure).await;
+    let second = TestApp::start_with(first.database.for_another_node(), configure).await;
     let nodes = [first, second];
     for turn in 0..4 {
-        nodes[turn % 2].set("enabled", true).await;
-        let token = nodes[0].admin().bearer().await;
-        learn(&nodes, &[&token]).await;
+        nodes[turn % 2].set_setting("enabled", true).await;
+        let token = nodes[0].admin().create_token().await;
+        cache_on_every_node(&nodes, &[&token]).await;
         let body = json!({"settings": ["feature.apiAccessTokens.enabled"]});
         let path = "/v4/workspaces/current/delete-configuration";
         nodes[turn / 2].admin().post(path, &body).await.expect(200);
-        assert_gone(&nodes, &[&token], "put back to its default").await;
+        assert_rejected(&nodes, &[&token], "setting reset to its default").await;
     }
 }
 
-fn person(database: &Database, arguments: &[&str]) -> Command {
-    let mut person = command(&database.url);
-    person.arg("person").args(arguments);
-    person
+fn person_command(database: &Database, arguments: &[&str]) -> Command {
+    let mut command_line = tokenward_command(&database.url);
+    command_line.arg("person").args(arguments);
+    command_line
 }
 
-/// The status of a check.
-async fn status(node: &Running, token: &Value) -> u16 {
+/// Returns the status of an auth check.
+async fn check_status(node: &ServerProcess, token: &Value) -> u16 {
     let check = http_client().get(format!("{}/v4/auth", node.url)).bearer_auth(token["tokenValue"].as_str().unwrap());
     check.send().await.unwrap().status().as_u16()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_command_line_takes_away_is_gone_on_every_node_when_it_returns() {
+async fn disabling_a_person_on_the_command_line_takes_effect_on_every_node() {
     let database = Database::empty(Engine::Postgres).await;
-    let nodes = [Running::start(&database.url), Running::start(&database.url)];
-    let add = person(&database, &["add", "ada@example.com", "--admin", "--password-stdin"]);
-    let added = tokio::task::block_in_place(|| run(add, &format!("{PASSWORD}\n")));
+    let nodes = [ServerProcess::start(&database.url), ServerProcess::start(&database.url)];
+    let add = person_command(&database, &["add", "ada@example.com", "--admin", "--password-stdin"]);
+    let added = tokio::task::block_in_place(|| run_with_stdin(add, &format!("{PASSWORD}\n")));
     assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
     for turn in 0..3 {
-        let ask = http_client().post(format!("{}/v4/apiAccessTokens", nodes[turn % 2].url));
-        let ask = ask.basic_auth("ada@example.com", Some(PASSWORD)).json(&json!({"lifetimeSeconds": 600}));
-        let token: Value = ask.send().await.unwrap().json().await.unwrap();
+        let request = http_client().post(format!("{}/v4/apiAccessTokens", nodes[turn % 2].url));
+        let request = request.basic_auth("ada@example.com", Some(PASSWORD)).json(&json!({"lifetimeSeconds": 600}));
+        let token: Value = request.send().await.unwrap().json().await.unwrap();
         for node in nodes.iter().chain(&nodes) {
-            assert_eq!(status(node, &token).await, 200);
+            assert_eq!(check_status(node, &token).await, 200);
         }
         for (command, expected) in [("disable", 401), ("enable", 200)] {
-            let change = person(&database, &[command, "ada@example.com"]);
-            let changed = tokio::task::block_in_place(|| run(change, ""));
+            let change = person_command(&database, &[command, "ada@example.com"]);
+            let changed = tokio::task::block_in_place(|| run_with_stdin(change, ""));
             assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
             for node in &nodes {
-                assert_eq!(status(node, &token).await, expected, "turn {turn}: {command}");
+                assert_eq!(check_status(node, &token).await, expected, "turn {turn}: {command}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What goes wrong, one thing at a time or two.
+//! The faults that the linearizability test injects, one or two at a time.
 
 use std::time::Duration;
 
@@ -6,136 +6,140 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{
     cluster::{Cluster, NODES},
-    linearizability::Scene,
+    linearizability::TestRun,
     proxy::Mode,
 };
-use crate::support::postgres::End;
+use crate::support::postgres::ShutdownMode;
 
-/// How long a node stands still.
-const FREEZE: Duration = Duration::from_secs(5);
-/// How long a node's way to the database is cut.
-const CUT: Duration = Duration::from_secs(3);
+/// The time for which a node is paused.
+const PAUSE_DURATION: Duration = Duration::from_secs(5);
+/// The time for which the network between a node and the database is disturbed.
+const NETWORK_FAULT_DURATION: Duration = Duration::from_secs(3);
 
-/// A fault, and of which node.
+/// A fault, with the node that it affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    Nothing,
-    /// The process stands still and goes on, and does not know that it stood still.
-    Freeze(usize),
-    /// What lies between a node and the database holds, resets or refuses connections.
-    Cut(usize, Mode),
-    /// The database is ended and started again.
-    Restart(End),
-    /// Connections on which nodes listen to each other are ended by the database.
-    EndEars,
-    /// A node is killed, and then a new one comes.
-    Kill(usize),
-    /// A new node comes, and the old one is stopped.
-    Relieve(usize),
+    None,
+    /// The process is paused with SIGSTOP and resumed.
+    Pause(usize),
+    /// The proxy between a node and the database stalls, resets or refuses connections.
+    Network(usize, Mode),
+    /// The database server is stopped and started again.
+    RestartDatabase(ShutdownMode),
+    /// The database terminates the LISTEN sessions of all nodes.
+    EndSubscriptions,
+    /// A node is killed, and a new one is started.
+    KillAndReplace(usize),
+    /// A new node is started, and then the old one is stopped.
+    RollingReplace(usize),
 }
 
 impl Fault {
-    /// Each kind once.
-    pub const EACH: [Self; 11] = [
-        Self::Nothing,
-        Self::Freeze(0),
-        Self::Cut(1, Mode::Stall),
-        Self::Cut(2, Mode::Reset),
-        Self::Cut(0, Mode::Refuse),
-        Self::Restart(End::Fast),
-        Self::Restart(End::Immediate),
-        Self::Restart(End::Killed),
-        Self::EndEars,
-        Self::Kill(1),
-        Self::Relieve(2),
+    /// Each kind of fault once.
+    pub const ALL: [Self; 11] = [
+        Self::None,
+        Self::Pause(0),
+        Self::Network(1, Mode::Stall),
+        Self::Network(2, Mode::Reset),
+        Self::Network(0, Mode::Refuse),
+        Self::RestartDatabase(ShutdownMode::Fast),
+        Self::RestartDatabase(ShutdownMode::Immediate),
+        Self::RestartDatabase(ShutdownMode::Killed),
+        Self::EndSubscriptions,
+        Self::KillAndReplace(1),
+        Self::RollingReplace(2),
     ];
 
-    /// The same fault of another node.
-    pub fn at(self, node: usize) -> Self {
+    /// Returns the same fault for another node.
+    pub fn on_node(self, node: usize) -> Self {
         match self {
-            Self::Freeze(_) => Self::Freeze(node),
-            Self::Cut(_, mode) => Self::Cut(node, mode),
-            Self::Kill(_) => Self::Kill(node),
-            Self::Relieve(_) => Self::Relieve(node),
-            Self::Nothing | Self::Restart(_) | Self::EndEars => self,
+            Self::Pause(_) => Self::Pause(node),
+            Self::Network(_, mode) => Self::Network(node, mode),
+            Self::KillAndReplace(_) => Self::KillAndReplace(node),
+            Self::RollingReplace(_) => Self::RollingReplace(node),
+            Self::None | Self::RestartDatabase(_) | Self::EndSubscriptions => self,
         }
     }
 
     pub fn name(self) -> &'static str {
         match self {
-            Self::Nothing => "no fault",
-            Self::Freeze(_) => "a node stands still",
-            Self::Cut(_, Mode::Stall) => "a node's database stalls",
-            Self::Cut(_, Mode::Reset) => "a node's database resets",
-            Self::Cut(..) => "a node's database refuses",
-            Self::Restart(End::Fast) => "the database restarts",
-            Self::Restart(End::Immediate) => "the database breaks off",
-            Self::Restart(End::Killed) => "the database is killed",
-            Self::EndEars => "listening connections end",
-            Self::Kill(_) => "a node is killed, one comes",
-            Self::Relieve(_) => "a node comes, one is stopped",
+            Self::None => "no fault",
+            Self::Pause(_) => "node paused",
+            Self::Network(_, Mode::Stall) => "database of a node stalls",
+            Self::Network(_, Mode::Reset) => "database of a node resets",
+            Self::Network(..) => "database of a node refuses",
+            Self::RestartDatabase(ShutdownMode::Fast) => "database restarted, fast",
+            Self::RestartDatabase(ShutdownMode::Immediate) => "database restarted, immediate",
+            Self::RestartDatabase(ShutdownMode::Killed) => "database killed",
+            Self::EndSubscriptions => "LISTEN sessions terminated",
+            Self::KillAndReplace(_) => "node killed and replaced",
+            Self::RollingReplace(_) => "rolling replacement of a node",
         }
     }
 
-    /// Whether both may be under way at once: a node that starts needs its database, and one node has one fault.
-    pub fn goes_with(self, other: Self) -> bool {
-        let starts = |fault| matches!(fault, Self::Kill(_) | Self::Relieve(_));
-        let stops = |fault| matches!(fault, Self::Restart(_));
-        let apart = match (self.node(), other.node()) {
+    /// Returns whether both faults may be active at once. A node cannot start without its database,
+    /// and a node has at most one fault.
+    pub fn is_compatible_with(self, other: Self) -> bool {
+        let starts = |fault| matches!(fault, Self::KillAndReplace(_) | Self::RollingReplace(_));
+        let stops = |fault| matches!(fault, Self::RestartDatabase(_));
+        let nodes_differ = match (self.node(), other.node()) {
             (Some(one), Some(two)) => one != two,
             (None, None) => !(stops(self) || stops(other)),
             _ => true,
         };
-        apart && !(starts(self) && stops(other) || stops(self) && starts(other))
+        nodes_differ && !(starts(self) && stops(other) || stops(self) && starts(other))
     }
 
     fn node(self) -> Option<usize> {
         match self {
-            Self::Freeze(node) | Self::Cut(node, _) | Self::Kill(node) | Self::Relieve(node) => Some(node),
-            Self::Nothing | Self::Restart(_) | Self::EndEars => None,
+            Self::Pause(node) | Self::Network(node, _) | Self::KillAndReplace(node) | Self::RollingReplace(node) => {
+                Some(node)
+            }
+            Self::None | Self::RestartDatabase(_) | Self::EndSubscriptions => None,
         }
     }
 
-    /// Happens, and is over when this completes; what it did may need longer to be mended.
-    pub async fn happen(self, scene: &Scene) {
-        let cluster = &scene.cluster;
+    /// Injects the fault and removes it. Recovery may take longer.
+    pub async fn inject(self, run: &TestRun) {
+        let cluster = &run.cluster;
         match self {
-            Self::Nothing => scene.record.acts_go_on(60).await,
-            Self::Freeze(node) => {
+            Self::None => run.report.wait_for_revocations(60).await,
+            Self::Pause(node) => {
                 cluster.signal(node, "STOP");
-                sleep(FREEZE).await;
+                sleep(PAUSE_DURATION).await;
                 cluster.signal(node, "CONT");
             }
-            Self::Cut(node, mode) => {
-                cluster.switch(node, mode);
-                sleep(CUT).await;
-                cluster.switch(node, Mode::Pass);
+            Self::Network(node, mode) => {
+                cluster.set_proxy_mode(node, mode);
+                sleep(NETWORK_FAULT_DURATION).await;
+                cluster.set_proxy_mode(node, Mode::Pass);
             }
-            Self::Restart(how) => cluster.restart_postgres(how).await,
-            Self::EndEars => end_ears(cluster).await,
-            Self::Kill(node) => {
+            Self::RestartDatabase(how) => cluster.restart_postgres(how).await,
+            Self::EndSubscriptions => end_subscriptions(cluster).await,
+            Self::KillAndReplace(node) => {
                 cluster.signal(node, "KILL");
-                cluster.replace(node).await;
+                cluster.replace_node(node).await;
             }
-            Self::Relieve(node) => relieve(cluster, node).await,
+            Self::RollingReplace(node) => replace_gracefully(cluster, node).await,
         }
     }
 }
 
-async fn relieve(cluster: &Cluster, node: usize) {
-    let old = cluster.replace(node).await;
-    old.signal("TERM");
-    let (code, log) = spawn_blocking(|| old.wait()).await.unwrap();
+async fn replace_gracefully(cluster: &Cluster, node: usize) {
+    let old = cluster.replace_node(node).await;
+    old.send_signal("TERM");
+    let (code, log) = spawn_blocking(|| old.wait_for_exit()).await.unwrap();
     assert_eq!(code, Some(0), "{log}");
 }
 
-/// Waits until every node listens, and ends all of that at once.
-async fn end_ears(cluster: &Cluster) {
-    let listening = "select count(*) from pg_stat_activity where application_name = 'tokenward-ear'";
-    while cluster.ask(listening).await < NODES as i64 {
+/// Waits until every node listens, and terminates all LISTEN sessions at once.
+async fn end_subscriptions(cluster: &Cluster) {
+    let listening = "select count(*) from pg_stat_activity where application_name = 'tokenward-listen'";
+    while cluster.query_integer(listening).await < NODES as i64 {
         sleep(Duration::from_millis(20)).await;
     }
-    let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'tokenward-ear'";
-    let ended = cluster.ask(end).await;
-    assert!(ended >= NODES as i64, "{ended} of the nodes listened");
+    let end =
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'tokenward-listen'";
+    let ended = cluster.query_integer(end).await;
+    assert!(ended >= NODES as i64, "only {ended} nodes listened");
 }

@@ -1,8 +1,9 @@
-//! Revocation is linearizable: once an act that takes a right away has been answered with success on one node, no check
-//! that begins later accepts it, on whatever node and whatever goes wrong. And an outage never reads as a bad token.
+//! Revocation is linearizable: after a node has confirmed a revocation, no check that starts later
+//! accepts the token, on any node and under any fault. An outage is never reported as an invalid
+//! token.
 //!
-//! `TOKENWARD_LIVE_MINUTES` makes the test go on with faults by chance, `TOKENWARD_LIVE_SEED` makes them those of a run
-//! before.
+//! With `RESILIENCE_MINUTES`, the test continues with random faults. `RESILIENCE_SEED` reproduces
+//! those of an earlier run.
 
 use std::{
     sync::{
@@ -21,114 +22,115 @@ use tokio::{
 use super::{
     cluster::{Cluster, NODES},
     faults::Fault,
-    load::write,
-    probes::{Board, Door, check, sweep},
-    random_faults::{Chance, Plan},
-    report::Record,
+    load::run_writer,
+    probes::{Endpoint, WatchList, check, sweep},
+    random_faults::{FaultPlan, RandomFaults},
+    report::Report,
     revocations::Admin,
-    tracked_grant::{Answer, Right},
+    tracked_grant::{CheckResult, TrackedGrant},
 };
 
-/// How long anything may take until it works again after a fault.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The limit for each step, including the recovery from a fault.
+const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_taken_away_stays_taken_away_on_every_node() {
-    let scene = Arc::new(Scene::set().await);
-    let mut actors = scene.raise();
-    for fault in Fault::EACH {
-        scene.play(&[(Duration::ZERO, fault)]).await;
+async fn a_confirmed_revocation_holds_on_every_node() {
+    let run = Arc::new(TestRun::start().await);
+    let mut tasks = run.spawn_load();
+    for fault in Fault::ALL {
+        run.inject_faults(&[(Duration::ZERO, fault)]).await;
     }
-    for Plan { pause, faults } in Chance::from_environment() {
+    for FaultPlan { pause, faults } in RandomFaults::from_environment() {
         sleep(pause).await;
-        scene.play(&faults).await;
+        run.inject_faults(&faults).await;
     }
-    timeout(5 * PATIENCE, scene.do_enough()).await.expect("acts and checks go on");
-    scene.end(&mut actors).await;
-    scene.record.to_string().lines().for_each(|line| println!("P5, P6: {line}"));
-    scene.record.verify();
+    timeout(5 * STEP_TIMEOUT, run.run_until_enough_data()).await.expect("revocations and checks continue");
+    run.stop(&mut tasks).await;
+    run.report.to_string().lines().for_each(|line| println!("[measured] linearizability: {line}"));
+    run.report.verify();
 }
 
-/// The nodes, what is being checked on them, and what was seen.
-pub struct Scene {
+/// A cluster under load, the grants that are checked on it, and the results.
+pub struct TestRun {
     pub cluster: Cluster,
-    pub board: Board,
-    pub record: Record,
-    /// A right that nobody takes away.
-    live: Arc<Right>,
-    is_over: AtomicBool,
+    pub watch_list: WatchList,
+    pub report: Report,
+    /// A grant that is never revoked.
+    control: Arc<TrackedGrant>,
+    stopped: AtomicBool,
 }
 
-impl Scene {
-    async fn set() -> Self {
+impl TestRun {
+    async fn start() -> Self {
         let cluster = Cluster::start().await;
-        let admin = Admin { http: cluster.client(0), url: cluster.url(0), token: cluster.admin() };
+        let admin = Admin { http: cluster.client(0), url: cluster.url(0), token: cluster.admin_token() };
         admin.allow_users().await;
-        let board = Board::new();
-        let live = Arc::new(admin.prepare(None, "live").await.unwrap());
-        board.watch(&live);
-        Self { cluster, board, record: Record::new(), live, is_over: AtomicBool::new(false) }
+        let watch_list = WatchList::new();
+        let control = Arc::new(admin.create_grant(None, "control").await.unwrap());
+        watch_list.watch(&control);
+        Self { cluster, watch_list, report: Report::new(), control, stopped: AtomicBool::new(false) }
     }
 
-    /// Somebody checks on every node, and somebody acts on every node.
-    fn raise(self: &Arc<Self>) -> JoinSet<()> {
-        self.record.begin(Fault::Nothing.name());
-        let mut actors = JoinSet::new();
+    /// Starts one checker and one writer for each node.
+    fn spawn_load(self: &Arc<Self>) -> JoinSet<()> {
+        self.report.begin_fault(Fault::None.name());
+        let mut tasks = JoinSet::new();
         for node in 0..NODES {
-            actors.spawn(sweep(Arc::clone(self), node));
-            actors.spawn(write(Arc::clone(self), node));
+            tasks.spawn(sweep(Arc::clone(self), node));
+            tasks.spawn(run_writer(Arc::clone(self), node));
         }
-        actors
+        tasks
     }
 
-    /// Something goes wrong, and is mended. Then every right is checked once more on every node, before the verdict.
-    async fn play(&self, faults: &[(Duration, Fault)]) {
+    /// Injects faults and waits for recovery. Then waits until every grant was checked on every
+    /// node, and verifies the results.
+    async fn inject_faults(&self, faults: &[(Duration, Fault)]) {
         match faults {
-            [(_, one)] => self.record.begin(one.name()),
-            _ => self.record.begin("two of them at once"),
+            [(_, fault)] => self.report.begin_fault(fault.name()),
+            _ => self.report.begin_fault("two faults at once"),
         }
         let all = join_all(faults.iter().map(async |(after, fault)| {
             sleep(*after).await;
-            fault.happen(self).await;
+            fault.inject(self).await;
         }));
-        timeout(PATIENCE, all).await.expect("faults end");
-        timeout(PATIENCE, self.works_everywhere()).await.expect("nodes recover");
-        timeout(PATIENCE, self.record.acts_go_on(10)).await.expect("acts go on");
-        self.record.recovered();
-        timeout(PATIENCE, self.board.all_checked()).await.expect("checks go on");
-        self.board.judge(self);
+        timeout(STEP_TIMEOUT, all).await.expect("the faults end");
+        timeout(STEP_TIMEOUT, self.wait_until_accepted_everywhere()).await.expect("the nodes recover");
+        timeout(STEP_TIMEOUT, self.report.wait_for_revocations(10)).await.expect("revocations continue");
+        self.report.end_fault();
+        timeout(STEP_TIMEOUT, self.watch_list.wait_for_full_sweep()).await.expect("checks continue");
+        self.watch_list.verify(self);
     }
 
-    /// Goes on without faults until enough was done.
-    async fn do_enough(&self) {
-        self.record.begin(Fault::Nothing.name());
-        self.record.recovered();
-        while !self.record.is_enough() {
-            self.record.acts_go_on(10).await;
-            self.board.all_checked().await;
-            self.board.judge(self);
+    /// Continues without faults until the report has enough data.
+    async fn run_until_enough_data(&self) {
+        self.report.begin_fault(Fault::None.name());
+        self.report.end_fault();
+        while !self.report.has_enough_data() {
+            self.report.wait_for_revocations(10).await;
+            self.watch_list.wait_for_full_sweep().await;
+            self.watch_list.verify(self);
         }
     }
 
-    /// Completes when every node accepts a live token.
-    async fn works_everywhere(&self) {
+    /// Waits until every node accepts the control grant.
+    async fn wait_until_accepted_everywhere(&self) {
         for node in 0..NODES {
             let http = self.cluster.client(node);
-            while check(&self.cluster, http, node, &self.live, Door::Auth).await != Answer::Accepted {
+            while check(&self.cluster, http, node, &self.control, Endpoint::Auth).await != CheckResult::Accepted {
                 sleep(Duration::from_millis(20)).await;
             }
         }
     }
 
-    async fn end(&self, actors: &mut JoinSet<()>) {
-        self.is_over.store(true, Ordering::SeqCst);
-        while let Some(ended) = actors.join_next().await {
-            ended.unwrap();
+    async fn stop(&self, tasks: &mut JoinSet<()>) {
+        self.stopped.store(true, Ordering::SeqCst);
+        while let Some(result) = tasks.join_next().await {
+            result.unwrap();
         }
-        self.board.judge(self);
+        self.watch_list.verify(self);
     }
 
-    pub fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::SeqCst)
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
     }
 }

@@ -1,4 +1,4 @@
-//! Whoever takes rights away, one after another: always has some in stock that every node knows by heart.
+//! Writers that create and revoke grants. Each keeps some grants that every node has in its cache.
 
 use std::{
     collections::VecDeque,
@@ -10,102 +10,105 @@ use tokio::{task::JoinSet, time::timeout};
 
 use super::{
     cluster::{NODES, client},
-    linearizability::Scene,
-    probes::volley,
-    revocations::{Act, Admin, Outcome},
-    tracked_grant::Right,
+    linearizability::TestRun,
+    probes::check_everywhere,
+    revocations::{Admin, Revocation, RevocationOutcome},
+    tracked_grant::TrackedGrant,
 };
 
-/// Rights that wait to be taken away, so that there are some from before a fault while it lasts.
-const STOCK: usize = 30;
-/// Between two acts, in which the machine belongs to the checks.
-const BREATH: Duration = Duration::from_millis(80);
-/// How long an act waits for its token to be known everywhere. Where a node is away it never will be.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The number of grants that a writer keeps, so that grants from before a fault can be revoked
+/// during it.
+const PREPARED_GRANTS: usize = 30;
+/// The pause between two revocations, which leaves time for checks.
+const REVOCATION_INTERVAL: Duration = Duration::from_millis(80);
+/// The maximum wait until every node has a grant in its cache. A node that is down never will.
+const CACHE_WAIT_TIMEOUT: Duration = Duration::from_millis(500);
 
 struct Writer {
-    scene: Arc<Scene>,
+    run: Arc<TestRun>,
     http: reqwest::Client,
     home: usize,
     turn: usize,
-    stock: VecDeque<Arc<Right>>,
-    volleys: JoinSet<()>,
+    grants: VecDeque<Arc<TrackedGrant>>,
+    checks: JoinSet<()>,
 }
 
-/// Prepares and acts until the scene is over, at one node, or at the next where an act failed.
-pub async fn write(scene: Arc<Scene>, home: usize) {
-    let mut writer = Writer { scene, http: client(), home, turn: 0, stock: VecDeque::new(), volleys: JoinSet::new() };
-    while !writer.scene.is_over() {
-        let grew = writer.stock.len() < STOCK && writer.prepare().await;
-        if writer.stock.len() >= STOCK || !grew {
-            writer.take_one_away().await;
-            tokio::time::sleep(BREATH).await;
+/// Creates and revokes grants until the run is stopped. Uses one node, and the next one after a
+/// failed revocation.
+pub async fn run_writer(run: Arc<TestRun>, home: usize) {
+    let mut writer = Writer { run, http: client(), home, turn: 0, grants: VecDeque::new(), checks: JoinSet::new() };
+    while !writer.run.is_stopped() {
+        let was_prepared = writer.grants.len() < PREPARED_GRANTS && writer.prepare().await;
+        if writer.grants.len() >= PREPARED_GRANTS || !was_prepared {
+            writer.revoke_one().await;
+            tokio::time::sleep(REVOCATION_INTERVAL).await;
         }
     }
-    while let Some(ended) = writer.volleys.join_next().await {
-        ended.unwrap();
+    while let Some(result) = writer.checks.join_next().await {
+        result.unwrap();
     }
 }
 
 impl Writer {
     fn admin_at(&self, node: usize) -> Admin<'_> {
-        Admin { http: &self.http, url: self.scene.cluster.url(node), token: self.scene.cluster.admin() }
+        Admin { http: &self.http, url: self.run.cluster.url(node), token: self.run.cluster.admin_token() }
     }
 
-    /// Makes one more right; tells whether that worked.
+    /// Creates a grant. Returns whether that succeeded.
     async fn prepare(&mut self) -> bool {
         self.turn += 1;
-        let act = Act::of_turn(self.turn);
-        let made = self.admin_at(self.home).prepare(Some(act), &format!("n{}t{}", self.home, self.turn)).await;
-        let right = match made {
-            Ok(right) => Arc::new(right),
-            Err(why) => {
-                self.count_failed(act, why);
+        let revocation = Revocation::for_turn(self.turn);
+        let created =
+            self.admin_at(self.home).create_grant(Some(revocation), &format!("n{}t{}", self.home, self.turn)).await;
+        let grant = match created {
+            Ok(grant) => Arc::new(grant),
+            Err(failure) => {
+                self.record_failure(revocation, failure);
                 return false;
             }
         };
-        self.scene.board.watch(&right);
-        self.stock.push_back(right);
+        self.run.watch_list.watch(&grant);
+        self.grants.push_back(grant);
         true
     }
 
-    async fn take_one_away(&mut self) {
-        let ripe = self.stock.iter().position(|right| right.is_ripe());
-        let Some(right) = self.stock.remove(ripe.unwrap_or(0)) else { return };
-        timeout(PATIENCE, right.ripens()).await.ok();
-        let (was_ripe, during) = (right.is_ripe(), self.scene.record.is_faulty());
-        let Some(act) = right.act else { return };
-        // Checks that are under way while the act is, and then ones that begin after it.
-        volley(&self.scene, &right, &mut self.volleys);
-        let attempts = right.ask();
+    async fn revoke_one(&mut self) {
+        let cached = self.grants.iter().position(|grant| grant.is_cached_everywhere());
+        let Some(grant) = self.grants.remove(cached.unwrap_or(0)) else { return };
+        timeout(CACHE_WAIT_TIMEOUT, grant.wait_until_cached()).await.ok();
+        let (was_cached, during_fault) = (grant.is_cached_everywhere(), self.run.report.is_fault_active());
+        let Some(revocation) = grant.revocation else { return };
+        // Starts checks before the revocation, and again after it was confirmed.
+        check_everywhere(&self.run, &grant, &mut self.checks);
+        let attempts = grant.begin_attempt();
         let start = Instant::now();
-        match self.admin_at((self.home + attempts) % NODES).act(act, &right).await {
-            Outcome::Done => {
-                right.take();
-                let took = start.elapsed();
-                volley(&self.scene, &right, &mut self.volleys);
-                let timed = during && act == Act::DeleteToken;
-                self.scene.record.count_act(act, was_ripe, timed.then_some(took));
+        match self.admin_at((self.home + attempts) % NODES).revoke(revocation, &grant).await {
+            RevocationOutcome::Succeeded => {
+                grant.confirm();
+                let elapsed = start.elapsed();
+                check_everywhere(&self.run, &grant, &mut self.checks);
+                let is_timed = during_fault && revocation == Revocation::DeleteToken;
+                self.run.report.record_revocation(revocation, was_cached, is_timed.then_some(elapsed));
             }
-            Outcome::Gone => {
-                assert!(attempts > 0, "{act:?} found nothing at {}", right.path);
-                right.lose();
-                self.scene.record.count(|tally| tally.gone += 1);
+            RevocationOutcome::NotFound => {
+                assert!(attempts > 0, "{revocation:?} found nothing at {}", grant.path);
+                grant.mark_missing();
+                self.run.report.update(|tally| tally.not_found += 1);
             }
-            failed => {
-                self.count_failed(act, failed);
-                self.stock.push_back(right);
+            failure => {
+                self.record_failure(revocation, failure);
+                self.grants.push_back(grant);
             }
         }
-        while self.volleys.try_join_next().is_some() {}
+        while self.checks.try_join_next().is_some() {}
     }
 
-    fn count_failed(&self, act: Act, why: Outcome) {
-        self.scene.record.count(|tally| {
+    fn record_failure(&self, revocation: Revocation, outcome: RevocationOutcome) {
+        self.run.report.update(|tally| {
             tally.failed += 1;
-            if why == Outcome::Disowned {
-                tally.false_refusals += 1;
-                tally.tell(format!("{act:?}: whoever asked for it was refused"));
+            if outcome == RevocationOutcome::WrongCredential {
+                tally.false_rejections += 1;
+                tally.add_violation(format!("{revocation:?}: the credential of the administrator was rejected"));
             }
         });
     }

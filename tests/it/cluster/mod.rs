@@ -1,4 +1,4 @@
-//! Several nodes on one database, and what lies between them and it.
+//! Several nodes on one database, with injected faults between the nodes and the database.
 
 mod cluster;
 mod every_entry_point;
@@ -16,4 +16,4 @@ mod revocations;
 mod tracked_grant;
 mod unprivileged_role;
 
-pub use cluster::administer;
+pub use cluster::execute_sql;

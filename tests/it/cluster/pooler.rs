@@ -1,5 +1,5 @@
-//! PgBouncer between a node and its database: in transaction mode nobody can listen through it. The node finds that out, says
-//! so, and reads the database for each check.
+//! PgBouncer in transaction mode between a node and its database. LISTEN does not work through it;
+//! the node detects that, logs a warning, and reads the database for each check.
 
 use std::{
     path::Path,
@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use crate::support::{
     PASSWORD,
-    binary::{Running, command},
+    binary::{ServerProcess, tokenward_command},
     http_client,
-    postgres::{Server, free_port, unprivileged},
+    postgres::{PostgresServer, free_port, unprivileged_user},
 };
 
 const DATABASE: &str = "tokenward";
 
-/// A PgBouncer before a server of the test's own. It ends when this is dropped.
+/// A PgBouncer in front of a database server. It is stopped when dropped.
 struct Pooler {
     process: Child,
     port: u16,
@@ -26,7 +26,7 @@ struct Pooler {
 }
 
 impl Pooler {
-    fn before(server: u16) -> Self {
+    fn start(server: u16) -> Self {
         use std::os::unix::{fs::chown, process::CommandExt as _};
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|path| Path::new(path).exists());
         let program = program.expect("this test needs PgBouncer: scripts/test installs it");
@@ -40,14 +40,14 @@ impl Pooler {
         std::fs::write(&file, settings).unwrap();
         let mut pgbouncer = Command::new(program);
         pgbouncer.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        if let Some((uid, gid)) = unprivileged(folder.path()) {
+        if let Some((uid, gid)) = unprivileged_user(folder.path()) {
             chown(folder.path(), Some(uid), Some(gid)).unwrap();
             pgbouncer.uid(uid).gid(gid).current_dir("/");
         }
         let process = pgbouncer.spawn().unwrap();
-        let begun = std::time::Instant::now();
+        let start = std::time::Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "PgBouncer listens");
+            assert!(start.elapsed() < Duration::from_secs(30), "PgBouncer did not start");
             std::thread::sleep(Duration::from_millis(5));
         }
         Self { process, port, _folder: folder }
@@ -61,53 +61,55 @@ impl Drop for Pooler {
     }
 }
 
-/// A node whose lease is short: whoever cannot hear the others waits one for each act.
-fn node(url: &str) -> Running {
-    let mut serve = command(url);
-    serve.env("TOKENWARD_CACHE__LEASE_MS", "500").env("TOKENWARD_DATABASE__MAX_CONNECTIONS", "1");
-    Running::start_with(serve)
+/// Starts a node with a short lease. A node that receives no messages waits one lease for each
+/// revocation.
+fn start_node(url: &str) -> ServerProcess {
+    let mut serve = tokenward_command(url);
+    serve.env("TOKENWARD_CACHE__LEASE_DURATION", "500ms").env("TOKENWARD_DATABASE__MAX_CONNECTIONS", "1");
+    ServerProcess::start_with(serve)
 }
 
-async fn status(node: &Running, token: &Value) -> u16 {
+async fn check_status(node: &ServerProcess, token: &Value) -> u16 {
     let check = http_client().get(format!("{}/v4/auth", node.url)).bearer_auth(token["tokenValue"].as_str().unwrap());
     check.send().await.unwrap().status().as_u16()
 }
 
-async fn delete(node: &Running, token: &Value) {
+async fn delete_token(node: &ServerProcess, token: &Value) {
     let path = format!("{}/v4/apiAccessTokens/{}", node.url, token["tokenInfo"]["tokenId"].as_str().unwrap());
-    let gone = http_client().delete(path).basic_auth("admin@example.com", Some(PASSWORD)).send().await.unwrap();
-    assert_eq!(gone.status(), 204);
+    let response = http_client().delete(path).basic_auth("admin@example.com", Some(PASSWORD)).send().await.unwrap();
+    assert_eq!(response.status(), 204);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn behind_a_pooler_that_breaks_listen_a_node_reads_and_says_so() {
+async fn a_node_behind_a_transaction_pooler_reads_the_database_and_warns() {
     let (server, pooler) = tokio::task::block_in_place(|| {
-        let server = Server::durable();
-        let pooler = Pooler::before(server.port);
+        let server = PostgresServer::durable();
+        let pooler = Pooler::start(server.port);
         (server, pooler)
     });
-    super::cluster::administer(server.port, "postgres", &format!("create database {DATABASE}")).await;
-    let direct = node(&Server::url_by(server.port, DATABASE));
-    // Statements that are prepared would be looked for on another connection.
-    let pooled = node(&format!("{}?statement-cache-capacity=0", Server::url_by(pooler.port, DATABASE)));
-    let says_so = async {
+    super::cluster::execute_sql(server.port, "postgres", &format!("create database {DATABASE}")).await;
+    let direct = start_node(&PostgresServer::url_via_port(server.port, DATABASE));
+    // Prepared statements do not exist on the other connections of the pool.
+    let pooled =
+        start_node(&format!("{}?statement-cache-capacity=0", PostgresServer::url_via_port(pooler.port, DATABASE)));
+    let warning = async {
         while !pooled.log().lines().any(|line| {
             line.contains("WARN") && line.contains("LISTEN does not work") && line.contains("checks read the database")
         }) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), says_so)
+    tokio::time::timeout(Duration::from_secs(30), warning)
         .await
-        .unwrap_or_else(|_| panic!("the node says that it reads: {}", pooled.log()));
+        .unwrap_or_else(|_| panic!("the node logged no warning: {}", pooled.log()));
     for round in 0..40 {
-        let token = direct.make_token(&http_client()).await.expect("a token");
+        let token = direct.create_token(&http_client()).await.expect("a token");
         for node in [&direct, &pooled, &direct, &pooled] {
-            assert_eq!(status(node, &token).await, 200);
+            assert_eq!(check_status(node, &token).await, 200);
         }
-        delete(if round % 5 == 0 { &pooled } else { &direct }, &token).await;
+        delete_token(if round % 5 == 0 { &pooled } else { &direct }, &token).await;
         for node in [&direct, &pooled] {
-            assert_eq!(status(node, &token).await, 401, "round {round}");
+            assert_eq!(check_status(node, &token).await, 401, "round {round}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Checks of rights, on every node and without pause.
+//! Continuous checks of all grants on every node.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -12,16 +12,16 @@ use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     cluster::{Cluster, NODES},
-    linearizability::Scene,
-    tracked_grant::{Answer, Check, Right},
+    linearizability::TestRun,
+    tracked_grant::{CheckRecord, CheckResult, TrackedGrant},
 };
 
-/// How long a client waits after it got no answer, so as not to keep the machine busy with nothing.
-const BREATH: Duration = Duration::from_millis(10);
+/// The pause of a checker after a failed check.
+const RETRY_DELAY: Duration = Duration::from_millis(10);
 
-/// Where a token may be checked.
+/// An endpoint that checks a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum Endpoint {
     /// `GET /v4/auth`
     Auth,
     /// `GET /v4/auth/admin`
@@ -32,26 +32,33 @@ pub enum Door {
     Current,
 }
 
-impl Door {
-    /// The doors that a right opens: to be an administrator opens others than to be there at all.
-    pub fn of(right: &Right) -> &'static [Self] {
-        if right.is_demotion() {
+impl Endpoint {
+    /// Returns the endpoints that a grant gives access to. A demotion affects other endpoints than
+    /// a revocation.
+    pub fn for_grant(grant: &TrackedGrant) -> &'static [Self] {
+        if grant.is_demotion() {
             &[Self::Admin, Self::Introspect]
         } else {
             &[Self::Auth, Self::Introspect, Self::Current]
         }
     }
 
-    async fn ask(self, http: &Client, url: &str, right: &Right, asker: &str) -> reqwest::Result<(u16, Value)> {
-        let get = |path| http.get(format!("{url}{path}")).bearer_auth(&right.token);
+    async fn send(
+        self,
+        http: &Client,
+        url: &str,
+        grant: &TrackedGrant,
+        caller_token: &str,
+    ) -> reqwest::Result<(u16, Value)> {
+        let get = |path| http.get(format!("{url}{path}")).bearer_auth(&grant.token);
         let request = match self {
             Self::Auth => get("/v4/auth"),
             Self::Admin => get("/v4/auth/admin"),
             Self::Current => get("/v4/people/current"),
             Self::Introspect => {
-                let form = http.post(format!("{url}/oauth2/introspect")).bearer_auth(asker);
+                let form = http.post(format!("{url}/oauth2/introspect")).bearer_auth(caller_token);
                 let form = form.header("content-type", "application/x-www-form-urlencoded");
-                form.body(format!("token={}", right.token))
+                form.body(format!("token={}", grant.token))
             }
         };
         let reply = request.send().await?;
@@ -60,107 +67,114 @@ impl Door {
         Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
     }
 
-    fn read(self, right: &Right, status: u16, body: &Value) -> Answer {
-        let accepted_if = |yes| if yes { Answer::Accepted } else { Answer::Refused };
+    fn classify(self, grant: &TrackedGrant, status: u16, body: &Value) -> CheckResult {
+        let accepted_if = |yes| if yes { CheckResult::Accepted } else { CheckResult::Rejected };
         match (status, self) {
-            (503, _) => Answer::Unavailable,
-            (200, Self::Introspect) if !right.is_demotion() => accepted_if(body["active"] == true),
+            (503, _) => CheckResult::Unavailable,
+            (200, Self::Introspect) if !grant.is_demotion() => accepted_if(body["active"] == true),
             (200, Self::Introspect) if body["active"] == true => accepted_if(body["tokenward_is_admin"] == true),
-            (200, Self::Introspect) | (401, Self::Introspect | Self::Admin) => Answer::Disowned,
-            (200, _) => Answer::Accepted,
-            (401, _) | (403, Self::Admin) => Answer::Refused,
-            (404, Self::Current) => Answer::Orphaned,
-            (status, _) => Answer::Odd(status),
+            (200, Self::Introspect) | (401, Self::Introspect | Self::Admin) => CheckResult::WrongCredential,
+            (200, _) => CheckResult::Accepted,
+            (401, _) | (403, Self::Admin) => CheckResult::Rejected,
+            (404, Self::Current) => CheckResult::OwnerMissing,
+            (status, _) => CheckResult::Unexpected(status),
         }
     }
 }
 
-/// Asks one node about a right, by one door, and notes what it said.
-pub async fn check(cluster: &Cluster, http: &Client, node: usize, right: &Right, door: Door) -> Answer {
+/// Checks a grant with one endpoint of one node, and records the result.
+pub async fn check(
+    cluster: &Cluster,
+    http: &Client,
+    node: usize,
+    grant: &TrackedGrant,
+    endpoint: Endpoint,
+) -> CheckResult {
     let url = cluster.url(node);
     let start = Instant::now();
-    let said = door.ask(http, &url, right, cluster.admin()).await;
+    let response = endpoint.send(http, &url, grant, cluster.admin_token()).await;
     let end = Instant::now();
-    let answer = said.map_or(Answer::Broken, |(status, body)| door.read(right, status, &body));
-    right.note(Check { node, door, start, end, answer });
-    answer
+    let result = response.map_or(CheckResult::NoResponse, |(status, body)| endpoint.classify(grant, status, &body));
+    grant.record_check(CheckRecord { node, endpoint, start, end, result });
+    result
 }
 
-/// Asks every node about a right at the same time, and each by every door.
-pub fn volley(scene: &Arc<Scene>, right: &Arc<Right>, volleys: &mut JoinSet<()>) {
+/// Starts a check of a grant on every node at the same time, with each of its endpoints.
+pub fn check_everywhere(run: &Arc<TestRun>, grant: &Arc<TrackedGrant>, checks: &mut JoinSet<()>) {
     for node in 0..NODES {
-        let (scene, right) = (Arc::clone(scene), Arc::clone(right));
-        volleys.spawn(async move {
-            for door in Door::of(&right) {
-                check(&scene.cluster, scene.cluster.client(node), node, &right, *door).await;
+        let (run, grant) = (Arc::clone(run), Arc::clone(grant));
+        checks.spawn(async move {
+            for endpoint in Endpoint::for_grant(&grant) {
+                check(&run.cluster, run.cluster.client(node), node, &grant, *endpoint).await;
             }
         });
     }
 }
 
-/// The rights that are checked all the time.
+/// The grants that are checked continuously.
 #[derive(Debug)]
-pub struct Board {
-    watched: Mutex<Vec<Arc<Right>>>,
-    /// Were watched until the last verdict; a check may have been under way then.
-    leaving: Mutex<Vec<Arc<Right>>>,
-    /// How often each node has been asked about all of them.
+pub struct WatchList {
+    watched: Mutex<Vec<Arc<TrackedGrant>>>,
+    /// Grants that were removed at the last verification. One check of each may still have been
+    /// running then.
+    retiring: Mutex<Vec<Arc<TrackedGrant>>>,
+    /// The number of completed sweeps per node.
     sweeps: [watch::Sender<u64>; NODES],
 }
 
-impl Board {
+impl WatchList {
     pub fn new() -> Self {
         Self {
             watched: Mutex::default(),
-            leaving: Mutex::default(),
+            retiring: Mutex::default(),
             sweeps: std::array::from_fn(|_| watch::Sender::new(0)),
         }
     }
 
-    pub fn watch(&self, right: &Arc<Right>) {
-        self.watched().push(Arc::clone(right));
+    pub fn watch(&self, grant: &Arc<TrackedGrant>) {
+        self.watched().push(Arc::clone(grant));
     }
 
-    /// Completes when every node has been asked about everything once more.
-    pub async fn all_checked(&self) {
+    /// Waits until every grant was checked on every node.
+    pub async fn wait_for_full_sweep(&self) {
         join_all(self.sweeps.iter().map(async |sweeps| {
             let mut sweeps = sweeps.subscribe();
-            // The sweep under way began before; only the one after it is whole.
+            // The current sweep started earlier, so only the next one is complete.
             let enough = *sweeps.borrow() + 2;
             sweeps.wait_for(|sweeps| *sweeps >= enough).await.unwrap();
         }))
         .await;
     }
 
-    /// The verdict on what was seen since the last one. Rights that are past are watched no more.
-    pub fn judge(&self, scene: &Scene) {
+    /// Verifies the checks since the last call, and removes revoked grants from the list.
+    pub fn verify(&self, run: &TestRun) {
         let mut watched = self.watched();
-        let mut leaving = self.leaving.lock().unwrap();
-        scene.record.count(|tally| watched.iter().chain(leaving.iter()).for_each(|right| right.judge(tally)));
-        *leaving = watched.extract_if(.., |right| right.is_past()).collect();
+        let mut retiring = self.retiring.lock().unwrap();
+        run.report.update(|tally| watched.iter().chain(retiring.iter()).for_each(|grant| grant.verify_checks(tally)));
+        *retiring = watched.extract_if(.., |grant| grant.is_finished()).collect();
     }
 
-    fn watched(&self) -> MutexGuard<'_, Vec<Arc<Right>>> {
+    fn watched(&self) -> MutexGuard<'_, Vec<Arc<TrackedGrant>>> {
         self.watched.lock().unwrap()
     }
 }
 
-/// Asks one node about all that is watched, over and over, by one door after the other.
-pub async fn sweep(scene: Arc<Scene>, node: usize) {
+/// Checks all watched grants on one node in turn, alternating the endpoints.
+pub async fn sweep(run: Arc<TestRun>, node: usize) {
     let http = super::cluster::client();
     for turn in 0.. {
-        let watched = scene.board.watched().clone();
-        for (n, right) in watched.iter().enumerate() {
-            if scene.is_over() {
+        let watched = run.watch_list.watched().clone();
+        for (n, grant) in watched.iter().enumerate() {
+            if run.is_stopped() {
                 return;
             }
-            let doors = Door::of(right);
-            let answer = check(&scene.cluster, &http, node, right, doors[(turn + n) % doors.len()]).await;
-            if matches!(answer, Answer::Unavailable | Answer::Broken) {
-                tokio::time::sleep(BREATH).await;
+            let endpoints = Endpoint::for_grant(grant);
+            let result = check(&run.cluster, &http, node, grant, endpoints[(turn + n) % endpoints.len()]).await;
+            if matches!(result, CheckResult::Unavailable | CheckResult::NoResponse) {
+                tokio::time::sleep(RETRY_DELAY).await;
             }
         }
-        scene.board.sweeps[node].send_modify(|sweeps| *sweeps += 1);
+        run.watch_list.sweeps[node].send_modify(|sweeps| *sweeps += 1);
         tokio::task::yield_now().await;
     }
 }

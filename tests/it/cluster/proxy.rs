@@ -1,4 +1,4 @@
-//! What stands between a node and its database: a TCP proxy that does as it is told, from one moment to the next.
+//! A TCP proxy between a node and its database, whose mode can be changed at any time.
 
 use tokio::{
     io::{self, AsyncReadExt as _, AsyncWriteExt as _},
@@ -10,52 +10,52 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What the proxy does with connections, those that are open included.
+/// The treatment of new and open connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Pass,
-    /// Bytes of both directions are held, and go on later; connections are accepted and held.
+    /// Connections are accepted, and bytes in both directions are held back until the mode changes.
     Stall,
-    /// Connections are torn down, and new ones as soon as they come.
+    /// Connections are reset, new ones as soon as they are accepted.
     Reset,
-    /// Connections are closed, and nobody listens.
+    /// Connections are closed, and new ones are refused.
     Refuse,
 }
 
-/// A proxy on a port of its own. It ends, and every connection with it, when this is dropped.
+/// A proxy on its own port. It is stopped with all its connections when dropped.
 pub struct Proxy {
     pub port: u16,
     mode: watch::Sender<Mode>,
-    listening: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// Stands before this port of the local machine.
-    pub async fn before(upstream: u16) -> Self {
+    /// Starts a proxy for a port of the local machine.
+    pub async fn start(upstream: u16) -> Self {
         let (mode, modes) = watch::channel(Mode::Pass);
-        let listener = listen(0).await;
+        let listener = bind(0).await;
         let port = listener.local_addr().unwrap().port();
-        Self { port, mode, listening: tokio::spawn(serve(listener, upstream, modes)) }
+        Self { port, mode, task: tokio::spawn(serve(listener, upstream, modes)) }
     }
 
-    pub fn switch(&self, mode: Mode) {
+    pub fn set_mode(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.switch(Mode::Refuse);
-        self.listening.abort();
+        self.set_mode(Mode::Refuse);
+        self.task.abort();
     }
 }
 
-/// Listens, on the port that was given up before if need be.
-async fn listen(port: u16) -> TcpListener {
+/// Binds a port. Retries while the port is still in use.
+async fn bind(port: u16) -> TcpListener {
     loop {
         match TcpListener::bind(("127.0.0.1", port)).await {
             Ok(listener) => return listener,
-            // Somebody's connection uses the port this very moment.
+            // An outgoing connection uses the port as its local port.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::task::yield_now().await,
             Err(error) => panic!("{error}"),
         }
@@ -68,33 +68,33 @@ async fn serve(mut listener: TcpListener, upstream: u16, mut modes: watch::Recei
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { continue };
-                tokio::spawn(connection(client, upstream, modes.clone()));
+                tokio::spawn(handle_connection(client, upstream, modes.clone()));
             }
-            () = until(&mut modes, |mode| mode == Mode::Refuse) => {
+            () = wait_for_mode(&mut modes, |mode| mode == Mode::Refuse) => {
                 drop(listener);
-                until(&mut modes, |mode| mode != Mode::Refuse).await;
-                listener = listen(port).await;
+                wait_for_mode(&mut modes, |mode| mode != Mode::Refuse).await;
+                listener = bind(port).await;
             }
         }
     }
 }
 
-/// Completes when the mode is such.
-async fn until(modes: &mut watch::Receiver<Mode>, is: impl Fn(Mode) -> bool) {
+/// Waits for a mode.
+async fn wait_for_mode(modes: &mut watch::Receiver<Mode>, is: impl Fn(Mode) -> bool) {
     if modes.wait_for(|mode| is(*mode)).await.is_err() {
-        // The proxy is gone, and its last word was to end everything.
+        // The proxy was dropped, which ends all connections.
         std::future::pending::<()>().await;
     }
 }
 
-/// One connection, until either side has enough of it or the proxy ends it.
-async fn connection(mut client: TcpStream, upstream: u16, mut modes: watch::Receiver<Mode>) {
+/// Proxies one connection until either side or the proxy closes it.
+async fn handle_connection(mut client: TcpStream, upstream: u16, mut modes: watch::Receiver<Mode>) {
     let mut server = None;
-    let held = modes.clone();
+    let stall_modes = modes.clone();
     tokio::select! {
         biased;
-        () = until(&mut modes, |mode| matches!(mode, Mode::Reset | Mode::Refuse)) => {}
-        _ = carry(&mut client, &mut server, upstream, held) => return,
+        () = wait_for_mode(&mut modes, |mode| matches!(mode, Mode::Reset | Mode::Refuse)) => {}
+        _ = proxy_streams(&mut client, &mut server, upstream, stall_modes) => return,
     }
     if *modes.borrow() == Mode::Reset {
         for stream in [Some(&client), server.as_ref()].into_iter().flatten() {
@@ -103,13 +103,13 @@ async fn connection(mut client: TcpStream, upstream: u16, mut modes: watch::Rece
     }
 }
 
-async fn carry(
+async fn proxy_streams(
     client: &mut TcpStream,
     server: &mut Option<TcpStream>,
     upstream: u16,
     mut modes: watch::Receiver<Mode>,
 ) -> io::Result<()> {
-    until(&mut modes, |mode| mode != Mode::Stall).await;
+    wait_for_mode(&mut modes, |mode| mode != Mode::Stall).await;
     let server = server.insert(TcpStream::connect(("127.0.0.1", upstream)).await?);
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -119,12 +119,12 @@ async fn carry(
     Ok(())
 }
 
-/// Carries bytes one way. What was read while they are held is not lost.
+/// Copies bytes in one direction. Bytes that were read during a stall are sent after it.
 async fn forward(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut modes: watch::Receiver<Mode>) -> io::Result<()> {
     let mut buffer = [0; 16 * 1024];
     loop {
         let read = from.read(&mut buffer).await?;
-        until(&mut modes, |mode| mode != Mode::Stall).await;
+        wait_for_mode(&mut modes, |mode| mode != Mode::Stall).await;
         if read == 0 {
             return to.shutdown().await;
         }

@@ -1,4 +1,4 @@
-//! Faults by chance, for as long as the environment says.
+//! Random faults, for as many minutes as the environment variable `RESILIENCE_MINUTES` requests.
 
 use std::time::{Duration, Instant};
 
@@ -6,54 +6,55 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _}
 
 use super::{cluster::NODES, faults::Fault};
 
-/// When the next faults begin, and how long after the first each of them does.
-pub struct Plan {
+/// The pause before the next faults, and the delay of each fault after the pause.
+pub struct FaultPlan {
     pub pause: Duration,
     pub faults: Vec<(Duration, Fault)>,
 }
 
-/// Plans until the minutes of `TOKENWARD_LIVE_MINUTES` are over; none where it is not set.
-pub struct Chance {
+/// An iterator over random plans. It ends after `RESILIENCE_MINUTES`, and is empty without that
+/// variable.
+pub struct RandomFaults {
     random: StdRng,
     end: Instant,
 }
 
-impl Chance {
+impl RandomFaults {
     pub fn from_environment() -> Self {
         let number =
-            |name| Some(std::env::var(name).ok()?.parse::<u64>().unwrap_or_else(|_| panic!("{name}: a number")));
-        let minutes = number("TOKENWARD_LIVE_MINUTES").unwrap_or(0);
-        let seed = number("TOKENWARD_LIVE_SEED").unwrap_or_else(rand::random);
+            |name| Some(std::env::var(name).ok()?.parse::<u64>().unwrap_or_else(|_| panic!("{name} is not a number")));
+        let minutes = number("RESILIENCE_MINUTES").unwrap_or(0);
+        let seed = number("RESILIENCE_SEED").unwrap_or_else(rand::random);
         if minutes > 0 {
-            println!("TOKENWARD_LIVE_MINUTES={minutes} TOKENWARD_LIVE_SEED={seed}");
+            println!("RESILIENCE_MINUTES={minutes} RESILIENCE_SEED={seed}");
         }
         Self { random: StdRng::seed_from_u64(seed), end: Instant::now() + Duration::from_secs(60 * minutes) }
     }
 
-    fn fault(&mut self) -> Fault {
-        Fault::EACH[1..].choose(&mut self.random).unwrap().at(self.random.random_range(0..NODES))
+    fn random_fault(&mut self) -> Fault {
+        Fault::ALL[1..].choose(&mut self.random).unwrap().on_node(self.random.random_range(0..NODES))
     }
 
-    fn up_to(&mut self, longest: Duration) -> Duration {
-        longest.mul_f64(self.random.random())
+    fn random_duration(&mut self, maximum: Duration) -> Duration {
+        maximum.mul_f64(self.random.random())
     }
 }
 
-impl Iterator for Chance {
-    type Item = Plan;
+impl Iterator for RandomFaults {
+    type Item = FaultPlan;
 
-    fn next(&mut self) -> Option<Plan> {
+    fn next(&mut self) -> Option<FaultPlan> {
         if Instant::now() >= self.end {
             return None;
         }
-        let pause = self.up_to(Duration::from_secs(2));
-        let first = self.fault();
+        let pause = self.random_duration(Duration::from_secs(2));
+        let first = self.random_fault();
         let mut faults = vec![(Duration::ZERO, first)];
         if self.random.random_bool(0.3) {
-            let second = self.fault();
-            let after = self.up_to(Duration::from_secs(4));
-            faults.extend(first.goes_with(second).then_some((after, second)));
+            let second = self.random_fault();
+            let after = self.random_duration(Duration::from_secs(4));
+            faults.extend(first.is_compatible_with(second).then_some((after, second)));
         }
-        Some(Plan { pause, faults })
+        Some(FaultPlan { pause, faults })
     }
 }

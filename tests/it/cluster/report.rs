@@ -1,4 +1,4 @@
-//! What was counted, fault by fault, and whether it is as promised.
+//! The results of the linearizability test, counted per fault, and their verification.
 
 use std::{
     collections::BTreeMap,
@@ -12,65 +12,65 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::revocations::Act;
+use super::revocations::Revocation;
 
-/// Numbers of one kind of fault.
+/// The results for one kind of fault.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Acts that were answered with success, by what they were.
-    pub acts: BTreeMap<Act, u64>,
-    /// Of them, those whose token every node had accepted several times before.
-    pub ripe: u64,
-    /// Attempts, and preparations of some, that were answered 503 or not at all.
+    /// Successful revocations by kind.
+    pub revocations: BTreeMap<Revocation, u64>,
+    /// Those of them whose token every node had in its cache.
+    pub cached: u64,
+    /// Revocations and creations of grants that failed with 503 or without a response.
     pub failed: u64,
-    /// Attempts after a failed one that found nothing to do any more.
-    pub gone: u64,
+    /// Repeated revocations that found nothing to revoke.
+    pub not_found: u64,
     pub checks: u64,
-    /// Of them, those that began after the right was taken away.
-    pub checks_after: u64,
-    pub stale: u64,
-    pub false_refusals: u64,
+    /// Those of them that started after the revocation was confirmed.
+    pub checks_after_revocation: u64,
+    pub stale_accepts: u64,
+    pub false_rejections: u64,
     pub unavailable: u64,
-    pub broken: u64,
-    pub odd: u64,
-    /// How long deletions of tokens took that were sent during the fault.
-    pub deletions: Vec<Duration>,
-    /// What should not have been, the first of it in words.
-    pub wrong: Vec<String>,
+    pub no_response: u64,
+    pub unexpected: u64,
+    /// Response times of token deletions during the fault.
+    pub deletion_times: Vec<Duration>,
+    /// Descriptions of the first violations.
+    pub violations: Vec<String>,
 }
 
 impl Tally {
-    pub fn tell(&mut self, what: String) {
-        if self.wrong.len() < 10 {
-            self.wrong.push(what);
+    pub fn add_violation(&mut self, description: String) {
+        if self.violations.len() < 10 {
+            self.violations.push(description);
         }
     }
 
-    pub fn acts(&self) -> u64 {
-        self.acts.values().sum()
+    pub fn revocation_count(&self) -> u64 {
+        self.revocations.values().sum()
     }
 
-    fn add(&mut self, other: &Self) {
-        for (act, times) in &other.acts {
-            *self.acts.entry(*act).or_default() += times;
+    fn merge(&mut self, other: &Self) {
+        for (revocation, count) in &other.revocations {
+            *self.revocations.entry(*revocation).or_default() += count;
         }
-        self.ripe += other.ripe;
+        self.cached += other.cached;
         self.failed += other.failed;
-        self.gone += other.gone;
+        self.not_found += other.not_found;
         self.checks += other.checks;
-        self.checks_after += other.checks_after;
-        self.stale += other.stale;
-        self.false_refusals += other.false_refusals;
+        self.checks_after_revocation += other.checks_after_revocation;
+        self.stale_accepts += other.stale_accepts;
+        self.false_rejections += other.false_rejections;
         self.unavailable += other.unavailable;
-        self.broken += other.broken;
-        self.odd += other.odd;
-        self.deletions.extend(&other.deletions);
-        self.wrong.extend(other.wrong.iter().cloned());
+        self.no_response += other.no_response;
+        self.unexpected += other.unexpected;
+        self.deletion_times.extend(&other.deletion_times);
+        self.violations.extend(other.violations.iter().cloned());
     }
 
-    /// The answer time of a deletion that this share of them did not exceed.
-    fn deletion(&self, share: f64) -> String {
-        let mut times = self.deletions.clone();
+    /// Returns a percentile of the deletion times in milliseconds.
+    fn deletion_percentile(&self, share: f64) -> String {
+        let mut times = self.deletion_times.clone();
         times.sort_unstable();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index, rounded up")]
         let rank = (times.len() as f64 * share).ceil() as usize;
@@ -81,87 +81,97 @@ impl Tally {
     }
 }
 
-/// The tallies of all faults, and which of them is being made.
+/// The tallies of all faults.
 #[derive(Debug)]
-pub struct Record {
+pub struct Report {
     rows: Mutex<Vec<(&'static str, Tally)>>,
-    /// The row that is being counted in.
+    /// The index of the row of the current fault.
     current: AtomicUsize,
-    is_faulty: AtomicBool,
-    acts: watch::Sender<u64>,
+    is_fault_active: AtomicBool,
+    revocations: watch::Sender<u64>,
 }
 
-impl Record {
+impl Report {
     pub fn new() -> Self {
         Self {
             rows: Mutex::default(),
             current: AtomicUsize::new(0),
-            is_faulty: AtomicBool::new(false),
-            acts: watch::Sender::new(0),
+            is_fault_active: AtomicBool::new(false),
+            revocations: watch::Sender::new(0),
         }
     }
 
-    /// From here on everything counts for this fault.
-    pub fn begin(&self, fault: &'static str) {
+    /// Starts counting for this fault.
+    pub fn begin_fault(&self, fault: &'static str) {
         let mut rows = self.rows();
-        let known = rows.iter().position(|(name, _)| *name == fault);
-        self.current.store(known.unwrap_or(rows.len()), Ordering::SeqCst);
-        if known.is_none() {
+        let existing = rows.iter().position(|(name, _)| *name == fault);
+        self.current.store(existing.unwrap_or(rows.len()), Ordering::SeqCst);
+        if existing.is_none() {
             rows.push((fault, Tally::default()));
         }
-        self.is_faulty.store(true, Ordering::SeqCst);
+        self.is_fault_active.store(true, Ordering::SeqCst);
     }
 
-    /// The fault is over and everything works again.
-    pub fn recovered(&self) {
-        self.is_faulty.store(false, Ordering::SeqCst);
+    /// Marks the fault as ended and recovered from.
+    pub fn end_fault(&self) {
+        self.is_fault_active.store(false, Ordering::SeqCst);
     }
 
-    pub fn is_faulty(&self) -> bool {
-        self.is_faulty.load(Ordering::SeqCst)
+    pub fn is_fault_active(&self) -> bool {
+        self.is_fault_active.load(Ordering::SeqCst)
     }
 
-    pub fn count(&self, count: impl FnOnce(&mut Tally)) {
+    pub fn update(&self, count: impl FnOnce(&mut Tally)) {
         count(&mut self.rows()[self.current.load(Ordering::SeqCst)].1);
     }
 
-    pub fn count_act(&self, act: Act, was_ripe: bool, deletion: Option<Duration>) {
-        self.count(|tally| {
-            *tally.acts.entry(act).or_default() += 1;
-            tally.ripe += u64::from(was_ripe);
-            tally.deletions.extend(deletion);
+    pub fn record_revocation(&self, revocation: Revocation, was_cached: bool, deletion: Option<Duration>) {
+        self.update(|tally| {
+            *tally.revocations.entry(revocation).or_default() += 1;
+            tally.cached += u64::from(was_cached);
+            tally.deletion_times.extend(deletion);
         });
-        self.acts.send_modify(|acts| *acts += 1);
+        self.revocations.send_modify(|acts| *acts += 1);
     }
 
-    /// Completes when so many more acts have succeeded.
-    pub async fn acts_go_on(&self, more: u64) {
-        let mut acts = self.acts.subscribe();
+    /// Waits until this many more revocations have succeeded.
+    pub async fn wait_for_revocations(&self, more: u64) {
+        let mut acts = self.revocations.subscribe();
         let enough = *acts.borrow() + more;
         acts.wait_for(|acts| *acts >= enough).await.unwrap();
     }
 
-    /// Whether enough was done to prove anything. How much is done in a given time depends on the machine, so this is waited for.
-    pub fn is_enough(&self) -> bool {
+    /// Returns whether the results are sufficient for a verdict. The run continues until they are,
+    /// because the rate depends on the machine.
+    pub fn has_enough_data(&self) -> bool {
         let mut all = Tally::default();
-        self.rows().iter().for_each(|(_, tally)| all.add(tally));
-        all.acts() >= 200 && all.acts.len() == Act::TURNS.len() && all.ripe >= 70 && all.checks >= 5_000
+        self.rows().iter().for_each(|(_, tally)| all.merge(tally));
+        all.revocation_count() >= 200
+            && all.revocations.len() == Revocation::ALL.len()
+            && all.cached >= 70
+            && all.checks >= 5_000
     }
 
-    /// Holds what was counted against what is promised.
+    /// Asserts that there was no violation, and that there were enough revocations and checks.
     pub fn verify(&self) {
         let rows = self.rows();
         let mut all = Tally::default();
         for (fault, tally) in rows.iter() {
-            assert!(
-                tally.acts() >= 10 && tally.checks > 0,
-                "{fault}: ten acts were waited for, and checks of each right"
-            );
-            all.add(tally);
+            assert!(tally.revocation_count() >= 10 && tally.checks > 0, "{fault}: too few revocations or checks");
+            all.merge(tally);
         }
-        assert_eq!((all.stale, all.false_refusals, all.odd), (0, 0, 0), "\n{}", all.wrong.join("\n"));
-        // After each act every node is asked by two doors at least.
-        assert!(all.checks_after >= all.acts() * 6, "too few checks after the answer: {}", all.checks_after);
+        assert_eq!(
+            (all.stale_accepts, all.false_rejections, all.unexpected),
+            (0, 0, 0),
+            "\n{}",
+            all.violations.join("\n")
+        );
+        // After each revocation, every node is checked with at least two endpoints.
+        assert!(
+            all.checks_after_revocation >= all.revocation_count() * 6,
+            "too few checks after a revocation: {}",
+            all.checks_after_revocation
+        );
     }
 
     fn rows(&self) -> MutexGuard<'_, Vec<(&'static str, Tally)>> {
@@ -169,21 +179,21 @@ impl Record {
     }
 }
 
-impl fmt::Display for Record {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = self.rows();
         let mut all = Tally::default();
         writeln!(
             f,
             "{:<36}{:>6}{:>6}{:>7}{:>6}{:>8}{:>8}{:>6}{:>6}{:>6}{:>7}{:>5}   delete: median, p99 ms",
-            "", "acts", "ripe", "failed", "gone", "checks", "after", "stale", "false", "503", "broken", "odd"
+            "", "total", "cached", "failed", "gone", "checks", "after", "stale", "false", "503", "none", "other"
         )?;
         for (fault, tally) in rows.iter() {
             write_row(f, fault, tally)?;
-            all.add(tally);
+            all.merge(tally);
         }
         write_row(f, "all", &all)?;
-        writeln!(f, "{:?}", all.acts)
+        writeln!(f, "{:?}", all.revocations)
     }
 }
 
@@ -191,19 +201,19 @@ fn write_row(f: &mut fmt::Formatter<'_>, name: &str, tally: &Tally) -> fmt::Resu
     writeln!(
         f,
         "{name:<36}{:>6}{:>6}{:>7}{:>6}{:>8}{:>8}{:>6}{:>6}{:>6}{:>7}{:>5}   {:>8} {:>8}  of {}",
-        tally.acts(),
-        tally.ripe,
+        tally.revocation_count(),
+        tally.cached,
         tally.failed,
-        tally.gone,
+        tally.not_found,
         tally.checks,
-        tally.checks_after,
-        tally.stale,
-        tally.false_refusals,
+        tally.checks_after_revocation,
+        tally.stale_accepts,
+        tally.false_rejections,
         tally.unavailable,
-        tally.broken,
-        tally.odd,
-        tally.deletion(0.5),
-        tally.deletion(0.99),
-        tally.deletions.len()
+        tally.no_response,
+        tally.unexpected,
+        tally.deletion_percentile(0.5),
+        tally.deletion_percentile(0.99),
+        tally.deletion_times.len()
     )
 }

@@ -1,59 +1,60 @@
-//! The acts that take a right away, and what must be there before.
+//! The operations that revoke a grant, and the creation of the grants.
 
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::tracked_grant::Right;
+use super::tracked_grant::TrackedGrant;
 use crate::support::PASSWORD;
 
-/// What takes a right away.
+/// An operation that revokes a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Act {
+pub enum Revocation {
     DeleteToken,
     /// `POST /oauth2/revoke`
     RevokeToken,
     DisablePerson,
     DisableAccess,
-    /// Takes the right of an administrator, not the token.
+    /// Removes the administrator role. The token stays valid.
     Demote,
     DeletePerson,
     /// `feature.apiAccessTokens.enabled` of the workspace
-    SwitchOff,
+    DisableTokens,
     DeleteWorkspace,
 }
 
-/// What became of an act that was sent.
+/// The result of a revocation request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Done,
-    /// 404, as is right if it had been sent before and failed only in appearance.
-    Gone,
-    /// 503 or no answer: nothing is promised.
-    Failed,
-    /// Whoever sent it was refused.
-    Disowned,
+pub enum RevocationOutcome {
+    Succeeded,
+    /// 404: an earlier attempt succeeded although its response was an error or was lost.
+    NotFound,
+    /// 503 or no response. The grant may be revoked or not.
+    Unavailable,
+    /// 401: the credential of the caller was rejected.
+    WrongCredential,
 }
 
-impl Act {
-    /// Every act there is.
-    pub const TURNS: [Self; 8] = [
+impl Revocation {
+    /// Every kind of revocation.
+    pub const ALL: [Self; 8] = [
         Self::DeleteToken,
         Self::DisablePerson,
         Self::Demote,
         Self::RevokeToken,
-        Self::SwitchOff,
+        Self::DisableTokens,
         Self::DeletePerson,
         Self::DisableAccess,
         Self::DeleteWorkspace,
     ];
 
-    /// The act that comes in turn. Every other is the deletion of a token, which is the most frequent by far.
-    pub fn of_turn(turn: usize) -> Self {
-        if turn.is_multiple_of(2) { Self::DeleteToken } else { Self::TURNS[turn / 2 % Self::TURNS.len()] }
+    /// Returns the kind for a turn. Every other one deletes a token, as that is the most frequent
+    /// operation.
+    pub fn for_turn(turn: usize) -> Self {
+        if turn.is_multiple_of(2) { Self::DeleteToken } else { Self::ALL[turn / 2 % Self::ALL.len()] }
     }
 }
 
-/// The administrator, at one node.
+/// The administrator as a client of one node.
 pub struct Admin<'a> {
     pub http: &'a Client,
     pub url: String,
@@ -66,68 +67,77 @@ impl Admin<'_> {
         self.http.request(method, format!("{}{path}", self.url)).bearer_auth(self.token)
     }
 
-    /// Allows everybody in workspace 1 to have tokens.
+    /// Allows all users of workspace 1 to have tokens.
     pub async fn allow_users(&self) {
         let path = "/v4/workspaces/current/configuration";
-        let sent = self.request("PATCH", path).json(&setting("allowUsers", true)).send().await.unwrap();
-        assert_eq!(sent.status(), 200);
+        let response = self.request("PATCH", path).json(&setting("allowUsers", true)).send().await.unwrap();
+        assert_eq!(response.status(), 200);
     }
 
-    /// Makes a token and, where the act is done to more than that, a person or a workspace of its own.
-    pub async fn prepare(&self, act: Option<Act>, name: &str) -> Result<Right, Outcome> {
+    /// Creates a token, with an owner or a workspace of its own if the revocation affects them.
+    pub async fn create_grant(
+        &self,
+        revocation: Option<Revocation>,
+        name: &str,
+    ) -> Result<TrackedGrant, RevocationOutcome> {
         let email = format!("{name}@example.com");
-        let person = json!({"email": email, "name": name, "password": PASSWORD, "isAdmin": act == Some(Act::Demote)});
-        match act {
-            None | Some(Act::DeleteToken | Act::RevokeToken) => {
-                let issue = self.request("POST", "/v4/apiAccessTokens");
-                let (token, token_id) = issue_token(issue).await?;
-                Ok(Right::new(token, act, format!("/v4/apiAccessTokens/{token_id}"), email))
+        let person = json!({"email": email, "name": name, "password": PASSWORD, "isAdmin": revocation == Some(Revocation::Demote)});
+        match revocation {
+            None | Some(Revocation::DeleteToken | Revocation::RevokeToken) => {
+                let request = self.request("POST", "/v4/apiAccessTokens");
+                let (token, token_id) = create_token(request).await?;
+                Ok(TrackedGrant::new(token, revocation, format!("/v4/apiAccessTokens/{token_id}"), email))
             }
-            Some(Act::SwitchOff | Act::DeleteWorkspace) => {
+            Some(Revocation::DisableTokens | Revocation::DeleteWorkspace) => {
                 let workspace = json!({"name": name, "admin": person});
-                let made = created(self.request("POST", "/v4/workspaces").json(&workspace)).await?;
-                let (token, _) = self.sign_in_for_token(&email).await?;
-                Ok(Right::new(token, act, format!("/v4/workspaces/{}", made["id"]), email))
+                let created = send_create(self.request("POST", "/v4/workspaces").json(&workspace)).await?;
+                let (token, _) = self.create_token_by_password(&email).await?;
+                Ok(TrackedGrant::new(token, revocation, format!("/v4/workspaces/{}", created["id"]), email))
             }
-            Some(Act::DisablePerson | Act::DisableAccess | Act::Demote | Act::DeletePerson) => {
-                let made = created(self.request("POST", "/v4/people").json(&person)).await?;
-                let (token, _) = self.sign_in_for_token(&email).await?;
-                Ok(Right::new(token, act, format!("/v4/people/{}", made["id"]), email))
+            Some(
+                Revocation::DisablePerson | Revocation::DisableAccess | Revocation::Demote | Revocation::DeletePerson,
+            ) => {
+                let created = send_create(self.request("POST", "/v4/people").json(&person)).await?;
+                let (token, _) = self.create_token_by_password(&email).await?;
+                Ok(TrackedGrant::new(token, revocation, format!("/v4/people/{}", created["id"]), email))
             }
         }
     }
 
-    async fn sign_in_for_token(&self, email: &str) -> Result<(String, String), Outcome> {
-        let issue = self.http.post(format!("{}/v4/apiAccessTokens", self.url));
-        issue_token(issue.basic_auth(email, Some(PASSWORD))).await
+    async fn create_token_by_password(&self, email: &str) -> Result<(String, String), RevocationOutcome> {
+        let request = self.http.post(format!("{}/v4/apiAccessTokens", self.url));
+        create_token(request.basic_auth(email, Some(PASSWORD))).await
     }
 
-    /// Takes a right away.
-    pub async fn act(&self, act: Act, right: &Right) -> Outcome {
-        let change = |body: Value| self.request("PATCH", &right.path).json(&body);
-        let sent = match act {
-            Act::DeleteToken | Act::DeletePerson | Act::DeleteWorkspace => self.request("DELETE", &right.path),
-            Act::DisablePerson => change(json!({"isDisabled": true})),
-            Act::DisableAccess => change(json!({"tokenAccess": "disabled"})),
-            Act::Demote => change(json!({"isAdmin": false})),
-            Act::RevokeToken => {
+    /// Revokes a grant.
+    pub async fn revoke(&self, revocation: Revocation, grant: &TrackedGrant) -> RevocationOutcome {
+        let change = |body: Value| self.request("PATCH", &grant.path).json(&body);
+        let request = match revocation {
+            Revocation::DeleteToken | Revocation::DeletePerson | Revocation::DeleteWorkspace => {
+                self.request("DELETE", &grant.path)
+            }
+            Revocation::DisablePerson => change(json!({"isDisabled": true})),
+            Revocation::DisableAccess => change(json!({"tokenAccess": "disabled"})),
+            Revocation::Demote => change(json!({"isAdmin": false})),
+            Revocation::RevokeToken => {
                 let form = self.http.post(format!("{}/oauth2/revoke", self.url));
                 let form = form.header("content-type", "application/x-www-form-urlencoded");
-                form.body(format!("token={}", right.token))
+                form.body(format!("token={}", grant.token))
             }
-            // A workspace's own administrator decides, by password: tokens are what is switched off.
-            Act::SwitchOff => {
-                let path = format!("{}{}/configuration", self.url, right.path);
-                let patch = self.http.patch(path).basic_auth(&right.email, Some(PASSWORD));
+            // The administrator of the workspace uses the password, because the own token is about
+            // to be disabled.
+            Revocation::DisableTokens => {
+                let path = format!("{}{}/configuration", self.url, grant.path);
+                let patch = self.http.patch(path).basic_auth(&grant.email, Some(PASSWORD));
                 patch.json(&setting("enabled", false))
             }
         };
-        match sent.send().await.map(|reply| reply.status().as_u16()) {
-            Ok(200 | 204) => Outcome::Done,
-            Ok(404) => Outcome::Gone,
-            Ok(503) | Err(_) => Outcome::Failed,
-            Ok(401) => Outcome::Disowned,
-            Ok(status) => panic!("{act:?} was answered {status}"),
+        match request.send().await.map(|reply| reply.status().as_u16()) {
+            Ok(200 | 204) => RevocationOutcome::Succeeded,
+            Ok(404) => RevocationOutcome::NotFound,
+            Ok(503) | Err(_) => RevocationOutcome::Unavailable,
+            Ok(401) => RevocationOutcome::WrongCredential,
+            Ok(status) => panic!("{revocation:?}: unexpected status {status}"),
         }
     }
 }
@@ -136,20 +146,20 @@ fn setting(key: &str, value: bool) -> Value {
     json!({"configuration": [{"key": format!("feature.apiAccessTokens.{key}"), "value": value}]})
 }
 
-/// The value and the id of a new token.
-async fn issue_token(request: RequestBuilder) -> Result<(String, String), Outcome> {
-    let made = created(request.json(&json!({"lifetimeSeconds": -1}))).await?;
+/// Creates a token. Returns its value and its ID.
+async fn create_token(request: RequestBuilder) -> Result<(String, String), RevocationOutcome> {
+    let created = send_create(request.json(&json!({"lifetimeSeconds": -1}))).await?;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    Ok((text(&made["tokenValue"]), text(&made["tokenInfo"]["tokenId"])))
+    Ok((text(&created["tokenValue"]), text(&created["tokenInfo"]["tokenId"])))
 }
 
-/// What was made.
-async fn created(request: RequestBuilder) -> Result<Value, Outcome> {
-    let reply = request.send().await.map_err(|_| Outcome::Failed)?;
+/// Sends a request that creates a resource. Returns the JSON of the response.
+async fn send_create(request: RequestBuilder) -> Result<Value, RevocationOutcome> {
+    let reply = request.send().await.map_err(|_| RevocationOutcome::Unavailable)?;
     match reply.status().as_u16() {
-        201 => reply.json().await.map_err(|_| Outcome::Failed),
-        401 => Err(Outcome::Disowned),
-        503 => Err(Outcome::Failed),
-        status => panic!("{status} instead of 201: {}", reply.text().await.unwrap_or_default()),
+        201 => reply.json().await.map_err(|_| RevocationOutcome::Unavailable),
+        401 => Err(RevocationOutcome::WrongCredential),
+        503 => Err(RevocationOutcome::Unavailable),
+        status => panic!("unexpected status {status} instead of 201: {}", reply.text().await.unwrap_or_default()),
     }
 }

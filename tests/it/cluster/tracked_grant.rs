@@ -1,4 +1,4 @@
-//! A right that one act takes away: what it is, what was seen of it on which node, and the verdict on that.
+//! A grant that one revocation ends, with the history of its checks and their verification.
 
 use std::{
     sync::{Mutex, MutexGuard},
@@ -7,147 +7,168 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{cluster::NODES, probes::Door, report::Tally, revocations::Act};
+use super::{cluster::NODES, probes::Endpoint, report::Tally, revocations::Revocation};
 
-/// What a check said.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum CheckResult {
     Accepted,
-    Refused,
-    /// It called something bad that no act takes away: the one who asks, or the token of somebody who only was demoted.
-    Disowned,
-    /// The token was good, and then nobody was there who had it: so it may be while a person is being deleted.
-    Orphaned,
-    /// 503: it could not find out.
+    Rejected,
+    /// A credential was rejected that no revocation affects: that of the caller, or the token of a
+    /// demoted person.
+    WrongCredential,
+    /// 404: the token was accepted, but its owner no longer exists. This is correct while a person
+    /// is being deleted.
+    OwnerMissing,
+    /// 503: the check could not be performed.
     Unavailable,
-    /// No answer at all: the node is not there, or took too long.
-    Broken,
-    /// None of what a check may answer.
-    Odd(u16),
+    /// No response: the node is down or too slow.
+    NoResponse,
+    /// A status that no check returns.
+    Unexpected(u16),
 }
 
-/// A check of the right. It began after `start` was taken and had ended before `end` was.
+/// A check of the grant. It started after the instant `start` and ended before the instant `end`.
 #[derive(Clone, Copy, Debug)]
-pub struct Check {
+pub struct CheckRecord {
     pub node: usize,
-    pub door: Door,
+    pub endpoint: Endpoint,
     pub start: Instant,
     pub end: Instant,
-    pub answer: Answer,
+    pub result: CheckResult,
 }
 
-/// What a token may do until an act takes it away.
+/// The access that a token gives until it is revoked.
 #[derive(Debug)]
-pub struct Right {
+pub struct TrackedGrant {
     pub token: String,
-    /// What will take it away. None: nothing ever does.
-    pub act: Option<Act>,
-    /// What the act is done to: the path of the token, of the person, or of the workspace.
+    /// The operation that revokes it, or `None` for a grant that is never revoked.
+    pub revocation: Option<Revocation>,
+    /// The path of the resource that the revocation affects: the token, the person, or the
+    /// workspace.
     pub path: String,
-    /// Who has it.
+    /// The e-mail address of the owner.
     pub email: String,
     history: Mutex<History>,
-    /// How often each node has accepted it.
-    accepted: watch::Sender<[u32; NODES]>,
+    /// The number of accepted checks per node.
+    accept_counts: watch::Sender<[u32; NODES]>,
 }
 
 #[derive(Debug, Default)]
 struct History {
-    /// Before the act was sent for the first time. From here on nobody can know whether the right is still there ...
-    asked: Option<Instant>,
-    /// ... until the act's success has come: from here on it is not.
-    taken: Option<Instant>,
-    /// An act that was sent again was told that there is nothing to do. That is no success: nothing was promised.
-    gone: bool,
+    /// The time before the revocation was first sent. From here on, both results of a check are
+    /// correct.
+    first_sent_at: Option<Instant>,
+    /// The time at which the revocation was confirmed. From here on, no check may accept the grant.
+    confirmed_at: Option<Instant>,
+    /// A repeated revocation returned 404. That confirms nothing.
+    found_missing: bool,
     attempts: usize,
-    checks: Vec<Check>,
+    checks: Vec<CheckRecord>,
 }
 
-impl Right {
-    /// How often a node must have accepted a right until it surely knows it by heart.
-    const RIPE: u32 = 2;
+impl TrackedGrant {
+    /// The number of accepted checks after which a node has the grant in its cache.
+    const CACHED_AFTER: u32 = 2;
 
-    pub fn new(token: String, act: Option<Act>, path: String, email: String) -> Self {
-        Self { token, act, path, email, history: Mutex::default(), accepted: watch::Sender::new([0; NODES]) }
-    }
-
-    pub fn is_demotion(&self) -> bool {
-        self.act == Some(Act::Demote)
-    }
-
-    /// Whether every node has accepted it so often that it surely remembers it, where nodes remember.
-    pub fn is_ripe(&self) -> bool {
-        self.accepted.borrow().iter().all(|times| *times >= Self::RIPE)
-    }
-
-    /// Completes when it is ripe.
-    pub async fn ripens(&self) {
-        self.accepted.subscribe().wait_for(|nodes| nodes.iter().all(|times| *times >= Self::RIPE)).await.unwrap();
-    }
-
-    pub fn note(&self, check: Check) {
-        self.history().checks.push(check);
-        if check.answer == Answer::Accepted {
-            self.accepted.send_modify(|nodes| nodes[check.node] += 1);
+    pub fn new(token: String, revocation: Option<Revocation>, path: String, email: String) -> Self {
+        Self {
+            token,
+            revocation,
+            path,
+            email,
+            history: Mutex::default(),
+            accept_counts: watch::Sender::new([0; NODES]),
         }
     }
 
-    /// To be called before the act is sent; tells how often it was sent before.
-    pub fn ask(&self) -> usize {
+    pub fn is_demotion(&self) -> bool {
+        self.revocation == Some(Revocation::Demote)
+    }
+
+    /// Returns whether every node has the grant in its cache, if it has one.
+    pub fn is_cached_everywhere(&self) -> bool {
+        self.accept_counts.borrow().iter().all(|count| *count >= Self::CACHED_AFTER)
+    }
+
+    /// Waits until every node has the grant in its cache.
+    pub async fn wait_until_cached(&self) {
+        self.accept_counts
+            .subscribe()
+            .wait_for(|nodes| nodes.iter().all(|count| *count >= Self::CACHED_AFTER))
+            .await
+            .unwrap();
+    }
+
+    pub fn record_check(&self, check: CheckRecord) {
+        self.history().checks.push(check);
+        if check.result == CheckResult::Accepted {
+            self.accept_counts.send_modify(|nodes| nodes[check.node] += 1);
+        }
+    }
+
+    /// Records that the revocation is about to be sent. Returns the number of earlier attempts.
+    pub fn begin_attempt(&self) -> usize {
         let mut history = self.history();
-        history.asked.get_or_insert_with(Instant::now);
+        history.first_sent_at.get_or_insert_with(Instant::now);
         history.attempts += 1;
         history.attempts - 1
     }
 
-    /// To be called when the act's success has come.
-    pub fn take(&self) {
+    /// Records that the revocation was confirmed.
+    pub fn confirm(&self) {
         let mut history = self.history();
-        // The time is read while no check can be noted: one that began after it finds it written.
-        history.taken = Some(Instant::now());
+        // The time is read under the lock, so a check that starts later finds it set.
+        history.confirmed_at = Some(Instant::now());
     }
 
-    pub fn lose(&self) {
-        self.history().gone = true;
+    pub fn mark_missing(&self) {
+        self.history().found_missing = true;
     }
 
-    /// Whether no act will be sent any more.
-    pub fn is_past(&self) -> bool {
+    /// Returns whether no further revocation will be sent.
+    pub fn is_finished(&self) -> bool {
         let history = self.history();
-        history.taken.is_some() || history.gone
+        history.confirmed_at.is_some() || history.found_missing
     }
 
-    /// The verdict on every check since the last verdict.
-    pub fn judge(&self, tally: &mut Tally) {
+    /// Verifies the checks since the last call.
+    pub fn verify_checks(&self, tally: &mut Tally) {
         let mut history = self.history();
         for check in std::mem::take(&mut history.checks) {
-            let after = history.taken.is_some_and(|taken| check.start >= taken);
-            let before = history.asked.is_none_or(|asked| check.end <= asked);
+            let after_revocation = history.confirmed_at.is_some_and(|confirmed| check.start >= confirmed);
+            let before_revocation = history.first_sent_at.is_none_or(|sent| check.end <= sent);
             tally.checks += 1;
-            tally.checks_after += u64::from(after);
-            let mut tell =
-                |what| tally.tell(format!("{:?}, {:?} of node {}: {what}", self.act, check.door, check.node));
-            match check.answer {
-                Answer::Accepted | Answer::Orphaned if after => {
-                    let late = check.start - history.taken.unwrap_or(check.start);
-                    tell(format!("a check that began {late:?} after the answer accepted"));
-                    tally.stale += 1;
+            tally.checks_after_revocation += u64::from(after_revocation);
+            let mut add_violation = |description| {
+                tally.add_violation(format!(
+                    "{:?}, {:?} of node {}: {description}",
+                    self.revocation, check.endpoint, check.node
+                ))
+            };
+            match check.result {
+                CheckResult::Accepted | CheckResult::OwnerMissing if after_revocation => {
+                    let late = check.start - history.confirmed_at.unwrap_or(check.start);
+                    add_violation(format!(
+                        "accepted by a check that started {late:?} after the revocation was confirmed"
+                    ));
+                    tally.stale_accepts += 1;
                 }
-                Answer::Refused | Answer::Orphaned if before => {
-                    tell("refused before anybody asked for it".to_owned());
-                    tally.false_refusals += 1;
+                CheckResult::Rejected | CheckResult::OwnerMissing if before_revocation => {
+                    add_violation("rejected before the revocation was sent".to_owned());
+                    tally.false_rejections += 1;
                 }
-                Answer::Disowned => {
-                    tell("refused a credential that no act takes away".to_owned());
-                    tally.false_refusals += 1;
+                CheckResult::WrongCredential => {
+                    add_violation("rejected a credential that the revocation does not affect".to_owned());
+                    tally.false_rejections += 1;
                 }
-                Answer::Odd(status) => {
-                    tell(format!("answered {status}"));
-                    tally.odd += 1;
+                CheckResult::Unexpected(status) => {
+                    add_violation(format!("unexpected status {status}"));
+                    tally.unexpected += 1;
                 }
-                Answer::Unavailable => tally.unavailable += 1,
-                Answer::Broken => tally.broken += 1,
-                Answer::Accepted | Answer::Refused | Answer::Orphaned => {}
+                CheckResult::Unavailable => tally.unavailable += 1,
+                CheckResult::NoResponse => tally.no_response += 1,
+                CheckResult::Accepted | CheckResult::Rejected | CheckResult::OwnerMissing => {}
             }
         }
     }

@@ -1,4 +1,5 @@
-//! A role of the server that owns nothing, was given nothing, and may connect: it listens, and speaks in the name of nodes.
+//! A database role without any privilege but CONNECT. It receives the messages of the nodes and
+//! forges messages.
 
 use std::{
     collections::BTreeSet,
@@ -9,23 +10,23 @@ use sqlx::{Connection as _, PgConnection, postgres::PgListener};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-/// Where all nodes are told something.
+/// The channel of messages to all nodes.
 pub const CHANNEL: &str = "tokenward";
 
-/// What a stranger heard until now.
+/// The messages that the role has received.
 #[derive(Debug, Default)]
-pub struct Heard {
-    pub lines: Vec<String>,
+pub struct Received {
+    pub messages: Vec<String>,
     pub nodes: BTreeSet<String>,
     pub callers: BTreeSet<String>,
-    /// Calls that the stranger has answered in the name of all nodes.
-    pub answered: usize,
+    /// The number of pings that the role has acknowledged in the name of all nodes.
+    pub forged_acks: usize,
 }
 
-/// Listens until it is dropped.
-pub struct Stranger {
-    pub heard: Arc<Mutex<Heard>>,
-    listening: JoinHandle<()>,
+/// A connected role. It listens until it is dropped.
+pub struct UnprivilegedRole {
+    pub received: Arc<Mutex<Received>>,
+    task: JoinHandle<()>,
 }
 
 /// Sends one notification.
@@ -33,113 +34,122 @@ pub async fn notify(connection: &mut PgConnection, channel: &str, line: &str) {
     sqlx::query("select pg_notify($1, $2)::text").bind(channel).bind(line).execute(connection).await.unwrap();
 }
 
-/// Where one process alone is told something.
-fn channel_of(caller: &str) -> String {
+/// Returns the channel of messages to one node.
+fn reply_channel(caller: &str) -> String {
     format!("{CHANNEL}-{}", caller.replace('-', ""))
 }
 
-impl Stranger {
-    /// Listens to everything. One that answers also forges what nodes say, and repeats what they have said.
-    pub async fn at(url: &str, answers: bool) -> Self {
+impl UnprivilegedRole {
+    /// Connects and listens to all channels. With `forges_acks`, also forges acknowledgements and
+    /// replays messages of nodes.
+    pub async fn connect(url: &str, forges_acks: bool) -> Self {
         let mut listener = PgListener::connect(url).await.unwrap();
         listener.listen(CHANNEL).await.unwrap();
-        let voice = PgConnection::connect(url).await.unwrap();
-        let heard = Arc::<Mutex<Heard>>::default();
-        let listening = tokio::spawn(listen(listener, voice, Arc::clone(&heard), answers));
-        Self { heard, listening }
+        let sender = PgConnection::connect(url).await.unwrap();
+        let received = Arc::<Mutex<Received>>::default();
+        let task = tokio::spawn(run(listener, sender, Arc::clone(&received), forges_acks));
+        Self { received, task }
     }
 
-    pub fn answered(&self) -> usize {
-        self.heard.lock().unwrap().answered
+    pub fn forged_acks(&self) -> usize {
+        self.received.lock().unwrap().forged_acks
     }
 
-    pub fn lines(&self) -> Vec<String> {
-        self.heard.lock().unwrap().lines.clone()
+    pub fn messages(&self) -> Vec<String> {
+        self.received.lock().unwrap().messages.clone()
     }
 }
 
-impl Drop for Stranger {
+impl Drop for UnprivilegedRole {
     fn drop(&mut self) {
-        self.listening.abort();
+        self.task.abort();
     }
 }
 
-async fn listen(mut listener: PgListener, mut voice: PgConnection, heard: Arc<Mutex<Heard>>, answers: bool) {
+async fn run(mut listener: PgListener, mut sender: PgConnection, received: Arc<Mutex<Received>>, forges_acks: bool) {
     while let Ok(notification) = listener.recv().await {
         let line = notification.payload().to_owned();
-        let words: Vec<&str> = line.split(' ').collect();
+        let fields: Vec<&str> = line.split(' ').collect();
         let (is_new, forged) = {
-            let mut heard = heard.lock().unwrap();
-            heard.lines.push(line.clone());
-            match words.as_slice() {
+            let mut received = received.lock().unwrap();
+            received.messages.push(line.clone());
+            match fields.as_slice() {
                 ["lease", node, ..] => {
-                    heard.nodes.insert((*node).to_owned());
+                    received.nodes.insert((*node).to_owned());
                     (None, Vec::new())
                 }
-                ["call", caller, number, ..] => {
-                    let is_new = heard.callers.insert((*caller).to_owned()).then(|| channel_of(caller));
-                    let forged = if answers { forge(&mut heard, caller, number) } else { Vec::new() };
+                ["ping", caller, number, ..] => {
+                    let is_new = received.callers.insert((*caller).to_owned()).then(|| reply_channel(caller));
+                    let forged = if forges_acks { forge_acks(&mut received, caller, number) } else { Vec::new() };
                     (is_new, forged)
                 }
                 _ => (None, Vec::new()),
             }
         };
         if let Some(channel) = is_new {
-            // From here on also what nodes answer is heard, and can be repeated.
+            // Acknowledgements are received from now on, and can be replayed.
             listener.listen(&channel).await.unwrap();
         }
         for (channel, line) in forged {
-            notify(&mut voice, &channel, &line).await;
+            notify(&mut sender, &channel, &line).await;
         }
     }
 }
 
-/// What makes a caller believe that all nodes have heard it, if anything does.
-fn forge(heard: &mut Heard, caller: &str, number: &str) -> Vec<(String, String)> {
-    let own = channel_of(caller);
-    let code = "0123456789abcdef".repeat(4);
+/// Forges messages that should make the sender of a ping believe that all nodes have acknowledged
+/// it.
+fn forge_acks(received: &mut Received, caller: &str, number: &str) -> Vec<(String, String)> {
+    let reply_channel = reply_channel(caller);
+    let auth_code = "0123456789abcdef".repeat(4);
     let mut forged = Vec::new();
-    for node in &heard.nodes {
-        forged.push((own.clone(), format!("heard {caller} {number} {node}")));
-        forged.push((own.clone(), format!("heard {caller} {number} {node} {code}")));
-        // What a node has said of an earlier call, with its code.
-        let said = heard.lines.iter().rev().find(|line| line.starts_with("heard ") && line.contains(node.as_str()));
-        if let Some(said) = said {
-            let code = said.rsplit(' ').next().unwrap();
-            forged.push((own.clone(), format!("heard {caller} {number} {node} {code}")));
-            forged.push((own.clone(), said.clone()));
+    for node in &received.nodes {
+        forged.push((reply_channel.clone(), format!("ack {caller} {number} {node}")));
+        forged.push((reply_channel.clone(), format!("ack {caller} {number} {node} {auth_code}")));
+        // The acknowledgement of an earlier ping, with its authentication code.
+        let replayed =
+            received.messages.iter().rev().find(|line| line.starts_with("ack ") && line.contains(node.as_str()));
+        if let Some(replayed) = replayed {
+            let auth_code = replayed.rsplit(' ').next().unwrap();
+            forged.push((reply_channel.clone(), format!("ack {caller} {number} {node} {auth_code}")));
+            forged.push((reply_channel.clone(), replayed.clone()));
         }
-        forged.push((CHANNEL.to_owned(), format!("left {node}")));
-        forged.push((CHANNEL.to_owned(), format!("left {node} {code}")));
+        forged.push((CHANNEL.to_owned(), format!("leave {node}")));
+        forged.push((CHANNEL.to_owned(), format!("leave {node} {auth_code}")));
         forged.push((CHANNEL.to_owned(), format!("lease {node} 1 4000000000000")));
-        forged.push((CHANNEL.to_owned(), format!("lease {node} 99999999 2000 {code}")));
+        forged.push((CHANNEL.to_owned(), format!("lease {node} 99999999 2000 {auth_code}")));
     }
-    let said = heard.lines.iter().rev().filter(|line| line.starts_with("left ") || line.starts_with("lease "));
-    forged.extend(said.take(5).map(|line| (CHANNEL.to_owned(), line.clone())));
-    heard.answered += 1;
+    let replayed =
+        received.messages.iter().rev().filter(|line| line.starts_with("leave ") || line.starts_with("lease "));
+    forged.extend(replayed.take(5).map(|line| (CHANNEL.to_owned(), line.clone())));
+    received.forged_acks += 1;
     forged
 }
 
-/// Lines of every kind that nobody of ours has sent.
-pub fn forgeries() -> Vec<String> {
-    let (some, code) = (Uuid::from_u128(7), "ab".repeat(32));
-    let plain = [
+/// Returns forged messages of every kind.
+pub fn forged_messages() -> Vec<String> {
+    let (node, auth_code) = (Uuid::from_u128(7), "ab".repeat(32));
+    let unsigned = [
         "everything".to_owned(),
         "everything 5".to_owned(),
         "person 1".to_owned(),
         "workspace 1 99999999".to_owned(),
         format!("token {}", "00".repeat(32)),
-        format!("lease {some} 1 4000000000000"),
-        format!("lease {some} 18446744073709551615 2000"),
-        format!("call {some} 1"),
-        format!("call {some} 18446744073709551615"),
-        format!("heard {some} 1 {some}"),
-        format!("left {some}"),
+        format!("lease {node} 1 4000000000000"),
+        format!("lease {node} 18446744073709551615 2000"),
+        format!("ping {node} 1"),
+        format!("ping {node} 18446744073709551615"),
+        format!("ack {node} 1 {node}"),
+        format!("leave {node}"),
         "settings 1".to_owned(),
         "\u{1F512}".repeat(16),
     ];
-    let signed = plain.clone().map(|line| format!("{line} {code}"));
-    let odd =
-        ["".to_owned(), " ".repeat(99), "x".repeat(7_999), format!("everything {}", code.repeat(120)), code.clone()];
-    plain.into_iter().chain(signed).chain(odd).collect()
+    let signed = unsigned.clone().map(|line| format!("{line} {auth_code}"));
+    let malformed = [
+        "".to_owned(),
+        " ".repeat(99),
+        "x".repeat(7_999),
+        format!("everything {}", auth_code.repeat(120)),
+        auth_code.clone(),
+    ];
+    unsigned.into_iter().chain(signed).chain(malformed).collect()
 }

@@ -1,114 +1,126 @@
-//! `tokenward audit`, `tokenward scanner-rules`, and secrets in files, as an operator uses them.
+//! The commands `audit` and `scanner-rules`, secrets in files, and the leak webhook.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use serde_json::{Value, json};
 
 use crate::support::{
     Database, Engine, PASSWORD,
-    binary::{Running, command, run},
-    http_client,
+    binary::{ServerProcess, run_with_stdin, tokenward_command},
+    both_databases_multi_thread, http_client,
 };
 
-on_both_databases!(events_are_verified_and_exported, a_chain_that_somebody_took_apart_is_a_finding);
-
-fn tokenward(url: &str, arguments: &[&str]) -> (bool, String, String) {
-    let mut command = command(url);
+fn run_tokenward(url: &str, arguments: &[&str]) -> (bool, String, String) {
+    let mut command = tokenward_command(url);
     command.args(arguments);
-    let output = run(command, "");
+    let output = run_with_stdin(command, "");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.success(), text(output.stdout), text(output.stderr))
 }
 
+#[apply(both_databases_multi_thread)]
 async fn events_are_verified_and_exported(engine: Engine) {
     let database = Database::empty(engine).await;
-    let running = Running::start(&database.url);
+    let running = ServerProcess::start(&database.url);
     let http = http_client();
-    let made = running.make_token(&http).await.unwrap();
-    running.make_token(&http).await.unwrap();
-    let wrong = http.get(format!("{}/v4/auth", running.url)).basic_auth("admin@example.com", Some("wrong"));
-    assert_eq!(wrong.send().await.unwrap().status(), 401);
-    // A clean stop writes what waits to be told.
-    running.signal("TERM");
-    assert_eq!(running.wait().0, Some(0));
-    let (is_fine, said, _) = tokenward(&database.url, &["audit", "verify"]);
-    assert!(is_fine && said.contains("none altered or missing"), "{said}");
-    let end = said.lines().find_map(|line| line.strip_prefix("end ")).unwrap().to_owned();
-    assert!(tokenward(&database.url, &["audit", "verify", "--end", &end]).0);
-    let (is_fine, lines, _) =
-        tokenward(&database.url, &["audit", "export", "--since", "2026-01-01", "--format", "jsonl"]);
+    let created_token = running.create_token(&http).await.unwrap();
+    running.create_token(&http).await.unwrap();
+    let invalid = http.get(format!("{}/v4/auth", running.url)).basic_auth("admin@example.com", Some("invalid"));
+    assert_eq!(invalid.send().await.unwrap().status(), 401);
+    // A graceful shutdown flushes pending events.
+    running.send_signal("TERM");
+    assert_eq!(running.wait_for_exit().0, Some(0));
+    let (succeeded, stdout, _) = run_tokenward(&database.url, &["audit", "verify"]);
+    assert!(succeeded && stdout.contains("none altered or missing"), "{stdout}");
+    let end = stdout.lines().find_map(|line| line.strip_prefix("end ")).unwrap().to_owned();
+    assert!(run_tokenward(&database.url, &["audit", "verify", "--end", &end]).0);
+    let (succeeded, lines, _) =
+        run_tokenward(&database.url, &["audit", "export", "--since", "2026-01-01", "--format", "jsonl"]);
     let events: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let actions: Vec<&str> = events.iter().map(|event| event["action"].as_str().unwrap()).collect();
-    assert!(is_fine, "{lines}");
-    for wanted in ["token.created", "password.accepted", "password.refused", "checks.refused"] {
+    assert!(succeeded, "{lines}");
+    for wanted in ["token.created", "login.succeeded", "login.failed", "auth_check.denied"] {
         assert!(actions.contains(&wanted), "{wanted} in {actions:?}");
     }
     let created = events.iter().find(|event| event["action"] == "token.created").unwrap();
-    assert_eq!((&created["target"], &created["address"]), (&made["tokenInfo"]["tokenId"], &json!("127.0.0.1")));
-    assert!(!lines.contains(made["tokenValue"].as_str().unwrap()) && !lines.contains(PASSWORD));
+    assert_eq!(
+        (&created["target"], &created["address"]),
+        (&created_token["tokenInfo"]["tokenId"], &json!("127.0.0.1"))
+    );
+    assert!(!lines.contains(created_token["tokenValue"].as_str().unwrap()) && !lines.contains(PASSWORD));
     let seqs: Vec<i64> = events.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
     assert_eq!(seqs, (1..=i64::try_from(events.len()).unwrap()).collect::<Vec<_>>());
-    assert_eq!(tokenward(&database.url, &["audit", "export", "--since", "2999-01-01"]).1, "");
-    database.run("update event set actor = 'nobody' where action = 'token.created'").await;
-    let (is_fine, said, error) = tokenward(&database.url, &["audit", "verify"]);
-    assert!(!is_fine && said.contains(&format!("event {} was altered", created["seq"])), "{said}");
-    assert!(error.contains("2 findings"), "{error}");
+    assert_eq!(run_tokenward(&database.url, &["audit", "export", "--since", "2999-01-01"]).1, "");
+    database.execute_sql("update event set actor = 'other' where action = 'token.created'").await;
+    let (succeeded, stdout, stderr) = run_tokenward(&database.url, &["audit", "verify"]);
+    assert!(!succeeded && stdout.contains(&format!("event {} was altered", created["seq"])), "{stdout}");
+    assert!(stderr.contains("2 findings"), "{stderr}");
     let zeros = format!("1:1:{}", "0".repeat(64));
-    assert!(tokenward(&database.url, &["audit", "verify", "--end", &zeros]).1.contains("event 1 is not the one"));
-    for wrong in [["audit", "export", "--since", "yesterday"], ["audit", "verify", "--end", "1:2:x"]] {
-        assert!(!tokenward(&database.url, &wrong).0);
+    assert!(
+        run_tokenward(&database.url, &["audit", "verify", "--end", &zeros])
+            .1
+            .contains("event 1 was replaced or removed")
+    );
+    for invalid in [["audit", "export", "--since", "yesterday"], ["audit", "verify", "--end", "1:2:x"]] {
+        assert!(!run_tokenward(&database.url, &invalid).0);
     }
 }
 
-/// Each as somebody does it who may write the whole database; `audit verify` names it and exits with 1.
-async fn a_chain_that_somebody_took_apart_is_a_finding(engine: Engine) {
+/// Each statement is one that an attacker with write access to the database could run. `audit
+/// verify` reports it and exits with 1.
+#[apply(both_databases_multi_thread)]
+async fn tampering_with_the_hash_chain_is_reported(engine: Engine) {
     let database = Database::empty(engine).await;
-    let running = Running::start(&database.url);
+    let running = ServerProcess::start(&database.url);
     for _ in 0..4 {
-        running.make_token(&http_client()).await.unwrap();
+        running.create_token(&http_client()).await.unwrap();
     }
-    running.signal("TERM");
-    assert_eq!(running.wait().0, Some(0));
-    let (is_fine, said, _) = tokenward(&database.url, &["audit", "verify"]);
-    assert!(is_fine, "{said}");
-    let end = said.lines().find_map(|line| line.strip_prefix("end ")).unwrap().to_owned();
+    running.send_signal("TERM");
+    assert_eq!(running.wait_for_exit().0, Some(0));
+    let (succeeded, stdout, _) = run_tokenward(&database.url, &["audit", "verify"]);
+    assert!(succeeded, "{stdout}");
+    let end = stdout.lines().find_map(|line| line.strip_prefix("end ")).unwrap().to_owned();
     let ids = match engine {
         Engine::Postgres => "alter table event alter column id set generated by default; ",
         Engine::Sqlite => "",
     };
-    let exchange = "update event set id = 9999 where seq = 2; update event set id = (select id from event where seq = 3) - 1 \
+    let swap_ids = "update event set id = 9999 where seq = 2; update event set id = (select id from event where seq = 3) - 1 \
                     where seq = 3; update event set id = (select id from event where seq = 3) + 1 where seq = 2";
-    let forged = "insert into event (workspace_id, id, at, actor, action, target, label, details) \
-                  select 1, -5, at, 'me', 'token.deleted', '', '', '{}' from event where seq = 1";
+    let forge_event = "insert into event (workspace_id, id, seq, hash, occurred_at, actor, action, outcome, target, label, details) \
+                  select 1, 9999, 9999, hash, occurred_at, 'me', 'token.deleted', 'success', '', '', '{}' from event where seq = 1";
     let mut tampering = vec![
-        (format!("{ids}{exchange}"), "shown in another place"),
-        (format!("{ids}{forged}"), "1 events are older than the chain; when it began 0 were"),
-        ("update event set seq = null; delete from event_chain".to_owned(), "there is no chain"),
-        ("delete from event; delete from event_chain".to_owned(), "there is no chain"),
+        (format!("{ids}{swap_ids}"), "position of event"),
+        (format!("{ids}{forge_event}"), "9999"),
+        ("delete from event_chain".to_owned(), "the hash chain is missing"),
+        ("delete from event; delete from event_chain".to_owned(), "the hash chain is missing"),
     ];
     if engine == Engine::Postgres {
-        tampering
-            .push(("update event set at = at + interval '400 microseconds' where seq = 2".to_owned(), "2 was altered"));
+        tampering.push((
+            "update event set occurred_at = occurred_at + interval '400 microseconds' where seq = 2".to_owned(),
+            "2 was altered",
+        ));
     }
-    let keep = "create table kept_event as select * from event; create table kept_chain as select * from event_chain";
-    let back = "delete from event; delete from event_chain; insert into event_chain select * from kept_chain";
-    // Generated columns are written by name where they are generated always.
+    let save = "create table kept_event as select * from event; create table kept_chain as select * from event_chain";
+    let restore = "delete from event; delete from event_chain; insert into event_chain select * from kept_chain";
+    // PostgreSQL accepts values for an identity column only with this clause.
     let overriding = if engine == Engine::Postgres { " overriding system value" } else { "" };
-    database.run(keep).await;
+    database.execute_sql(save).await;
     for (statement, expected) in tampering {
-        database.run(&statement).await;
-        let (is_fine, said, error) = tokenward(&database.url, &["audit", "verify"]);
-        assert!(!is_fine && said.contains(expected) && error.contains("finding"), "{statement}: {said}{error}");
-        database.run(&format!("{back}; insert into event{overriding} select * from kept_event")).await;
-        assert!(tokenward(&database.url, &["audit", "verify", "--end", &end]).0, "{statement}: put back");
+        database.execute_sql(&statement).await;
+        let (succeeded, stdout, stderr) = run_tokenward(&database.url, &["audit", "verify"]);
+        assert!(!succeeded && stdout.contains(expected) && stderr.contains("finding"), "{statement}: {stdout}{stderr}");
+        database.execute_sql(&format!("{restore}; insert into event{overriding} select * from kept_event")).await;
+        assert!(run_tokenward(&database.url, &["audit", "verify", "--end", &end]).0, "{statement}: restored");
     }
-    // What only an end that is kept elsewhere tells: everything is gone, and the chain begins anew.
-    database.run("delete from event; update event_chain set seq = 0, hash = anchor_hash").await;
-    assert!(tokenward(&database.url, &["audit", "verify"]).0);
-    assert!(!tokenward(&database.url, &["audit", "verify", "--end", &end]).0);
+    // A restarted empty chain is only detected with an end that is kept elsewhere.
+    database.execute_sql("delete from event; update event_chain set seq = 0, hash = anchor_hash").await;
+    assert!(run_tokenward(&database.url, &["audit", "verify"]).0);
+    assert!(!run_tokenward(&database.url, &["audit", "verify", "--end", &end]).0);
 }
 
-/// The python of the environment that `scripts/test` makes.
+/// Returns the path of a tool that `scripts/test` installs.
 fn tool(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin").join(name);
     assert!(path.exists(), "this test needs {}: scripts/test installs it", path.display());
@@ -116,15 +128,15 @@ fn tool(name: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn scanners_find_values_and_nothing_else() {
+async fn scanner_rules_match_token_values_only() {
     let database = Database::empty(Engine::Sqlite).await;
-    let running = Running::start(&database.url);
-    let made = running.make_token(&http_client()).await.unwrap();
-    let value = made["tokenValue"].as_str().unwrap();
+    let running = ServerProcess::start(&database.url);
+    let created = running.create_token(&http_client()).await.unwrap();
+    let value = created["tokenValue"].as_str().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let plugin = folder.path().join("detect_secrets_tokenward.py");
-    let (is_fine, rules, _) = tokenward("sqlite:x", &["scanner-rules", "detect-secrets"]);
-    assert!(is_fine);
+    let (succeeded, rules, _) = run_tokenward("sqlite:x", &["scanner-rules", "detect-secrets"]);
+    assert!(succeeded);
     std::fs::write(&plugin, rules).unwrap();
     let mut damaged = value.to_owned();
     let last = damaged.pop().unwrap();
@@ -138,24 +150,24 @@ async fn scanners_find_values_and_nothing_else() {
         .unwrap();
     let found: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    let ours: Vec<&Value> = found["results"]["leaky.txt"]
+    let lines: Vec<&Value> = found["results"]["leaky.txt"]
         .as_array()
         .unwrap_or_else(|| panic!("{found}"))
         .iter()
         .filter(|secret| secret["type"] == "Tokenward API access token")
         .map(|secret| &secret["line_number"])
         .collect();
-    assert_eq!(ours, [&json!(2)], "{found}");
+    assert_eq!(lines, [&json!(2)], "{found}");
     for (scanner, wanted) in [("gitleaks", "secretGroup = 1"), ("trufflehog", "detectors:")] {
-        let (is_fine, rules, _) = tokenward("sqlite:x", &["scanner-rules", scanner]);
-        assert!(is_fine && rules.contains(wanted) && rules.contains("twd_[0-9A-Za-z]{49}"), "{rules}");
+        let (succeeded, rules, _) = run_tokenward("sqlite:x", &["scanner-rules", scanner]);
+        assert!(succeeded && rules.contains(wanted) && rules.contains("twd_[0-9A-Za-z]{49}"), "{rules}");
     }
-    let gitleaks = tokenward("sqlite:x", &["scanner-rules", "gitleaks"]).1;
+    let gitleaks = run_tokenward("sqlite:x", &["scanner-rules", "gitleaks"]).1;
     toml::from_str::<toml::Table>(&gitleaks).unwrap();
 }
 
 #[tokio::test]
-async fn secrets_come_from_files_that_not_everybody_may_read() {
+async fn secret_files_must_not_be_world_readable() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str, mode: u32| {
         let path = folder.path().join(name);
@@ -165,62 +177,64 @@ async fn secrets_come_from_files_that_not_everybody_may_read() {
     };
     let url = file("url", &format!("sqlite:{}\n", folder.path().join("a.db").display()), 0o600);
     let password = file("password", "a password from a file\n", 0o400);
-    let mut serve = command("x");
+    let mut serve = tokenward_command("x");
     serve.env_remove("TOKENWARD_DATABASE__URL").env_remove("TOKENWARD_ADMIN_PASSWORD");
     serve.env("TOKENWARD_DATABASE__URL_FILE", &url).env("TOKENWARD_ADMIN_PASSWORD_FILE", &password);
-    let running = Running::start_with(serve);
-    let asked = http_client().get(format!("{}/v4/people/current", running.url));
-    let reply = asked.basic_auth("admin@example.com", Some("a password from a file")).send().await.unwrap();
+    let running = ServerProcess::start_with(serve);
+    let request = http_client().get(format!("{}/v4/people/current", running.url));
+    let reply = request.basic_auth("admin@example.com", Some("a password from a file")).send().await.unwrap();
     assert_eq!(reply.status(), 200);
     let public = file("public", "postgres://tokenward:s3cret@db.example/x", 0o644);
     let config = file("tokenward.toml", "[database]\nurl = \"postgres://tokenward:s3cret@db.example/x\"\n", 0o644);
-    let refused = |change: &dyn Fn(&mut Command) -> &mut Command| {
-        let mut print = command("x");
+    let print_error = |change: &dyn Fn(&mut Command) -> &mut Command| {
+        let mut print = tokenward_command("x");
         print.env_remove("TOKENWARD_DATABASE__URL").args(["config", "print"]);
         change(&mut print);
-        let output = run(print, "");
+        let output = run_with_stdin(print, "");
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8(output.stderr).unwrap()
     };
-    let said = [
-        refused(&|print| print.env("DATABASE_URL_FILE", &public)),
-        refused(&|print| print.arg("--config").arg(&config)),
+    let errors = [
+        print_error(&|print| print.env("DATABASE_URL_FILE", &public)),
+        print_error(&|print| print.arg("--config").arg(&config)),
     ];
     assert!(
-        said.iter().all(|said| said.contains("may be read by everybody (mode 644)") && !said.contains("s3cret")),
-        "{said:?}"
+        errors
+            .iter()
+            .all(|errors| errors.contains("is readable by other users (mode 644)") && !errors.contains("s3cret")),
+        "{errors:?}"
     );
-    let both = refused(&|print| print.env("DATABASE_URL_FILE", &public).env("DATABASE_URL", "sqlite:x"));
-    assert!(both.contains("are both set"), "{both}");
+    let conflict = print_error(&|print| print.env("DATABASE_URL_FILE", &public).env("DATABASE_URL", "sqlite:x"));
+    assert!(conflict.contains("are both set"), "{conflict}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_is_told_of_a_leaked_token() {
+async fn a_leak_is_reported_to_the_webhook() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let database = Database::empty(Engine::Sqlite).await;
-    let mut serve = command(&database.url);
-    let hook = format!("http://{}/hook?key=s3cret", listener.local_addr().unwrap());
-    serve.env("TOKENWARD_LEAKS__WEBHOOK_URL", &hook).env("RUST_LOG", "info");
-    let running = Running::start_with(serve);
-    let made = running.make_token(&http_client()).await.unwrap();
-    let (say, mut heard) = tokio::sync::mpsc::channel(4);
+    let mut serve = tokenward_command(&database.url);
+    let webhook = format!("http://{}/hook?key=s3cret", listener.local_addr().unwrap());
+    serve.env("TOKENWARD_LEAKS__WEBHOOK_URL", &webhook).env("RUST_LOG", "info");
+    let running = ServerProcess::start_with(serve);
+    let created = running.create_token(&http_client()).await.unwrap();
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(4);
     let status = std::sync::Arc::new(std::sync::atomic::AtomicU16::new(500));
-    // The first try fails.
-    let answer = axum::routing::post(move |body: String| {
+    // The first delivery fails.
+    let handler = axum::routing::post(move |body: String| {
         let status = status.swap(200, std::sync::atomic::Ordering::SeqCst);
-        say.try_send(body).unwrap();
+        sender.try_send(body).unwrap();
         std::future::ready(http::StatusCode::from_u16(status).unwrap())
     });
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/hook", answer)).await });
-    let body = json!({"values": [made["tokenValue"], "nonsense"]});
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/hook", handler)).await });
+    let body = json!({"values": [created["tokenValue"], "nonsense"]});
     let reported = http_client().post(format!("{}/v4/leaks", running.url)).json(&body).send().await.unwrap();
     assert_eq!(reported.status(), 202);
     for _ in 0..2 {
-        let told: Value = serde_json::from_str(&heard.recv().await.unwrap()).unwrap();
-        assert_eq!((&told["event"], &told["tokenId"]), (&json!("token.leaked"), &made["tokenInfo"]["tokenId"]));
-        assert!(!told.to_string().contains(made["tokenValue"].as_str().unwrap()));
+        let report: Value = serde_json::from_str(&receiver.recv().await.unwrap()).unwrap();
+        assert_eq!((&report["event"], &report["tokenId"]), (&json!("token.leaked"), &created["tokenInfo"]["tokenId"]));
+        assert!(!report.to_string().contains(created["tokenValue"].as_str().unwrap()));
     }
-    running.signal("TERM");
-    let (_, log) = running.wait();
+    running.send_signal("TERM");
+    let (_, log) = running.wait_for_exit();
     assert!(log.contains("reported as leaked") && !log.contains("s3cret"), "{log}");
 }

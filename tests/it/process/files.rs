@@ -1,5 +1,8 @@
-//! A limit on open files, and clients that hold as many connections as they get: the others are served, and so is the database.
+//! The limit on open files, and clients that hold all connections they can get: other clients and
+//! the database remain reachable.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
@@ -11,24 +14,20 @@ use tokio::net::TcpSocket;
 
 use crate::support::{
     Database, Engine, PASSWORD,
-    binary::{Running, command, run},
-    http_client,
+    binary::{ServerProcess, run_with_stdin, tokenward_command},
+    both_databases_multi_thread, http_client,
 };
 
-on_both_databases!(
-    addresses_that_hold_all_they_get_shut_out_nobody_else,
-    silent_connections_of_grpc_and_metrics_stop_neither_http_nor_the_database,
-);
-
 const PROXY: &str = "127.0.0.9";
-const LIVE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
+const LIVENESS_REQUEST: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
 
-/// The program under a limit on open files, as `ulimit` takes it.
-fn limited(url: &str, ulimit: &str) -> Command {
-    let plain = command(url);
+/// Returns a command that runs the program with a limit on open files. The argument is that of
+/// `ulimit`.
+fn with_ulimit(url: &str, ulimit: &str) -> Command {
+    let program = tokenward_command(url);
     let mut limited = Command::new("sh");
-    limited.args(["-c", &format!("ulimit {ulimit} && exec \"$@\""), "sh"]).arg(plain.get_program());
-    for (name, value) in plain.get_envs() {
+    limited.args(["-c", &format!("ulimit {ulimit} && exec \"$@\""), "sh"]).arg(program.get_program());
+    for (name, value) in program.get_envs() {
         match value {
             Some(value) => limited.env(name, value),
             None => limited.env_remove(name),
@@ -37,7 +36,7 @@ fn limited(url: &str, ulimit: &str) -> Command {
     limited
 }
 
-/// A connection that comes from this address of the machine itself.
+/// Connects from this loopback address.
 async fn connect_from(address: &str, to: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
@@ -47,20 +46,20 @@ async fn connect_from(address: &str, to: &str) -> TcpStream {
     stream
 }
 
-/// Whether a connection is answered; one for which there is no room is closed.
-fn is_answered(stream: &mut TcpStream) -> bool {
-    match ask(stream) {
+/// Returns whether a connection gets a response. A connection beyond a limit is closed.
+fn gets_response(stream: &mut TcpStream) -> bool {
+    match request_liveness(stream) {
         Ok(()) => true,
         Err(error) => {
             let closed = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
-            assert!(closed.contains(&error.kind()), "neither answered nor closed: {error}");
+            assert!(closed.contains(&error.kind()), "no response, and not closed: {error}");
             false
         }
     }
 }
 
-fn ask(stream: &mut TcpStream) -> std::io::Result<()> {
-    stream.write_all(LIVE)?;
+fn request_liveness(stream: &mut TcpStream) -> std::io::Result<()> {
+    stream.write_all(LIVENESS_REQUEST)?;
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut byte)?;
@@ -72,133 +71,143 @@ fn ask(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.read_exact(&mut vec![0; length])
 }
 
-/// As many idle keep-alive connections as this address gets.
-async fn as_many_as_possible(address: &str, to: &str) -> Vec<TcpStream> {
+/// Opens idle keep-alive connections from this address until one is rejected.
+async fn hold_connections(address: &str, to: &str) -> Vec<TcpStream> {
     let mut held = Vec::new();
     loop {
         let mut stream = connect_from(address, to).await;
-        if !is_answered(&mut stream) {
+        if !gets_response(&mut stream) {
             return held;
         }
         held.push(stream);
-        assert!(held.len() < 1_000, "{address} gets any number");
+        assert!(held.len() < 1_000, "the connections of {address} are not limited");
     }
 }
 
-/// Ends every connection of the service to its database, and has a password judged and a token made over new ones.
-async fn the_database_is_reached_anew(database: &Database, running: &Running) {
+/// Terminates all database sessions of the service, and creates a token by password, which requires
+/// new ones.
+async fn assert_database_reachable(database: &Database, running: &ServerProcess) {
     if database.engine == Engine::Postgres {
-        let end = "select pg_terminate_backend(pid)::text from pg_stat_activity \
+        let terminate = "select pg_terminate_backend(pid)::text from pg_stat_activity \
                    where datname = current_database() and pid <> pg_backend_pid()";
-        database.run(end).await;
+        database.execute_sql(terminate).await;
     }
-    // By the trusted proxy's address: there is room for it whatever others hold.
+    // From the address of the trusted proxy, which has reserved connections.
     let local = PROXY.parse::<std::net::IpAddr>().unwrap();
     drop(http_client());
     let http = reqwest::Client::builder().local_address(local).build().unwrap();
-    let is_made = async || running.make_token(&http).await.is_some();
-    let tries = tokio::time::timeout(Duration::from_secs(60), async { while !is_made().await {} });
-    tries.await.expect("a write after the connections were lost");
+    let is_created = async || running.create_token(&http).await.is_some();
+    let retry = tokio::time::timeout(Duration::from_secs(60), async { while !is_created().await {} });
+    retry.await.expect("no write succeeded after the sessions were terminated");
 }
 
-async fn addresses_that_hold_all_they_get_shut_out_nobody_else(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn clients_holding_many_connections_do_not_block_other_addresses(engine: Engine) {
     let database = Database::empty(engine).await;
-    let mut serve = limited(&database.url, "-n 256");
+    let mut serve = with_ulimit(&database.url, "-n 256");
     serve.env("TOKENWARD_LISTEN__TRUSTED_PROXIES", format!("[\"{PROXY}\"]"));
-    let running = Running::start_with(serve);
+    let running = ServerProcess::start_with(serve);
     let log = running.log();
-    assert!(log.contains("lowered http.connections") && log.contains("256"), "{log}");
+    assert!(log.contains("lowered http.max_connections") && log.contains("256"), "{log}");
     let to = running.url.trim_start_matches("http://");
-    let mut held = as_many_as_possible("127.0.0.2", to).await;
-    let of_one = held.len();
-    held.extend(as_many_as_possible("127.0.0.3", to).await);
-    assert!(of_one >= 8 && held.len() == 2 * of_one, "{of_one} {}", held.len());
-    assert!(is_answered(&mut connect_from("127.0.0.4", to).await), "a third address, beside {}", held.len());
-    assert!(is_answered(&mut connect_from(PROXY, to).await), "the proxy");
-    the_database_is_reached_anew(&database, &running).await;
-    // And when all that strangers can hold is held.
+    let mut held = hold_connections("127.0.0.2", to).await;
+    let per_ip = held.len();
+    held.extend(hold_connections("127.0.0.3", to).await);
+    assert!(per_ip >= 8 && held.len() == 2 * per_ip, "{per_ip} {}", held.len());
+    assert!(
+        gets_response(&mut connect_from("127.0.0.4", to).await),
+        "a third address, with {} connections held",
+        held.len()
+    );
+    assert!(gets_response(&mut connect_from(PROXY, to).await), "the proxy");
+    assert_database_reachable(&database, &running).await;
+    // The same with all unreserved connections held.
     for n in 5..9 {
-        held.extend(as_many_as_possible(&format!("127.0.0.{n}"), to).await);
+        held.extend(hold_connections(&format!("127.0.0.{n}"), to).await);
     }
-    assert!(!is_answered(&mut connect_from("127.0.0.20", to).await), "{} are all", held.len());
-    assert!(is_answered(&mut connect_from(PROXY, to).await), "the proxy has places of its own");
-    the_database_is_reached_anew(&database, &running).await;
-    // Those who hold connections are served, too.
-    assert!(held.iter_mut().all(is_answered));
+    assert!(!gets_response(&mut connect_from("127.0.0.20", to).await), "accepted beyond {} connections", held.len());
+    assert!(gets_response(&mut connect_from(PROXY, to).await), "the proxy has reserved connections");
+    assert_database_reachable(&database, &running).await;
+    // The held connections are served too.
+    assert!(held.iter_mut().all(gets_response));
 }
 
-async fn silent_connections_of_grpc_and_metrics_stop_neither_http_nor_the_database(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn silent_grpc_and_metrics_connections_block_neither_http_nor_the_database(engine: Engine) {
     let database = Database::empty(engine).await;
-    let mut serve = limited(&database.url, "-n 256");
+    let mut serve = with_ulimit(&database.url, "-n 256");
     serve.env("TOKENWARD_LISTEN__TRUSTED_PROXIES", format!("[\"{PROXY}\"]"));
     serve.env("TOKENWARD_LISTEN__EXT_AUTHZ", "127.0.0.1:0").env("TOKENWARD_LISTEN__METRICS", "127.0.0.1:0");
-    // Nobody is closed for being silent here: the caps alone have to do.
-    serve.env("TOKENWARD_HTTP__HEADER_TIMEOUT_MS", "600000").env("TOKENWARD_HTTP__IDLE_TIMEOUT_MS", "600000");
-    let running = Running::start_with(serve);
+    // Without timeouts, only the connection limits apply.
+    serve.env("TOKENWARD_HTTP__HEADER_TIMEOUT", "600s").env("TOKENWARD_HTTP__IDLE_TIMEOUT", "600s");
+    let running = ServerProcess::start_with(serve);
     let log = running.log();
-    let of = |scheme: &str, end: &str| {
+    let address_after = |scheme: &str, end: &str| {
         let line = log.lines().find_map(|line| line.split(scheme).nth(1)).expect("an address");
         line.trim_end_matches(end).to_owned()
     };
-    let ports = [of("checks on grpc://", ""), of("figures on http://", "/metrics")];
+    let addresses =
+        [address_after("ext_authz listening on grpc://", ""), address_after("serving metrics on http://", "/metrics")];
     let mut silent = Vec::new();
-    for port in &ports {
+    for address in &addresses {
         for n in 0..300 {
-            silent.push(connect_from(&format!("127.0.0.{}", 2 + n % 6), port).await);
+            silent.push(connect_from(&format!("127.0.0.{}", 2 + n % 6), address).await);
         }
     }
     let to = running.url.trim_start_matches("http://");
-    assert!(is_answered(&mut connect_from("127.0.0.4", to).await), "HTTP");
-    the_database_is_reached_anew(&database, &running).await;
-    let held = as_many_as_possible("127.0.0.5", to).await;
+    assert!(gets_response(&mut connect_from("127.0.0.4", to).await), "HTTP");
+    assert_database_reachable(&database, &running).await;
+    let held = hold_connections("127.0.0.5", to).await;
     assert!(held.len() >= 8, "{}", held.len());
-    the_database_is_reached_anew(&database, &running).await;
-    // The proxy is not counted by its address on the gRPC port either.
-    let channel = tonic::transport::Channel::from_shared(format!("http://{}", ports[0])).unwrap();
+    assert_database_reachable(&database, &running).await;
+    // The per-address limit does not apply to the proxy on the gRPC port either.
+    let channel = tonic::transport::Channel::from_shared(format!("http://{}", addresses[0])).unwrap();
     let channel = channel.local_address(Some(PROXY.parse().unwrap())).connect().await.unwrap();
     let mut checks = envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient::new(channel);
-    checks.check(envoy_types::pb::envoy::service::auth::v3::CheckRequest::default()).await.expect("a check");
+    checks.check(envoy_types::pb::envoy::service::auth::v3::CheckRequest::default()).await.expect("a check response");
 }
 
-/// The soft limit is what shells and service managers set by habit; the hard one is what the machine allows.
+/// Shells and service managers often set a low soft limit. The hard limit is what the machine
+/// allows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_soft_limit_is_raised_to_the_hard_one() {
+async fn the_soft_limit_on_open_files_is_raised_to_the_hard_limit() {
     let database = Database::empty(Engine::Sqlite).await;
-    let running = Running::start_with(limited(&database.url, "-S -n 150 && ulimit -H -n 700"));
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.id())).unwrap();
+    let running = ServerProcess::start_with(with_ulimit(&database.url, "-S -n 150 && ulimit -H -n 700"));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.pid())).unwrap();
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["700", "700"], "{files}");
     assert!(limits.lines().any(|line| line.split_whitespace().take(6).eq(["Max", "core", "file", "size", "0", "0"])));
-    running.make_token(&http_client()).await.expect("a token");
+    running.create_token(&http_client()).await.expect("a token");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_limit_without_room_for_connections_stops_the_start() {
+async fn startup_fails_if_the_open_files_limit_is_too_low() {
     let database = Database::empty(Engine::Sqlite).await;
-    let mut serve = limited(&database.url, "-n 100");
+    let mut serve = with_ulimit(&database.url, "-n 100");
     serve.args(["serve", "--listen", "127.0.0.1:0"]);
-    let output = run(serve, "");
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && said.contains("limit on open files is 100"), "{said}");
-    assert!(!said.contains(PASSWORD));
+    let output = run_with_stdin(serve, "");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && stderr.contains("limit on open files is 100"), "{stderr}");
+    assert!(!stderr.contains(PASSWORD));
     assert!(!std::path::Path::new(database.url.trim_start_matches("sqlite:")).exists());
 }
 
-/// A debugger of the same user reads a process only where it is dumpable; then its files in /proc are its user's, else root's.
+/// A process that is not dumpable cannot be traced by its user, and its files in /proc belong to
+/// root.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_memory_of_the_process_is_kept_from_debuggers() {
+async fn process_memory_is_protected_from_debuggers() {
     use std::os::unix::{fs::MetadataExt as _, process::CommandExt as _};
     let database = Database::empty(Engine::Postgres).await;
     let folder = tempfile::tempdir().unwrap();
-    for (core_dumps, is_roots) in [("false", true), ("true", false)] {
-        let mut serve = command(&database.url);
+    for (core_dumps, root_owned) in [("false", true), ("true", false)] {
+        let mut serve = tokenward_command(&database.url);
         serve.env("TOKENWARD_PROCESS__CORE_DUMPS", core_dumps).current_dir("/");
-        if let Some((uid, gid)) = crate::support::postgres::unprivileged(folder.path()) {
+        if let Some((uid, gid)) = crate::support::postgres::unprivileged_user(folder.path()) {
             serve.uid(uid).gid(gid);
         }
-        let running = Running::start_with(serve);
-        let owner = std::fs::metadata(format!("/proc/{}/environ", running.id())).unwrap().uid();
-        assert_eq!(owner == 0, is_roots, "core_dumps = {core_dumps}: {owner}");
-        running.make_token(&http_client()).await.expect("a token");
+        let running = ServerProcess::start_with(serve);
+        let owner = std::fs::metadata(format!("/proc/{}/environ", running.pid())).unwrap().uid();
+        assert_eq!(owner == 0, root_owned, "core_dumps = {core_dumps}: {owner}");
+        running.create_token(&http_client()).await.expect("a token");
     }
 }

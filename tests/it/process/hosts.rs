@@ -1,5 +1,8 @@
-//! What HTTP/1.1 says of `Host` (RFC 9112, section 3.2), on the wire and at every kind of route.
+//! The rules for `Host` (RFC 9112, section 3.2) for every kind of route, and other details of the
+//! wire format.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
@@ -8,46 +11,41 @@ use std::{
 
 use crate::support::{
     Database, Engine,
-    binary::{Running, command},
-    http_client,
+    binary::{ServerProcess, tokenward_command},
+    both_databases_multi_thread, http_client,
 };
 
-on_both_databases!(
-    a_request_without_exactly_one_valid_host_is_refused_everywhere,
-    requests_of_other_forms_are_served,
-    a_mark_and_a_coding_are_what_they_are_on_the_wire,
-);
-
-/// The program, and where it tells its metrics.
-async fn start(engine: Engine) -> (Running, String, Database) {
+/// Starts the service. Returns the address of its metrics too.
+async fn start(engine: Engine) -> (ServerProcess, String, Database) {
     let database = Database::empty(engine).await;
-    let mut serve = command(&database.url);
+    let mut serve = tokenward_command(&database.url);
     serve.env("TOKENWARD_LISTEN__METRICS", "127.0.0.1:0");
-    let running = Running::start_with(serve);
+    let running = ServerProcess::start_with(serve);
     let metrics =
         running.log().split("http://").find_map(|text| text.split_once("/metrics").map(|(host, _)| host.to_owned()));
-    (running, metrics.expect("the port of the metrics"), database)
+    (running, metrics.expect("the address of the metrics"), database)
 }
 
 fn send(host: &str, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(host.trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream.write_all(request).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).unwrap();
+    String::from_utf8_lossy(&response).into_owned()
 }
 
-/// The answer's status; the connection ends with it.
+/// Sends a request with `Connection: close`. Returns the status of the response.
 fn status(host: &str, line: &str, fields: &[&str]) -> u16 {
     let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-    let answer = send(host, format!("{line}\r\n{fields}Connection: close\r\n\r\n").as_bytes());
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{line}: {answer:?}"))
+    let response = send(host, format!("{line}\r\n{fields}Connection: close\r\n\r\n").as_bytes());
+    response.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{line}: {response:?}"))
 }
 
-async fn a_request_without_exactly_one_valid_host_is_refused_everywhere(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn a_request_without_exactly_one_valid_host_is_rejected(engine: Engine) {
     let (running, metrics, _database) = start(engine).await;
-    let token = running.make_token(&http_client()).await.unwrap();
+    let token = running.create_token(&http_client()).await.unwrap();
     let bearer = format!("Authorization: Bearer {}", token["tokenValue"].as_str().unwrap());
     for (host, line, expected) in [
         (&running.url, "GET /v4/auth HTTP/1.1", 200),
@@ -59,10 +57,10 @@ async fn a_request_without_exactly_one_valid_host_is_refused_everywhere(engine: 
         (&running.url, "GET /nothing HTTP/1.1", 404),
         (&metrics, "GET /metrics HTTP/1.1", 200),
     ] {
-        for good in ["Host: x", "host: 127.0.0.1:3005", "HOST: [::1]:3005", "Host:", "Host: tokens_1.example.com:"] {
-            assert_eq!(status(host, line, &[good, &bearer]), expected, "{line} {good}");
+        for valid in ["Host: x", "host: 127.0.0.1:3005", "HOST: [::1]:3005", "Host:", "Host: tokens_1.example.com:"] {
+            assert_eq!(status(host, line, &[valid, &bearer]), expected, "{line} {valid}");
         }
-        for wrong in [
+        for invalid in [
             &[][..],
             &["Host: x", "Host: x"],
             &["Host: x", "hOST: y"],
@@ -74,24 +72,30 @@ async fn a_request_without_exactly_one_valid_host_is_refused_everywhere(engine: 
             &["Host: ::1"],
             &["Host: b\u{fc}cher"],
         ] {
-            assert_eq!(status(host, line, &[wrong, &[&bearer]].concat()), 400, "{line} {wrong:?}");
-            let old = line.replace("HTTP/1.1", "HTTP/1.0");
-            let of_old = if wrong.is_empty() { expected } else { 400 };
-            assert_eq!(status(host, &old, &[wrong, &[&bearer]].concat()), of_old, "{old} {wrong:?}");
+            assert_eq!(status(host, line, &[invalid, &[&bearer]].concat()), 400, "{line} {invalid:?}");
+            let http10_line = line.replace("HTTP/1.1", "HTTP/1.0");
+            let expected_http10 = if invalid.is_empty() { expected } else { 400 };
+            assert_eq!(
+                status(host, &http10_line, &[invalid, &[&bearer]].concat()),
+                expected_http10,
+                "{http10_line} {invalid:?}"
+            );
         }
     }
-    let answer = send(running.url.trim_start_matches("http://"), b"GET /v4/auth HTTP/1.1\r\nConnection: close\r\n\r\n");
+    let response =
+        send(running.url.trim_start_matches("http://"), b"GET /v4/auth HTTP/1.1\r\nConnection: close\r\n\r\n");
     assert!(
-        answer.contains("\"ApiValidationFailed\"") && answer.contains("Host") && answer.contains("x-request-id"),
-        "{answer}"
+        response.contains("\"ApiValidationFailed\"") && response.contains("Host") && response.contains("x-request-id"),
+        "{response}"
     );
 }
 
-async fn requests_of_other_forms_are_served(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn other_request_forms_are_served(engine: Engine) {
     let (running, _, _database) = start(engine).await;
     let url = &running.url;
     for (line, fields, expected) in [
-        // The target's authority replaces the field, which must be there all the same.
+        // The authority of an absolute-form target replaces the field, which is still required.
         ("GET http://tokens.example.com/health/live HTTP/1.1", &["Host: other"][..], 200),
         ("GET http://tokens.example.com:3005/V4/Auth/?x=1 HTTP/1.1", &["Host: other"], 401),
         ("GET http://tokens.example.com/health/live HTTP/1.1", &[], 400),
@@ -104,8 +108,8 @@ async fn requests_of_other_forms_are_served(engine: Engine) {
     ] {
         assert_eq!(status(url, line, fields), expected, "{line} {fields:?}");
     }
-    // A form posted in absolute form is judged by the host of its target, not by what the field says.
-    let body = "email=admin%40example.com&password=wrong";
+    // The origin check of a form uses the host of an absolute-form target, not that of the field.
+    let body = "email=admin%40example.com&password=invalid";
     let post = |host: &str, target: &str| {
         let fields = ["Content-Type: application/x-www-form-urlencoded", &format!("Content-Length: {}", body.len())]
             .join("\r\n");
@@ -115,17 +119,18 @@ async fn requests_of_other_forms_are_served(engine: Engine) {
         send(url, request.as_bytes())
     };
     assert!(
-        post("tokens.example.com", "localhost:1").contains("Check e-mail and password"),
+        post("tokens.example.com", "localhost:1").contains("Check your e-mail and password"),
         "{}",
         post("tokens.example.com", "localhost:1")
     );
-    let refused = post("localhost:1", "tokens.example.com");
-    assert!(refused.starts_with("HTTP/1.1 403") && !refused.contains("Check e-mail and password"), "{refused}");
+    let rejected = post("localhost:1", "tokens.example.com");
+    assert!(rejected.starts_with("HTTP/1.1 403") && !rejected.contains("Check your e-mail and password"), "{rejected}");
 }
 
-async fn a_mark_and_a_coding_are_what_they_are_on_the_wire(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn a_byte_order_mark_is_accepted_and_a_content_encoding_rejected(engine: Engine) {
     let (running, _, _database) = start(engine).await;
-    let token = running.make_token(&http_client()).await.unwrap();
+    let token = running.create_token(&http_client()).await.unwrap();
     let create = |fields: &str, body: &[u8]| {
         let head = format!(
             "POST /v4/apiAccessTokens HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n{fields}\
@@ -136,6 +141,6 @@ async fn a_mark_and_a_coding_are_what_they_are_on_the_wire(engine: Engine) {
         send(&running.url, &[head.as_bytes(), body].concat())
     };
     assert!(create("", b"\xef\xbb\xbf{\"lifetimeSeconds\":60}").starts_with("HTTP/1.1 201"));
-    let refused = create("Content-Encoding: gzip\r\n", b"\x1f\x8b\x08");
-    assert!(refused.starts_with("HTTP/1.1 415") && refused.contains("Content-Encoding"), "{refused}");
+    let rejected = create("Content-Encoding: gzip\r\n", b"\x1f\x8b\x08");
+    assert!(rejected.starts_with("HTTP/1.1 415") && rejected.contains("Content-Encoding"), "{rejected}");
 }

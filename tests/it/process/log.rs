@@ -1,22 +1,22 @@
-//! What is logged of a request.
+//! The access log.
 
 use serde_json::{Value, json};
 
-use crate::support::{Database, Engine, binary::Running, http_client};
+use crate::support::{Database, Engine, binary::ServerProcess, http_client};
 
 #[tokio::test]
-async fn each_request_is_one_line_with_route_status_and_ids() {
+async fn each_request_logs_one_line_with_route_status_and_ids() {
     let database = Database::empty(Engine::Sqlite).await;
-    let running = Running::start(&database.url);
+    let running = ServerProcess::start(&database.url);
     let http = http_client();
-    let made = running.make_token(&http).await.unwrap();
-    let id = made["tokenInfo"]["tokenId"].as_str().unwrap();
-    let value = made["tokenValue"].as_str().unwrap();
+    let created = running.create_token(&http).await.unwrap();
+    let id = created["tokenInfo"]["tokenId"].as_str().unwrap();
+    let value = created["tokenValue"].as_str().unwrap();
     let url = format!("{}/v4/apiaccesstokens/{id}/", running.url);
     http.get(&url).bearer_auth(value).header("x-request-id", "look-for-me").send().await.unwrap();
     http.get(&url).bearer_auth(format!("{value}x")).header("x-request-id", "and-me").send().await.unwrap();
-    running.signal("TERM");
-    let (_, log) = running.wait();
+    running.send_signal("TERM");
+    let (_, log) = running.wait_for_exit();
     let lines: Vec<Value> =
         log.lines().filter(|line| line.contains("-me\"")).map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2, "{log}");
@@ -28,5 +28,5 @@ async fn each_request_is_one_line_with_route_status_and_ids() {
         (&json!("look-for-me"), &json!(1), &json!(id))
     );
     assert!(lines[0]["duration_ms"].is_number());
-    assert_eq!(lines[1]["cause"], "the credential was refused: not a credential");
+    assert_eq!(lines[1]["cause"], "the credential was rejected: malformed credential");
 }

@@ -1,4 +1,4 @@
-//! The program itself: started, stopped, killed, and its commands.
+//! The program as a process: the server, its connections, signals and log, and the other commands.
 
 mod audit;
 mod commands;
@@ -7,8 +7,8 @@ mod hosts;
 mod log;
 mod output;
 mod readers;
-mod readme;
 mod secrets;
 mod serve;
 mod slow;
 mod third_party;
+mod tutorial;

@@ -1,16 +1,16 @@
-"""Keeps the random requests going: those that would end the tour are sent to others.
+"""Redirects the generated requests after which all further ones would fail.
 
-The caller is the first administrator, by e-mail and password. A request that changes this password, or that switches tokens off for
-everybody, is a right one, but whatever comes after it is answered 401 or 404.
+The caller is the first administrator, with e-mail address and password. After a request that changes this password, or
+that disables tokens for the workspace, every request would fail with 401 or 404.
 """
 
 import uuid
 
 import schemathesis
 
-#: A person that the test has added.
-SOMEBODY_ELSE = "2"
-#: Others, and workspaces, for the first deletions: random ids hit them by accident only.
+#: The ID of a person that the test has created.
+OTHER_PERSON = "2"
+#: IDs for the first deletions, because generated IDs rarely exist.
 DELETABLE = {"deletePerson": iter(("4", "6", "8")), "deleteWorkspace": iter(("3", "4", "5"))}
 
 
@@ -19,13 +19,14 @@ def before_call(context, case, kwargs):
     operation = case.operation.definition.raw.get("operationId")
     if operation == "createApiAccessToken":
         key = (case.headers or {}).get("Idempotency-Key")
-        # The same key with another body is refused, which no schema can say; a wrong key stays wrong.
+        # Reusing a key with another body is an error that no schema can express. Invalid keys are
+        # kept.
         if isinstance(key, str) and 16 <= len(key) <= 255 and all("!" <= character <= "~" for character in key):
             case.headers["Idempotency-Key"] = str(uuid.uuid4())
     if operation in DELETABLE and str((case.path_parameters or {}).get("id")).isdigit():
         case.path_parameters["id"] = next(DELETABLE[operation], case.path_parameters["id"])
     if operation == "patchPerson" and str((case.path_parameters or {}).get("id")) in ("1", "current"):
-        case.path_parameters["id"] = SOMEBODY_ELSE
+        case.path_parameters["id"] = OTHER_PERSON
     if operation == "patchWorkspaceConfiguration" and isinstance(case.body, dict):
         settings = case.body.get("configuration")
         for setting in settings if isinstance(settings, list) else []:

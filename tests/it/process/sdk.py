@@ -1,4 +1,4 @@
-"""Signs in as the vendor's SDK does: its client class, its way of building requests, the platform's first call."""
+"""Signs in with the client class of the vendor's SDK, and sends the first request of the platform."""
 
 import sys
 

@@ -1,5 +1,7 @@
-//! `tokenward serve`: the newcomer's story, first starts, stopping, slow clients.
+//! The command `serve`: the first start, shutdown, signals, and malformed or slow requests.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
@@ -13,25 +15,21 @@ use serde_json::json;
 
 use crate::support::{
     Database, Engine, PASSWORD,
-    binary::{Running, command, run},
+    binary::{ServerProcess, run_with_stdin, tokenward_command},
+    both_databases_multi_thread,
 };
 
-on_both_databases!(
-    a_newcomer_makes_lists_reads_and_deletes_tokens,
-    a_stop_finishes_what_runs_and_writes_the_last_use,
-    a_start_that_fails_for_want_of_a_port_leaves_nothing_behind,
-);
-
-async fn a_newcomer_makes_lists_reads_and_deletes_tokens(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn the_printed_command_creates_a_first_token(engine: Engine) {
     let database = Database::empty(engine).await;
-    let mut fresh = command(&database.url);
+    let mut fresh = tokenward_command(&database.url);
     fresh.env_remove("TOKENWARD_ADMIN_EMAIL").env_remove("TOKENWARD_ADMIN_PASSWORD");
-    let running = Running::start_with(fresh);
-    let shown = running.log();
-    let printed =
-        shown.lines().find(|line| line.trim_start().starts_with("curl ")).expect("the curl of the first token");
-    assert!(shown.contains("admin@localhost"));
-    let first = curl(printed.trim());
+    let running = ServerProcess::start_with(fresh);
+    let log = running.log();
+    let command_line =
+        log.lines().find(|line| line.trim_start().starts_with("curl ")).expect("a curl command for the first token");
+    assert!(log.contains("admin@localhost"));
+    let first = run_curl(command_line.trim());
     let value = first["tokenValue"].as_str().unwrap();
     let http = http_client();
     let tokens = format!("{}/v4/apiAccessTokens", running.url);
@@ -46,43 +44,44 @@ async fn a_newcomer_makes_lists_reads_and_deletes_tokens(engine: Engine) {
     assert_eq!(http.get(&path).bearer_auth(value).send().await.unwrap().status(), 200);
     assert_eq!(http.delete(&path).bearer_auth(value).send().await.unwrap().status(), 204);
     assert_eq!(http.get(&tokens).bearer_auth(other).send().await.unwrap().status(), 401);
-    // The second start knows the administrator and shows nothing.
+    // A later start prints no password, because the administrator exists.
     drop(running);
-    let again = Running::start(&database.url);
-    assert!(!again.log().contains("First start"));
+    let second_run = ServerProcess::start(&database.url);
+    assert!(!second_run.log().contains("First start"));
 }
 
-/// Runs a command line as it was printed, and reads the JSON that comes back.
-fn curl(line: &str) -> serde_json::Value {
+/// Runs a printed command line. Returns the JSON of its output.
+fn run_curl(line: &str) -> serde_json::Value {
     let output = Command::new("sh").args(["-c", &format!("{line} -sS")]).output().unwrap();
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{line}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
-async fn a_stop_finishes_what_runs_and_writes_the_last_use(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn a_shutdown_flushes_last_used_timestamps(engine: Engine) {
     let database = Database::empty(engine).await;
-    let running = Running::start(&database.url);
+    let running = ServerProcess::start(&database.url);
     let http = http_client();
-    let made = running.make_token(&http).await.unwrap();
-    let value = made["tokenValue"].as_str().unwrap();
-    let whoami = format!("{}/v4/people/current", running.url);
-    assert_eq!(http.get(&whoami).bearer_auth(value).send().await.unwrap().status(), 200);
-    running.signal("TERM");
-    let (code, log) = running.wait();
+    let created = running.create_token(&http).await.unwrap();
+    let value = created["tokenValue"].as_str().unwrap();
+    let current_person = format!("{}/v4/people/current", running.url);
+    assert_eq!(http.get(&current_person).bearer_auth(value).send().await.unwrap().status(), 200);
+    running.send_signal("TERM");
+    let (code, log) = running.wait_for_exit();
     assert_eq!(code, Some(0), "{log}");
-    let again = Running::start(&database.url);
-    let path = format!("{}/v4/apiAccessTokens/{}", again.url, made["tokenInfo"]["tokenId"].as_str().unwrap());
-    let seen = http.get(path).basic_auth("admin@example.com", Some(PASSWORD)).send().await.unwrap();
-    assert!(seen.json::<serde_json::Value>().await.unwrap()["lastUsed"].is_string());
-    again.signal("INT");
-    assert_eq!(again.wait().0, Some(0));
+    let restarted = ServerProcess::start(&database.url);
+    let path = format!("{}/v4/apiAccessTokens/{}", restarted.url, created["tokenInfo"]["tokenId"].as_str().unwrap());
+    let response = http.get(path).basic_auth("admin@example.com", Some(PASSWORD)).send().await.unwrap();
+    assert!(response.json::<serde_json::Value>().await.unwrap()["lastUsed"].is_string());
+    restarted.send_signal("INT");
+    assert_eq!(restarted.wait_for_exit().0, Some(0));
 }
 
 #[tokio::test]
-async fn a_sqlite_file_is_its_owners_alone() {
+async fn sqlite_files_are_accessible_to_their_owner_only() {
     let database = Database::empty(Engine::Sqlite).await;
-    let running = Running::start(&database.url);
-    running.make_token(&http_client()).await.unwrap();
+    let running = ServerProcess::start(&database.url);
+    running.create_token(&http_client()).await.unwrap();
     for suffix in ["", "-wal"] {
         let file = format!("{}{suffix}", database.url.trim_start_matches("sqlite:"));
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
@@ -90,66 +89,66 @@ async fn a_sqlite_file_is_its_owners_alone() {
     }
 }
 
-/// What one process knows in memory another must not change behind its back.
+/// A second process would invalidate the cache of the first one.
 #[tokio::test]
-async fn a_second_process_on_a_sqlite_file_is_refused() {
+async fn a_second_process_cannot_open_a_sqlite_file() {
     let database = Database::empty(Engine::Sqlite).await;
-    let running = Running::start(&database.url);
+    let running = ServerProcess::start(&database.url);
     for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["person", "list"], &["migrate"]] {
-        let mut second = command(&database.url);
-        second.args(arguments).env("TOKENWARD_DATABASE__ACQUIRE_TIMEOUT_MS", "100");
-        let output = run(second, "");
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(1) && said.contains("another process has the file open"), "{said}");
+        let mut second = tokenward_command(&database.url);
+        second.args(arguments).env("TOKENWARD_DATABASE__ACQUIRE_TIMEOUT", "100ms");
+        let output = run_with_stdin(second, "");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && stderr.contains("another process has the file open"), "{stderr}");
     }
-    assert!(running.make_token(&http_client()).await.is_some());
-    running.signal("TERM");
-    assert_eq!(running.wait().0, Some(0));
-    drop(Running::start(&database.url));
+    assert!(running.create_token(&http_client()).await.is_some());
+    running.send_signal("TERM");
+    assert_eq!(running.wait_for_exit().0, Some(0));
+    drop(ServerProcess::start(&database.url));
 }
 
 #[tokio::test]
-async fn a_request_under_way_is_finished_before_the_end() {
+async fn an_in_flight_request_completes_before_shutdown() {
     let database = Database::empty(Engine::Sqlite).await;
-    let running = Running::start(&database.url);
+    let running = ServerProcess::start(&database.url);
     let mut stream = TcpStream::connect(running.url.trim_start_matches("http://")).unwrap();
     let body = r#"{"lifetimeSeconds": 60}"#;
     let head = format!(
         "POST /v4/apiAccessTokens HTTP/1.1\r\nhost: x\r\nauthorization: {}\r\ncontent-length: {}\r\n\r\n",
-        crate::support::basic("admin@example.com", PASSWORD),
+        crate::support::basic_auth("admin@example.com", PASSWORD),
         body.len()
     );
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(&body.as_bytes()[..5]).unwrap();
-    // A whole exchange on another connection: by its end the first one has been accepted, too.
+    // After a request on another connection, the first connection has been accepted too.
     http_client().get(format!("{}/health/live", running.url)).send().await.unwrap();
-    running.signal("TERM");
+    running.send_signal("TERM");
     while TcpStream::connect(running.url.trim_start_matches("http://")).is_ok() {}
     stream.write_all(&body.as_bytes()[5..]).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    assert_eq!(running.wait().0, Some(0));
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 201"), "{response}");
+    assert_eq!(running.wait_for_exit().0, Some(0));
 }
 
 #[tokio::test]
-async fn connections_that_send_no_header_are_closed() {
+async fn connections_without_a_complete_header_are_closed() {
     let database = Database::empty(Engine::Sqlite).await;
-    let mut quick = command(&database.url);
-    quick.env("TOKENWARD_HTTP__HEADER_TIMEOUT_MS", "100");
-    let running = Running::start_with(quick);
-    for sent in ["", "GET /health/live HT", "GET /health/live HTTP/1.1\r\nhost: x\r\nx: "] {
+    let mut serve = tokenward_command(&database.url);
+    serve.env("TOKENWARD_HTTP__HEADER_TIMEOUT", "100ms");
+    let running = ServerProcess::start_with(serve);
+    for head in ["", "GET /health/live HT", "GET /health/live HTTP/1.1\r\nhost: x\r\nx: "] {
         let mut stream = TcpStream::connect(running.url.trim_start_matches("http://")).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        stream.write_all(sent.as_bytes()).unwrap();
-        stream.read_to_end(&mut Vec::new()).unwrap_or_else(|error| panic!("still open after {sent:?}: {error}"));
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap_or_else(|error| panic!("still open after {head:?}: {error}"));
     }
 }
 
 #[tokio::test]
-async fn too_many_header_fields_are_refused_and_the_service_lives() {
+async fn too_many_header_fields_are_rejected() {
     let database = Database::empty(Engine::Sqlite).await;
-    let running = Running::start(&database.url);
+    let running = ServerProcess::start(&database.url);
     let http = http_client();
     let url = format!("{}/health/live", running.url);
     for (fields, status) in [(50, 200), (200, 431)] {
@@ -168,7 +167,7 @@ async fn too_many_header_fields_are_refused_and_the_service_lives() {
 }
 
 /// Sends the head of a request and half of its body.
-fn half_sent(running: &Running, head: &str, body: &str) -> TcpStream {
+fn send_half(running: &ServerProcess, head: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(running.url.trim_start_matches("http://")).unwrap();
     let head = format!("{head}\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).unwrap();
@@ -177,154 +176,159 @@ fn half_sent(running: &Running, head: &str, body: &str) -> TcpStream {
 }
 
 #[tokio::test]
-async fn a_credential_is_judged_when_the_body_has_come() {
+async fn a_credential_is_checked_after_the_body_has_arrived() {
     let database = Database::empty(Engine::Sqlite).await;
-    let running = Running::start(&database.url);
+    let running = ServerProcess::start(&database.url);
     let http = http_client();
-    let made = running.make_token(&http).await.unwrap();
-    let value = made["tokenValue"].as_str().unwrap();
+    let created = running.create_token(&http).await.unwrap();
+    let value = created["tokenValue"].as_str().unwrap();
     let body = r#"{"lifetimeSeconds": -1}"#;
     let mut stream =
-        half_sent(&running, &format!("POST /v4/apiAccessTokens HTTP/1.1\r\nauthorization: Bearer {value}"), body);
-    let path = format!("{}/v4/apiAccessTokens/{}", running.url, made["tokenInfo"]["tokenId"].as_str().unwrap());
+        send_half(&running, &format!("POST /v4/apiAccessTokens HTTP/1.1\r\nauthorization: Bearer {value}"), body);
+    let path = format!("{}/v4/apiAccessTokens/{}", running.url, created["tokenInfo"]["tokenId"].as_str().unwrap());
     assert_eq!(http.delete(path).bearer_auth(value).send().await.unwrap().status(), 204);
     stream.write_all(&body.as_bytes()[body.len() / 2..]).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 401"), "{response}");
 }
 
-async fn a_start_that_fails_for_want_of_a_port_leaves_nothing_behind(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn a_start_that_fails_to_bind_a_port_leaves_the_database_unchanged(engine: Engine) {
     let database = Database::empty(engine).await;
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken = taken.local_addr().unwrap().to_string();
-    for port in ["TOKENWARD_LISTEN__HTTP", "TOKENWARD_LISTEN__EXT_AUTHZ", "TOKENWARD_LISTEN__METRICS"] {
-        let mut serve = command(&database.url);
+    let used_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let used_port = used_port.local_addr().unwrap().to_string();
+    for key in ["TOKENWARD_LISTEN__HTTP", "TOKENWARD_LISTEN__EXT_AUTHZ", "TOKENWARD_LISTEN__METRICS"] {
+        let mut serve = tokenward_command(&database.url);
         serve.env_remove("TOKENWARD_ADMIN_EMAIL").env_remove("TOKENWARD_ADMIN_PASSWORD");
-        serve.env("TOKENWARD_LISTEN__HTTP", "127.0.0.1:0").env(port, &taken).arg("serve");
-        let output = run(serve, "");
-        let said = String::from_utf8(output.stderr).unwrap();
+        serve.env("TOKENWARD_LISTEN__HTTP", "127.0.0.1:0").env(key, &used_port).arg("serve");
+        let output = run_with_stdin(serve, "");
+        let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(
-            output.status.code() == Some(1) && said.contains(&format!("cannot listen on {taken}")),
-            "{port}: {said}"
+            output.status.code() == Some(1) && stderr.contains(&format!("cannot listen on {used_port}")),
+            "{key}: {stderr}"
         );
-        assert!(!said.contains("First start") && !said.contains("password"), "{port}: {said}");
+        assert!(!stderr.contains("First start") && !stderr.contains("password"), "{key}: {stderr}");
         match engine {
             Engine::Sqlite => {
                 let file = database.url.trim_start_matches("sqlite:");
-                assert!(!std::path::Path::new(file).exists(), "{port}");
+                assert!(!std::path::Path::new(file).exists(), "{key}");
             }
             Engine::Postgres => {
                 let tables = "select count(*)::text from information_schema.tables where table_schema = 'public'";
-                assert_eq!(database.ask(tables).await.as_deref(), Some("0"), "{port}");
+                assert_eq!(database.query_text(tables).await.as_deref(), Some("0"), "{key}");
             }
         }
     }
-    // The next start is the first one.
-    let mut serve = command(&database.url);
+    // The next start is still a first start.
+    let mut serve = tokenward_command(&database.url);
     serve.env_remove("TOKENWARD_ADMIN_EMAIL").env_remove("TOKENWARD_ADMIN_PASSWORD");
-    assert!(Running::start_with(serve).log().contains("First start"));
+    assert!(ServerProcess::start_with(serve).log().contains("First start"));
 }
 
-/// SIGHUP of a service manager, of `nohup`, of a log rotation: it asks for nothing that there is, and ends nothing.
+/// Service managers, `nohup` and log rotation send SIGHUP. It must not stop the service.
 #[tokio::test]
-async fn sighup_ends_nothing_where_there_is_no_terminal() {
+async fn sighup_is_ignored_without_a_terminal() {
     let database = Database::empty(Engine::Sqlite).await;
-    let running = Running::start_with({
-        let mut serve = command(&database.url);
+    let running = ServerProcess::start_with({
+        let mut serve = tokenward_command(&database.url);
         serve.stdout(std::process::Stdio::null());
         serve
     });
     for _ in 0..3 {
-        running.signal("HUP");
+        running.send_signal("HUP");
     }
     while !running.log().contains("ignored SIGHUP") {
         tokio::task::yield_now().await;
     }
-    assert!(running.make_token(&http_client()).await.is_some());
-    running.signal("TERM");
-    assert_eq!(running.wait().0, Some(0));
+    assert!(running.create_token(&http_client()).await.is_some());
+    running.send_signal("TERM");
+    assert_eq!(running.wait_for_exit().0, Some(0));
 }
 
-/// A terminal that is closed ends what was started on it, in order.
+/// Closing the terminal stops the service gracefully.
 #[tokio::test]
-async fn sighup_is_a_clean_stop_on_a_terminal() {
-    const ON_A_TERMINAL: &str = "\
+async fn sighup_stops_gracefully_on_a_terminal() {
+    const PTY_SCRIPT: &str = "\
 import os, pty, signal, sys
 process, terminal = pty.fork()
 if process == 0:
     os.execv(sys.argv[1], sys.argv[1:])
-said = b''
-while b'listening on' not in said:
-    said += os.read(terminal, 65536)
+output = b''
+while b'listening on' not in output:
+    output += os.read(terminal, 65536)
 os.kill(process, signal.SIGHUP)
 try:
     while part := os.read(terminal, 65536):
-        said += part
+        output += part
 except OSError:
     pass
-sys.stdout.buffer.write(said)
+sys.stdout.buffer.write(output)
 status = os.waitpid(process, 0)[1]
 sys.exit(os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 99)
 ";
     let database = Database::empty(Engine::Sqlite).await;
-    let plain = command(&database.url);
+    let program = tokenward_command(&database.url);
     let mut python = Command::new("python3");
-    python.args(["-c", ON_A_TERMINAL]).arg(plain.get_program()).args(["serve", "--listen", "127.0.0.1:0"]);
-    for (name, value) in plain.get_envs() {
+    python.args(["-c", PTY_SCRIPT]).arg(program.get_program()).args(["serve", "--listen", "127.0.0.1:0"]);
+    for (name, value) in program.get_envs() {
         match value {
             Some(value) => python.env(name, value),
             None => python.env_remove(name),
         };
     }
-    let output = run(python, "");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.code() == Some(0) && said.contains("stopped"), "{:?} {said}", output.status);
+    let output = run_with_stdin(python, "");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.code() == Some(0) && stdout.contains("stopped"), "{:?} {stdout}", output.status);
 }
 
 #[tokio::test]
-async fn a_lease_that_a_request_cannot_wait_for_is_refused() {
+async fn a_lease_too_long_for_the_request_timeout_is_rejected() {
     let database = Database::empty(Engine::Sqlite).await;
-    let with = |lease: &str, request: &str, mode: &str| {
-        let mut serve = command(&database.url);
-        serve.env("TOKENWARD_CACHE__LEASE_MS", lease).env("TOKENWARD_HTTP__REQUEST_TIMEOUT_MS", request);
+    let serve_with = |lease: &str, request: &str, mode: &str| {
+        let mut serve = tokenward_command(&database.url);
+        serve.env("TOKENWARD_CACHE__LEASE_DURATION", lease).env("TOKENWARD_HTTP__REQUEST_TIMEOUT", request);
         serve.env("TOKENWARD_CACHE__MODE", mode);
         serve
     };
-    for (lease, request) in [("10000", "3000"), ("3000", "3000"), ("2501", "3000"), ("500", "1")] {
-        let mut print = with(lease, request, "leased");
+    for (lease, request) in [("10s", "3s"), ("3s", "3s"), ("2501ms", "3s"), ("500ms", "1ms")] {
+        let mut print = serve_with(lease, request, "leased");
         print.args(["config", "print"]);
-        let output = run(print, "");
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(1) && said.contains("cache.lease_ms: is"), "{lease} {request}: {said}");
-        assert!(said.contains(&format!("request_timeout_ms = {request}")), "{said}");
+        let output = run_with_stdin(print, "");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.code() == Some(1) && stderr.contains("cache.lease_duration: is"),
+            "{lease} {request}: {stderr}"
+        );
+        assert!(stderr.contains(&format!("request_timeout = {request}")), "{stderr}");
     }
-    for (lease, request, mode) in [("2500", "3000", "leased"), ("2000", "3000", "leased"), ("10000", "3000", "off")] {
-        drop(Running::start_with(with(lease, request, mode)));
+    for (lease, request, mode) in [("2500ms", "3s", "leased"), ("2s", "3s", "leased"), ("10s", "3s", "off")] {
+        drop(ServerProcess::start_with(serve_with(lease, request, mode)));
     }
 }
 
-/// Anybody can send checks that are denied; the log grows by a bounded number of lines a second, and says what it leaves out.
+/// Any client can send checks that are denied. The log has a limited number of lines per second,
+/// and a count of the others.
 #[tokio::test]
-async fn denied_checks_fill_no_log() {
-    const SENT: u64 = 500;
+async fn denied_auth_checks_are_logged_at_a_limited_rate() {
+    const REQUESTS: u64 = 500;
     let database = Database::empty(Engine::Sqlite).await;
-    let mut serve = command(&database.url);
-    serve.env("TOKENWARD_LOG__DENIED_CHECKS_PER_SECOND", "1");
-    let running = Running::start_with(serve);
+    let mut serve = tokenward_command(&database.url);
+    serve.env("TOKENWARD_LOG__DENIED_AUTH_CHECKS_PER_SECOND", "1");
+    let running = ServerProcess::start_with(serve);
     let http = http_client();
-    for _ in 0..SENT {
+    for _ in 0..REQUESTS {
         let denied = http.get(format!("{}/v4/auth", running.url)).bearer_auth("nonsense").send().await.unwrap();
         assert_eq!(denied.status(), 401);
     }
-    running.signal("TERM");
-    let (_, log) = running.wait();
+    running.send_signal("TERM");
+    let (_, log) = running.wait_for_exit();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let (mut written, mut left_out) = (0, 0);
+    let (mut written, mut dropped) = (0, 0);
     for line in lines {
         written += u64::from(line["span"]["http.route"] == "/v4/auth");
-        left_out += line["left_out"].as_u64().unwrap_or_default();
+        dropped += line["dropped"].as_u64().unwrap_or_default();
     }
-    assert_eq!(written + left_out, SENT, "{log}");
-    assert!(written >= 1 && left_out > 0, "{written} {left_out}");
+    assert_eq!(written + dropped, REQUESTS, "{log}");
+    assert!(written >= 1 && dropped > 0, "{written} {dropped}");
 }

@@ -1,4 +1,5 @@
-//! What clients were told, to be compared with what is so.
+//! Clients that write, and the log of their acknowledged writes, which is compared with the state
+//! of the service.
 
 use std::{
     collections::HashSet,
@@ -11,175 +12,179 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::{Token, check, client, delete, make};
+use super::{Token, check_token, client, create_token, delete_token};
 
-/// Tokens whose making was acknowledged, and what became of them.
+/// Tokens whose creation was acknowledged, and the results of their deletions.
 #[derive(Debug, Default)]
-pub struct Ledger {
-    pub made: HashSet<Token>,
+pub struct WriteLog {
+    pub created: HashSet<Token>,
     pub deleted: HashSet<Token>,
-    /// Their deletion was asked for, and what came of it is not known.
-    unknown: HashSet<Token>,
-    /// Answers that said "not now", and requests without an answer.
-    pub refused: usize,
+    /// Tokens whose deletion was requested, without a conclusive response.
+    uncertain: HashSet<Token>,
+    /// The number of responses with 503.
+    pub rejected: usize,
+    /// The number of requests without a response.
     pub unanswered: usize,
-    /// The longest a "not now" took.
-    pub slowest_refusal: Duration,
+    /// The longest time until a 503.
+    pub slowest_rejection: Duration,
 }
 
-impl Ledger {
+impl WriteLog {
     pub fn merge(&mut self, other: Self) {
-        self.made.extend(other.made);
+        self.created.extend(other.created);
         self.deleted.extend(other.deleted);
-        self.unknown.extend(other.unknown);
-        self.refused += other.refused;
+        self.uncertain.extend(other.uncertain);
+        self.rejected += other.rejected;
         self.unanswered += other.unanswered;
-        self.slowest_refusal = self.slowest_refusal.max(other.slowest_refusal);
+        self.slowest_rejection = self.slowest_rejection.max(other.slowest_rejection);
     }
 
-    /// Whether the deletion of a token was not even asked for.
-    pub fn is_good(&self, token: &Token) -> bool {
-        !self.deleted.contains(token) && !self.unknown.contains(token)
+    /// Returns whether the deletion of a token was never requested.
+    pub fn is_valid(&self, token: &Token) -> bool {
+        !self.deleted.contains(token) && !self.uncertain.contains(token)
     }
 
     pub fn acknowledged(&self) -> usize {
-        self.made.len() + self.deleted.len()
+        self.created.len() + self.deleted.len()
     }
 
-    /// Tokens that must be good.
-    pub fn good(&self) -> impl Iterator<Item = &Token> {
-        self.made.iter().filter(|token| self.is_good(token))
+    /// Returns the tokens that must be valid.
+    pub fn valid(&self) -> impl Iterator<Item = &Token> {
+        self.created.iter().filter(|token| self.is_valid(token))
     }
 
-    /// Insists that nothing acknowledged was lost, and nothing deleted came back.
+    /// Asserts that no acknowledged token was lost, and that every deleted one is rejected.
     pub async fn verify(&self, url: &str) {
         let http = client();
         for (token, expected) in
-            self.good().map(|token| (token, 200)).chain(self.deleted.iter().map(|token| (token, 401)))
+            self.valid().map(|token| (token, 200)).chain(self.deleted.iter().map(|token| (token, 401)))
         {
-            assert_eq!(check(&http, url, &token.value).await, Some(expected), "token {}", token.id);
+            assert_eq!(check_token(&http, url, &token.value).await, Some(expected), "token {}", token.id);
         }
     }
 }
 
-/// Clients that make tokens and delete every third, however they are answered, until they are stopped or nobody listens.
+/// Clients that create tokens and delete every third one, until they are stopped. They continue
+/// after failures.
 pub struct Writers {
     shared: Arc<Shared>,
-    tasks: Vec<JoinHandle<Ledger>>,
+    tasks: Vec<JoinHandle<WriteLog>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     url: Mutex<String>,
-    by: Token,
-    is_over: AtomicBool,
+    credential: Token,
+    stopped: AtomicBool,
     acknowledged: AtomicUsize,
-    /// Those that were made and deleted, for who looks at them meanwhile.
-    made: Mutex<Vec<Token>>,
+    /// The acknowledged creations and deletions so far.
+    created: Mutex<Vec<Token>>,
     deleted: Mutex<Vec<Token>>,
 }
 
 impl Writers {
-    pub fn start(url: &str, by: &Token, count: usize) -> Self {
+    pub fn start(url: &str, credential: &Token, count: usize) -> Self {
         let shared = Arc::new(Shared {
             url: Mutex::new(url.to_owned()),
-            by: by.clone(),
-            is_over: AtomicBool::new(false),
+            credential: credential.clone(),
+            stopped: AtomicBool::new(false),
             acknowledged: AtomicUsize::new(0),
-            made: Mutex::default(),
+            created: Mutex::default(),
             deleted: Mutex::default(),
         });
-        let tasks = (0..count).map(|n| tokio::spawn(Arc::clone(&shared).write(n))).collect();
+        let tasks = (0..count).map(|n| tokio::spawn(Arc::clone(&shared).run_writer(n))).collect();
         Self { shared, tasks }
     }
 
-    /// Completes when this many more acts have been acknowledged.
-    pub async fn have_done(&self, more: usize) {
+    /// Waits until this many more writes have been acknowledged.
+    pub async fn wait_for_writes(&self, more: usize) {
         let enough = self.shared.acknowledged.load(Ordering::SeqCst) + more;
-        let begun = Instant::now();
+        let start = Instant::now();
         while self.shared.acknowledged.load(Ordering::SeqCst) < enough {
-            assert!(begun.elapsed() < Duration::from_secs(60), "writes go on");
+            assert!(start.elapsed() < Duration::from_secs(60), "too few writes were acknowledged");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
-    /// Tokens whose making has been acknowledged.
-    pub fn made(&self) -> Vec<Token> {
-        self.shared.made.lock().unwrap().clone()
+    /// Returns the tokens whose creation has been acknowledged.
+    pub fn created(&self) -> Vec<Token> {
+        self.shared.created.lock().unwrap().clone()
     }
 
-    /// Tokens whose deletion has been acknowledged.
+    /// Returns the tokens whose deletion has been acknowledged.
     pub fn deleted(&self) -> Vec<Token> {
         self.shared.deleted.lock().unwrap().clone()
     }
 
-    pub async fn stop(self) -> Ledger {
-        self.shared.is_over.store(true, Ordering::SeqCst);
-        let mut ledger = Ledger::default();
+    pub async fn stop(self) -> WriteLog {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        let mut log = WriteLog::default();
         for task in self.tasks {
-            ledger.merge(task.await.unwrap());
+            log.merge(task.await.unwrap());
         }
-        ledger
+        log
     }
 }
 
 impl Shared {
-    async fn write(self: Arc<Self>, writer: usize) -> Ledger {
-        let (http, mut ledger) = (client(), Ledger::default());
+    async fn run_writer(self: Arc<Self>, writer: usize) -> WriteLog {
+        let (http, mut log) = (client(), WriteLog::default());
         for n in writer.. {
-            if self.is_over.load(Ordering::SeqCst) {
+            if self.stopped.load(Ordering::SeqCst) {
                 break;
             }
             let url = self.url.lock().unwrap().clone();
-            let asked = Instant::now();
-            let Some(token) = self.note_made(&mut ledger, asked, make(&http, &url, &self.by).await).await else {
+            let start = Instant::now();
+            let Some(token) =
+                self.record_creation(&mut log, start, create_token(&http, &url, &self.credential).await).await
+            else {
                 continue;
             };
             if n % 3 == 0 {
-                self.note_deleted(&mut ledger, delete(&http, &url, &token).await, token).await;
+                self.record_deletion(&mut log, delete_token(&http, &url, &token).await, token).await;
             }
         }
-        ledger
+        log
     }
 
-    async fn note_made(
+    async fn record_creation(
         &self,
-        ledger: &mut Ledger,
-        asked: Instant,
-        answer: Option<(u16, Option<Token>)>,
+        log: &mut WriteLog,
+        start: Instant,
+        response: Option<(u16, Option<Token>)>,
     ) -> Option<Token> {
-        match answer {
+        match response {
             Some((201, Some(token))) => {
                 self.acknowledged.fetch_add(1, Ordering::SeqCst);
-                self.made.lock().unwrap().push(token.clone());
-                ledger.made.insert(token.clone());
+                self.created.lock().unwrap().push(token.clone());
+                log.created.insert(token.clone());
                 return Some(token);
             }
             Some((status, _)) => {
-                assert_eq!(status, 503, "a write that is not done is 503");
-                ledger.refused += 1;
-                ledger.slowest_refusal = ledger.slowest_refusal.max(asked.elapsed());
+                assert_eq!(status, 503, "a failed write must return 503");
+                log.rejected += 1;
+                log.slowest_rejection = log.slowest_rejection.max(start.elapsed());
             }
-            None => ledger.unanswered += 1,
+            None => log.unanswered += 1,
         }
         pause().await;
         None
     }
 
-    async fn note_deleted(&self, ledger: &mut Ledger, answer: Option<u16>, token: Token) {
-        if answer == Some(204) {
+    async fn record_deletion(&self, log: &mut WriteLog, response: Option<u16>, token: Token) {
+        if response == Some(204) {
             self.acknowledged.fetch_add(1, Ordering::SeqCst);
             self.deleted.lock().unwrap().push(token.clone());
-            ledger.deleted.insert(token);
+            log.deleted.insert(token);
         } else {
-            assert!(matches!(answer, None | Some(503)), "{answer:?}");
-            ledger.unknown.insert(token);
+            assert!(matches!(response, None | Some(503)), "{response:?}");
+            log.uncertain.insert(token);
             pause().await;
         }
     }
 }
 
-/// What a client that was refused leaves the machine to others for.
+/// Waits before the next request after a failure.
 async fn pause() {
     tokio::time::sleep(Duration::from_millis(5)).await;
 }

@@ -1,4 +1,4 @@
-//! Whoever asks, all the time, about tokens that are good, deleted or made up.
+//! Clients that continuously check valid, deleted and unknown tokens.
 
 use std::{
     collections::BTreeMap,
@@ -13,121 +13,122 @@ use tokenward::domain::random::Random;
 use tokenward_guard::token_format::TokenFormat;
 use tokio::task::JoinHandle;
 
-use super::{Token, check, client};
+use super::{Token, check_token, client};
 
-const KINDS: [Kind; 3] = [Kind::Good, Kind::Deleted, Kind::MadeUp];
+const KINDS: [TokenKind; 3] = [TokenKind::Valid, TokenKind::Deleted, TokenKind::Unknown];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    Good,
+pub enum TokenKind {
+    Valid,
     Deleted,
-    /// Of the right form, but nobody was given it.
-    MadeUp,
+    /// Well-formed, but never issued.
+    Unknown,
 }
 
-/// What was answered, and how late. A check without an answer has status 0.
+/// The number of checks by token kind and status, 0 for a check without a response.
 #[derive(Debug, Default)]
-pub struct Seen {
-    pub counts: BTreeMap<(Kind, u16), usize>,
-    /// The slowest "not now".
+pub struct CheckResults {
+    pub counts: BTreeMap<(TokenKind, u16), usize>,
+    /// The longest time until a 503.
     pub slowest_503: Duration,
 }
 
-/// Clients that check until they are stopped.
+/// Clients that check tokens until they are stopped.
 pub struct Checkers {
     shared: Arc<Shared>,
-    tasks: Vec<JoinHandle<Seen>>,
+    tasks: Vec<JoinHandle<CheckResults>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     url: String,
-    tokens: Mutex<BTreeMap<Kind, Vec<Token>>>,
-    is_over: AtomicBool,
+    tokens: Mutex<BTreeMap<TokenKind, Vec<Token>>>,
+    stopped: AtomicBool,
     unavailable: AtomicUsize,
 }
 
 impl Checkers {
-    pub fn start(url: &str, good: &[Token], deleted: &[Token], count: usize) -> Self {
+    pub fn start(url: &str, valid: &[Token], deleted: &[Token], count: usize) -> Self {
         let (format, random) = (TokenFormat::default(), Random::system());
-        let made_up = (0..50).map(|_| Token {
+        let unknown = (0..50).map(|_| Token {
             id: String::new(),
             value: format.generate(|bytes| random.fill(bytes)).expose().to_owned(),
         });
         let tokens = BTreeMap::from([
-            (Kind::Good, good.to_vec()),
-            (Kind::Deleted, deleted.to_vec()),
-            (Kind::MadeUp, made_up.collect()),
+            (TokenKind::Valid, valid.to_vec()),
+            (TokenKind::Deleted, deleted.to_vec()),
+            (TokenKind::Unknown, unknown.collect()),
         ]);
         let shared = Arc::new(Shared {
             url: url.to_owned(),
             tokens: Mutex::new(tokens),
-            is_over: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             unavailable: AtomicUsize::new(0),
         });
-        let tasks = (0..count).map(|n| tokio::spawn(Arc::clone(&shared).look(n))).collect();
+        let tasks = (0..count).map(|n| tokio::spawn(Arc::clone(&shared).run_checker(n))).collect();
         Self { shared, tasks }
     }
 
-    /// These have been deleted.
-    pub fn know_deleted(&self, deleted: Vec<Token>) {
-        self.shared.tokens.lock().unwrap().entry(Kind::Deleted).or_default().extend(deleted);
+    /// Adds tokens that have been deleted.
+    pub fn add_deleted(&self, deleted: Vec<Token>) {
+        self.shared.tokens.lock().unwrap().entry(TokenKind::Deleted).or_default().extend(deleted);
     }
 
-    /// Completes when a check has been answered 503.
-    pub async fn have_seen_503(&self) {
+    /// Waits until a check has returned 503.
+    pub async fn wait_for_503(&self) {
         while self.shared.unavailable.load(Ordering::SeqCst) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    pub async fn stop(self) -> Seen {
-        self.shared.is_over.store(true, Ordering::SeqCst);
-        let mut seen = Seen::default();
+    pub async fn stop(self) -> CheckResults {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        let mut results = CheckResults::default();
         for task in self.tasks {
             let other = task.await.unwrap();
-            for (what, count) in other.counts {
-                *seen.counts.entry(what).or_default() += count;
+            for (key, count) in other.counts {
+                *results.counts.entry(key).or_default() += count;
             }
-            seen.slowest_503 = seen.slowest_503.max(other.slowest_503);
+            results.slowest_503 = results.slowest_503.max(other.slowest_503);
         }
-        seen
+        results
     }
 }
 
 impl Shared {
-    async fn look(self: Arc<Self>, checker: usize) -> Seen {
-        let (http, mut seen) = (client(), Seen::default());
+    async fn run_checker(self: Arc<Self>, checker: usize) -> CheckResults {
+        let (http, mut results) = (client(), CheckResults::default());
         for n in checker.. {
-            if self.is_over.load(Ordering::SeqCst) {
+            if self.stopped.load(Ordering::SeqCst) {
                 break;
             }
             let kind = KINDS[n % KINDS.len()];
             let token = {
                 let tokens = self.tokens.lock().unwrap();
                 let of_kind = &tokens[&kind];
-                // The latest first: what was taken away a moment ago is what may still be let in.
+                // The latest first, because a recently deleted token is the most likely one to be
+                // accepted.
                 (!of_kind.is_empty()).then(|| of_kind[of_kind.len() - 1 - n / KINDS.len() % of_kind.len()].clone())
             };
             let Some(token) = token else { continue };
-            let begun = Instant::now();
-            let status = check(&http, &self.url, &token.value).await.unwrap_or(0);
-            *seen.counts.entry((kind, status)).or_default() += 1;
+            let start = Instant::now();
+            let status = check_token(&http, &self.url, &token.value).await.unwrap_or(0);
+            *results.counts.entry((kind, status)).or_default() += 1;
             if status == 503 {
                 self.unavailable.fetch_add(1, Ordering::SeqCst);
-                seen.slowest_503 = seen.slowest_503.max(begun.elapsed());
+                results.slowest_503 = results.slowest_503.max(start.elapsed());
             }
         }
-        seen
+        results
     }
 }
 
-impl Seen {
-    pub fn count(&self, kind: Kind, status: u16) -> usize {
+impl CheckResults {
+    pub fn count(&self, kind: TokenKind, status: u16) -> usize {
         self.counts.get(&(kind, status)).copied().unwrap_or(0)
     }
 
-    pub fn all(&self) -> usize {
+    pub fn total(&self) -> usize {
         self.counts.values().sum()
     }
 
@@ -135,11 +136,11 @@ impl Seen {
         KINDS.iter().map(|kind| self.count(*kind, 503)).sum()
     }
 
-    /// Insists that nobody was let in who must not be, and that no good token was called bad.
-    pub fn expect_closed(&self) {
+    /// Asserts that no invalid token was accepted and that no valid one was rejected.
+    pub fn assert_no_wrong_result(&self) {
         for (kind, status) in self.counts.keys() {
-            let allowed: &[u16] = if *kind == Kind::Good { &[200, 503] } else { &[401, 503] };
-            assert!(allowed.contains(status), "{kind:?} answered {status}: {:?}", self.counts);
+            let allowed: &[u16] = if *kind == TokenKind::Valid { &[200, 503] } else { &[401, 503] };
+            assert!(allowed.contains(status), "{kind:?} token: status {status}: {:?}", self.counts);
         }
     }
 }

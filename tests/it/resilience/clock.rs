@@ -1,209 +1,228 @@
-//! The machine's clock is set, forth and back, under a running service, across a restart and differently on two nodes (P17): what has
-//! expired stays expired.
+//! The system clock is set forward and back: under a running service, across a restart, and
+//! differently on several nodes. Expired tokens stay expired.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use std::{path::Path, process::Command, time::Duration};
 
-use super::{Token, check, client, times, within};
+use super::{Token, check_token, client, iterations, wait_until};
 use crate::support::{
     Database, Engine, PASSWORD,
-    binary::{Running, command, run},
+    binary::{ServerProcess, run_with_stdin, tokenward_command},
+    both_databases_multi_thread,
 };
-
-on_both_databases!(
-    a_clock_that_is_set_expires_and_revives_nothing_it_should_not,
-    a_clock_that_is_set_back_across_a_restart_revives_nothing,
-    a_machine_whose_clock_was_a_year_ahead_does_not_spoil_the_database,
-);
 
 const LIBRARIES: [&str; 2] =
     ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"];
 
-async fn a_clock_that_is_set_expires_and_revives_nothing_it_should_not(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn setting_the_clock_back_revives_no_expired_token(engine: Engine) {
     let database = Database::empty(engine).await;
     let folder = tempfile::tempdir().unwrap();
     let clock = folder.path().join("clock");
-    set(&clock, "+0s");
-    let running = Running::start_with(under(&clock, &database.url));
+    set_clock(&clock, "+0s");
+    let running = ServerProcess::start_with(with_fake_clock(&clock, &database.url));
     let (http, url) = (client(), &running.url);
-    let short = token_for(&running, 1_800).await;
-    let long = token_for(&running, 100_000).await;
-    assert_eq!(check(&http, url, &short.value).await, Some(200));
-    set(&clock, "+3600s");
-    let is_expired = || async { check(&http, url, &short.value).await == Some(401) };
-    within(Duration::from_secs(3), "an hour later it has expired", is_expired).await;
-    assert_eq!(check(&http, url, &long.value).await, Some(200));
-    set(&clock, "-3600s");
-    let checks = times(300, 10_000);
+    let short = create_token_with_lifetime(&running, 1_800).await;
+    let long = create_token_with_lifetime(&running, 100_000).await;
+    assert_eq!(check_token(&http, url, &short.value).await, Some(200));
+    set_clock(&clock, "+3600s");
+    let is_expired = || async { check_token(&http, url, &short.value).await == Some(401) };
+    wait_until(Duration::from_secs(3), "the token expires an hour later", is_expired).await;
+    assert_eq!(check_token(&http, url, &long.value).await, Some(200));
+    set_clock(&clock, "-3600s");
+    let checks = iterations(300, 10_000);
     for n in 0..checks {
-        assert_eq!(check(&http, url, &short.value).await, Some(401), "check {n} after the clock went back");
-        assert_eq!(check(&http, url, &long.value).await, Some(200));
+        assert_eq!(check_token(&http, url, &short.value).await, Some(401), "check {n} after the clock went back");
+        assert_eq!(check_token(&http, url, &long.value).await, Some(200));
     }
-    // What is made now lives from the latest moment that was seen.
-    let fresh = token_for(&running, 60).await;
-    assert_eq!(check(&http, url, &fresh.value).await, Some(200));
-    println!("P17 {engine:?}: an hour forth, two back: 0 of {checks} checks let in by what had expired, 0 early");
+    // The lifetime of a new token starts at the latest time that the service has seen.
+    let fresh = create_token_with_lifetime(&running, 60).await;
+    assert_eq!(check_token(&http, url, &fresh.value).await, Some(200));
+    println!(
+        "[measured] clock, {engine:?}: one hour forward, two back: 0 of {checks} checks of an expired token accepted"
+    );
 }
 
-fn set(clock: &Path, offset: &str) {
-    // In one piece, as the service may look at any moment.
+fn set_clock(clock: &Path, offset: &str) {
+    // Replaced atomically, because the service reads the file at any time.
     let next = clock.with_extension("next");
     std::fs::write(&next, offset).unwrap();
     std::fs::rename(next, clock).unwrap();
 }
 
-fn under(clock: &Path, url: &str) -> Command {
+fn with_fake_clock(clock: &Path, url: &str) -> Command {
     let library = LIBRARIES.iter().find(|library| Path::new(library).exists());
     let library = library.expect("this test needs libfaketime: scripts/test installs it (package faketime)");
-    let mut serve = command(url);
+    let mut serve = tokenward_command(url);
     serve.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", clock);
     serve.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     serve
 }
 
-async fn token_for(running: &Running, seconds: u32) -> Token {
-    let asked = client().post(format!("{}/v4/apiAccessTokens", running.url));
-    let asked = asked.basic_auth("admin@example.com", Some(PASSWORD));
-    let reply = asked.json(&serde_json::json!({"lifetimeSeconds": seconds})).send().await.unwrap();
+async fn create_token_with_lifetime(running: &ServerProcess, seconds: u32) -> Token {
+    let request = client().post(format!("{}/v4/apiAccessTokens", running.url));
+    let request = request.basic_auth("admin@example.com", Some(PASSWORD));
+    let reply = request.json(&serde_json::json!({"lifetimeSeconds": seconds})).send().await.unwrap();
     assert_eq!(reply.status(), 201);
-    Token::of(&reply.json().await.unwrap())
+    Token::from_response(&reply.json().await.unwrap())
 }
 
-/// A node whose clock goes by this file.
-struct Machine {
+/// A node whose clock is read from a file.
+struct FakeClockNode {
     folder: tempfile::TempDir,
     url: String,
 }
 
-impl Machine {
-    fn of(database: &Database, offset: &str) -> Self {
-        let machine = Self { folder: tempfile::tempdir().unwrap(), url: database.url.clone() };
-        machine.set(offset);
-        machine
+impl FakeClockNode {
+    fn new(database: &Database, offset: &str) -> Self {
+        let fake_node = Self { folder: tempfile::tempdir().unwrap(), url: database.url.clone() };
+        fake_node.set(offset);
+        fake_node
     }
 
     fn set(&self, offset: &str) {
-        set(&self.folder.path().join("clock"), offset);
+        set_clock(&self.folder.path().join("clock"), offset);
     }
 
     fn command(&self) -> Command {
-        under(&self.folder.path().join("clock"), &self.url)
+        with_fake_clock(&self.folder.path().join("clock"), &self.url)
     }
 
-    fn start(&self) -> Running {
-        tokio::task::block_in_place(|| Running::start_with(self.command()))
+    fn start(&self) -> ServerProcess {
+        tokio::task::block_in_place(|| ServerProcess::start_with(self.command()))
     }
 
-    /// Runs a command to its end; gives whether it went well, and all that it said.
+    /// Runs a command. Returns whether it succeeded, and its output.
     fn run(&self, arguments: &[&str]) -> (bool, String) {
         let mut command = self.command();
         command.args(arguments);
-        let output = tokio::task::block_in_place(|| run(command, ""));
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8(said).unwrap())
+        let output = tokio::task::block_in_place(|| run_with_stdin(command, ""));
+        let bytes = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(bytes).unwrap())
     }
 }
 
-fn stop(running: Running) -> String {
-    running.signal("TERM");
-    let (code, log) = tokio::task::block_in_place(|| running.wait());
+fn stop(running: ServerProcess) -> String {
+    running.send_signal("TERM");
+    let (code, log) = tokio::task::block_in_place(|| running.wait_for_exit());
     assert_eq!(code, Some(0), "{log}");
     log
 }
 
-async fn is_refused(http: &reqwest::Client, running: &Running, token: &Token) -> bool {
-    check(http, &running.url, &token.value).await == Some(401)
+async fn is_rejected(http: &reqwest::Client, running: &ServerProcess, token: &Token) -> bool {
+    check_token(http, &running.url, &token.value).await == Some(401)
 }
 
-/// For as long as a node may take to write the time, and another to read it.
-const SOON: Duration = Duration::from_secs(30);
+/// The limit for a node to write its time and for another node to read it.
+const EXPIRY_TIMEOUT: Duration = Duration::from_secs(30);
 
-async fn a_clock_that_is_set_back_across_a_restart_revives_nothing(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn setting_the_clock_back_across_a_restart_revives_no_expired_token(engine: Engine) {
     let database = Database::empty(engine).await;
-    let (http, machine) = (client(), Machine::of(&database, "+0s"));
-    let running = machine.start();
-    let (short, long) = (token_for(&running, 1_800).await, token_for(&running, 100_000).await);
-    assert_eq!(check(&http, &running.url, &short.value).await, Some(200));
-    machine.set("+3600s");
-    within(SOON, "an hour later it has expired", || is_refused(&http, &running, &short)).await;
+    let (http, fake_node) = (client(), FakeClockNode::new(&database, "+0s"));
+    let running = fake_node.start();
+    let (short, long) =
+        (create_token_with_lifetime(&running, 1_800).await, create_token_with_lifetime(&running, 100_000).await);
+    assert_eq!(check_token(&http, &running.url, &short.value).await, Some(200));
+    fake_node.set("+3600s");
+    wait_until(EXPIRY_TIMEOUT, "the token expires an hour later", || is_rejected(&http, &running, &short)).await;
     stop(running);
-    let restarts = times(3, 20);
+    let restarts = iterations(3, 20);
     for offset in ["+0s", "-3600s", "+0s"].into_iter().cycle().take(restarts) {
-        machine.set(offset);
-        let running = machine.start();
+        fake_node.set(offset);
+        let running = fake_node.start();
         for _ in 0..20 {
-            assert_eq!(check(&http, &running.url, &short.value).await, Some(401), "restarted at {offset}");
-            assert_eq!(check(&http, &running.url, &long.value).await, Some(200));
+            assert_eq!(check_token(&http, &running.url, &short.value).await, Some(401), "restarted at {offset}");
+            assert_eq!(check_token(&http, &running.url, &long.value).await, Some(200));
         }
-        let fresh = token_for(&running, 60).await;
-        assert_eq!(check(&http, &running.url, &fresh.value).await, Some(200));
-        let (is_fine, said) =
-            if engine == Engine::Postgres { machine.run(&["person", "list"]) } else { (true, String::new()) };
-        assert!(is_fine, "{said}");
+        let fresh = create_token_with_lifetime(&running, 60).await;
+        assert_eq!(check_token(&http, &running.url, &fresh.value).await, Some(200));
+        let (succeeded, output) =
+            if engine == Engine::Postgres { fake_node.run(&["person", "list"]) } else { (true, String::new()) };
+        assert!(succeeded, "{output}");
         let log = stop(running);
         assert!(log.contains("behind the latest time in the database"), "{log}");
     }
     println!(
-        "P17 {engine:?}: an hour forth, restarted {restarts} times up to two hours back: 0 let in by what had expired"
+        "[measured] clock, {engine:?}: one hour forward, {restarts} restarts up to two hours back: no expired token accepted"
     );
 }
 
-/// PostgreSQL only: one process has a SQLite file.
+/// PostgreSQL only, because a SQLite file is used by one process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_whose_clocks_are_an_hour_apart_agree_on_what_has_expired() {
+async fn nodes_with_clocks_an_hour_apart_agree_on_expiry() {
     let database = Database::empty(Engine::Postgres).await;
-    let (right, behind, ahead) =
-        (Machine::of(&database, "+0s"), Machine::of(&database, "-3600s"), Machine::of(&database, "+3600s"));
+    let (correct, late, early) = (
+        FakeClockNode::new(&database, "+0s"),
+        FakeClockNode::new(&database, "-3600s"),
+        FakeClockNode::new(&database, "+3600s"),
+    );
     let http = client();
-    let right = right.start();
-    let behind = behind.start();
-    let (short, half_an_hour, long) =
-        (token_for(&right, 2).await, token_for(&right, 1_800).await, token_for(&behind, 100_000).await);
-    within(SOON, "it expires", || is_refused(&http, &right, &short)).await;
-    within(SOON, "it expires where the clock is an hour behind", || is_refused(&http, &behind, &short)).await;
-    let ahead = ahead.start();
-    assert!(is_refused(&http, &ahead, &half_an_hour).await, "by that clock it has expired");
-    for node in [&right, &behind] {
-        within(SOON, "what has expired on one node expires on all", || is_refused(&http, node, &half_an_hour)).await;
+    let correct = correct.start();
+    let late = late.start();
+    let (short, half_an_hour, long) = (
+        create_token_with_lifetime(&correct, 2).await,
+        create_token_with_lifetime(&correct, 1_800).await,
+        create_token_with_lifetime(&late, 100_000).await,
+    );
+    wait_until(EXPIRY_TIMEOUT, "the token expires", || is_rejected(&http, &correct, &short)).await;
+    wait_until(EXPIRY_TIMEOUT, "the token expires on the node with the late clock", || {
+        is_rejected(&http, &late, &short)
+    })
+    .await;
+    let early = early.start();
+    assert!(is_rejected(&http, &early, &half_an_hour).await, "the node with the early clock rejects the token");
+    for node in [&correct, &late] {
+        wait_until(EXPIRY_TIMEOUT, "a token that has expired on one node expires on all", || {
+            is_rejected(&http, node, &half_an_hour)
+        })
+        .await;
     }
-    drop(ahead);
-    let checks = times(100, 2_000);
-    for node in [&right, &behind] {
+    drop(early);
+    let checks = iterations(100, 2_000);
+    for node in [&correct, &late] {
         for _ in 0..checks {
-            assert!(is_refused(&http, node, &short).await && is_refused(&http, node, &half_an_hour).await);
-            assert_eq!(check(&http, &node.url, &long.value).await, Some(200));
+            assert!(is_rejected(&http, node, &short).await && is_rejected(&http, node, &half_an_hour).await);
+            assert_eq!(check_token(&http, &node.url, &long.value).await, Some(200));
         }
     }
-    println!("P17 Postgres: three nodes an hour apart: 0 of {} checks let in by what had expired on one", 4 * checks);
+    println!(
+        "[measured] clock, Postgres: three nodes an hour apart: 0 of {} checks of an expired token accepted",
+        4 * checks
+    );
 }
 
-async fn a_machine_whose_clock_was_a_year_ahead_does_not_spoil_the_database(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn a_clock_a_year_ahead_leaves_the_database_usable(engine: Engine) {
     let database = Database::empty(engine).await;
-    let (http, machine) = (client(), Machine::of(&database, "+0s"));
-    let running = machine.start();
-    let day = token_for(&running, 86_400).await;
-    // A clock that jumps while a node runs takes the time in the database two hours along at the most.
-    machine.set("+365d");
-    within(SOON, "it has expired by that clock", || is_refused(&http, &running, &day)).await;
+    let (http, fake_node) = (client(), FakeClockNode::new(&database, "+0s"));
+    let running = fake_node.start();
+    let day = create_token_with_lifetime(&running, 86_400).await;
+    // A jump of the clock of a running node advances the time in the database by at most two hours.
+    fake_node.set("+365d");
+    wait_until(EXPIRY_TIMEOUT, "the token expires by that clock", || is_rejected(&http, &running, &day)).await;
     stop(running);
-    machine.set("+0s");
-    let running = machine.start();
-    assert_eq!(check(&http, &running.url, &day.value).await, Some(200), "it had not expired");
+    fake_node.set("+0s");
+    let running = fake_node.start();
+    assert_eq!(check_token(&http, &running.url, &day.value).await, Some(200), "the token has not expired");
     stop(running);
-    // One that starts so: PostgreSQL has a clock of its own to hold it against, a file has not.
-    machine.set("+365d");
-    stop(machine.start());
-    machine.set("+0s");
+    // A node that starts with a wrong clock: PostgreSQL has its own clock for comparison, SQLite
+    // has not.
+    fake_node.set("+365d");
+    stop(fake_node.start());
+    fake_node.set("+0s");
     if engine == Engine::Sqlite {
         for command in [["serve"].as_slice(), &["person", "list"]] {
-            let (is_fine, said) = machine.run(command);
+            let (succeeded, output) = fake_node.run(command);
             assert!(
-                !is_fine && said.contains("more than 24 hours") && said.contains("tokenward clock reset"),
-                "{said}"
+                !succeeded && output.contains("more than 24 hours") && output.contains("tokenward clock reset"),
+                "{output}"
             );
         }
-        let (is_fine, said) = machine.run(&["clock", "reset"]);
-        assert!(is_fine && said.contains("the latest time was"), "{said}");
+        let (succeeded, output) = fake_node.run(&["clock", "reset"]);
+        assert!(succeeded && output.contains("the latest time was"), "{output}");
     }
-    let running = machine.start();
-    assert_eq!(check(&http, &running.url, &day.value).await, Some(200));
+    let running = fake_node.start();
+    assert_eq!(check_token(&http, &running.url, &day.value).await, Some(200));
 }

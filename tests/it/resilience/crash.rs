@@ -1,6 +1,9 @@
-//! `kill -9` in the middle of writes, of the service (P1) and of PostgreSQL (P2): no acknowledged token is lost, no deleted one
-//! comes back, none is half made.
+//! The service or PostgreSQL is killed during writes: no acknowledged token is lost, no deleted one
+//! is accepted again, and none is incomplete.
 
+use crate::support::both_databases_multi_thread;
+use rstest::rstest;
+use rstest_reuse::apply;
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -12,113 +15,113 @@ use tokio::task::block_in_place;
 
 use super::{
     Token,
-    acknowledged_writes::{Ledger, Writers},
-    assert_events_agree, client, listed, times, writes_within,
+    acknowledged_writes::{WriteLog, Writers},
+    assert_audit_log_matches, client, iterations, list_token_ids, wait_until_writable,
 };
 use crate::{
-    cluster::administer,
+    cluster::execute_sql,
     support::{
         Database, Engine, PASSWORD,
-        binary::{Running, command},
-        postgres::{End, Server},
+        binary::{ServerProcess, tokenward_command},
+        postgres::{PostgresServer, ShutdownMode},
     },
 };
 
-on_both_databases!(killed_in_mid_write_nothing_acknowledged_is_lost);
+/// The limit for the recovery after the service or its database was killed.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a service that was killed may take to answer again, or one whose database was.
-const AGAIN_WITHIN: Duration = Duration::from_secs(10);
-
-async fn killed_in_mid_write_nothing_acknowledged_is_lost(engine: Engine) {
+#[apply(both_databases_multi_thread)]
+async fn killing_the_service_loses_no_acknowledged_write(engine: Engine) {
     let database = Database::empty(engine).await;
-    let kills = times(5, 100);
-    let mut all = Ledger::default();
-    let mut running = Running::start(&database.url);
-    let admin = Token::made_by(&running).await;
+    let kills = iterations(5, 100);
+    let mut all = WriteLog::default();
+    let mut running = ServerProcess::start(&database.url);
+    let admin = Token::create(&running).await;
     let mut slowest = Duration::ZERO;
     for round in 0..kills {
         let writers = Writers::start(&running.url, &admin, 4);
-        // The moment differs from round to round.
-        writers.have_done(10 + round * 7 % 60).await;
-        running.signal("KILL");
-        let ledger = writers.stop().await;
+        // The time of the kill varies by round.
+        writers.wait_for_writes(10 + round * 7 % 60).await;
+        running.send_signal("KILL");
+        let log = writers.stop().await;
         drop(running);
         if engine == Engine::Sqlite {
-            assert_intact(Path::new(database.url.trim_start_matches("sqlite:"))).await;
+            assert_integrity(Path::new(database.url.trim_start_matches("sqlite:"))).await;
         }
-        let begun = Instant::now();
-        running = Running::start(&database.url);
-        slowest = slowest.max(begun.elapsed());
-        ledger.verify(&running.url).await;
-        all.merge(ledger);
+        let start = Instant::now();
+        running = ServerProcess::start(&database.url);
+        slowest = slowest.max(start.elapsed());
+        log.verify(&running.url).await;
+        all.merge(log);
     }
     all.verify(&running.url).await;
-    assert_whole(&running.url).await;
-    let listed = listed(&running.url).await;
+    assert_tokens_complete(&running.url).await;
+    let listed = list_token_ids(&running.url).await;
     drop(running);
-    assert_events_agree(&database.url, &listed, &all);
-    assert!(slowest < AGAIN_WITHIN, "ready again after {slowest:?}");
-    assert!(all.made.len() > kills && !all.deleted.is_empty());
+    assert_audit_log_matches(&database.url, &listed, &all);
+    assert!(slowest < RECOVERY_TIMEOUT, "ready after {slowest:?}");
+    assert!(all.created.len() > kills && !all.deleted.is_empty());
     let acknowledged = all.acknowledged();
     println!(
-        "P1 {engine:?}: {kills} kills, {acknowledged} acknowledged, 0 lost, ready again after at most {slowest:.1?}"
+        "[measured] crash, {engine:?}: {kills} kills, {acknowledged} acknowledged writes, 0 lost, ready after at most {slowest:.1?}"
     );
 }
 
-/// Looks at a copy of the file, journal included: the service itself is to mend what a crash left behind.
-async fn assert_intact(file: &Path) {
+/// Checks a copy of the file and its write-ahead log, because the service itself has to recover the
+/// original.
+async fn assert_integrity(file: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.db");
     for suffix in ["", "-wal"] {
-        let named = |path: &Path| format!("{}{suffix}", path.display());
-        std::fs::copy(named(file), named(&copy)).unwrap();
+        let path_of = |path: &Path| format!("{}{suffix}", path.display());
+        std::fs::copy(path_of(file), path_of(&copy)).unwrap();
     }
-    assert_eq!(integrity(&copy).await, "ok");
+    assert_eq!(integrity_check(&copy).await, "ok");
 }
 
-pub async fn integrity(file: &Path) -> String {
+pub async fn integrity_check(file: &Path) -> String {
     let mut connection = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
     sqlx::query_scalar("pragma integrity_check").fetch_one(&mut connection).await.unwrap()
 }
 
-/// Insists that each token of the list has all its parts.
-async fn assert_whole(url: &str) {
-    let asked = client().get(format!("{url}/v4/apiAccessTokens")).basic_auth("admin@example.com", Some(PASSWORD));
-    let list: Value = asked.send().await.unwrap().json().await.unwrap();
+/// Asserts that each token in the list is complete.
+async fn assert_tokens_complete(url: &str) {
+    let request = client().get(format!("{url}/v4/apiAccessTokens")).basic_auth("admin@example.com", Some(PASSWORD));
+    let list: Value = request.send().await.unwrap().json().await.unwrap();
     for row in list["data"].as_array().unwrap() {
-        let is_whole = |field| row[field].as_str().is_some_and(|text: &str| !text.is_empty());
-        assert!(["tokenId", "createdAt", "hint"].into_iter().all(is_whole), "half made: {row}");
+        let has_text = |field| row[field].as_str().is_some_and(|text: &str| !text.is_empty());
+        assert!(["tokenId", "createdAt", "hint"].into_iter().all(has_text), "incomplete: {row}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_postgres_is_killed_in_mid_write_nothing_acknowledged_is_lost() {
-    let mut server = block_in_place(Server::durable);
-    administer(server.port, "postgres", "create database tokenward").await;
-    let running = Running::start_with(command(&Server::url_by(server.port, "tokenward")));
-    let admin = Token::made_by(&running).await;
-    let kills = times(1, 50);
+async fn killing_postgres_loses_no_acknowledged_write() {
+    let mut server = block_in_place(PostgresServer::durable);
+    execute_sql(server.port, "postgres", "create database tokenward").await;
+    let running = ServerProcess::start_with(tokenward_command(&PostgresServer::url_via_port(server.port, "tokenward")));
+    let admin = Token::create(&running).await;
+    let kills = iterations(1, 50);
     let writers = Writers::start(&running.url, &admin, 4);
     let mut slowest = Duration::ZERO;
     for round in 0..kills {
-        writers.have_done(10 + round * 7 % 60).await;
+        writers.wait_for_writes(10 + round * 7 % 60).await;
         block_in_place(|| {
-            server.end(End::Killed);
+            server.stop(ShutdownMode::Killed);
             server.start_again();
         });
-        slowest = slowest.max(writes_within(AGAIN_WITHIN, &running.url, &admin).await);
+        slowest = slowest.max(wait_until_writable(RECOVERY_TIMEOUT, &running.url, &admin).await);
     }
-    let ledger = writers.stop().await;
-    ledger.verify(&running.url).await;
-    assert_whole(&running.url).await;
-    let url = Server::url_by(server.port, "tokenward");
-    assert_events_agree(&url, &listed(&running.url).await, &ledger);
+    let log = writers.stop().await;
+    log.verify(&running.url).await;
+    assert_tokens_complete(&running.url).await;
+    let url = PostgresServer::url_via_port(server.port, "tokenward");
+    assert_audit_log_matches(&url, &list_token_ids(&running.url).await, &log);
     println!(
-        "P2 Postgres: {kills} kills of the database, {} acknowledged, 0 lost, {} answered 503, {} unanswered, writes again \
-         at most {slowest:.1?} after PostgreSQL accepted",
-        ledger.acknowledged(),
-        ledger.refused,
-        ledger.unanswered
+        "[measured] crash, Postgres server: {kills} kills, {} acknowledged writes, 0 lost, {} responses with 503, {} without a \
+         response, writes again at most {slowest:.1?} after the restart",
+        log.acknowledged(),
+        log.rejected,
+        log.unanswered
     );
-    assert_eq!(ledger.unanswered, 0, "the service itself lived on");
+    assert_eq!(log.unanswered, 0, "the service was not restarted");
 }

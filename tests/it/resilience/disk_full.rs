@@ -1,4 +1,4 @@
-//! The disk is full (P28): what would be written is 503, checks go on, and all is well again when there is room.
+//! A full disk: writes return 503, checks continue, and writes succeed again when there is space.
 
 use std::{
     io::Write as _,
@@ -10,35 +10,33 @@ use std::{
 use tokio::task::block_in_place;
 
 use super::{
-    Token, acknowledged_writes::Ledger, check, client, crash::integrity, delete, make, times, within, writes_within,
+    Token, acknowledged_writes::WriteLog, check_token, client, crash::integrity_check, create_token, delete_token,
+    iterations, wait_until, wait_until_writable,
 };
 use crate::{
-    cluster::administer,
+    cluster::execute_sql,
     support::{
-        binary::{Running, command},
-        postgres::Server,
+        binary::{ServerProcess, tokenward_command},
+        postgres::PostgresServer,
     },
 };
 
-/// A file system of its own in memory, until this is dropped.
-struct Disk {
+/// A small tmpfs, unmounted when dropped.
+struct SmallDisk {
     folder: tempfile::TempDir,
 }
 
-impl Disk {
-    fn of(mebibytes: usize) -> Self {
+impl SmallDisk {
+    fn mount(mebibytes: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let size = format!("size={mebibytes}m");
         let mut mount = as_root("mount");
-        let done = mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).status();
-        assert!(
-            done.is_ok_and(|done| done.success()),
-            "this test mounts a small tmpfs, for which it must be root or sudo"
-        );
+        let status = mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).status();
+        assert!(status.is_ok_and(|status| status.success()), "this test mounts a tmpfs, which requires root or sudo");
         Self { folder }
     }
 
-    /// Leaves no room.
+    /// Fills the file system completely.
     fn fill(&self) {
         let mut file = std::fs::File::create(self.filler()).unwrap();
         let mut size = 1 << 20;
@@ -49,7 +47,7 @@ impl Disk {
         }
     }
 
-    fn make_room(&self) {
+    fn free_space(&self) {
         std::fs::remove_file(self.filler()).unwrap();
     }
 
@@ -58,7 +56,7 @@ impl Disk {
     }
 }
 
-impl Drop for Disk {
+impl Drop for SmallDisk {
     fn drop(&mut self) {
         as_root("umount").arg("--lazy").arg(self.folder.path()).status().ok();
     }
@@ -79,79 +77,80 @@ fn is_root() -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_under_sqlite_stops_writes_alone() {
-    let disk = Disk::of(8);
+async fn a_full_disk_under_sqlite_stops_only_writes() {
+    let disk = SmallDisk::mount(8);
     let file = disk.folder.path().join("tokenward.db");
     let url = format!("sqlite:{}", file.display());
-    let running = Running::start(&url);
-    let ledger = fill_and_mend("Sqlite", &disk, &running).await;
-    running.signal("KILL");
-    running.wait();
-    // What was acknowledged is in the file, not just in the memory of the process that acknowledged it.
-    let running = Running::start(&url);
-    ledger.verify(&running.url).await;
-    running.signal("TERM");
-    let (code, log) = running.wait();
+    let running = ServerProcess::start(&url);
+    let write_log = fill_and_recover("Sqlite", &disk, &running).await;
+    running.send_signal("KILL");
+    running.wait_for_exit();
+    // The acknowledged writes are in the file, not only in the memory of the killed process.
+    let running = ServerProcess::start(&url);
+    write_log.verify(&running.url).await;
+    running.send_signal("TERM");
+    let (code, log) = running.wait_for_exit();
     assert_eq!(code, Some(0), "{log}");
-    assert_eq!(integrity(Path::new(&file)).await, "ok");
+    assert_eq!(integrity_check(Path::new(&file)).await, "ok");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_under_postgres_stops_writes_alone() {
-    let disk = Disk::of(160);
-    // The journal is made at once, so that it is the tables that find no room.
+async fn a_full_disk_under_postgres_stops_only_writes() {
+    let disk = SmallDisk::mount(160);
+    // The write-ahead log is allocated first, so that the tables run out of space.
     let settings = ["max_wal_size=32MB", "min_wal_size=32MB", "autovacuum=off"];
-    let server = block_in_place(|| Server::durable_with(&settings, Some(disk.folder.path())));
-    administer(server.port, "postgres", "create database tokenward").await;
-    let running = Running::start_with(command(&Server::url_by(server.port, "tokenward")));
-    // The journal has a whole segment before it, which is made while there is room: without one PostgreSQL itself would end.
-    administer(server.port, "postgres", "select pg_switch_wal()").await;
-    administer(server.port, "postgres", "checkpoint").await;
-    fill_and_mend("Postgres", &disk, &running).await;
+    let server = block_in_place(|| PostgresServer::durable_with(&settings, Some(disk.folder.path())));
+    execute_sql(server.port, "postgres", "create database tokenward").await;
+    let running = ServerProcess::start_with(tokenward_command(&PostgresServer::url_via_port(server.port, "tokenward")));
+    // Allocates a whole segment of the write-ahead log while there is space. PostgreSQL stops if it
+    // cannot allocate one.
+    execute_sql(server.port, "postgres", "select pg_switch_wal()").await;
+    execute_sql(server.port, "postgres", "checkpoint").await;
+    fill_and_recover("Postgres", &disk, &running).await;
 }
 
-async fn fill_and_mend(engine: &str, disk: &Disk, running: &Running) -> Ledger {
+async fn fill_and_recover(engine: &str, disk: &SmallDisk, running: &ServerProcess) -> WriteLog {
     let (http, url) = (client(), &running.url);
-    let admin = Token::made_by(running).await;
-    let mut ledger = Ledger::default();
+    let admin = Token::create(running).await;
+    let mut write_log = WriteLog::default();
     for n in 0..40 {
-        let token = make(&http, url, &admin).await.unwrap().1.unwrap();
-        ledger.made.insert(token.clone());
+        let token = create_token(&http, url, &admin).await.unwrap().1.unwrap();
+        write_log.created.insert(token.clone());
         if n % 2 == 0 {
-            assert_eq!(delete(&http, url, &token).await, Some(204));
-            ledger.deleted.insert(token);
+            assert_eq!(delete_token(&http, url, &token).await, Some(204));
+            write_log.deleted.insert(token);
         }
     }
     disk.fill();
-    let (mut written, mut refused) = (0, 0);
-    // What was set aside before is used up first.
-    while refused < times(20, 200) {
-        match make(&http, url, &admin).await {
+    let (mut written, mut rejected) = (0, 0);
+    // Space that was allocated earlier is used up first.
+    while rejected < iterations(20, 200) {
+        match create_token(&http, url, &admin).await {
             Some((201, Some(token))) => {
                 written += 1;
-                ledger.made.insert(token);
+                write_log.created.insert(token);
             }
-            Some((503, _)) => refused += 1,
+            Some((503, _)) => rejected += 1,
             other => panic!("{other:?}"),
         }
-        assert!(written < 2_000, "the disk is full, and writes are acknowledged all the same");
+        assert!(written < 2_000, "writes are still acknowledged although the disk is full");
     }
-    let rounds = times(3, 100);
+    let rounds = iterations(3, 100);
     for _ in 0..rounds {
-        ledger.verify(url).await;
-        assert_eq!(check(&http, url, "twd_nonsense").await, Some(401));
+        write_log.verify(url).await;
+        assert_eq!(check_token(&http, url, "twd_nonsense").await, Some(401));
     }
-    let checks = rounds * (ledger.acknowledged() + 1);
-    disk.make_room();
-    let back = writes_within(Duration::from_secs(60), url, &admin).await;
-    let gone = ledger.good().next().unwrap().clone();
-    let is_gone = || async { delete(&http, url, &gone).await == Some(204) };
-    within(Duration::from_secs(60), "deletions", is_gone).await;
-    ledger.deleted.insert(gone);
-    ledger.verify(url).await;
+    let checks = rounds * (write_log.acknowledged() + 1);
+    disk.free_space();
+    let recovery = wait_until_writable(Duration::from_secs(60), url, &admin).await;
+    let deleted = write_log.valid().next().unwrap().clone();
+    let is_deleted = || async { delete_token(&http, url, &deleted).await == Some(204) };
+    wait_until(Duration::from_secs(60), "deletions", is_deleted).await;
+    write_log.deleted.insert(deleted);
+    write_log.verify(url).await;
     println!(
-        "P28 {engine}: disk full, {written} writes went on in room set aside, {refused} answered 503, {checks} checks, 0 wrong, \
-         writes again after {back:.1?} without a restart"
+        "[measured] disk full, {engine}: {written} writes in space allocated earlier, {rejected} responses with 503, {checks} \
+         checks, 0 wrong, writes again after {recovery:.1?} without a restart"
     );
-    ledger
+    write_log
 }

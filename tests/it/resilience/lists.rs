@@ -1,38 +1,41 @@
-//! Lists of any length, and clients that do not read them (P10): memory stays where it was, and what is broken off looks broken.
+//! Long lists, and clients that do not read them: memory stays bounded, and an aborted list is
+//! recognizable as incomplete.
 
 use std::time::{Duration, Instant};
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
     task::spawn_blocking,
 };
 
-use super::{Token, is_long, times};
+use super::{Token, is_long, iterations};
 use crate::{
-    lists::insert_tokens,
-    support::{Database, Engine, PASSWORD, basic, binary::Running},
+    lists::insert_person_tokens,
+    support::{Database, Engine, PASSWORD, basic_auth, binary::ServerProcess, both_databases},
 };
 
 const MIB: usize = 1024 * 1024;
 
-/// A service whose first administrator has so many tokens.
-async fn serving(engine: Engine, tokens: usize) -> (Running, Database) {
+/// Starts a service whose first administrator has this many tokens.
+async fn start_with_tokens(engine: Engine, tokens: usize) -> (ServerProcess, Database) {
     let database = Database::migrated(engine).await;
     let url = database.url.clone();
     let stopped = spawn_blocking(move || {
-        let running = Running::start(&url);
-        running.signal("TERM");
-        running.wait().0
+        let running = ServerProcess::start(&url);
+        running.send_signal("TERM");
+        running.wait_for_exit().0
     });
     assert_eq!(stopped.await.unwrap(), Some(0));
-    insert_tokens(&database, 1, tokens).await;
+    insert_person_tokens(&database, 1, tokens).await;
     let url = database.url.clone();
-    (spawn_blocking(move || Running::start(&url)).await.unwrap(), database)
+    (spawn_blocking(move || ServerProcess::start(&url)).await.unwrap(), database)
 }
 
-/// Asks over a connection that takes as little as possible into its own buffers.
-async fn ask(running: &Running, authorization: &str, version: &str) -> TcpStream {
+/// Requests the list on a connection with a minimal receive buffer.
+async fn request_list(running: &ServerProcess, authorization: &str, version: &str) -> TcpStream {
     let address = running.url.strip_prefix("http://").unwrap().parse().unwrap();
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
@@ -42,75 +45,83 @@ async fn ask(running: &Running, authorization: &str, version: &str) -> TcpStream
     stream
 }
 
-async fn begin(stream: &mut TcpStream) {
+async fn read_status_line(stream: &mut TcpStream) {
     let mut beginning = [0; 64];
     stream.read_exact(&mut beginning).await.unwrap();
     assert!(beginning.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&beginning));
 }
 
-/// Resident memory, in bytes (proc(5)).
-fn resident(running: &Running) -> usize {
-    let text = std::fs::read_to_string(format!("/proc/{}/statm", running.id())).unwrap();
+/// Returns the resident memory in bytes (proc(5)).
+fn resident_bytes(running: &ServerProcess) -> usize {
+    let text = std::fs::read_to_string(format!("/proc/{}/statm", running.pid())).unwrap();
     text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
 }
 
-async fn stalled_readers(engine: Engine) {
-    let (count, tokens) = (times(100, 450), times(4_000, 10_000));
-    let (running, _database) = serving(engine, tokens).await;
-    let token = format!("Bearer {}", Token::made_by(&running).await.value);
-    // What the first list takes it takes once.
+#[apply(both_databases)]
+async fn memory_stays_bounded_with_stalled_readers(engine: Engine) {
+    let (count, tokens) = (iterations(100, 450), iterations(4_000, 10_000));
+    let (running, _database) = start_with_tokens(engine, tokens).await;
+    let token = format!("Bearer {}", Token::create(&running).await.value);
+    // The first list causes one-time allocations.
     let mut first = Vec::new();
-    ask(&running, &token, "HTTP/1.0").await.read_to_end(&mut first).await.unwrap();
-    let before = resident(&running);
-    let mut most = before;
+    request_list(&running, &token, "HTTP/1.0").await.read_to_end(&mut first).await.unwrap();
+    let before = resident_bytes(&running);
+    let mut peak = before;
     let mut stalled = Vec::new();
     for _ in 0..count {
-        let mut stream = ask(&running, &token, "HTTP/1.1").await;
-        begin(&mut stream).await;
-        most = most.max(resident(&running));
+        let mut stream = request_list(&running, &token, "HTTP/1.1").await;
+        read_status_line(&mut stream).await;
+        peak = peak.max(resident_bytes(&running));
         stalled.push(stream);
     }
-    let settled = Instant::now();
-    while settled.elapsed() < Duration::from_secs(times(1, 10) as u64) {
-        most = most.max(resident(&running));
+    let hold_start = Instant::now();
+    while hold_start.elapsed() < Duration::from_secs(iterations(1, 10) as u64) {
+        peak = peak.max(resident_bytes(&running));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     println!(
-        "P10 {engine:?}: {count} clients that read 64 bytes of a list of {tokens} tokens ({:.1} MiB): memory {:.1} -> {:.1} MiB",
+        "[measured] stalled readers, {engine:?}: {count} clients that read 64 bytes of a list of {tokens} tokens ({:.1} MiB): \
+         memory {:.1} -> {:.1} MiB",
         first.len() as f64 / MIB as f64,
         before as f64 / MIB as f64,
-        most as f64 / MIB as f64,
+        peak as f64 / MIB as f64,
     );
-    // Made in one piece they would take several times as much as this.
-    assert!(first.len() * count > 5 * 64 * MIB / 2 && most - before < 64 * MIB, "{} MiB", (most - before) / MIB);
+    // Buffered as a whole, the lists would take several times as much.
+    assert!(first.len() * count > 5 * 64 * MIB / 2 && peak - before < 64 * MIB, "{} MiB", (peak - before) / MIB);
 }
 
-async fn broken_lists(engine: Engine) {
-    let (running, _database) = serving(engine, 20_000).await;
-    let token = Token::made_by(&running).await;
+#[apply(both_databases)]
+async fn an_aborted_list_has_no_last_chunk(engine: Engine) {
+    let (running, _database) = start_with_tokens(engine, 20_000).await;
+    let token = Token::create(&running).await;
     let http = super::client();
-    let mut stream = ask(&running, &format!("Bearer {}", token.value), "HTTP/1.1").await;
-    begin(&mut stream).await;
-    assert_eq!(super::delete(&http, &running.url, &token).await, Some(204));
-    let mut rest = Vec::new();
-    stream.read_to_end(&mut rest).await.ok();
-    assert!(!rest.ends_with(b"0\r\n\r\n") && !rest.windows(2).any(|pair| pair == b"]}"), "{} bytes", rest.len());
-    assert!(running.log().contains("aborted a list that was being sent"), "{}", running.log());
-    // HTTP/1.0 knows no chunks: the list ends where the connection does.
-    let mut whole = Vec::new();
-    let admin = basic("admin@example.com", PASSWORD);
-    ask(&running, &admin, "HTTP/1.0").await.read_to_end(&mut whole).await.unwrap();
-    let body = whole.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
-    let list: serde_json::Value = serde_json::from_slice(&whole[body..]).unwrap();
+    let mut stream = request_list(&running, &format!("Bearer {}", token.value), "HTTP/1.1").await;
+    read_status_line(&mut stream).await;
+    assert_eq!(super::delete_token(&http, &running.url, &token).await, Some(204));
+    let mut remainder = Vec::new();
+    stream.read_to_end(&mut remainder).await.ok();
+    assert!(
+        !remainder.ends_with(b"0\r\n\r\n") && !remainder.windows(2).any(|pair| pair == b"]}"),
+        "{} bytes",
+        remainder.len()
+    );
+    assert!(running.log().contains("aborted a list response"), "{}", running.log());
+    // HTTP/1.0 has no chunked encoding, so the list ends with the connection.
+    let mut response = Vec::new();
+    let admin = basic_auth("admin@example.com", PASSWORD);
+    request_list(&running, &admin, "HTTP/1.0").await.read_to_end(&mut response).await.unwrap();
+    let body = response.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let list: serde_json::Value = serde_json::from_slice(&response[body..]).unwrap();
     assert_eq!(list["data"].as_array().unwrap().len(), 20_000);
 }
 
-/// A million tokens, one list.
-async fn a_million(engine: Engine) {
-    let count = times(20_000, 1_000_000);
-    let (running, _database) = serving(engine, count).await;
-    let before = resident(&running);
-    let (begun, mut most, mut rows, mut bytes) = (Instant::now(), before, 0, 0);
+/// One list of a million tokens.
+#[apply(both_databases)]
+async fn a_long_list_completes(engine: Engine) {
+    let count = iterations(20_000, 1_000_000);
+    let (running, _database) = start_with_tokens(engine, count).await;
+    let before = resident_bytes(&running);
+    let (start, mut peak, mut rows, mut bytes) = (Instant::now(), before, 0, 0);
     let mut reply = crate::support::http_client()
         .get(format!("{}/v4/apiAccessTokens", running.url))
         .basic_auth("admin@example.com", Some(PASSWORD))
@@ -118,21 +129,21 @@ async fn a_million(engine: Engine) {
         .await
         .unwrap();
     assert_eq!(reply.status(), 200);
-    let mut end = Vec::new();
+    let mut tail = Vec::new();
     while let Some(chunk) = reply.chunk().await.unwrap() {
-        // The field's name may lie across two chunks.
-        end.extend_from_slice(&chunk);
+        // The name of the field may span two chunks.
+        tail.extend_from_slice(&chunk);
         let name = br#""tokenId":"#;
-        rows += end.windows(name.len()).filter(|part| part == name).count();
+        rows += tail.windows(name.len()).filter(|part| part == name).count();
         bytes += chunk.len();
-        most = most.max(resident(&running));
-        let kept = end.len().saturating_sub(name.len() - 1);
-        end.drain(..kept);
+        peak = peak.max(resident_bytes(&running));
+        let keep = tail.len().saturating_sub(name.len() - 1);
+        tail.drain(..keep);
     }
-    assert!(end.ends_with(b"}]}"));
+    assert!(tail.ends_with(b"}]}"));
     assert_eq!(rows, count);
-    let took = begun.elapsed();
-    let counted = Instant::now();
+    let elapsed = start.elapsed();
+    let count_start = Instant::now();
     let current = super::client()
         .get(format!("{}/v4/workspaces/current", running.url))
         .basic_auth("admin@example.com", Some(PASSWORD))
@@ -142,22 +153,24 @@ async fn a_million(engine: Engine) {
     let current: serde_json::Value = current.json().await.unwrap();
     assert_eq!(current["tokenCount"], count);
     println!(
-        "P10 {engine:?}: a list of {count} tokens, {} MiB, in {took:.1?}; memory {:.1} -> {:.1} MiB; counted in {:.1?}",
+        "[measured] long list, {engine:?}: {count} tokens, {} MiB, in {elapsed:.1?}; memory {:.1} -> {:.1} MiB; counted in {:.1?}",
         bytes / MIB,
         before as f64 / MIB as f64,
-        most as f64 / MIB as f64,
-        counted.elapsed(),
+        peak as f64 / MIB as f64,
+        count_start.elapsed(),
     );
-    assert!(most.saturating_sub(before) < 64 * MIB);
+    assert!(peak.saturating_sub(before) < 64 * MIB);
 }
 
-/// The figure of deletions while counts and lists are asked for without end; only in the long form.
-async fn deletions_beside_lists(engine: Engine) {
+/// Measures deletions while other clients continuously request counts and lists. Only in the long
+/// form.
+#[apply(both_databases)]
+async fn deletions_continue_beside_lists(engine: Engine) {
     if !is_long() {
         return;
     }
-    let (running, _database) = serving(engine, 100_000).await;
-    let reader = Token::made_by(&running).await;
+    let (running, _database) = start_with_tokens(engine, 100_000).await;
+    let reader = Token::create(&running).await;
     let http = super::client();
     let readers: Vec<_> = (0..200)
         .map(|n| {
@@ -174,42 +187,21 @@ async fn deletions_beside_lists(engine: Engine) {
             })
         })
         .collect();
-    let mut took = Vec::new();
+    let mut times = Vec::new();
     for _ in 0..50 {
-        let token = Token::made_by(&running).await;
-        assert_eq!(super::check(&http, &running.url, &token.value).await, Some(200));
-        let begun = Instant::now();
-        let deleted =
+        let token = Token::create(&running).await;
+        assert_eq!(super::check_token(&http, &running.url, &token.value).await, Some(200));
+        let start = Instant::now();
+        let request =
             http.delete(format!("{}/v4/apiAccessTokens/{}", running.url, token.id)).bearer_auth(&reader.value);
-        assert_eq!(deleted.send().await.unwrap().status(), 204);
-        took.push(begun.elapsed());
-        assert_eq!(super::check(&http, &running.url, &token.value).await, Some(401));
+        assert_eq!(request.send().await.unwrap().status(), 204);
+        times.push(start.elapsed());
+        assert_eq!(super::check_token(&http, &running.url, &token.value).await, Some(401));
     }
     readers.iter().for_each(tokio::task::JoinHandle::abort);
-    took.sort_unstable();
+    times.sort_unstable();
     println!(
-        "P10 {engine:?}: 50 deletions beside 200 readers of 100000 tokens, all 204: p50 {:.1?}, slowest {:.1?}",
-        took[25], took[49]
+        "[measured] deletions beside lists, {engine:?}: 50 deletions beside 200 readers of 100000 tokens: p50 {:.1?}, slowest {:.1?}",
+        times[25], times[49]
     );
-}
-
-macro_rules! each_on_both {
-    ($($name:ident => $postgres:ident, $sqlite:ident;)*) => {
-        $(#[tokio::test]
-        async fn $postgres() {
-            $name(Engine::Postgres).await;
-        }
-
-        #[tokio::test]
-        async fn $sqlite() {
-            $name(Engine::Sqlite).await;
-        })*
-    };
-}
-
-each_on_both! {
-    stalled_readers => memory_does_not_grow_with_stalled_readers_on_postgres, memory_does_not_grow_with_stalled_readers_on_sqlite;
-    broken_lists => a_list_that_is_broken_off_has_no_last_chunk_on_postgres, a_list_that_is_broken_off_has_no_last_chunk_on_sqlite;
-    a_million => a_list_of_any_length_completes_on_postgres, a_list_of_any_length_completes_on_sqlite;
-    deletions_beside_lists => deletions_go_on_beside_lists_on_postgres, deletions_go_on_beside_lists_on_sqlite;
 }

@@ -1,5 +1,5 @@
-//! The database stops, stalls, resets or refuses, under load (P7): nobody is let in who must not be, no good token is called bad,
-//! "not now" comes soon, and all is well again by itself.
+//! Database outages under load: no check has a wrong result, requests fail with 503 within a limit,
+//! and the service recovers without a restart.
 
 use std::time::Duration;
 
@@ -8,64 +8,69 @@ use tokio::{task::block_in_place, time::sleep};
 use super::{
     Token,
     acknowledged_writes::Writers,
-    checker::{Checkers, Kind},
-    client, delete, is_long, make, times, writes_within,
+    checker::{Checkers, TokenKind},
+    client, create_token, delete_token, is_long, iterations, wait_until_writable,
 };
 use crate::{
     cluster::{
-        administer,
+        execute_sql,
         proxy::{Mode, Proxy},
     },
     support::{
-        binary::{Running, command},
-        postgres::{End, Server},
+        binary::{ServerProcess, tokenward_command},
+        postgres::{PostgresServer, ShutdownMode},
     },
 };
 
-/// What goes wrong between the service and its database.
+/// A fault of the database, or of the network to it.
 #[derive(Clone, Copy, Debug)]
-enum Fault {
+enum DatabaseFault {
     Stopped,
-    Between(Mode),
+    Network(Mode),
 }
 
-/// The last is much like the first, and left for the long form.
-const FAULTS: [Fault; 4] =
-    [Fault::Stopped, Fault::Between(Mode::Stall), Fault::Between(Mode::Reset), Fault::Between(Mode::Refuse)];
+/// The last fault resembles the first one, and is only part of the long form.
+const FAULTS: [DatabaseFault; 4] = [
+    DatabaseFault::Stopped,
+    DatabaseFault::Network(Mode::Stall),
+    DatabaseFault::Network(Mode::Reset),
+    DatabaseFault::Network(Mode::Refuse),
+];
 
-/// A "not now" comes within this. The short form runs beside other tests, and does not judge how busy they keep the machine.
-fn soon() -> Duration {
+/// Returns the limit for a response with 503. It is generous in the short form, which runs beside
+/// other tests.
+fn max_rejection_time() -> Duration {
     Duration::from_secs(if is_long() { 3 } else { 15 })
 }
 
-/// After the return of the database all is well within this.
-fn whole_within() -> Duration {
+/// Returns the limit for the recovery after the outage.
+fn max_recovery_time() -> Duration {
     Duration::from_secs(if is_long() { 5 } else { 60 })
 }
 
-struct Scene {
-    server: Server,
+struct OutageTest {
+    server: PostgresServer,
     proxy: Proxy,
-    running: Running,
+    running: ServerProcess,
     admin: Token,
     good: Vec<Token>,
     deleted: Vec<Token>,
 }
 
-impl Scene {
-    async fn set() -> Self {
-        let server = block_in_place(Server::durable);
-        administer(server.port, "postgres", "create database tokenward").await;
-        let proxy = Proxy::before(server.port).await;
-        let mut serve = command(&Server::url_by(proxy.port, "tokenward"));
+impl OutageTest {
+    async fn start() -> Self {
+        let server = block_in_place(PostgresServer::durable);
+        execute_sql(server.port, "postgres", "create database tokenward").await;
+        let proxy = Proxy::start(server.port).await;
+        let mut serve = tokenward_command(&PostgresServer::url_via_port(proxy.port, "tokenward"));
         serve.env("RUST_LOG", "error");
-        let running = block_in_place(|| Running::start_with(serve));
-        let admin = Token::made_by(&running).await;
+        let running = block_in_place(|| ServerProcess::start_with(serve));
+        let admin = Token::create(&running).await;
         let (http, mut good, mut deleted) = (client(), Vec::new(), Vec::new());
         for n in 0..40 {
-            let token = make(&http, &running.url, &admin).await.unwrap().1.unwrap();
+            let token = create_token(&http, &running.url, &admin).await.unwrap().1.unwrap();
             if n % 2 == 0 {
-                assert_eq!(delete(&http, &running.url, &token).await, Some(204));
+                assert_eq!(delete_token(&http, &running.url, &token).await, Some(204));
                 deleted.push(token);
             } else {
                 good.push(token);
@@ -74,63 +79,63 @@ impl Scene {
         Self { server, proxy, running, admin, good, deleted }
     }
 
-    /// Lasts this long, and until a check was answered 503.
-    async fn go_wrong(&mut self, fault: Fault, length: Duration, checkers: &Checkers) {
-        let lasts = async {
+    /// Injects a fault for this time, and at least until a check has returned 503.
+    async fn inject(&mut self, fault: DatabaseFault, length: Duration, checkers: &Checkers) {
+        let duration = async {
             sleep(length).await;
-            checkers.have_seen_503().await;
+            checkers.wait_for_503().await;
         };
         match fault {
-            Fault::Stopped => {
-                block_in_place(|| self.server.end(End::Immediate));
-                lasts.await;
+            DatabaseFault::Stopped => {
+                block_in_place(|| self.server.stop(ShutdownMode::Immediate));
+                duration.await;
                 block_in_place(|| self.server.start_again());
             }
-            Fault::Between(mode) => {
-                self.proxy.switch(mode);
-                lasts.await;
-                self.proxy.switch(Mode::Pass);
+            DatabaseFault::Network(mode) => {
+                self.proxy.set_mode(mode);
+                duration.await;
+                self.proxy.set_mode(Mode::Pass);
             }
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_its_database_the_service_lets_nobody_in_and_calls_nobody_bad() {
-    let mut scene = Scene::set().await;
-    let length = Duration::from_secs(times(3, 60) as u64);
-    for fault in FAULTS.into_iter().take(times(3, 4)) {
-        let checkers = Checkers::start(&scene.running.url, &scene.good, &scene.deleted, 8);
-        let writers = Writers::start(&scene.running.url, &scene.admin, 2);
-        writers.have_done(10).await;
-        let before = resident_kib(scene.running.id());
-        scene.go_wrong(fault, length, &checkers).await;
-        let back = writes_within(whole_within(), &scene.running.url, &scene.admin).await;
-        let grown = resident_kib(scene.running.id()).saturating_sub(before);
-        let (ledger, seen) = (writers.stop().await, checkers.stop().await);
-        seen.expect_closed();
-        ledger.verify(&scene.running.url).await;
+async fn a_database_outage_yields_no_wrong_check_result() {
+    let mut test = OutageTest::start().await;
+    let length = Duration::from_secs(iterations(3, 60) as u64);
+    for fault in FAULTS.into_iter().take(iterations(3, 4)) {
+        let checkers = Checkers::start(&test.running.url, &test.good, &test.deleted, 8);
+        let writers = Writers::start(&test.running.url, &test.admin, 2);
+        writers.wait_for_writes(10).await;
+        let before = resident_kib(test.running.pid());
+        test.inject(fault, length, &checkers).await;
+        let recovery = wait_until_writable(max_recovery_time(), &test.running.url, &test.admin).await;
+        let growth = resident_kib(test.running.pid()).saturating_sub(before);
+        let (log, results) = (writers.stop().await, checkers.stop().await);
+        results.assert_no_wrong_result();
+        log.verify(&test.running.url).await;
         println!(
-            "P7 Postgres {fault:?}: {} checks, 0 wrong, {} answered 503 after at most {:.1?}; {} of {} writes answered 503 after \
-             at most {:.1?}; whole again after {back:.1?}; memory grew by {grown} KiB",
-            seen.all(),
-            seen.unavailable(),
-            seen.slowest_503,
-            ledger.refused,
-            ledger.acknowledged() + ledger.refused,
-            ledger.slowest_refusal,
+            "[measured] outage, Postgres {fault:?}: {} checks, 0 wrong, {} responses with 503 after at most {:.1?}; {} of {} writes \
+             failed with 503 after at most {:.1?}; recovered after {recovery:.1?}; memory grew by {growth} KiB",
+            results.total(),
+            results.unavailable(),
+            results.slowest_503,
+            log.rejected,
+            log.acknowledged() + log.rejected,
+            log.slowest_rejection,
         );
-        assert!(seen.unavailable() > 0 && seen.count(Kind::Good, 200) > 0, "{seen:?}");
-        assert!(seen.slowest_503 < soon(), "{:?}", seen.slowest_503);
-        assert_eq!(ledger.unanswered, 0);
-        // What an outage leaves in memory does not depend on how long it lasts.
-        assert!(grown < 64 * 1024, "{grown} KiB more than before");
+        assert!(results.unavailable() > 0 && results.count(TokenKind::Valid, 200) > 0, "{results:?}");
+        assert!(results.slowest_503 < max_rejection_time(), "{:?}", results.slowest_503);
+        assert_eq!(log.unanswered, 0);
+        // Memory growth does not depend on the length of the outage.
+        assert!(growth < 64 * 1024, "memory grew by {growth} KiB");
     }
 }
 
-/// How much memory a process has, in KiB.
+/// Returns the resident memory of a process in KiB.
 pub fn resident_kib(process: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the line VmRSS");
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }

@@ -1,5 +1,7 @@
-//! Clients that hang up (P20), and a service that is stopped under load (P21).
+//! Clients that disconnect, and a service that is stopped under load.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
@@ -14,181 +16,186 @@ use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::{Token, client, times};
+use super::{Token, client, iterations};
 use crate::support::{
     Database, Engine,
-    binary::{Running, command},
+    binary::{ServerProcess, tokenward_command},
+    both_databases_multi_thread,
 };
 
-on_both_databases!(
-    a_stop_under_load_fails_no_request,
-    a_stop_answers_every_request_of_busy_connections,
-    a_request_in_the_socket_is_answered_before_the_stop,
-);
-
-/// How many connections to the database the service has in the test of clients that hang up: one that is lost is missed.
-const CONNECTIONS: usize = 2;
+/// The number of database connections in the test of disconnecting clients. A leaked one would be
+/// noticed.
+const MAX_CONNECTIONS: usize = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_hang_up_leave_no_transaction_open() {
+async fn disconnecting_clients_leave_no_transaction_open() {
     let database = Database::empty(Engine::Postgres).await;
-    let mut serve = command(&database.url);
-    serve.env("TOKENWARD_DATABASE__MAX_CONNECTIONS", CONNECTIONS.to_string());
-    let running = Running::start_with(serve);
-    let (http, admin) = (client(), Token::made_by(&running).await);
-    let ask = || {
+    let mut serve = tokenward_command(&database.url);
+    serve.env("TOKENWARD_DATABASE__MAX_CONNECTIONS", MAX_CONNECTIONS.to_string());
+    let running = ServerProcess::start_with(serve);
+    let (http, admin) = (client(), Token::create(&running).await);
+    let create = || {
         let send = http.post(format!("{}/v4/apiAccessTokens", running.url)).bearer_auth(&admin.value);
         send.json(&json!({"lifetimeSeconds": 60})).send()
     };
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     let tokens = "select count(*) from token";
-    let before = count(&mut connection, tokens).await;
-    given_up_in_mid_transaction(&database, &mut connection, ask).await;
-    assert_eq!(count(&mut connection, tokens).await, before + 1, "what had begun is written");
-    let (mut given_up, tries) = (0, times(200, 1_000) as u64);
-    for n in 0..tries {
-        // Given up after a time that differs from try to try; some are answered first.
-        let patience = Duration::from_micros(n * 7_919 % 6_000);
-        given_up += usize::from(tokio::time::timeout(patience, ask()).await.is_err());
+    let before = query_count(&mut connection, tokens).await;
+    abandon_blocked_write(&database, &mut connection, create).await;
+    assert_eq!(query_count(&mut connection, tokens).await, before + 1, "a started write is committed");
+    let (mut abandoned, attempts) = (0, iterations(200, 1_000) as u64);
+    for n in 0..attempts {
+        // The timeout varies. Some requests get a response first.
+        let limit = Duration::from_micros(n * 7_919 % 6_000);
+        abandoned += usize::from(tokio::time::timeout(limit, create()).await.is_err());
     }
-    at_rest(&mut connection).await;
-    let written = count(&mut connection, tokens).await - before;
-    // Every connection is still there to be used: one that was lost would keep one of these waiting.
-    let all = futures_util::future::join_all((0..4 * CONNECTIONS).map(|_| ask())).await;
+    wait_until_idle(&mut connection).await;
+    let written = query_count(&mut connection, tokens).await - before;
+    // Every connection is still usable. A leaked one would block one of these requests.
+    let all = futures_util::future::join_all((0..4 * MAX_CONNECTIONS).map(|_| create())).await;
     assert!(all.into_iter().all(|reply| reply.unwrap().status() == 201));
-    running.signal("TERM");
-    let (code, log) = running.wait();
+    running.send_signal("TERM");
+    let (code, log) = running.wait_for_exit();
     assert_eq!(code, Some(0));
-    let answered = log.lines().filter(|line| line.contains("\"POST\"") && line.contains("\"answered\"")).count();
-    let hung_up = log.matches("the client hung up").count();
-    println!("P20 Postgres: {given_up} of {tries} writes given up, {written} written, {hung_up} lines tell of it");
-    // The token that asks, and those that were made at the end, are answered, too.
-    let lines = i64::try_from(answered + hung_up - 1 - 4 * CONNECTIONS).unwrap();
-    assert!(given_up > 0 && hung_up > 0 && lines >= written, "{written} writes, {lines} lines: {log}");
+    let responded = log.lines().filter(|line| line.contains("\"POST\"") && line.contains("\"responded\"")).count();
+    let disconnected = log.matches("the client disconnected").count();
+    println!(
+        "[measured] disconnects, Postgres: {abandoned} of {attempts} writes abandoned, {written} committed, {disconnected} logged"
+    );
+    // The responses for the token of the caller and for the last tokens are in the log too.
+    let lines = i64::try_from(responded + disconnected - 1 - 4 * MAX_CONNECTIONS).unwrap();
+    assert!(abandoned > 0 && disconnected > 0 && lines >= written, "{written} writes, {lines} lines: {log}");
 }
 
-/// Holds a write back, and gives it up while the database has it.
-async fn given_up_in_mid_transaction<F: Future>(database: &Database, watch: &mut PgConnection, ask: impl Fn() -> F) {
+/// Blocks a write with a lock, and disconnects while the database executes it.
+async fn abandon_blocked_write<F: Future>(database: &Database, monitor: &mut PgConnection, create: impl Fn() -> F) {
     let mut lock = PgConnection::connect(&database.url).await.unwrap();
     lock.execute("begin; lock table token in exclusive mode").await.unwrap();
     let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    let mut asked = Box::pin(ask());
+    let mut request = Box::pin(create());
     let is_waiting = async {
-        while count(watch, waits).await == 0 {
+        while query_count(monitor, waits).await == 0 {
             tokio::task::yield_now().await;
         }
     };
     tokio::select! {
-        _ = &mut asked => panic!("nothing held it back"),
+        _ = &mut request => panic!("the write was not blocked"),
         () = is_waiting => {}
     }
-    drop(asked);
+    drop(request);
     lock.execute("commit").await.unwrap();
-    at_rest(watch).await;
+    wait_until_idle(monitor).await;
 }
 
-/// Waits until no session of the service has a transaction open: writes that had begun go on.
-async fn at_rest(watch: &mut PgConnection) {
+/// Waits until no session of the service has an open transaction. Started writes continue until
+/// then.
+async fn wait_until_idle(monitor: &mut PgConnection) {
     let busy = "select count(*) from pg_stat_activity where datname = current_database() and state <> 'idle' \
                 and pid <> pg_backend_pid() and application_name = 'tokenward'";
     let rest = async {
-        while count(watch, busy).await > 0 {
+        while query_count(monitor, busy).await > 0 {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), rest).await.expect("a session has a transaction open for good");
+    tokio::time::timeout(Duration::from_secs(60), rest).await.expect("a session keeps its transaction open");
 }
 
-async fn count(connection: &mut PgConnection, question: &'static str) -> i64 {
-    sqlx::query_scalar(question).fetch_one(connection).await.unwrap()
+async fn query_count(connection: &mut PgConnection, query: &'static str) -> i64 {
+    sqlx::query_scalar(query).fetch_one(connection).await.unwrap()
 }
 
-/// What a client saw until nobody listened any more.
+/// The results of a client until the service stopped listening.
 #[derive(Default)]
-struct Answers {
-    whole: usize,
+struct ClientResults {
+    succeeded: usize,
     failed: Vec<String>,
 }
 
-async fn a_stop_under_load_fails_no_request(engine: Engine) {
-    for _ in 0..times(1, 20) {
+#[apply(both_databases_multi_thread)]
+async fn a_shutdown_under_load_fails_no_request(engine: Engine) {
+    for _ in 0..iterations(1, 20) {
         stop_under_load(engine).await;
     }
 }
 
 async fn stop_under_load(engine: Engine) {
     let database = Database::empty(engine).await;
-    let running = Running::start(&database.url);
-    let admin = Token::made_by(&running).await;
+    let running = ServerProcess::start(&database.url);
+    let admin = Token::create(&running).await;
     let clients: Vec<_> = (0..20).map(|n| spawn_client(n, &running.url, &admin)).collect();
-    // As long as ten rounds of theirs.
+    // Ten requests of each client.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    running.signal("TERM");
-    let begun = Instant::now();
-    let (code, log) = spawn_blocking(move || running.wait()).await.unwrap();
-    let took = begun.elapsed();
-    let mut all = Answers::default();
+    running.send_signal("TERM");
+    let start = Instant::now();
+    let (code, log) = spawn_blocking(move || running.wait_for_exit()).await.unwrap();
+    let elapsed = start.elapsed();
+    let mut all = ClientResults::default();
     for client in clients {
-        let answers = client.await.unwrap();
-        all.whole += answers.whole;
-        all.failed.extend(answers.failed);
+        let results = client.await.unwrap();
+        all.succeeded += results.succeeded;
+        all.failed.extend(results.failed);
     }
     println!(
-        "P21 {engine:?}: {} requests answered until SIGTERM, {} failed, exit {code:?} after {took:.1?}",
-        all.whole,
+        "[measured] shutdown, {engine:?}: {} requests succeeded, {} failed, exit code {code:?} {elapsed:.1?} after SIGTERM",
+        all.succeeded,
         all.failed.len()
     );
-    assert!(all.failed.is_empty() && all.whole > 0, "{:?}", all.failed);
-    assert!(code == Some(0) && took < Duration::from_secs(10), "{log}");
+    assert!(all.failed.is_empty() && all.succeeded > 0, "{:?}", all.failed);
+    assert!(code == Some(0) && elapsed < Duration::from_secs(10), "{log}");
 }
 
-/// Ten requests a second, each on a connection of its own: one that is accepted has a right to an answer.
-fn spawn_client(n: u64, url: &str, admin: &Token) -> JoinHandle<Answers> {
+/// Starts a client with ten requests per second, each on a new connection. Every accepted
+/// connection must get a response.
+fn spawn_client(n: u64, url: &str, admin: &Token) -> JoinHandle<ClientResults> {
     let (url, admin) = (url.to_owned(), admin.clone());
     drop(client());
     let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
     tokio::spawn(async move {
-        let mut answers = Answers::default();
-        let mut pace = tokio::time::interval(Duration::from_millis(100));
+        let mut results = ClientResults::default();
+        let mut interval = tokio::time::interval(Duration::from_millis(100));
         tokio::time::sleep(Duration::from_millis(5 * n)).await;
         loop {
-            pace.tick().await;
-            let asked = http.post(format!("{url}/v4/apiAccessTokens")).bearer_auth(&admin.value);
-            match asked.json(&json!({"lifetimeSeconds": 60})).send().await {
-                Ok(reply) if reply.status() == 201 => answers.whole += 1,
-                Ok(reply) => answers.failed.push(reply.status().to_string()),
-                Err(error) if error.is_connect() => return answers,
-                Err(error) => answers.failed.push(format!("{error:?}")),
+            interval.tick().await;
+            let request = http.post(format!("{url}/v4/apiAccessTokens")).bearer_auth(&admin.value);
+            match request.json(&json!({"lifetimeSeconds": 60})).send().await {
+                Ok(reply) if reply.status() == 201 => results.succeeded += 1,
+                Ok(reply) => results.failed.push(reply.status().to_string()),
+                Err(error) if error.is_connect() => return results,
+                Err(error) => results.failed.push(format!("{error:?}")),
             }
         }
     })
 }
 
-/// A connection that is kept, and what is read on it.
-struct Kept(TcpStream);
+/// A persistent connection.
+struct KeepAliveConnection(TcpStream);
 
-/// How a request on a kept connection ended.
+/// The state of the connection after a response.
 #[derive(Debug, PartialEq, Eq)]
-enum Ended {
-    Answered,
-    /// The response says that it is the last one, and the connection ended after it.
-    Last,
+enum ResponseEnd {
+    KeepAlive,
+    /// The response has `connection: close`, and the server closed the connection.
+    Close,
 }
 
-impl Kept {
+impl KeepAliveConnection {
     fn open(url: &str) -> Self {
         let stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         Self(stream)
     }
 
-    fn send(&mut self, token: &str) {
+    fn send_check(&mut self, token: &str) {
         let request = format!("GET /v4/auth HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
-        self.0.write_all(request.as_bytes()).expect("a request is taken");
+        self.0.write_all(request.as_bytes()).expect("a request can be sent");
     }
 
-    /// Reads a whole response. The end of the connection in place of it is a failure.
-    fn read(&mut self) -> Ended {
+    /// Reads a complete response.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the connection ends before.
+    fn read_response(&mut self) -> ResponseEnd {
         let (mut head, mut byte) = (Vec::new(), [0]);
         while !head.ends_with(b"\r\n\r\n") {
             self.0.read_exact(&mut byte).expect("a response");
@@ -197,35 +204,37 @@ impl Kept {
         let head = String::from_utf8(head).unwrap();
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
-        self.0.read_exact(&mut vec![0; length]).expect("a whole response");
+        self.0.read_exact(&mut vec![0; length]).expect("a complete response");
         if !head.contains("connection: close\r\n") {
-            return Ended::Answered;
+            return ResponseEnd::KeepAlive;
         }
-        assert_eq!(self.rest(), 0);
-        Ended::Last
+        assert_eq!(self.read_to_close(), 0);
+        ResponseEnd::Close
     }
 
-    /// Bytes until the connection is closed by its end, not by a reset.
-    fn rest(&mut self) -> usize {
-        self.0.read_to_end(&mut Vec::new()).expect("a clean end")
+    /// Reads until the connection is closed. Returns the number of bytes. A reset is a failure.
+    fn read_to_close(&mut self) -> usize {
+        self.0.read_to_end(&mut Vec::new()).expect("an orderly close")
     }
 }
 
-/// Connections without a pause between two requests, connections with one, and silent ones.
-async fn a_stop_answers_every_request_of_busy_connections(engine: Engine) {
+/// The connections send requests without a pause, with a pause, or not at all.
+#[apply(both_databases_multi_thread)]
+async fn a_shutdown_completes_every_request_of_busy_connections(engine: Engine) {
     let database = Database::empty(engine).await;
-    for _ in 0..times(3, 50) {
-        let running = Running::start(&database.url);
-        let token = Token::made_by(&running).await.value;
+    for _ in 0..iterations(3, 50) {
+        let running = ServerProcess::start(&database.url);
+        let token = Token::create(&running).await.value;
         let rounds: Arc<[AtomicUsize]> = (0..60).map(|_| AtomicUsize::new(0)).collect();
         let busy: Vec<_> = (0..60)
             .map(|n: u32| {
-                let (mut kept, token, rounds) = (Kept::open(&running.url), token.clone(), Arc::clone(&rounds));
+                let (mut kept, token, rounds) =
+                    (KeepAliveConnection::open(&running.url), token.clone(), Arc::clone(&rounds));
                 spawn_blocking(move || {
                     let pause = Duration::from_millis(5 * u64::from(n.saturating_sub(39)));
                     loop {
-                        kept.send(&token);
-                        if kept.read() == Ended::Last {
+                        kept.send_check(&token);
+                        if kept.read_response() == ResponseEnd::Close {
                             return;
                         }
                         rounds[usize::try_from(n).unwrap()].fetch_add(1, Ordering::SeqCst);
@@ -234,48 +243,49 @@ async fn a_stop_answers_every_request_of_busy_connections(engine: Engine) {
                 })
             })
             .collect();
-        let mut silent: Vec<_> = (0..10).map(|_| Kept::open(&running.url)).collect();
+        let mut silent: Vec<_> = (0..10).map(|_| KeepAliveConnection::open(&running.url)).collect();
         silent[..5].iter_mut().for_each(|kept| {
-            kept.send(&token);
-            assert_eq!(kept.read(), Ended::Answered);
+            kept.send_check(&token);
+            assert_eq!(kept.read_response(), ResponseEnd::KeepAlive);
         });
         while rounds.iter().any(|rounds| rounds.load(Ordering::SeqCst) < 2) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        running.signal("TERM");
+        running.send_signal("TERM");
         for (n, busy) in busy.into_iter().enumerate() {
             busy.await.unwrap_or_else(|error| panic!("{engine:?}, connection {n}: {error}"));
         }
-        // Between two requests a connection may end without a word, but not by a reset.
-        assert!(silent.iter_mut().all(|kept| kept.rest() == 0));
-        let (code, log) = spawn_blocking(move || running.wait()).await.unwrap();
+        // An idle connection may be closed without a response, but not reset.
+        assert!(silent.iter_mut().all(|kept| kept.read_to_close() == 0));
+        let (code, log) = spawn_blocking(move || running.wait_for_exit()).await.unwrap();
         assert_eq!(code, Some(0), "{log}");
     }
 }
 
-/// The service stands still while requests arrive and the signal comes: on connections that are kept, on new ones, and on some that the
-/// service has not accepted.
-async fn a_request_in_the_socket_is_answered_before_the_stop(engine: Engine) {
+/// The service is paused while requests arrive and SIGTERM is sent. The requests are on open
+/// connections, and on new ones that the service has not accepted yet.
+#[apply(both_databases_multi_thread)]
+async fn a_request_in_the_socket_is_completed_before_shutdown(engine: Engine) {
     let database = Database::empty(engine).await;
-    for _ in 0..times(3, 50) {
-        let running = Running::start(&database.url);
-        let token = Token::made_by(&running).await.value;
-        let mut kept: Vec<_> = (0..30).map(|_| Kept::open(&running.url)).collect();
+    for _ in 0..iterations(3, 50) {
+        let running = ServerProcess::start(&database.url);
+        let token = Token::create(&running).await.value;
+        let mut kept: Vec<_> = (0..30).map(|_| KeepAliveConnection::open(&running.url)).collect();
         kept[..20].iter_mut().for_each(|kept| {
-            kept.send(&token);
-            assert_eq!(kept.read(), Ended::Answered);
+            kept.send_check(&token);
+            assert_eq!(kept.read_response(), ResponseEnd::KeepAlive);
         });
-        running.signal("STOP");
-        kept.extend((0..10).map(|_| Kept::open(&running.url)));
-        kept.iter_mut().for_each(|kept| kept.send(&token));
-        running.signal("TERM");
-        running.signal("CONT");
-        // Each is answered: reading fails where a connection ends without a response. What was answered before the process came to
-        // the signal does not announce the end.
+        running.send_signal("STOP");
+        kept.extend((0..10).map(|_| KeepAliveConnection::open(&running.url)));
+        kept.iter_mut().for_each(|kept| kept.send_check(&token));
+        running.send_signal("TERM");
+        running.send_signal("CONT");
+        // Each request gets a response. Those from before the signal was handled have no
+        // `connection: close`.
         for kept in &mut kept {
-            kept.read();
+            kept.read_response();
         }
-        let (code, log) = spawn_blocking(move || running.wait()).await.unwrap();
+        let (code, log) = spawn_blocking(move || running.wait_for_exit()).await.unwrap();
         assert_eq!(code, Some(0), "{log}");
     }
 }

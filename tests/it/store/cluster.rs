@@ -1,27 +1,27 @@
-//! The secret that authenticates messages between nodes, and who may come near it.
+//! The cluster secret, which authenticates messages between nodes, and its access control.
 
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
-use tokenward::{config::CacheMode, store::Exposure};
+use tokenward::{config::CacheMode, store::ClusterExposure};
 use uuid::Uuid;
 
 use crate::support::{Database, Engine, TestApp, postgres};
 
-async fn app() -> TestApp {
-    TestApp::with(Database::migrated(Engine::Postgres).await, |config| config.cache.mode = CacheMode::Off).await
+async fn start_without_cache() -> TestApp {
+    TestApp::start_with(Database::migrated(Engine::Postgres).await, |config| config.cache.mode = CacheMode::Off).await
 }
 
 #[tokio::test]
-async fn a_secret_is_switched_only_to_one_that_is_accepted() {
-    let app = app().await;
-    let nodes = app.store.nodes().unwrap();
+async fn the_signing_secret_switches_only_to_the_accepted_one() {
+    let app = start_without_cache().await;
+    let nodes = app.store.cluster().unwrap();
     let first = nodes.state().await.unwrap().secret;
     assert_eq!(first.accepted, None);
-    assert!(!nodes.sign_with([7; 32]).await.unwrap());
+    assert!(!nodes.switch_signing_secret([7; 32]).await.unwrap());
     nodes.accept_secret(Some([7; 32])).await.unwrap();
-    assert!(!nodes.sign_with([8; 32]).await.unwrap());
-    assert!(nodes.sign_with([7; 32]).await.unwrap());
+    assert!(!nodes.switch_signing_secret([8; 32]).await.unwrap());
+    assert!(nodes.switch_signing_secret([7; 32]).await.unwrap());
     let secret = nodes.state().await.unwrap().secret;
     assert_eq!((secret.signing, secret.accepted), ([7; 32], Some(first.signing)));
     nodes.accept_secret(None).await.unwrap();
@@ -30,12 +30,12 @@ async fn a_secret_is_switched_only_to_one_that_is_accepted() {
 }
 
 #[tokio::test]
-async fn each_database_has_a_secret_of_its_own_and_no_lease_is_longer_than_ten_seconds() {
+async fn each_database_has_its_own_secret_and_leases_last_at_most_ten_seconds() {
     let (one, two) = (Database::empty(Engine::Postgres).await, Database::empty(Engine::Postgres).await);
     let mut secrets = Vec::new();
     for database in [one, two] {
-        let app = TestApp::with(database, |config| config.cache.mode = CacheMode::Off).await;
-        let nodes = app.store.nodes().unwrap();
+        let app = TestApp::start_with(database, |config| config.cache.mode = CacheMode::Off).await;
+        let nodes = app.store.cluster().unwrap();
         secrets.push(nodes.state().await.unwrap().secret.signing);
         assert_eq!(nodes.longest_lease().await.unwrap(), None);
         nodes.join(Uuid::from_u128(1), Duration::from_secs(10), "x").await.unwrap();
@@ -45,78 +45,82 @@ async fn each_database_has_a_secret_of_its_own_and_no_lease_is_longer_than_ten_s
     assert_ne!(secrets[0], secrets[1]);
 }
 
-/// A role of the server that owns nothing and was given nothing.
-async fn stranger(database: &Database) -> PgConnection {
+/// Connects as a role without any grants.
+async fn connect_as_unprivileged_role(database: &Database) -> PgConnection {
     let name = format!("stranger_{}", Uuid::from_u128(rand::random()).simple());
-    database.run(&format!("create role {name} login")).await;
+    database.execute_sql(&format!("create role {name} login")).await;
     PgConnection::connect(&database.url.replace("postgres@", &format!("{name}@"))).await.unwrap()
 }
 
 #[tokio::test]
-async fn a_stranger_reads_no_secret_and_has_nothing_signed() {
-    let app = app().await;
-    let mut stranger = stranger(&app.database).await;
+async fn an_unprivileged_role_cannot_read_the_secret_or_sign_messages() {
+    let app = start_without_cache().await;
+    let mut connection = connect_as_unprivileged_role(&app.database).await;
     for attempt in [
         "select * from cluster_secret",
-        "select cluster_mac('left x')",
-        "select announce('everything')",
+        "select cluster_mac('leave x')",
+        "select notify_change('everything')",
         "create temp table t (id bigint, digest bytea); \
-         create trigger t after insert on t for each row execute function announce_everything()",
-        "create temp table t (id bigint); create trigger t after delete on t for each row execute function announce_person()",
+         create trigger t after insert on t for each row execute function notify_everything()",
+        "create temp table t (id bigint); create trigger t after delete on t for each row execute function notify_person()",
     ] {
-        let refused = stranger.execute(attempt).await.unwrap_err().to_string();
-        assert!(refused.contains("permission denied"), "{attempt}: {refused}");
+        let error = connection.execute(attempt).await.unwrap_err().to_string();
+        assert!(error.contains("permission denied"), "{attempt}: {error}");
     }
 }
 
-/// Reports are written by roles that may read all tables, also those that come later.
+/// Reporting roles may have default privileges on all tables, including future ones.
 #[tokio::test]
-async fn default_privileges_do_not_reach_the_secret() {
+async fn default_privileges_do_not_expose_the_secret() {
     let database = Database::empty(Engine::Postgres).await;
     let name = format!("reader_{}", Uuid::from_u128(rand::random()).simple());
-    database.run(&format!("create role {name}")).await;
-    database.run(&format!("alter default privileges grant select on tables to {name}, public")).await;
-    let app = TestApp::with(database, |config| config.cache.mode = CacheMode::Off).await;
+    database.execute_sql(&format!("create role {name}")).await;
+    database.execute_sql(&format!("alter default privileges grant select on tables to {name}, public")).await;
+    let app = TestApp::start_with(database, |config| config.cache.mode = CacheMode::Off).await;
     let mut connection = PgConnection::connect(&app.database.url).await.unwrap();
     for (role, table, may) in
         [(name.as_str(), "person", true), (&name, "cluster_secret", false), ("public", "cluster_secret", false)]
     {
-        let ask = format!("select has_table_privilege('{role}', '{table}', 'select')");
-        let row = connection.fetch_one(AssertSqlSafe(ask)).await.unwrap();
+        let query = format!("select has_table_privilege('{role}', '{table}', 'select')");
+        let row = connection.fetch_one(AssertSqlSafe(query)).await.unwrap();
         assert_eq!(row.get::<bool, _>(0), may, "{role} {table}");
     }
-    let nodes = app.store.nodes().unwrap();
+    let nodes = app.store.cluster().unwrap();
     assert_eq!(
-        nodes.exposure().await.unwrap(),
-        Exposure { public_may_connect: true, others_may_read_secret: false },
-        "as PostgreSQL makes a database"
+        nodes.find_exposure().await.unwrap(),
+        ClusterExposure { public_may_connect: true, others_may_read_secret: false },
+        "the default of a new PostgreSQL database"
     );
-    app.database.run(&format!("grant select on cluster_secret to {name}")).await;
+    app.database.execute_sql(&format!("grant select on cluster_secret to {name}")).await;
     let database: String = connection.fetch_one("select current_database()").await.unwrap().get::<String, _>(0);
-    app.database.run(&format!("revoke connect on database {database} from public")).await;
-    assert_eq!(nodes.exposure().await.unwrap(), Exposure { public_may_connect: false, others_may_read_secret: true });
+    app.database.execute_sql(&format!("revoke connect on database {database} from public")).await;
+    assert_eq!(
+        nodes.find_exposure().await.unwrap(),
+        ClusterExposure { public_may_connect: false, others_may_read_secret: true }
+    );
 }
 
-/// A role that was given a table deletes from it: its search path leads to tables of its own, and the nodes hear of it all the same.
+/// A role with grants on a table deletes rows, with a search path that leads to tables of its own.
+/// The nodes receive the invalidation all the same.
 #[tokio::test]
-async fn what_another_role_changes_is_signed_as_well() {
+async fn changes_by_another_role_are_signed() {
     let app = TestApp::start(Engine::Postgres).await;
     let name = format!("cleaner_{}", Uuid::from_u128(rand::random()).simple());
     app.database
-        .run(&format!(
-            "create role {name} login; grant select, delete on token to {name}; grant insert on deleted_token to {name}"
+        .execute_sql(&format!(
+            "create role {name} login; grant select, delete on token to {name}; grant insert on token_tombstone to {name}"
         ))
         .await;
-    let bearer = app.admin().bearer().await;
+    let bearer = app.admin().create_token().await;
     bearer.get("/v4/auth").await.expect(200);
-    assert_eq!(app.app.live().tally().tokens, 1);
+    assert_eq!(app.state.node().stats().tokens, 1);
     let url = app.database.url.replace("postgres@", &format!("{name}@"));
     let mut cleaner = PgConnection::connect(&url).await.unwrap();
     cleaner.execute("create temp table cluster_secret (id integer, inner_pad bytea, outer_pad bytea)").await.unwrap();
     cleaner.execute("delete from token").await.unwrap();
-    // An operation of ours comes through the same queue behind it.
-    app.set("maxLifetimeDays", 7).await;
-    assert_eq!((app.app.live().tally().tokens, app.app.live().tally().dropped), (0, 0));
+    // A mutation of the service uses the same queue, so its message arrives afterwards.
+    app.set_setting("maxLifetimeDays", 7).await;
+    assert_eq!((app.state.node().stats().tokens, app.state.node().stats().dropped_messages), (0, 0));
     bearer.get("/v4/auth").await.expect(401);
-    assert!(postgres::url("x").contains("postgres@"));
+    assert!(postgres::database_url("x").contains("postgres@"));
 }

@@ -1,44 +1,46 @@
-//! Looking for the primary anew, and a copy of a SQLite file.
+//! Rediscovery of the primary, and backups of a SQLite file.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use tokenward::{http::server, store::Error};
 
-use crate::support::{Engine, TestApp, config};
-
-on_both!(a_backup_is_a_whole_copy_where_there_is_a_file);
+use crate::support::{Engine, TestApp, both_databases, test_config};
 
 #[tokio::test]
-async fn seeking_leads_to_the_primary_and_opens_nothing_that_was_closed() {
+async fn rediscovery_finds_the_primary_and_does_not_reopen_a_closed_store() {
     let app = TestApp::start(Engine::Postgres).await;
-    let bearer = app.admin().bearer().await;
-    let nodes = app.store.nodes().unwrap();
-    nodes.seek().await.unwrap();
-    assert!(app.store.count_members(1).await.is_ok() && bearer.works().await);
+    let bearer = app.admin().create_token().await;
+    let nodes = app.store.cluster().unwrap();
+    nodes.rediscover_primary().await.unwrap();
+    assert!(app.store.count_people_and_tokens(1).await.is_ok() && bearer.is_accepted().await);
     app.store.close().await;
-    nodes.seek().await.unwrap();
-    assert!(matches!(app.store.count_members(1).await, Err(Error::Unavailable(_))));
+    nodes.rediscover_primary().await.unwrap();
+    assert!(matches!(app.store.count_people_and_tokens(1).await, Err(Error::Unavailable(_))));
 }
 
-async fn a_backup_is_a_whole_copy_where_there_is_a_file(app: TestApp) {
-    let bearer = app.admin().bearer().await;
+#[apply(both_databases)]
+async fn a_sqlite_backup_is_a_complete_copy(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let bearer = app.admin().create_token().await;
     let first = app.store.back_up().await.unwrap();
     if app.database.engine == Engine::Postgres {
         assert_eq!(first, None);
         return;
     }
-    app.admin().bearer().await;
-    // The second takes the place of the first.
+    app.admin().create_token().await;
+    // The second backup replaces the first.
     let file = app.store.back_up().await.unwrap().unwrap();
     assert_eq!(Some(&file), first.as_ref());
-    let copy = server::open_store(&config(&format!("sqlite:{}", file.display())), false).await.unwrap();
-    assert_eq!(copy.count_members(1).await.unwrap(), app.store.count_members(1).await.unwrap());
-    assert!(bearer.works().await);
+    let copy = server::open_store(&test_config(&format!("sqlite:{}", file.display())), false).await.unwrap();
+    assert_eq!(copy.count_people_and_tokens(1).await.unwrap(), app.store.count_people_and_tokens(1).await.unwrap());
+    assert!(bearer.is_accepted().await);
 }
 
-/// Of hosts that cannot be reached the last says why.
+/// The error names the unreachable hosts.
 #[tokio::test]
-async fn where_no_host_answers_there_is_no_store() {
+async fn opening_the_store_fails_if_no_host_is_reachable() {
     let [one, two] = [crate::support::postgres::free_port(), crate::support::postgres::free_port()];
     let url = format!("postgres://postgres@127.0.0.1:{one},127.0.0.1:{two}/tokenward");
-    let error = server::open_store(&config(&url), false).await.unwrap_err();
+    let error = server::open_store(&test_config(&url), false).await.unwrap_err();
     assert!(format!("{error:#}").contains(&format!("127.0.0.1:{one},127.0.0.1:{two}")), "{error:#}");
 }

@@ -1,28 +1,36 @@
-//! Families, people and workspaces with many tokens: revoked by one row, removed in parts.
+//! Deletion of families, people and workspaces with many tokens: revoked by one row, purged in
+//! batches.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use tokenward::{
-    domain::{authority::AuthorityLost, event::Action, person::EmailKey, token::Lifetime, workspace::WorkspaceName},
-    store::{DeletedFamily, Error, Owner, Rank, Store},
+    domain::{
+        authority::AuthorizationLost, event::Action, invalidation::Invalidation, person::EmailKey, token::Lifetime,
+        workspace::WorkspaceName,
+    },
+    store::{DeletedFamily, Error, OwnerScope, Store, UpdateOutcome},
 };
 use tokenward_guard::token_format::TokenDigest;
 use uuid::Uuid;
 
-use super::{DEFAULTS, NOW, by, by_token, issue, new_person, new_token};
-use crate::support::{Engine, TestApp};
+use super::{
+    DEFAULT_SETTINGS, NOW, NoCache, RecordingBarrier, issue_token, new_person, new_token, operator_mutation,
+    token_mutation,
+};
+use crate::support::{Engine, TestApp, both_databases};
 
-on_both!(
-    a_large_family_is_revoked_by_one_row_and_removed_afterwards,
-    a_deep_family_is_revoked_by_one_row_and_removed_afterwards,
-    a_person_with_many_tokens_is_removed_at_once,
-    a_workspace_with_many_tokens_is_removed_at_once,
-);
+/// More tokens than one statement deletes.
+const FAMILY_SIZE: u32 = 1_500;
 
-/// More than one statement may delete.
-const MANY: u32 = 1_500;
-
-/// Inserts tokens behind the service's back: each made by `parent`, or in a chain, each by the one before it. Token `n` has the digest
-/// `digest(n)` and the ID `id(n)`.
-async fn insert_many(app: &mut TestApp, workspace_id: i64, person_id: i64, parent: Option<Uuid>, is_chain: bool) {
+/// Inserts tokens by SQL: all of them children of `parent`, or a chain in which each is the child
+/// of the one before. Token `n` has the digest `numbered_digest(n)` and the ID `numbered_id(n)`.
+async fn insert_numbered_tokens(
+    app: &mut TestApp,
+    workspace_id: i64,
+    person_id: i64,
+    parent: Option<Uuid>,
+    is_chain: bool,
+) {
     let millis = NOW.as_millis();
     let hex = |id: Uuid| id.simple().to_string();
     let statement = match app.database.engine {
@@ -34,9 +42,9 @@ async fn insert_many(app: &mut TestApp, workspace_id: i64, person_id: i64, paren
                 parent
             };
             format!(
-                "insert into token (id, workspace_id, person_id, digest, hint, description, created_at, parent_id) \
+                "insert into token (id, workspace_id, person_id, digest, display_prefix, description, created_at, parent_id) \
                  select lpad(n::text, 32, '0')::uuid, {workspace_id}, {person_id}, convert_to(lpad(n::text, 32, '0'), 'UTF8'), \
-                 'twd_many', '', to_timestamp({millis} / 1000.0), {parent} from generate_series(1, {MANY}) n"
+                 'twd_many', '', to_timestamp({millis} / 1000.0), {parent} from generate_series(1, {FAMILY_SIZE}) n"
             )
         }
         Engine::Sqlite => {
@@ -47,112 +55,140 @@ async fn insert_many(app: &mut TestApp, workspace_id: i64, person_id: i64, paren
                 parent
             };
             format!(
-                "with recursive s (n) as (select 1 union all select n + 1 from s where n < {MANY}) \
-                 insert into token (id, workspace_id, person_id, digest, hint, description, created_at, parent_id) \
+                "with recursive s (n) as (select 1 union all select n + 1 from s where n < {FAMILY_SIZE}) \
+                 insert into token (id, workspace_id, person_id, digest, display_prefix, description, created_at, parent_id) \
                  select unhex(printf('%032d', n)), {workspace_id}, {person_id}, cast(printf('%032d', n) as blob), \
                  'twd_many', '', {millis}, {parent} from s"
             )
         }
     };
-    app.tamper(&statement).await;
+    app.execute_sql(&statement).await;
 }
 
-fn digest(n: u32) -> TokenDigest {
+fn numbered_digest(n: u32) -> TokenDigest {
     TokenDigest::from_bytes(format!("{n:032}").as_bytes().try_into().unwrap())
 }
 
-fn id(n: u32) -> Uuid {
+fn numbered_id(n: u32) -> Uuid {
     Uuid::parse_str(&format!("{n:032}")).unwrap()
 }
 
-async fn lives(store: &Store, digest: TokenDigest) -> bool {
+async fn is_unrevoked(store: &Store, digest: TokenDigest) -> bool {
     !store.find_by_digests(&[digest]).await.unwrap().is_empty()
 }
 
-/// Deletes the family of `root` and checks that its members are dead at once, and `other` is not.
-async fn revoke(app: &mut TestApp, root: Uuid, root_digest: TokenDigest, other: TokenDigest) {
+/// Deletes the family of `root`, and asserts that its members are revoked at once and `other` is
+/// not.
+async fn assert_family_is_revoked(app: &mut TestApp, root: Uuid, root_digest: TokenDigest, other: TokenDigest) {
     let store = &app.store;
-    assert!(lives(store, digest(MANY)).await);
-    let deleted = store.delete_family(Owner::Workspace(1), root, Action::TokenLeaked, &by()).await.unwrap();
-    assert_eq!(deleted, DeletedFamily { digests: vec![], revoked_of: Some(1) });
-    for member in [root_digest, digest(1), digest(MANY)] {
-        assert!(!lives(store, member).await);
+    assert!(is_unrevoked(store, numbered_digest(FAMILY_SIZE)).await);
+    let barrier = RecordingBarrier::default();
+    let deleted = store.delete_family(OwnerScope::Workspace(1), root, Action::TokenLeaked, &operator_mutation()).await;
+    let deleted = deleted.unwrap().wait_for(&barrier).await;
+    assert_eq!(deleted, DeletedFamily { deleted: 0, is_purge_pending: true });
+    assert_eq!(barrier.invalidations(), [Invalidation::Person(1)]);
+    for member in [root_digest, numbered_digest(1), numbered_digest(FAMILY_SIZE)] {
+        assert!(!is_unrevoked(store, member).await);
     }
-    assert!(lives(store, other).await, "of the same person, and of another family");
+    assert!(is_unrevoked(store, other).await, "a token of the same person, but of another family");
     let mut child = new_token(1, Lifetime::Forever, NOW).1;
-    child.mutation = by_token(1, id(MANY));
-    let made = store.issue_token(&child, DEFAULTS).await;
-    assert!(matches!(made, Err(Error::AuthorityLost(AuthorityLost::CallerGone))), "{made:?}");
-    let again = store.delete_family(Owner::Workspace(1), root, Action::TokenDeleted, &by()).await.unwrap();
-    assert!(again.is_empty(), "it is revoked already");
-    let told = store.list_entries(1, 0, 100).await.unwrap().pop().unwrap().0;
-    assert_eq!((told.action.as_str(), told.target), ("token.leaked", root.to_string()));
-    // The process stops, and the next one goes on.
+    child.mutation = token_mutation(1, numbered_id(FAMILY_SIZE));
+    let created = store.issue_token(&child, DEFAULT_SETTINGS).await;
+    assert!(matches!(created, Err(Error::AuthorizationLost(AuthorizationLost::CallerRevoked))), "{created:?}");
+    let again = store
+        .delete_family(OwnerScope::Workspace(1), root, Action::TokenDeleted, &operator_mutation())
+        .await
+        .unwrap()
+        .wait_for(&NoCache)
+        .await;
+    assert!(again.is_empty(), "the family is already revoked");
+    let event = store.list_entries(1, 0, 100).await.unwrap().pop().unwrap().0;
+    assert_eq!((event.action.as_str(), event.target), ("token.leaked", root.to_string()));
+    // Another process can resume the purge.
     assert_eq!(store.list_revoked_families().await.unwrap(), [root]);
-    assert_eq!(store.remove_family(root).await.unwrap(), u64::from(MANY));
+    assert_eq!(store.purge_family(root).await.unwrap(), u64::from(FAMILY_SIZE));
     assert!(store.list_revoked_families().await.unwrap().is_empty());
-    assert!(lives(store, other).await && !lives(store, digest(MANY)).await);
-    assert_eq!(app.look("select cast(count(*) as text) from token").await.as_deref(), Some("1"));
+    assert!(is_unrevoked(store, other).await && !is_unrevoked(store, numbered_digest(FAMILY_SIZE)).await);
+    assert_eq!(app.query_text("select cast(count(*) as text) from token").await.as_deref(), Some("1"));
 }
 
-async fn a_large_family_is_revoked_by_one_row_and_removed_afterwards(mut app: TestApp) {
-    let (other, _) = issue(&app.store, 1, Lifetime::Forever, NOW).await;
-    let (root, root_id) = issue(&app.store, 1, Lifetime::Forever, NOW).await;
-    insert_many(&mut app, 1, 1, Some(root_id), false).await;
-    revoke(&mut app, root_id, root.digest(), other.digest()).await;
+#[apply(both_databases)]
+async fn a_large_family_is_revoked_by_one_row_and_purged_later(engine: Engine) {
+    let mut app = TestApp::start(engine).await;
+    let (other, _) = issue_token(&app.store, 1, Lifetime::Forever, NOW).await;
+    let (root, root_id) = issue_token(&app.store, 1, Lifetime::Forever, NOW).await;
+    insert_numbered_tokens(&mut app, 1, 1, Some(root_id), false).await;
+    assert_family_is_revoked(&mut app, root_id, root.digest(), other.digest()).await;
 }
 
-async fn a_deep_family_is_revoked_by_one_row_and_removed_afterwards(mut app: TestApp) {
-    let (other, _) = issue(&app.store, 1, Lifetime::Forever, NOW).await;
-    let (root, root_id) = issue(&app.store, 1, Lifetime::Forever, NOW).await;
-    insert_many(&mut app, 1, 1, Some(root_id), true).await;
-    revoke(&mut app, root_id, root.digest(), other.digest()).await;
+#[apply(both_databases)]
+async fn a_deep_family_is_revoked_by_one_row_and_purged_later(engine: Engine) {
+    let mut app = TestApp::start(engine).await;
+    let (other, _) = issue_token(&app.store, 1, Lifetime::Forever, NOW).await;
+    let (root, root_id) = issue_token(&app.store, 1, Lifetime::Forever, NOW).await;
+    insert_numbered_tokens(&mut app, 1, 1, Some(root_id), true).await;
+    assert_family_is_revoked(&mut app, root_id, root.digest(), other.digest()).await;
 }
 
-async fn remove_remains(store: &Store) {
-    while store.delete_dead(400).await.unwrap() + store.remove_remains(400).await.unwrap() > 0 {}
+async fn purge_all(store: &Store) {
+    while store.purge_revoked(400).await.unwrap() + store.purge_removed(400).await.unwrap() > 0 {}
 }
 
-async fn a_person_with_many_tokens_is_removed_at_once(mut app: TestApp) {
-    let ada = app.store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap().id;
-    insert_many(&mut app, 1, ada, None, false).await;
+#[apply(both_databases)]
+async fn a_person_with_many_tokens_is_deleted_at_once(engine: Engine) {
+    let mut app = TestApp::start(engine).await;
+    let ada =
+        app.store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap().id;
+    insert_numbered_tokens(&mut app, 1, ada, None, false).await;
     let store = &app.store;
-    assert_eq!(store.delete_person(1, ada, &by()).await.unwrap(), Rank::Changed);
-    assert!(!lives(store, digest(1)).await && !lives(store, digest(MANY)).await);
+    assert_eq!(
+        store.delete_person(1, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        UpdateOutcome::Changed
+    );
+    assert!(!is_unrevoked(store, numbered_digest(1)).await && !is_unrevoked(store, numbered_digest(FAMILY_SIZE)).await);
     assert_eq!(store.find_person(1, ada).await.unwrap(), None);
-    assert!(store.find_person_by_email(&EmailKey::of("ada@example.com")).await.unwrap().is_none());
+    assert!(store.find_person_by_email(&EmailKey::from_text("ada@example.com")).await.unwrap().is_none());
     assert_eq!(store.list_people_after(1, &Default::default(), 0, (10, 0)).await.unwrap().len(), 1);
-    assert_eq!(store.count_members(1).await.unwrap(), (1, 0));
-    assert_eq!(store.delete_person(1, ada, &by()).await.unwrap(), Rank::Absent);
-    assert_eq!(store.update_person(1, ada, &Default::default(), &by()).await.unwrap(), Rank::Absent);
-    assert_eq!(store.kill_tokens(1, ada, &by()).await.unwrap(), None);
-    let again = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
-    assert_ne!(again.id, ada, "the e-mail is free");
-    remove_remains(store).await;
-    assert_eq!(store.count_members(1).await.unwrap(), (2, 0));
+    assert_eq!(store.count_people_and_tokens(1).await.unwrap(), (1, 0));
+    assert_eq!(
+        store.delete_person(1, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        UpdateOutcome::NotFound
+    );
+    assert_eq!(
+        store.update_person(1, ada, &Default::default(), &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        UpdateOutcome::NotFound
+    );
+    assert_eq!(store.revoke_all_tokens(1, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await, None);
+    let again = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    assert_ne!(again.id, ada, "the e-mail is available again");
+    purge_all(store).await;
+    assert_eq!(store.count_people_and_tokens(1).await.unwrap(), (2, 0));
     assert_eq!(store.find_person(1, again.id).await.unwrap().map(|person| person.id), Some(again.id));
-    assert_eq!(app.look("select cast(count(*) as text) from token").await.as_deref(), Some("0"));
-    assert_eq!(app.look("select cast(count(*) as text) from person").await.as_deref(), Some("2"));
+    assert_eq!(app.query_text("select cast(count(*) as text) from token").await.as_deref(), Some("0"));
+    assert_eq!(app.query_text("select cast(count(*) as text) from person").await.as_deref(), Some("2"));
 }
 
-async fn a_workspace_with_many_tokens_is_removed_at_once(mut app: TestApp) {
+#[apply(both_databases)]
+async fn a_workspace_with_many_tokens_is_deleted_at_once(engine: Engine) {
+    let mut app = TestApp::start(engine).await;
     let name = WorkspaceName::parse("Lab").unwrap();
-    let (lab, eve) = app.store.insert_workspace(&name, &new_person("eve@example.com"), &by()).await.unwrap();
-    insert_many(&mut app, lab.id, eve.id, None, false).await;
+    let (lab, eve) =
+        app.store.insert_workspace(&name, &new_person("eve@example.com"), &operator_mutation()).await.unwrap();
+    insert_numbered_tokens(&mut app, lab.id, eve.id, None, false).await;
     let store = &app.store;
-    assert!(lives(store, digest(1)).await);
-    assert!(store.delete_workspace(lab.id, &by()).await.unwrap());
-    assert!(!lives(store, digest(1)).await && !lives(store, digest(MANY)).await);
+    assert!(is_unrevoked(store, numbered_digest(1)).await);
+    assert!(store.delete_workspace(lab.id, &operator_mutation()).await.unwrap().wait_for(&NoCache).await);
+    assert!(!is_unrevoked(store, numbered_digest(1)).await && !is_unrevoked(store, numbered_digest(FAMILY_SIZE)).await);
     assert_eq!(store.find_workspace(lab.id).await.unwrap(), None);
     assert_eq!((store.list_workspaces(10, 0).await.unwrap().len(), store.count_workspaces().await.unwrap()), (1, 1));
-    assert!(store.find_person_by_email(&EmailKey::of("eve@example.com")).await.unwrap().is_none());
-    assert!(store.insert_person(lab.id, &new_person("x@example.com"), &by()).await.unwrap().is_none());
-    assert!(!store.delete_workspace(lab.id, &by()).await.unwrap());
-    assert!(!store.rename_workspace(lab.id, &name, &by()).await.unwrap());
-    remove_remains(store).await;
-    store.insert_person(1, &new_person("eve@example.com"), &by()).await.unwrap().unwrap();
+    assert!(store.find_person_by_email(&EmailKey::from_text("eve@example.com")).await.unwrap().is_none());
+    assert!(store.insert_person(lab.id, &new_person("x@example.com"), &operator_mutation()).await.unwrap().is_none());
+    assert!(!store.delete_workspace(lab.id, &operator_mutation()).await.unwrap().wait_for(&NoCache).await);
+    assert!(!store.rename_workspace(lab.id, &name, &operator_mutation()).await.unwrap());
+    purge_all(store).await;
+    store.insert_person(1, &new_person("eve@example.com"), &operator_mutation()).await.unwrap().unwrap();
     for table in ["token", "event where workspace_id <> 1"] {
-        let count = app.look(&format!("select cast(count(*) as text) from {table}")).await;
+        let count = app.query_text(&format!("select cast(count(*) as text) from {table}")).await;
         assert_eq!(count.as_deref(), Some("0"), "{table}");
     }
 }

@@ -1,166 +1,193 @@
-//! Web sessions, and the forms that belong to them.
+//! Web sessions and their forms.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use tokenward::{
     domain::{
         person::{EmailKey, PersonName},
         random::Random,
         session::{SessionValue, UserAgent},
-        setting::{Key, Value},
+        setting::{SettingKey, SettingValue},
         time::Timestamp,
-        token::{Lifetime, NotIssued},
+        token::{IssueError, Lifetime},
     },
-    store::{Form, NewSession, NewToken, PersonChange, Rank, Store},
+    store::{ConsumedForm, NewSession, NewToken, PersonChange, Store, UpdateOutcome},
 };
 use uuid::Uuid;
 
-use super::{DEFAULTS, NOW, by, new_person, new_token};
-use crate::support::TestApp;
+use super::{DEFAULT_SETTINGS, NOW, NoCache, new_person, new_token, operator_mutation};
+use crate::support::{Engine, TestApp, both_databases};
 
-on_both!(
-    a_session_begins_only_while_its_proof_holds,
-    sessions_are_found_noted_renewed_listed_and_ended,
-    a_new_password_and_being_disabled_end_sessions,
-    another_role_ends_sessions_and_the_same_does_not,
-    a_proof_that_is_over_changes_nothing,
-    a_form_makes_one_token,
-    sessions_that_are_over_are_removed,
-);
-
-/// A session for somebody whose password hash is `hash`; gives its value and id.
-async fn begin(store: &Store, person_id: i64, at: Timestamp) -> Option<(SessionValue, Uuid)> {
+/// Creates a session of a person whose password hash is `hash`; returns its value and ID.
+async fn create_session(store: &Store, person_id: i64, at: Timestamp) -> Option<(SessionValue, Uuid)> {
     let random = Random::system();
-    let value = SessionValue::make(&random);
+    let value = SessionValue::generate(&random);
     let id = Uuid::from_bytes(random.bytes());
-    let user_agent = UserAgent::of("a browser");
+    let user_agent = UserAgent::from_header("a browser");
     let new = NewSession {
         id,
         digest: value.digest(),
         workspace_id: 1,
         person_id,
         email: "ada@example.com".into(),
-        at,
+        created_at: at,
         user_agent,
-        origin: tokenward::domain::event::Origin::default(),
+        origin: tokenward::domain::event::RequestContext::default(),
     };
-    store.begin_session(&new, "hash").await.unwrap().then_some((value, id))
+    store.insert_session(&new, "hash").await.unwrap().then_some((value, id))
 }
 
-async fn a_session_begins_only_while_its_proof_holds(app: TestApp) {
+#[apply(both_databases)]
+async fn a_session_is_created_only_while_the_password_is_current(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
-    assert!(begin(store, ada.id, NOW).await.is_some());
-    assert!(begin(store, 99, NOW).await.is_none());
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    assert!(create_session(store, ada.id, NOW).await.is_some());
+    assert!(create_session(store, 99, NOW).await.is_none());
     let disable = |is_disabled| PersonChange { is_disabled: Some(is_disabled), ..PersonChange::default() };
-    store.update_person(1, ada.id, &disable(true), &by()).await.unwrap();
-    assert!(begin(store, ada.id, NOW).await.is_none());
-    store.update_person(1, ada.id, &disable(false), &by()).await.unwrap();
+    store.update_person(1, ada.id, &disable(true), &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    assert!(create_session(store, ada.id, NOW).await.is_none());
+    store.update_person(1, ada.id, &disable(false), &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     let change = PersonChange { password_hash: Some("another".into()), ..PersonChange::default() };
-    store.update_person(1, ada.id, &change, &by()).await.unwrap();
-    assert!(begin(store, ada.id, NOW).await.is_none());
+    store.update_person(1, ada.id, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    assert!(create_session(store, ada.id, NOW).await.is_none());
 }
 
-async fn sessions_are_found_noted_renewed_listed_and_ended(app: TestApp) {
+#[apply(both_databases)]
+async fn sessions_are_found_updated_renewed_listed_and_ended(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
-    let (value, id) = begin(store, ada.id, NOW).await.unwrap();
-    let (other, other_id) = begin(store, ada.id, NOW).await.unwrap();
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let (value, id) = create_session(store, ada.id, NOW).await.unwrap();
+    let (other, other_id) = create_session(store, ada.id, NOW).await.unwrap();
     let found = store.find_session(&value.digest()).await.unwrap().unwrap();
     assert_eq!((found.person, found.workspace_name.as_str()), (ada.clone(), "Workspace 1"));
-    assert_eq!((found.session.id, found.session.user_agent.as_str(), found.session.begun_at), (id, "a browser", NOW));
+    assert_eq!((found.session.id, found.session.user_agent.as_str(), found.session.created_at), (id, "a browser", NOW));
     let later = NOW.plus_seconds(60);
-    store.note_session(id, later).await.unwrap();
-    store.note_session(id, NOW).await.unwrap();
-    assert_eq!(store.find_session(&value.digest()).await.unwrap().unwrap().session.seen_at, later);
+    store.record_session_use(id, later).await.unwrap();
+    store.record_session_use(id, NOW).await.unwrap();
+    assert_eq!(store.find_session(&value.digest()).await.unwrap().unwrap().session.last_seen_at, later);
     let sessions = store.list_sessions(1, ada.id).await.unwrap();
     assert_eq!(sessions.iter().map(|session| session.id).collect::<Vec<_>>(), [id, other_id]);
-    let renewed = SessionValue::make(&Random::system());
-    assert!(store.renew_session(id, &renewed.digest(), later).await.unwrap());
+    let renewed = SessionValue::generate(&Random::system());
+    assert!(store.rotate_session(id, &renewed.digest(), later).await.unwrap());
     assert!(store.find_session(&value.digest()).await.unwrap().is_none());
-    assert_eq!(store.find_session(&renewed.digest()).await.unwrap().unwrap().session.proven_at, later);
-    assert!(!store.end_session(1, 1, id, &by()).await.unwrap());
-    assert_eq!(store.end_sessions(1, ada.id, Some(id), &by()).await.unwrap(), 1);
+    assert_eq!(store.find_session(&renewed.digest()).await.unwrap().unwrap().session.authenticated_at, later);
+    assert!(!store.delete_session(1, 1, id, &operator_mutation()).await.unwrap());
+    assert_eq!(store.delete_sessions(1, ada.id, Some(id), &operator_mutation()).await.unwrap(), 1);
     assert!(store.find_session(&other.digest()).await.unwrap().is_none());
     assert!(
-        store.end_session(1, ada.id, id, &by()).await.unwrap()
-            && !store.end_session(1, ada.id, id, &by()).await.unwrap()
+        store.delete_session(1, ada.id, id, &operator_mutation()).await.unwrap()
+            && !store.delete_session(1, ada.id, id, &operator_mutation()).await.unwrap()
     );
-    assert!(!store.renew_session(id, &value.digest(), later).await.unwrap());
+    assert!(!store.rotate_session(id, &value.digest(), later).await.unwrap());
 }
 
-async fn a_new_password_and_being_disabled_end_sessions(app: TestApp) {
+#[apply(both_databases)]
+async fn a_new_password_and_disabling_end_sessions(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
     let ends = [
         PersonChange { is_disabled: Some(true), ..PersonChange::default() },
         PersonChange { password_hash: Some("another".into()), ..PersonChange::default() },
     ];
-    let (value, _) = begin(store, ada.id, NOW).await.unwrap();
+    let (value, _) = create_session(store, ada.id, NOW).await.unwrap();
     let name =
         PersonChange { name: PersonName::parse("Ada L.").ok(), is_disabled: Some(false), ..PersonChange::default() };
-    store.update_person(1, ada.id, &name, &by()).await.unwrap();
+    store.update_person(1, ada.id, &name, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     assert!(store.find_session(&value.digest()).await.unwrap().is_some());
     for change in ends {
         let back =
             PersonChange { is_disabled: Some(false), password_hash: Some("hash".into()), ..PersonChange::default() };
-        store.update_person(1, ada.id, &back, &by()).await.unwrap();
-        let (value, _) = begin(store, ada.id, NOW).await.unwrap();
-        store.update_person(1, ada.id, &change, &by()).await.unwrap();
+        store.update_person(1, ada.id, &back, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+        let (value, _) = create_session(store, ada.id, NOW).await.unwrap();
+        store.update_person(1, ada.id, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
         assert!(store.find_session(&value.digest()).await.unwrap().is_none());
     }
 }
 
-async fn another_role_ends_sessions_and_the_same_does_not(app: TestApp) {
+#[apply(both_databases)]
+async fn a_role_change_ends_sessions(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
-    let (value, _) = begin(store, ada.id, NOW).await.unwrap();
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let (value, _) = create_session(store, ada.id, NOW).await.unwrap();
     let role = |is_admin| PersonChange { is_admin: Some(is_admin), ..PersonChange::default() };
-    store.update_person(1, ada.id, &role(false), &by()).await.unwrap();
+    store.update_person(1, ada.id, &role(false), &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     assert!(store.find_session(&value.digest()).await.unwrap().is_some());
-    store.update_person(1, ada.id, &role(true), &by()).await.unwrap();
+    store.update_person(1, ada.id, &role(true), &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     assert!(store.find_session(&value.digest()).await.unwrap().is_none());
 }
 
-async fn a_proof_that_is_over_changes_nothing(app: TestApp) {
+#[apply(both_databases)]
+async fn an_outdated_password_proof_changes_nothing(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
     let set = |proven: &str, new: &str| PersonChange {
         password_hash: Some(new.into()),
-        proven_hash: Some(proven.into()),
+        expected_password_hash: Some(proven.into()),
         ..PersonChange::default()
     };
-    assert_eq!(store.update_person(1, ada.id, &set("hash", "reset"), &by()).await.unwrap(), Rank::Changed);
-    assert_eq!(store.update_person(1, ada.id, &set("hash", "thief"), &by()).await.unwrap(), Rank::ProofOver);
-    let found = store.find_person_by_email(&EmailKey::of("ada@example.com")).await.unwrap().unwrap();
+    assert_eq!(
+        store
+            .update_person(1, ada.id, &set("hash", "reset"), &operator_mutation())
+            .await
+            .unwrap()
+            .wait_for(&NoCache)
+            .await,
+        UpdateOutcome::Changed
+    );
+    assert_eq!(
+        store
+            .update_person(1, ada.id, &set("hash", "thief"), &operator_mutation())
+            .await
+            .unwrap()
+            .wait_for(&NoCache)
+            .await,
+        UpdateOutcome::StaleCredential
+    );
+    let found = store.find_person_by_email(&EmailKey::from_text("ada@example.com")).await.unwrap().unwrap();
     assert_eq!(found.password_hash, "reset");
 }
 
-async fn a_form_makes_one_token(app: TestApp) {
+#[apply(both_databases)]
+async fn a_form_creates_one_token(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let store = &app.store;
     let change = PersonChange { password_hash: Some("hash".into()), ..PersonChange::default() };
-    store.update_person(1, 1, &change, &by()).await.unwrap();
-    let (_, session_id) = begin(store, 1, NOW).await.unwrap();
-    let form = Form { session_id, id: Uuid::from_u128(7) };
-    let send = |form: Form, lifetime: Lifetime| async move {
+    store.update_person(1, 1, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    let (_, session_id) = create_session(store, 1, NOW).await.unwrap();
+    let form = ConsumedForm { session_id, id: Uuid::from_u128(7) };
+    let send = |form: ConsumedForm, lifetime: Lifetime| async move {
         let new = NewToken { form: Some(form), ..new_token(1, lifetime, NOW).1 };
-        store.issue_token(&new, DEFAULTS).await.unwrap()
+        store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap()
     };
-    store.set_settings(1, &[(Key::MaxLifetimeDays, Value::Days(1))], &by()).await.unwrap();
-    assert!(matches!(send(form, Lifetime::Forever).await, Err(NotIssued::Lifetime(_))));
+    store
+        .set_settings(1, &[(SettingKey::MaxLifetimeDays, SettingValue::Days(1))], &operator_mutation())
+        .await
+        .unwrap()
+        .wait_for(&NoCache)
+        .await;
+    assert!(matches!(send(form, Lifetime::Forever).await, Err(IssueError::Lifetime(_))));
     assert!(send(form, Lifetime::Seconds(9)).await.is_ok());
-    assert_eq!(send(form, Lifetime::Seconds(9)).await, Err(NotIssued::FormSpent));
-    let elsewhere = Form { session_id: Uuid::from_u128(1), ..form };
-    assert_eq!(send(elsewhere, Lifetime::Seconds(9)).await, Err(NotIssued::FormSpent));
-    assert_eq!(store.count_members(1).await.unwrap().1, 1);
+    assert_eq!(send(form, Lifetime::Seconds(9)).await, Err(IssueError::FormConsumed));
+    let elsewhere = ConsumedForm { session_id: Uuid::from_u128(1), ..form };
+    assert_eq!(send(elsewhere, Lifetime::Seconds(9)).await, Err(IssueError::FormConsumed));
+    assert_eq!(store.count_people_and_tokens(1).await.unwrap().1, 1);
 }
 
-async fn sessions_that_are_over_are_removed(app: TestApp) {
+#[apply(both_databases)]
+async fn ended_sessions_are_deleted(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
-    let (old, _) = begin(store, ada.id, NOW).await.unwrap();
-    let (new, _) = begin(store, ada.id, NOW.plus_seconds(10)).await.unwrap();
-    assert_eq!(store.delete_sessions_over(NOW.plus_seconds(-1), NOW.plus_seconds(-1)).await.unwrap(), 0);
-    assert_eq!(store.delete_sessions_over(NOW, NOW.plus_seconds(-1)).await.unwrap(), 1);
+    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let (old, _) = create_session(store, ada.id, NOW).await.unwrap();
+    let (new, _) = create_session(store, ada.id, NOW.plus_seconds(10)).await.unwrap();
+    assert_eq!(store.purge_sessions(NOW.plus_seconds(-1), NOW.plus_seconds(-1)).await.unwrap(), 0);
+    assert_eq!(store.purge_sessions(NOW, NOW.plus_seconds(-1)).await.unwrap(), 1);
     assert!(store.find_session(&old.digest()).await.unwrap().is_none());
-    assert_eq!(store.delete_sessions_over(NOW, NOW.plus_seconds(10)).await.unwrap(), 1);
+    assert_eq!(store.purge_sessions(NOW, NOW.plus_seconds(10)).await.unwrap(), 1);
     assert!(store.find_session(&new.digest()).await.unwrap().is_none());
 }

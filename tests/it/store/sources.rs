@@ -1,65 +1,60 @@
-//! Known sources of sign-ins, and the keys of e-mails that a migration marked.
+//! Known sources of logins, and the review of e-mail keys after a migration.
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use tokenward::domain::{
-    login_failures::Tries,
-    person::{Email, EmailKey},
+    login_failures::LoginFailures,
+    person::EmailKey,
     random::Random,
-    source::{DeviceValue, KNOWN_FOR_SECONDS, MOST_OF_A_KIND, Source},
+    source::{DeviceValue, MAX_SOURCES_PER_KIND, RETENTION_SECONDS, SignInSource},
 };
 
-use super::{NOW, by, new_person};
-use crate::support::TestApp;
+use super::NOW;
+use crate::support::{Engine, TestApp, both_databases};
 
-on_both!(each_known_source_has_a_counter_of_its_own, the_oldest_sources_are_forgotten, marked_keys_become_canonical,);
-
-async fn each_known_source_has_a_counter_of_its_own(app: TestApp) {
+#[apply(both_databases)]
+async fn each_known_source_has_its_own_counter(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let store = &app.store;
-    let email = EmailKey::of("admin@example.com").digest();
-    let [home, work] = ["192.0.2.1", "198.51.100.1"].map(|address| Source::address(1, address.parse().unwrap()));
-    assert!(!store.count_source_try(1, &home.digest, NOW).await.unwrap(), "it is not known yet");
-    store.note_source(1, &home, NOW).await.unwrap();
-    store.note_source(1, &work, NOW).await.unwrap();
-    assert!(store.count_source_try(1, &home.digest, NOW).await.unwrap());
-    assert!(store.count_source_try(1, &home.digest, NOW).await.unwrap());
-    let record = store.find_record(&email, Some(1), &[home, work], NOW).await.unwrap();
-    let of = |source: &Source| record.sources.iter().find(|known| known.digest == source.digest).unwrap().tries;
-    assert_eq!((of(&home), of(&work)), (Some(Tries { failures: 2, last_at: NOW }), None));
-    assert_eq!(record.common, None);
-    assert_eq!(store.list_tries(&email, 1, NOW).await.unwrap(), [Tries { failures: 2, last_at: NOW }]);
-    // A sign-in from there resets the counter.
-    store.note_source(1, &home, NOW).await.unwrap();
-    assert!(store.list_tries(&email, 1, NOW).await.unwrap().is_empty());
-    let nobody = store.find_record(&email, None, &[home], NOW).await.unwrap();
-    assert!(nobody.sources.is_empty());
-}
-
-async fn the_oldest_sources_are_forgotten(app: TestApp) {
-    let store = &app.store;
-    let email = EmailKey::of("admin@example.com").digest();
-    let random = Random::system();
-    let first = Source::device(1, &DeviceValue::make(&random));
-    store.note_source(1, &first, NOW).await.unwrap();
-    for second in 1..=MOST_OF_A_KIND {
-        let another = Source::device(1, &DeviceValue::make(&random));
-        store.note_source(1, &another, NOW.plus_seconds(second)).await.unwrap();
-    }
-    assert!(store.find_record(&email, Some(1), &[first], NOW).await.unwrap().sources.is_empty());
-    let long_after = NOW.plus_seconds(KNOWN_FOR_SECONDS + MOST_OF_A_KIND);
-    assert_eq!(i64::try_from(store.delete_forgotten_sources(long_after).await.unwrap()).unwrap(), MOST_OF_A_KIND);
-    assert_eq!(store.delete_forgotten_sources(long_after).await.unwrap(), 0);
-}
-
-async fn marked_keys_become_canonical(mut app: TestApp) {
-    let ada = app.store.insert_person(1, &new_person("ada@example.com"), &by()).await.unwrap().unwrap();
-    let set = format!(
-        "update person set email = 'ada@xn--mnchen-3ya.de', email_key = 'ada@xn--mnchen-3ya.de' where id = {}",
-        ada.id
+    let email = EmailKey::from_text("admin@example.com").digest();
+    let [home, work] =
+        ["192.0.2.1", "198.51.100.1"].map(|address| SignInSource::from_address(1, address.parse().unwrap()));
+    assert!(!store.record_source_failure(1, &home.digest, NOW).await.unwrap(), "the source is not known yet");
+    store.record_source(1, &home, NOW).await.unwrap();
+    store.record_source(1, &work, NOW).await.unwrap();
+    assert!(store.record_source_failure(1, &home.digest, NOW).await.unwrap());
+    assert!(store.record_source_failure(1, &home.digest, NOW).await.unwrap());
+    let record = store.find_login_failure_counts(&email, Some(1), &[home, work], NOW).await.unwrap();
+    let of = |source: &SignInSource| {
+        record.known_sources.iter().find(|known| known.digest == source.digest).unwrap().failures
+    };
+    assert_eq!((of(&home), of(&work)), (Some(LoginFailures { count: 2, last_failed_at: NOW }), None));
+    assert_eq!(record.unknown_sources, None);
+    assert_eq!(
+        store.list_login_failures(&email, 1, NOW).await.unwrap(),
+        [LoginFailures { count: 2, last_failed_at: NOW }]
     );
-    app.tamper(&set).await;
-    app.tamper(&format!("insert into email_key_review (person_id) values ({})", ada.id)).await;
-    app.store.review_email_keys().await.unwrap();
-    let key = Email::parse("ada@m\u{fc}nchen.de").unwrap().key();
-    let found = app.store.find_person_by_email(&key).await.unwrap().unwrap();
-    assert_eq!(found.person.id, ada.id);
-    assert_eq!(app.look("select cast(count(*) as text) from email_key_review").await.as_deref(), Some("0"));
+    // A login from the source resets its counter.
+    store.record_source(1, &home, NOW).await.unwrap();
+    assert!(store.list_login_failures(&email, 1, NOW).await.unwrap().is_empty());
+    let unknown = store.find_login_failure_counts(&email, None, &[home], NOW).await.unwrap();
+    assert!(unknown.known_sources.is_empty());
+}
+
+#[apply(both_databases)]
+async fn the_oldest_sources_are_replaced(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let store = &app.store;
+    let email = EmailKey::from_text("admin@example.com").digest();
+    let random = Random::system();
+    let first = SignInSource::from_device(1, &DeviceValue::generate(&random));
+    store.record_source(1, &first, NOW).await.unwrap();
+    for second in 1..=MAX_SOURCES_PER_KIND {
+        let another = SignInSource::from_device(1, &DeviceValue::generate(&random));
+        store.record_source(1, &another, NOW.plus_seconds(second)).await.unwrap();
+    }
+    assert!(store.find_login_failure_counts(&email, Some(1), &[first], NOW).await.unwrap().known_sources.is_empty());
+    let long_after = NOW.plus_seconds(RETENTION_SECONDS + MAX_SOURCES_PER_KIND);
+    assert_eq!(i64::try_from(store.purge_sources(long_after).await.unwrap()).unwrap(), MAX_SOURCES_PER_KIND);
+    assert_eq!(store.purge_sources(long_after).await.unwrap(), 0);
 }

@@ -1,84 +1,91 @@
-//! Somebody with a browser: what it sends, and the cookie it keeps.
+//! A browser without a user interface: it sends forms and keeps cookies.
 
 use std::{net::IpAddr, sync::Mutex};
 
 use axum::{body::Body, http::Request};
 use http::{HeaderValue, header::COOKIE};
-use tokenward::http::{client_ip::Peer, root::Service};
+use tokenward::http::{client_ip::PeerAddr, pipeline::HttpService};
 use tower::ServiceExt as _;
 
-use super::Reply;
+use super::TestResponse;
 
-/// Where the browser thinks it is.
+/// The origin of all pages.
 pub const ORIGIN: &str = "http://127.0.0.1:3005";
 
-/// A browser, as far as the service can tell.
-pub struct Visitor {
-    service: Service,
-    cookie: Mutex<Option<String>>,
-    device: Mutex<Option<String>>,
-    keeps_device: bool,
+/// A client that behaves like a browser.
+pub struct Browser {
+    service: HttpService,
+    session_cookie: Mutex<Option<String>>,
+    device_cookie: Mutex<Option<String>>,
+    keeps_device_cookie: bool,
     peer: Option<IpAddr>,
 }
 
-impl Visitor {
-    pub fn new(service: Service) -> Self {
-        Self { service, cookie: Mutex::default(), device: Mutex::default(), keeps_device: false, peer: None }
+impl Browser {
+    pub fn new(service: HttpService) -> Self {
+        Self {
+            service,
+            session_cookie: Mutex::default(),
+            device_cookie: Mutex::default(),
+            keeps_device_cookie: false,
+            peer: None,
+        }
     }
 
-    /// The cookie that it keeps: name and value.
-    pub fn cookie(&self) -> Option<String> {
-        self.cookie.lock().unwrap().clone()
+    /// Returns the session cookie as `name=value`.
+    pub fn session_cookie(&self) -> Option<String> {
+        self.session_cookie.lock().unwrap().clone()
     }
 
-    /// Another browser into which somebody has put this cookie.
-    pub fn with_cookie(&self, cookie: Option<String>) -> Self {
-        Self { cookie: Mutex::new(cookie), ..Self::new(self.service.clone()) }
+    /// Returns another browser with this session cookie.
+    pub fn with_session_cookie(&self, cookie: Option<String>) -> Self {
+        Self { session_cookie: Mutex::new(cookie), ..Self::new(self.service.clone()) }
     }
 
-    /// The same browser at this address.
-    pub fn from(mut self, address: &str) -> Self {
+    /// Returns this browser with another client address.
+    pub fn from_address(mut self, address: &str) -> Self {
         self.peer = Some(address.parse().unwrap());
         self
     }
 
-    /// The same browser, which keeps the long-lived cookie beside the session's. Others delete it, as privacy tools do.
-    pub fn keeping_device(mut self) -> Self {
-        self.keeps_device = true;
+    /// Returns this browser, which then also keeps the device cookie. By default it discards it, as
+    /// privacy tools do.
+    pub fn keeping_device_cookie(mut self) -> Self {
+        self.keeps_device_cookie = true;
         self
     }
 
-    /// The long-lived cookie: name and value.
-    pub fn device(&self) -> Option<String> {
-        self.device.lock().unwrap().clone()
+    /// Returns the device cookie as `name=value`.
+    pub fn device_cookie(&self) -> Option<String> {
+        self.device_cookie.lock().unwrap().clone()
     }
 
-    /// Another browser into which the long-lived cookie of this one was copied.
-    pub fn with_device(&self, device: Option<String>) -> Self {
-        let copy = Self::new(self.service.clone()).keeping_device();
-        *copy.device.lock().unwrap() = device;
+    /// Returns another browser with this device cookie.
+    pub fn with_device_cookie(&self, device: Option<String>) -> Self {
+        let copy = Self::new(self.service.clone()).keeping_device_cookie();
+        *copy.device_cookie.lock().unwrap() = device;
         copy
     }
 
-    pub async fn sign_in(&self, email: &str, password: &str) -> Reply {
+    pub async fn sign_in(&self, email: &str, password: &str) -> TestResponse {
         self.post("/sign-in", &[("email", email), ("password", password)]).await
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub async fn get(&self, path: &str) -> TestResponse {
         self.send(self.request("GET", path, Body::empty())).await
     }
 
-    /// Sends a form of ours.
-    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
-        let mut request = self.form(path, fields);
+    /// Posts a form with the headers of a same-origin request.
+    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> TestResponse {
+        let mut request = self.form_request(path, fields);
         request.headers_mut().insert("origin", HeaderValue::from_static(ORIGIN));
         request.headers_mut().insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
         self.send(request).await
     }
 
-    /// A form that says nothing of where it comes from.
-    pub fn form(&self, path: &str, fields: &[(&str, &str)]) -> Request<Body> {
-        let body = urlencoded(fields);
+    /// Returns a form post without `Origin` and `Sec-Fetch-Site`.
+    pub fn form_request(&self, path: &str, fields: &[(&str, &str)]) -> Request<Body> {
+        let body = url_encode_fields(fields);
         let mut request = self.request("POST", path, Body::from(body));
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers_mut().insert("content-type", kind);
@@ -89,28 +96,28 @@ impl Visitor {
         let mut request = Request::builder().method(method).uri(path).body(body).unwrap();
         request.headers_mut().insert("host", HeaderValue::from_static("127.0.0.1:3005"));
         request.headers_mut().insert("accept", HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"));
-        let cookies: Vec<String> = self.cookie().into_iter().chain(self.device()).collect();
+        let cookies: Vec<String> = self.session_cookie().into_iter().chain(self.device_cookie()).collect();
         if !cookies.is_empty() {
             request.headers_mut().insert(COOKIE, HeaderValue::from_str(&cookies.join("; ")).unwrap());
         }
         if let Some(peer) = self.peer {
-            request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(PeerAddr(peer));
         }
         request
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Reply {
-        let reply = Reply::read(self.service.clone().oneshot(request).await.unwrap()).await;
-        for field in reply.header_values("set-cookie") {
+    pub async fn send(&self, request: Request<Body>) -> TestResponse {
+        let response = TestResponse::read(self.service.clone().oneshot(request).await.unwrap()).await;
+        for field in response.header_values("set-cookie") {
             let pair = field.split(';').next().unwrap();
             if pair.contains("-device=") {
-                if self.keeps_device {
-                    *self.device.lock().unwrap() = Some(pair.to_owned());
+                if self.keeps_device_cookie {
+                    *self.device_cookie.lock().unwrap() = Some(pair.to_owned());
                 }
                 continue;
             }
             let is_gone = field.contains("Max-Age=0");
-            let mut kept = self.cookie.lock().unwrap();
+            let mut kept = self.session_cookie.lock().unwrap();
             let name = |pair: &str| pair.split('=').next().unwrap().to_owned();
             if !is_gone {
                 *kept = Some(pair.to_owned());
@@ -118,18 +125,18 @@ impl Visitor {
                 *kept = None;
             }
         }
-        reply
+        response
     }
 
-    /// The hidden name of the form that generates a token.
-    pub async fn new_form(&self) -> String {
+    /// Opens the form that generates a token, and returns its hidden ID.
+    pub async fn fetch_form_id(&self) -> String {
         let page = self.get("/preferences/access-tokens/generate").await.expect(200);
         page.text.split(r#"name="form" value=""#).nth(1).unwrap()[..36].to_owned()
     }
 }
 
-/// Fields as a browser writes them.
-fn urlencoded(fields: &[(&str, &str)]) -> String {
+/// Encodes form fields as `application/x-www-form-urlencoded`.
+fn url_encode_fields(fields: &[(&str, &str)]) -> String {
     let encode = |text: &str| -> String {
         text.bytes()
             .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })

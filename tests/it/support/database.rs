@@ -1,4 +1,4 @@
-//! A database for one test.
+//! Databases for tests: each test gets an empty or migrated one of its own.
 
 use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _, migrate::Migrator};
@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::postgres;
 
-/// Which database a test runs on.
+/// A database engine that tests run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Postgres,
@@ -20,22 +20,23 @@ pub enum Engine {
 pub struct Database {
     pub url: String,
     pub engine: Engine,
-    /// Where a SQLite file lies until the test is over.
+    /// The folder of a SQLite file, removed when dropped.
     _folder: Option<TempDir>,
 }
 
-/// The migrations of each engine.
-pub static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
-pub static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+/// The PostgreSQL migrations.
+pub static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+/// The SQLite migrations.
+pub static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// The name of a migrated database that the others are copies of.
-static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+/// The name of the migrated PostgreSQL database that new ones are copied from.
+static TEMPLATE_DATABASE: OnceCell<String> = OnceCell::const_new();
 
 impl Database {
-    /// A database with nothing in it, not even tables.
+    /// Creates a database without tables.
     pub async fn empty(engine: Engine) -> Self {
         match engine {
-            Engine::Postgres => Self::postgres("template0").await,
+            Engine::Postgres => Self::create_from_template("template0").await,
             Engine::Sqlite => {
                 let folder = tempfile::tempdir().unwrap();
                 let url = format!("sqlite:{}", folder.path().join("tokenward.db").display());
@@ -44,29 +45,30 @@ impl Database {
         }
     }
 
-    /// A database with the schema in it. In PostgreSQL it is copied, which is quicker.
+    /// Creates a database for a migrated schema. PostgreSQL copies a template, which is faster than
+    /// migrating; the service migrates a SQLite file when it opens it.
     pub async fn migrated(engine: Engine) -> Self {
         if engine == Engine::Sqlite {
             return Self::empty(engine).await;
         }
-        Self::postgres(TEMPLATE.get_or_init(template).await).await
+        Self::create_from_template(TEMPLATE_DATABASE.get_or_init(create_template).await).await
     }
 
-    /// The same database, for a second node.
+    /// Returns the same database for a second node.
     pub fn for_another_node(&self) -> Self {
         assert_eq!(self.engine, Engine::Postgres, "SQLite has one node");
         Self { url: self.url.clone(), engine: self.engine, _folder: None }
     }
 
-    /// Runs a statement of the test's own. On SQLite the service must have let go of the file.
-    pub async fn run(&self, statement: &str) {
+    /// Runs an SQL statement. On SQLite no service may have the file open.
+    pub async fn execute_sql(&self, statement: &str) {
         let mut connection = self.connect().await;
         connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
         connection.close().await.unwrap();
     }
 
-    /// The one text that a statement answers.
-    pub async fn ask(&self, statement: &str) -> Option<String> {
+    /// Returns the single text value of a query.
+    pub async fn query_text(&self, statement: &str) -> Option<String> {
         let mut connection = self.connect().await;
         let row = connection.fetch_one(sqlx::AssertSqlSafe(statement)).await.unwrap();
         connection.close().await.unwrap();
@@ -78,16 +80,17 @@ impl Database {
         sqlx::AnyConnection::connect(&self.url).await.unwrap()
     }
 
-    async fn postgres(template: &str) -> Self {
-        // Several runs may share one server.
+    async fn create_from_template(template: &str) -> Self {
+        // Several test runs may share one server.
         let name = format!("t_{:016x}", rand::random::<u64>());
-        administer(&format!("create database {name} template {template}")).await;
-        Self { url: postgres::url(&name), engine: Engine::Postgres, _folder: None }
+        execute_on_server(&format!("create database {name} template {template}")).await;
+        Self { url: postgres::database_url(&name), engine: Engine::Postgres, _folder: None }
     }
 }
 
-/// A statement that inserts tokens of the first administrator that nobody holds, with the ids of [`numbered`] from 1 on.
-pub fn insert_tokens(
+/// Returns a statement that inserts `count` tokens of the first administrator, with the IDs of
+/// [`numbered_token_id`] from 1 on. Their values are unknown.
+pub fn insert_tokens_sql(
     engine: Engine,
     count: usize,
     description: &str,
@@ -107,21 +110,22 @@ pub fn insert_tokens(
     let (created_at, expires_at) = (moment(created_at), expires_at.map_or("null".to_owned(), moment));
     format!(
         "with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < {count}) \
-         insert into token (id, workspace_id, person_id, digest, hint, description, created_at, expires_at) \
+         insert into token (id, workspace_id, person_id, digest, display_prefix, description, created_at, expires_at) \
          select {id}, 1, 1, {digest}, 'twd_', '{description}', {created_at}, {expires_at} from numbers"
     )
 }
 
-/// The id of a token that was inserted by [`insert_tokens`].
-pub fn numbered(number: usize) -> String {
+/// Returns the ID of a token that [`insert_tokens_sql`] inserted.
+pub fn numbered_token_id(number: usize) -> String {
     format!("00000000-0000-7000-8000-{number:012x}")
 }
 
-/// Returns the name of the template of this schema, which is created once for all test processes that share a server.
-async fn template() -> String {
+/// Returns the name of the template database of this schema. It is created once for all test
+/// processes that share a server.
+async fn create_template() -> String {
     let name = format!("tokenward_template_{}", schema_hash());
     let unfinished = format!("{name}_unfinished");
-    let mut connection = PgConnection::connect(&postgres::url("postgres")).await.unwrap();
+    let mut connection = PgConnection::connect(&postgres::database_url("postgres")).await.unwrap();
     connection.execute("select pg_advisory_lock(7311)").await.unwrap();
     let exists: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
         .bind(&name)
@@ -129,30 +133,33 @@ async fn template() -> String {
         .await
         .unwrap();
     if !exists {
-        // A process that was killed may have left it.
-        administer(&format!("drop database if exists {unfinished} with (force)")).await;
-        administer(&format!("create database {unfinished} template template0")).await;
+        // A killed process may have left it behind.
+        execute_on_server(&format!("drop database if exists {unfinished} with (force)")).await;
+        execute_on_server(&format!("create database {unfinished} template template0")).await;
         let store =
-            tokenward::http::server::open_store(&super::app::config(&postgres::url(&unfinished)), true).await.unwrap();
+            tokenward::http::server::open_store(&super::app::test_config(&postgres::database_url(&unfinished)), true)
+                .await
+                .unwrap();
         store.close().await;
-        administer(&format!("alter database {unfinished} rename to {name}")).await;
+        execute_on_server(&format!("alter database {unfinished} rename to {name}")).await;
     }
     connection.close().await.unwrap();
     name
 }
 
-/// The first digits of a hash over all migrations: another version of the schema has another template.
+/// Returns the first digits of a hash of all migrations, so that each schema version has its own
+/// template.
 fn schema_hash() -> String {
     let mut hash = Sha256::new();
-    for migration in POSTGRES.iter() {
+    for migration in POSTGRES_MIGRATIONS.iter() {
         hash.update(&migration.checksum);
     }
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash.finalize()[..8])
 }
 
-/// Runs a statement on the server's own database.
-pub async fn administer(statement: &str) {
-    let mut connection = PgConnection::connect(&postgres::url("postgres")).await.unwrap();
+/// Runs an SQL statement in the `postgres` database.
+async fn execute_on_server(statement: &str) {
+    let mut connection = PgConnection::connect(&postgres::database_url("postgres")).await.unwrap();
     connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
     connection.close().await.unwrap();
 }

@@ -1,4 +1,5 @@
-//! What tests speak with: an app on a database of its own, and people.
+//! Test fixtures: the service on a database of its own, clients, browsers and running server
+//! processes.
 
 mod app;
 pub mod binary;
@@ -8,56 +9,44 @@ mod people;
 pub mod postgres;
 mod response;
 
-pub use app::{TestApp, config};
-pub use browser::Visitor;
-pub use database::{Database, Engine, POSTGRES, SQLITE, insert_tokens, numbered};
-pub use people::{Bearer, Client, Person, basic};
-pub use response::Reply;
+use rstest_reuse::template;
 
-/// The password of everybody in tests.
+pub use app::{TestApp, test_config};
+pub use browser::Browser;
+pub use database::{Database, Engine, POSTGRES_MIGRATIONS, SQLITE_MIGRATIONS, insert_tokens_sql, numbered_token_id};
+pub use people::{ApiClient, PersonClient, TokenClient, basic_auth};
+pub use response::TestResponse;
+
+/// The password of all people in tests.
 pub const PASSWORD: &str = "correct horse battery staple";
-/// What a request for a token says where it does not matter.
-pub fn an_hour() -> serde_json::Value {
+
+/// Returns the duration of this many days.
+pub fn days(count: u64) -> std::time::Duration {
+    std::time::Duration::from_secs(count * 86_400)
+}
+
+/// Returns the body of a request for a token with a lifetime of one hour.
+pub fn one_hour_token() -> serde_json::Value {
     serde_json::json!({"lifetimeSeconds": 3600})
 }
 
-/// Like [`on_both!`] for tests that run the program: each function is told which database to make.
-macro_rules! on_both_databases {
-    ($($name:ident),* $(,)?) => {
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name($crate::support::Engine::Postgres).await;
-            })*
-        }
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name($crate::support::Engine::Sqlite).await;
-            })*
-        }
-    };
-}
+/// Runs a test once with each database engine.
+#[template]
+#[rstest]
+#[case::postgres(Engine::Postgres)]
+#[case::sqlite(Engine::Sqlite)]
+#[tokio::test]
+pub async fn both_databases(#[case] engine: Engine) {}
 
-/// Runs each of the named functions on PostgreSQL and on SQLite.
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod postgres {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name($crate::support::TestApp::start($crate::support::Engine::Postgres).await).await;
-            })*
-        }
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name($crate::support::TestApp::start($crate::support::Engine::Sqlite).await).await;
-            })*
-        }
-    };
-}
+/// Runs a test once with each database engine, on a runtime with two worker threads.
+#[template]
+#[rstest]
+#[case::postgres(Engine::Postgres)]
+#[case::sqlite(Engine::Sqlite)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub async fn both_databases_multi_thread(#[case] engine: Engine) {}
 
-/// A client for HTTP. The library wants a provider of cryptography chosen, also where nothing is encrypted.
+/// Returns an HTTP client. reqwest needs an installed rustls provider, even for plain HTTP.
 pub fn http_client() -> reqwest::Client {
     rustls::crypto::ring::default_provider().install_default().ok();
     reqwest::Client::new()

@@ -1,5 +1,5 @@
-//! A PostgreSQL of the tests' own: found on this machine, started once, gone when the tests are. A test that wants to stop or
-//! kill its server starts one for itself.
+//! PostgreSQL servers for tests: one shared server, and servers of their own for tests that stop or
+//! kill them.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -17,9 +17,11 @@ use std::{
     sync::{LazyLock, Mutex},
 };
 
-/// Starts a server in `$1` with the programs of `$2`, a copy of the one at port `$3` if that is given, and the other arguments, says
-/// `ready`, and takes orders: `start`, or a signal for the server. It stops the server when standard input closes: that happens however the tests end.
-const SUPERVISE: &str = r#"
+/// Starts a server in `$1` with the programs of `$2`, as a copy of the server on port `$3` if
+/// given, with the other arguments. It prints `ready` and reads commands from standard input:
+/// `start`, or the name of a signal for the server. It stops the server when standard input closes,
+/// which happens however the tests end.
+const SUPERVISOR_SCRIPT: &str = r#"
 set -u
 dir=$1 bin=$2 source=$3
 shift 3
@@ -29,7 +31,7 @@ run() {
   pid=$!
   until "$bin/pg_isready" -q -h "$dir"; do kill -0 "$pid" 2>/dev/null || return; done
 }
-end() {
+stop() {
   kill -"$1" "$pid" && wait "$pid" 2>/dev/null
   pid=
 }
@@ -40,151 +42,152 @@ else
 fi >"$dir/initdb.log" 2>&1 || exit
 run "$@" || exit
 echo ready
-while read -r order; do
-  tries=0
-  case $order in
-    # What a killed server left behind may hold its locks for a moment.
-    start) until run "$@"; do tries=$((tries + 1)); [ $tries -lt 300 ] || exit; sleep 0.1; done; echo ready ;;
-    *) end "$order"; echo gone ;;
+while read -r command; do
+  attempts=0
+  case $command in
+    # Processes of a killed server may hold its locks for a moment.
+    start) until run "$@"; do attempts=$((attempts + 1)); [ $attempts -lt 300 ] || exit; sleep 0.1; done; echo ready ;;
+    *) stop "$command"; echo stopped ;;
   esac
 done
-[ -z "$pid" ] || end INT
+[ -z "$pid" ] || stop INT
 rm -rf "$dir"
 "#;
 
-/// A server, running until this is dropped.
-pub struct Server {
+/// A PostgreSQL server that runs until this is dropped.
+pub struct PostgresServer {
     directory: PathBuf,
     supervisor: Child,
-    /// While this is open the server may run.
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    /// Standard input of the supervisor. The server stops when it closes.
+    commands: Option<ChildStdin>,
+    replies: BufReader<ChildStdout>,
     pub port: u16,
 }
 
-/// How to end a server.
+/// A way to stop a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Connections are ended, what is committed is written down.
+pub enum ShutdownMode {
+    /// Fast shutdown: connections are closed and a checkpoint is written.
     Fast,
-    /// As at a loss of power, but asked for.
+    /// Immediate shutdown: without a checkpoint, as after a power failure.
     Immediate,
-    /// `kill -9`: nobody is told.
+    /// SIGKILL to the postmaster alone.
     Killed,
 }
 
-const DURABLE: [&str; 3] = ["listen_addresses=127.0.0.1", "fsync=on", "synchronous_commit=on"];
+const DURABLE_SETTINGS: [&str; 3] = ["listen_addresses=127.0.0.1", "fsync=on", "synchronous_commit=on"];
 
-static SERVER: LazyLock<Server> = LazyLock::new(|| {
-    let hurry = ["listen_addresses=", "fsync=off", "full_page_writes=off", "synchronous_commit=off"];
-    Server::start(5432, &hurry, None)
+static SHARED_SERVER: LazyLock<PostgresServer> = LazyLock::new(|| {
+    let fast = ["listen_addresses=", "fsync=off", "full_page_writes=off", "synchronous_commit=off"];
+    PostgresServer::start_new(5432, &fast, None)
 });
 
-/// The URL of a database on the tests' server. `TEST_DATABASE_URL` names another server, without the database: `scripts/with-postgres`
-/// starts one for all test processes of a run.
-pub fn url(database: &str) -> String {
+/// Returns the URL of a database on the shared server. `TEST_DATABASE_URL` names another server,
+/// without the database: `scripts/with-postgres` starts one for all test processes of a run.
+pub fn database_url(database: &str) -> String {
     let server = std::env::var("TEST_DATABASE_URL")
-        .unwrap_or_else(|_| format!("postgres://postgres@localhost:5432?host={}", SERVER.directory.display()));
+        .unwrap_or_else(|_| format!("postgres://postgres@localhost:5432?host={}", SHARED_SERVER.directory.display()));
     match server.split_once('?') {
         Some((server, parameters)) => format!("{}/{database}?{parameters}", server.trim_end_matches('/')),
         None => format!("{}/{database}", server.trim_end_matches('/')),
     }
 }
 
-impl Server {
-    /// A server for one test, on a port of its own, that forgets nothing it has acknowledged.
+impl PostgresServer {
+    /// Starts a server for one test on a free port. It keeps everything that it acknowledged.
     pub fn durable() -> Self {
         Self::durable_with(&[], None)
     }
 
-    /// The same with settings of its own, and its data in this folder.
+    /// Starts such a server with additional settings, and its data in this folder.
     pub fn durable_with(settings: &[&str], folder: Option<&Path>) -> Self {
-        Self::start(free_port(), &[&DURABLE, settings].concat(), folder)
+        Self::start_new(free_port(), &[&DURABLE_SETTINGS, settings].concat(), folder)
     }
 
-    /// A server that follows another, by the name `standby`.
+    /// Starts a standby of another server; its application name is `standby`.
     pub fn standby_of(primary: &Self) -> Self {
-        Self::copy_of(Some(primary.port), free_port(), &DURABLE, None)
+        Self::start_from(Some(primary.port), free_port(), &DURABLE_SETTINGS, None)
     }
 
-    fn start(port: u16, settings: &[&str], folder: Option<&Path>) -> Self {
-        Self::copy_of(None, port, settings, folder)
+    fn start_new(port: u16, settings: &[&str], folder: Option<&Path>) -> Self {
+        Self::start_from(None, port, settings, folder)
     }
 
-    fn copy_of(source: Option<u16>, port: u16, settings: &[&str], folder: Option<&Path>) -> Self {
-        let programs = programs();
+    fn start_from(source: Option<u16>, port: u16, settings: &[&str], folder: Option<&Path>) -> Self {
+        let programs = programs_dir();
         let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
         let directory = tempfile::Builder::new().prefix("tokenward-pg").tempdir_in(folder).unwrap().keep();
         let mut command = Command::new("sh");
-        command.args(["-c", SUPERVISE, "sh"]).arg(&directory).arg(&programs);
+        command.args(["-c", SUPERVISOR_SCRIPT, "sh"]).arg(&directory).arg(&programs);
         command.arg(source.map(|port| port.to_string()).unwrap_or_default()).env("PGPORT", port.to_string());
         command.args(settings.iter().flat_map(|setting| ["-c", setting]));
-        // PostgreSQL refuses to run as root.
-        if let Some((uid, gid)) = unprivileged(&directory) {
+        // PostgreSQL does not run as root.
+        if let Some((uid, gid)) = unprivileged_user(&directory) {
             chown(&directory, Some(uid), Some(gid)).unwrap();
             command.uid(uid).gid(gid);
         }
         command.current_dir(&directory).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut supervisor = command.spawn().unwrap();
-        let orders = supervisor.stdin.take();
-        let answers = BufReader::new(supervisor.stdout.take().unwrap());
-        let mut server = Self { directory, supervisor, orders, answers, port };
-        server.hear("ready");
+        let commands = supervisor.stdin.take();
+        let replies = BufReader::new(supervisor.stdout.take().unwrap());
+        let mut server = Self { directory, supervisor, commands, replies, port };
+        server.expect_reply("ready");
         server
     }
 
-    /// The folder with the server's own files.
-    pub fn data(&self) -> PathBuf {
+    /// Returns the data directory.
+    pub fn data_dir(&self) -> PathBuf {
         self.directory.join("data")
     }
 
-    /// The URL of a database on this server by way of `port`: its own, or that of something in between.
-    pub fn url_by(port: u16, database: &str) -> String {
+    /// Returns the URL of a database through `port`: that of the server, or of a proxy in front of
+    /// it.
+    pub fn url_via_port(port: u16, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{port}/{database}")
     }
 
-    /// The folder of the server's socket.
-    pub fn folder(&self) -> &Path {
+    /// Returns the directory of the Unix socket.
+    pub fn socket_dir(&self) -> &Path {
         &self.directory
     }
 
-    /// Ends the server and waits until it is gone. Its data stay.
-    pub fn end(&mut self, how: End) {
-        self.order(match how {
-            End::Fast => "INT",
-            End::Immediate => "QUIT",
-            End::Killed => "KILL",
+    /// Stops the server and waits until it has exited. Its data stay.
+    pub fn stop(&mut self, mode: ShutdownMode) {
+        self.send_command(match mode {
+            ShutdownMode::Fast => "INT",
+            ShutdownMode::Immediate => "QUIT",
+            ShutdownMode::Killed => "KILL",
         });
-        self.hear("gone");
+        self.expect_reply("stopped");
     }
 
-    /// Starts the server again and waits until it answers.
+    /// Starts the stopped server again and waits until it accepts connections.
     pub fn start_again(&mut self) {
-        self.order("start");
-        self.hear("ready");
+        self.send_command("start");
+        self.expect_reply("ready");
     }
 
-    fn order(&mut self, word: &str) {
-        writeln!(self.orders.as_ref().unwrap(), "{word}").unwrap();
+    fn send_command(&mut self, command: &str) {
+        writeln!(self.commands.as_ref().unwrap(), "{command}").unwrap();
     }
 
-    fn hear(&mut self, expected: &str) {
+    fn expect_reply(&mut self, expected: &str) {
         let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
+        self.replies.read_line(&mut line).unwrap();
         let log = |name| std::fs::read_to_string(self.directory.join(name)).unwrap_or_default();
         assert_eq!(line.trim_end(), expected, "PostgreSQL: {}{}", log("initdb.log"), log("postgres.log"));
     }
 }
 
-impl Drop for Server {
+impl Drop for PostgresServer {
     fn drop(&mut self) {
-        drop(self.orders.take());
+        drop(self.commands.take());
         self.supervisor.wait().ok();
     }
 }
 
-/// A port of this machine on which nothing listens. No other test process is given the same one while this process runs, and the kernel
-/// does not use it for an outgoing connection: it lies below the range of `ip_local_port_range`.
+/// Returns a free TCP port. No other test process gets the same one while this process runs, and
+/// the kernel does not use it for outgoing connections: it is below `ip_local_port_range`.
 pub fn free_port() -> u16 {
     static RESERVED: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
@@ -192,7 +195,7 @@ pub fn free_port() -> u16 {
     let end = if first_ephemeral > 12_000 { first_ephemeral } else { 30_000 };
     for _ in 0..10_000 {
         let port = rand::random_range(10_000..end);
-        // The name is taken until this process ends, however it ends.
+        // The abstract socket holds the name until this process exits.
         let name = SocketAddr::from_abstract_name(format!("tokenward-test-port-{port}")).unwrap();
         let Ok(reservation) = UnixListener::bind_addr(&name) else { continue };
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
@@ -203,13 +206,13 @@ pub fn free_port() -> u16 {
     panic!("no port is free");
 }
 
-/// One of PostgreSQL's programs.
-pub fn program(name: &str) -> PathBuf {
-    programs().join(name)
+/// Returns the path of a PostgreSQL program.
+pub fn program_path(name: &str) -> PathBuf {
+    programs_dir().join(name)
 }
 
-/// The folder with the programs of PostgreSQL.
-pub fn programs() -> PathBuf {
+/// Returns the directory of the PostgreSQL programs.
+pub fn programs_dir() -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut debian: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.filter_map(|version| Some(version.ok()?.path().join("bin"))).collect())
@@ -221,15 +224,15 @@ pub fn programs() -> PathBuf {
         .expect("these tests need PostgreSQL: scripts/test installs it, or set TEST_DATABASE_URL")
 }
 
-/// The user and group to run as where the tests run as root: those of `postgres`.
-pub fn unprivileged(directory: &Path) -> Option<(u32, u32)> {
+/// Returns the user and group `postgres` if the tests run as root.
+pub fn unprivileged_user(directory: &Path) -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt as _;
     if std::fs::metadata(directory).unwrap().uid() != 0 {
         return None;
     }
     let users = std::fs::read_to_string("/etc/passwd").unwrap();
     let entry =
-        users.lines().find(|line| line.starts_with("postgres:")).expect("a user postgres, as the package makes it");
+        users.lines().find(|line| line.starts_with("postgres:")).expect("a user postgres, which the package creates");
     let fields: Vec<&str> = entry.split(':').collect();
     Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
 }

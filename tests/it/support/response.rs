@@ -1,4 +1,4 @@
-//! What came back.
+//! HTTP responses with their body.
 
 use std::fmt::Debug;
 
@@ -7,17 +7,17 @@ use http::{HeaderMap, Response};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 
-/// An answer, read to its end.
+/// A response with its whole body.
 #[derive(Debug)]
-pub struct Reply {
+pub struct TestResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
-    /// The body as JSON; null where it is none.
+    /// The body as JSON; null if it is not JSON.
     pub json: Value,
 }
 
-impl Reply {
+impl TestResponse {
     pub async fn read(response: Response<impl Body<Error: Debug>>) -> Self {
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
@@ -26,29 +26,29 @@ impl Reply {
         Self { status: parts.status.as_u16(), headers: parts.headers, text, json }
     }
 
-    /// Insists on a status.
+    /// Asserts the status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text);
         self
     }
 
-    /// Insists on an error, its form included, and gives its details.
+    /// Asserts an API error with this status and exception name, and returns its details.
     #[track_caller]
     pub fn expect_error(&self, status: u16, name: &str) -> String {
         let exception = &self.json["exception"];
         assert_eq!((self.status, exception["name"].as_str()), (status, Some(name)), "{}", self.text);
         assert_eq!(self.headers["content-type"], "application/json");
         assert!(exception["message"].as_str().is_some_and(|text| !text.is_empty()));
-        exception["details"].as_str().filter(|text| !text.is_empty()).expect("details that help").to_owned()
+        exception["details"].as_str().filter(|text| !text.is_empty()).expect("an error with details").to_owned()
     }
 
-    /// All values of a header.
+    /// Returns all values of a header.
     pub fn header_values(&self, name: &str) -> Vec<&str> {
         self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
     }
 
-    /// The rows of a list.
+    /// Returns the rows of a list.
     #[track_caller]
     pub fn rows(&self) -> &Vec<Value> {
         self.json["data"].as_array().expect("a list")

@@ -1,14 +1,14 @@
-//! What a browser is told to hold to, on every page.
+//! Security headers of every page.
 
 use axum::body::Body;
+use rstest::rstest;
+use rstest_reuse::apply;
 
-use super::page_access::{PAGES, Scene};
-use crate::support::{Database, Reply, TestApp, Visitor};
+use super::page_access::{PAGES, PageFixture};
+use crate::support::{Browser, Database, Engine, TestApp, TestResponse, both_databases};
 
-on_both!(every_page_has_its_headers, a_service_known_by_https_keeps_browsers_on_it);
-
-fn check(reply: &Reply, path: &str) {
-    let policy = reply.headers["content-security-policy"].to_str().unwrap();
+fn assert_security_headers(response: &TestResponse, path: &str) {
+    let policy = response.headers["content-security-policy"].to_str().unwrap();
     for part in [
         "default-src 'none'",
         "script-src 'self'",
@@ -26,84 +26,88 @@ fn check(reply: &Reply, path: &str) {
         ("referrer-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
     ] {
-        assert_eq!(reply.headers[name], value, "{path}");
+        assert_eq!(response.headers[name], value, "{path}");
     }
     if !path.starts_with("/assets") && path != "/favicon.ico" {
-        assert_eq!(reply.headers["cache-control"], "no-store", "{path}");
+        assert_eq!(response.headers["cache-control"], "no-store", "{path}");
     }
-    assert!(reply.headers.contains_key("x-request-id"));
-    assert!(reply.header_values("www-authenticate").is_empty());
-    // What the policy forbids is not in the page either.
+    assert!(response.headers.contains_key("x-request-id"));
+    assert!(response.header_values("www-authenticate").is_empty());
+    // The page contains nothing that the policy forbids.
     for forbidden in [" style=", "<style", " onclick", "javascript:"] {
-        assert!(!reply.text.contains(forbidden), "{path} has {forbidden}");
+        assert!(!response.text.contains(forbidden), "{path} has {forbidden}");
     }
 }
 
-async fn assets(visitor: &Visitor) -> Vec<String> {
-    let page = visitor.get("/sign-in").await.text;
+async fn list_assets(browser: &Browser) -> Vec<String> {
+    let page = browser.get("/sign-in").await.text;
     page.split('"').filter(|text| text.starts_with("/assets/")).map(str::to_owned).collect()
 }
 
-async fn every_page_has_its_headers(app: TestApp) {
-    let scene = Scene::new(&app).await;
-    let admin = app.signed_in("admin@example.com").await;
+#[apply(both_databases)]
+async fn every_page_has_the_security_headers(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let fixture = PageFixture::new(&app).await;
+    let admin = app.signed_in_browser("admin@example.com").await;
     for (template, _) in PAGES {
-        let path = scene.path(template);
+        let path = fixture.path(template);
         let page = admin.get(&path).await;
-        // Whoever is signed in is sent on from there.
+        // A signed-in browser is redirected from the sign-in page.
         assert_eq!(page.status, if template == "/sign-in" { 303 } else { 200 }, "{path}");
-        check(&page, &path);
-        check(&app.visitor().get(&path).await, &path);
+        assert_security_headers(&page, &path);
+        assert_security_headers(&app.browser().get(&path).await, &path);
     }
     for (path, status) in
         [("/nothing", 404), ("/admin/users/99", 404), ("/admin/settings/nothing", 404), ("/assets/nothing.css", 404)]
     {
-        let reply = admin.get(path).await.expect(status);
-        assert!(reply.text.contains("There is nothing here"), "{path}");
-        check(&reply, path);
+        let response = admin.get(path).await.expect(status);
+        assert!(response.text.contains("Page not found"), "{path}");
+        assert_security_headers(&response, path);
     }
-    let refused = app.visitor().sign_in("admin@example.com", "wrong").await.expect(403);
-    check(&refused, "/sign-in");
-    let reply = admin.send(admin.request("PUT", "/preferences/profile", Body::empty())).await;
-    check(&reply, "/preferences/profile");
+    let response = app.browser().sign_in("admin@example.com", "wrong").await.expect(403);
+    assert_security_headers(&response, "/sign-in");
+    let response = admin.send(admin.request("PUT", "/preferences/profile", Body::empty())).await;
+    assert_security_headers(&response, "/preferences/profile");
     let large = admin.post("/preferences/profile", &[("name", &"x".repeat(70_000))]).await.expect(413);
-    check(&large, "/preferences/profile");
-    let files = assets(&app.visitor()).await;
+    assert_security_headers(&large, "/preferences/profile");
+    let files = list_assets(&app.browser()).await;
     assert_eq!(files.len(), 3);
     for file in files.iter().map(String::as_str).chain(["/favicon.ico"]) {
-        let reply = app.visitor().get(file).await.expect(200);
-        check(&reply, file);
-        let kept = reply.headers["cache-control"].to_str().unwrap();
+        let response = app.browser().get(file).await.expect(200);
+        assert_security_headers(&response, file);
+        let kept = response.headers["cache-control"].to_str().unwrap();
         assert!(kept.starts_with("public") && (file == "/favicon.ico" || kept.contains("immutable")), "{file}");
     }
-    // Programs get what programs read.
-    let reply = app.anonymous().get("/nothing").await;
-    reply.expect_error(404, "RouteNotFoundException");
-    assert!(!reply.headers.contains_key("content-security-policy"));
+    // API clients get JSON.
+    let response = app.anonymous().get("/nothing").await;
+    response.expect_error(404, "RouteNotFoundException");
+    assert!(!response.headers.contains_key("content-security-policy"));
     app.store.close().await;
-    let reply = admin.get("/preferences/access-tokens").await.expect(503);
-    assert!(reply.text.contains("You have not been signed out") && reply.headers.contains_key("retry-after"));
-    check(&reply, "an outage");
-    assert_eq!(app.visitor().sign_in("admin@example.com", "wrong").await.status, 503);
+    let response = admin.get("/preferences/access-tokens").await.expect(503);
+    assert!(response.text.contains("You have not been signed out") && response.headers.contains_key("retry-after"));
+    assert_security_headers(&response, "/preferences/access-tokens without a store");
+    assert_eq!(app.browser().sign_in("admin@example.com", "wrong").await.status, 503);
 }
 
-async fn a_service_known_by_https_keeps_browsers_on_it(app: TestApp) {
-    assert!(!app.visitor().get("/sign-in").await.headers.contains_key("strict-transport-security"));
-    let app = TestApp::with(Database::migrated(app.database.engine).await, |config| {
-        config.delegate.issuer = "https://tokens.example.com".into();
+#[apply(both_databases)]
+async fn an_https_public_url_enables_hsts_and_host_cookies(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    assert!(!app.browser().get("/sign-in").await.headers.contains_key("strict-transport-security"));
+    let app = TestApp::start_with(Database::migrated(app.database.engine).await, |config| {
+        config.set_public_url("https://tokens.example.com");
     })
     .await;
-    let visitor = app.visitor();
-    assert_eq!(visitor.get("/sign-in").await.headers["strict-transport-security"], "max-age=31536000");
-    // Behind a proxy that names itself as the host, a form comes from the configured origin all the same.
+    let browser = app.browser();
+    assert_eq!(browser.get("/sign-in").await.headers["strict-transport-security"], "max-age=31536000");
+    // A form has the configured origin even if the proxy sends its own host.
     let mut request =
-        visitor.form("/sign-in", &[("email", "admin@example.com"), ("password", crate::support::PASSWORD)]);
+        browser.form_request("/sign-in", &[("email", "admin@example.com"), ("password", crate::support::PASSWORD)]);
     request.headers_mut().insert("origin", "https://tokens.example.com".parse().unwrap());
-    let reply = visitor.send(request).await.expect(303);
-    let cookie = *reply.header_values("set-cookie").last().unwrap();
+    let response = browser.send(request).await.expect(303);
+    let cookie = *response.header_values("set-cookie").last().unwrap();
     assert!(
         cookie.starts_with("__Host-tokenward=") && cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"),
         "{cookie}"
     );
-    visitor.get("/preferences/profile").await.expect(200);
+    browser.get("/preferences/profile").await.expect(200);
 }

@@ -1,4 +1,4 @@
-//! The pages: by what a browser sends, and in a real one.
+//! Tests of the pages, with simulated browsers and a real one.
 
 mod browser;
 mod forms;

@@ -1,23 +1,15 @@
-//! Who may look at a page: every page and every form, for everybody.
+//! Access to pages and forms: every page and every form, for every role.
 
-use crate::support::{PASSWORD, TestApp, Visitor};
+use crate::support::{Browser, Engine, PASSWORD, TestApp, both_databases};
+use rstest::rstest;
+use rstest_reuse::apply;
 
-on_both!(
-    every_page_has_its_readers,
-    every_form_has_its_senders,
-    every_form_does_what_it_is_for,
-    forms_from_elsewhere_are_refused_at_every_path,
-    pages_take_no_header_and_the_api_no_cookie,
-    a_workspace_is_closed_to_the_administrators_of_others,
-    an_administrator_cannot_touch_a_platform_administrator,
-);
+/// The roles, in ascending order of rights.
+const ROLES: [&str; 4] = ["anonymous", "person", "administrator", "platform administrator"];
 
-/// Everybody that there is.
-const ACTORS: [&str; 4] = ["stranger", "person", "administrator", "platform administrator"];
-
-/// Each page, and who may look at it: from which of the actors on.
+/// Each page, with the lowest role that may open it.
 pub const PAGES: [(&str, &str); 20] = [
-    ("/sign-in", "stranger"),
+    ("/sign-in", "anonymous"),
     ("/preferences/access-tokens", "person"),
     ("/preferences/access-tokens/generate", "administrator"),
     ("/preferences/access-tokens/delete-all", "person"),
@@ -39,28 +31,28 @@ pub const PAGES: [(&str, &str); 20] = [
     ("/admin/workspaces/{workspace}", "platform administrator"),
 ];
 
-/// Names and values of a form.
+/// Names and values of form fields.
 type Fields = &'static [(&'static str, &'static str)];
 
 const NEW_PASSWORD: &str = "a wholly different phrase of words";
-/// Stands for the name of a form that was shown to its sender.
-const FORM: &str = "{form}";
+/// A placeholder for the ID of a form that was shown to its sender.
+const FORM_ID: &str = "{form}";
 
-/// Fields with a form's name in its place.
-fn filled<'a>(fields: &[(&'a str, &'a str)], form: &'a str) -> Vec<(&'a str, &'a str)> {
-    fields.iter().map(|(name, value)| (*name, if *value == FORM { form } else { *value })).collect()
+/// Returns the fields with the placeholder replaced by a form ID.
+fn fill_form_id<'a>(fields: &[(&'a str, &'a str)], form: &'a str) -> Vec<(&'a str, &'a str)> {
+    fields.iter().map(|(name, value)| (*name, if *value == FORM_ID { form } else { *value })).collect()
 }
 
-/// Each form, who may send it, fields that do something, and where its sender is sent once it is done: empty where a page is shown
-/// at once. In an order in which one actor can send all that are open to it.
+/// Each form, the lowest role that may send it, valid fields, and the location of the redirect on
+/// success; empty if the response is a page. The order allows one role to send all of its forms.
 const FORMS: [(&str, &str, Fields, &str); 23] = [
     (
         "/preferences/access-tokens/generate",
         "administrator",
-        &[("form", FORM), ("lifetime", "30"), ("description", "of a form")],
+        &[("form", FORM_ID), ("lifetime", "30"), ("description", "of a form")],
         "",
     ),
-    ("/preferences/access-tokens/{token}/delete", "nobody", &[], ""),
+    ("/preferences/access-tokens/{token}/delete", "none", &[], ""),
     ("/preferences/access-tokens/{own}/delete", "person", &[], "/preferences/access-tokens?done=deleted"),
     ("/preferences/access-tokens/delete-all", "person", &[], "/preferences/access-tokens?done=all-deleted"),
     ("/preferences/profile", "person", &[("name", "Other")], "/preferences/profile?done=saved"),
@@ -121,145 +113,155 @@ const FORMS: [(&str, &str, Fields, &str); 23] = [
         &[("confirm", "Renamed")],
         "/admin/workspaces?done=workspace-removed",
     ),
-    ("/sign-out", "stranger", &[], "/sign-in?out=yes"),
+    ("/sign-out", "anonymous", &[], "/sign-in?out=yes"),
 ];
 
-/// A workspace with somebody in it for each actor, and what paths name.
-pub struct Scene {
-    names: Vec<(&'static str, String)>,
-    actors: Vec<(&'static str, Visitor)>,
-    /// Whose password and tokens they are: the id of each actor's account.
-    accounts: Vec<i64>,
+/// A workspace with a person for each role, and the objects that paths name.
+pub struct PageFixture {
+    path_ids: Vec<(&'static str, String)>,
+    actors: Vec<(&'static str, Browser)>,
+    /// The person ID of each role.
+    person_ids: Vec<i64>,
     pub target: i64,
 }
 
-impl Scene {
+impl PageFixture {
     pub async fn new(app: &TestApp) -> Self {
-        let target = app.person("target").await;
-        app.admin().change(target.id, serde_json::json!({"tokenAccess": "enabled"})).await.expect(200);
-        let token = target.bearer().await.token_id;
-        let other = app.other_admin("other").await;
-        let person = app.person("person").await;
-        let administrator = app.admin().add("administrator", true).await;
+        let target = app.add_person("target").await;
+        app.admin().update_person(target.id, serde_json::json!({"tokenAccess": "enabled"})).await.expect(200);
+        let token = target.create_token().await.token_id;
+        let other = app.create_workspace_with_admin("other").await;
+        let person = app.add_person("person").await;
+        let administrator = app.admin().add_person("administrator", true).await;
         let actors = vec![
-            ("stranger", app.visitor()),
-            ("person", app.signed_in("person@example.com").await),
-            ("administrator", app.signed_in("administrator@example.com").await),
-            ("platform administrator", app.signed_in("admin@example.com").await),
+            ("anonymous", app.browser()),
+            ("person", app.signed_in_browser("person@example.com").await),
+            ("administrator", app.signed_in_browser("administrator@example.com").await),
+            ("platform administrator", app.signed_in_browser("admin@example.com").await),
         ];
-        let names = vec![
+        let path_ids = vec![
             ("{person}", target.id.to_string()),
             ("{token}", token),
             ("{workspace}", other.workspace_id.to_string()),
         ];
-        Self { names, actors, accounts: vec![0, person.id, administrator.id, 1], target: target.id }
+        Self { path_ids, actors, person_ids: vec![0, person.id, administrator.id, 1], target: target.id }
     }
 
-    /// A path with the scene's ids in it.
+    /// Returns a path with the IDs of the fixture.
     pub fn path(&self, template: &str) -> String {
-        self.names.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value))
+        self.path_ids.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value))
     }
 
-    /// Gives an actor a token, and a second session, and names both.
-    async fn furnish(&mut self, app: &TestApp, actor: usize) {
-        let (id, email) = (self.accounts[actor], ["", "person", "administrator", "admin"][actor]);
-        if actor == 0 {
+    /// Creates a token and a second session for a role, and adds both to the IDs of paths.
+    async fn add_token_and_session(&mut self, app: &TestApp, role: usize) {
+        let (id, email) = (self.person_ids[role], ["", "person", "administrator", "admin"][role]);
+        if role == 0 {
             return;
         }
         let access = |word: &str| serde_json::json!({"tokenAccess": word});
-        app.admin().change(id, access("enabled")).await.expect(200);
-        let account = app.presenting(&[&crate::support::basic(&format!("{email}@example.com"), PASSWORD)]);
-        let made = account.post("/v4/apiAccessTokens", &crate::support::an_hour()).await.expect(201);
-        app.admin().change(id, access("default")).await.expect(200);
+        app.admin().update_person(id, access("enabled")).await.expect(200);
+        let account =
+            app.client_with_authorization(&[&crate::support::basic_auth(&format!("{email}@example.com"), PASSWORD)]);
+        let created = account.post("/v4/apiAccessTokens", &crate::support::one_hour_token()).await.expect(201);
+        app.admin().update_person(id, access("default")).await.expect(200);
         let before = app.store.list_sessions(1, id).await.unwrap();
-        app.signed_in(&format!("{email}@example.com")).await;
+        app.signed_in_browser(&format!("{email}@example.com")).await;
         let sessions = app.store.list_sessions(1, id).await.unwrap();
         let second = sessions.iter().find(|session| before.iter().all(|other| other.id != session.id)).unwrap();
-        self.names.push(("{own}", made.json["tokenInfo"]["tokenId"].as_str().unwrap().to_owned()));
-        self.names.push(("{session}", second.id.to_string()));
+        self.path_ids.push(("{own}", created.json["tokenInfo"]["tokenId"].as_str().unwrap().to_owned()));
+        self.path_ids.push(("{session}", second.id.to_string()));
     }
 }
 
-fn may(actor: &str, least: &str) -> bool {
-    let rank = |name: &str| ACTORS.iter().position(|actor| *actor == name).unwrap_or(ACTORS.len());
-    rank(actor) >= rank(least)
+fn is_permitted(role: &str, least: &str) -> bool {
+    let rank = |name: &str| ROLES.iter().position(|role| *role == name).unwrap_or(ROLES.len());
+    rank(role) >= rank(least)
 }
 
-async fn every_page_has_its_readers(app: TestApp) {
-    let scene = Scene::new(&app).await;
+#[apply(both_databases)]
+async fn every_page_is_shown_to_the_permitted_roles_only(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let fixture = PageFixture::new(&app).await;
     for (template, least) in PAGES {
-        let path = scene.path(template);
-        for (actor, visitor) in &scene.actors {
-            let reply = visitor.get(&path).await;
-            let expected: &[u16] = match (may(actor, least), *actor) {
+        let path = fixture.path(template);
+        for (role, browser) in &fixture.actors {
+            let response = browser.get(&path).await;
+            let expected: &[u16] = match (is_permitted(role, least), *role) {
                 (_, "person" | "administrator" | "platform administrator") if template == "/sign-in" => &[303],
                 (true, _) => &[200],
-                (false, "stranger") => &[303],
+                (false, "anonymous") => &[303],
                 (false, _) => &[403],
             };
-            assert!(expected.contains(&reply.status), "{actor} at {path}: {}", reply.status);
-            if *actor == "stranger" && reply.status == 303 {
-                assert!(reply.headers["location"].to_str().unwrap().starts_with("/sign-in?next=%2F"), "{path}");
+            assert!(expected.contains(&response.status), "{role} at {path}: {}", response.status);
+            if *role == "anonymous" && response.status == 303 {
+                assert!(response.headers["location"].to_str().unwrap().starts_with("/sign-in?next=%2F"), "{path}");
             }
         }
     }
 }
 
-async fn every_form_has_its_senders(app: TestApp) {
-    let scene = Scene::new(&app).await;
+#[apply(both_databases)]
+async fn every_form_is_accepted_from_the_permitted_roles_only(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let fixture = PageFixture::new(&app).await;
     for (template, least, fields, _) in FORMS {
-        let path = scene.path(template);
-        for (actor, visitor) in &scene.actors {
-            if may(actor, least) {
+        let path = fixture.path(template);
+        for (role, browser) in &fixture.actors {
+            if is_permitted(role, least) {
                 continue;
             }
-            let reply = visitor.post(&path, &filled(fields, "00000000-0000-7000-8000-000000000000")).await;
-            match *actor {
-                "stranger" => assert_eq!(
-                    (reply.status, &reply.headers["location"]),
+            let response = browser.post(&path, &fill_form_id(fields, "00000000-0000-7000-8000-000000000000")).await;
+            match *role {
+                "anonymous" => assert_eq!(
+                    (response.status, &response.headers["location"]),
                     (303, &"/sign-in?ended=yes".parse().unwrap()),
                     "{path}"
                 ),
-                // Somebody else's token is nowhere among one's own.
-                _ if least == "nobody" => assert_eq!(reply.status, 404, "{actor} at {path}"),
-                _ => assert_eq!(reply.status, 403, "{actor} at {path}"),
+                // The list of own tokens does not contain tokens of other people.
+                _ if least == "none" => assert_eq!(response.status, 404, "{role} at {path}"),
+                _ => assert_eq!(response.status, 403, "{role} at {path}"),
             }
         }
     }
-    let token = app.admin().get(&scene.path("/v4/apiAccessTokens/{token}")).await;
-    assert_eq!(token.status, 200, "what was refused was not done");
+    let token = app.admin().get(&fixture.path("/v4/apiAccessTokens/{token}")).await;
+    assert_eq!(token.status, 200, "a rejected form changes nothing");
 }
 
-/// The other half of the table: for each actor a service of its own, in which it sends all forms that are open to it, one after the other.
-async fn every_form_does_what_it_is_for(app: TestApp) {
-    for (number, actor) in ACTORS.into_iter().enumerate() {
+/// Sends all forms that a role may send, one after the other, for each role on a service of its
+/// own.
+#[apply(both_databases)]
+async fn every_form_works_for_the_permitted_roles(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    for (number, role) in ROLES.into_iter().enumerate() {
         let app = TestApp::start(app.database.engine).await;
-        let mut scene = Scene::new(&app).await;
-        scene.furnish(&app, number).await;
-        let visitor = &scene.actors[number].1;
-        for (template, _, fields, then) in FORMS.into_iter().filter(|(_, least, ..)| may(actor, least)) {
-            let needs_form = fields.iter().any(|(_, value)| *value == FORM);
-            let form = if needs_form { visitor.new_form().await } else { String::new() };
-            let reply = visitor.post(&scene.path(template), &filled(fields, &form)).await;
+        let mut fixture = PageFixture::new(&app).await;
+        fixture.add_token_and_session(&app, number).await;
+        let browser = &fixture.actors[number].1;
+        for (template, _, fields, then) in FORMS.into_iter().filter(|(_, least, ..)| is_permitted(role, least)) {
+            let needs_form = fields.iter().any(|(_, value)| *value == FORM_ID);
+            let form = if needs_form { browser.fetch_form_id().await } else { String::new() };
+            let response = browser.post(&fixture.path(template), &fill_form_id(fields, &form)).await;
             if then.is_empty() {
-                assert_eq!(reply.status, 200, "{actor} at {template}: {}", reply.text);
+                assert_eq!(response.status, 200, "{role} at {template}: {}", response.text);
                 continue;
             }
-            assert_eq!(reply.status, 303, "{actor} at {template}: {}", reply.text);
-            let place = reply.headers["location"].to_str().unwrap().to_owned();
-            assert!(place.starts_with(&scene.path(then)), "{actor} at {template} is sent to {place}");
+            assert_eq!(response.status, 303, "{role} at {template}: {}", response.text);
+            let location = response.headers["location"].to_str().unwrap().to_owned();
+            assert!(location.starts_with(&fixture.path(then)), "{role} at {template} is redirected to {location}");
         }
-        // What the last of them were for has happened.
-        let is_left = app.admin().get(&scene.path("/v4/people/{person}")).await.status;
-        assert_eq!(is_left, if number < 2 { 200 } else { 404 }, "{actor}");
+        // The deletions at the end have taken effect.
+        let is_left = app.admin().get(&fixture.path("/v4/people/{person}")).await.status;
+        assert_eq!(is_left, if number < 2 { 200 } else { 404 }, "{role}");
         let workspaces = app.admin().get("/v4/workspaces").await.text;
-        assert_eq!((workspaces.contains("Third"), workspaces.contains("Renamed")), (number == 3, false), "{actor}");
+        assert_eq!((workspaces.contains("Third"), workspaces.contains("Renamed")), (number == 3, false), "{role}");
     }
 }
 
-async fn forms_from_elsewhere_are_refused_at_every_path(app: TestApp) {
-    let scene = Scene::new(&app).await;
-    let admin = &scene.actors[3].1;
+#[apply(both_databases)]
+async fn cross_origin_forms_are_rejected_at_every_path(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let fixture = PageFixture::new(&app).await;
+    let admin = &fixture.actors[3].1;
     let forged: [&[(&str, &str)]; 10] = [
         &[],
         &[("sec-fetch-site", "")],
@@ -275,48 +277,56 @@ async fn forms_from_elsewhere_are_refused_at_every_path(app: TestApp) {
     let sign_in: Fields = &[("email", "admin@example.com"), ("password", PASSWORD)];
     for (template, _, fields, _) in FORMS.iter().chain(&[("/sign-in", "", sign_in, "")]) {
         for headers in forged {
-            let mut request = admin.form(&scene.path(template), fields);
+            let mut request = admin.form_request(&fixture.path(template), fields);
             for (name, value) in headers {
                 request.headers_mut().insert(*name, value.parse().unwrap());
             }
-            let reply = admin.send(request).await;
-            assert_eq!(reply.status, 403, "{template} with {headers:?}");
+            let response = admin.send(request).await;
+            assert_eq!(response.status, 403, "{template} with {headers:?}");
             assert!(
-                reply.text.contains("This form came from elsewhere") && reply.header_values("set-cookie").is_empty()
+                response.text.contains("This form came from another site")
+                    && response.header_values("set-cookie").is_empty()
             );
         }
     }
-    // Nothing was done: the target is there, with the token, and the admin is signed in.
-    assert_eq!(app.admin().get(&format!("/v4/apiAccessTokens/{}", scene.path("{token}"))).await.status, 200);
+    // Nothing was changed: the target still has the token, and the administrator is signed in.
+    assert_eq!(app.admin().get(&format!("/v4/apiAccessTokens/{}", fixture.path("{token}"))).await.status, 200);
     admin.get("/admin/workspaces").await.expect(200);
-    // What a browser without Fetch metadata says of itself is enough where it fits.
-    let mut request = admin.form("/preferences/profile", &[("name", "Admin")]);
+    // A matching `Origin` is enough for browsers without Fetch metadata.
+    let mut request = admin.form_request("/preferences/profile", &[("name", "Admin")]);
     request.headers_mut().insert("origin", "http://127.0.0.1:3005".parse().unwrap());
     admin.send(request).await.expect(303);
 }
 
-async fn pages_take_no_header_and_the_api_no_cookie(app: TestApp) {
-    let token = app.admin().bearer().await;
-    let basic = crate::support::basic("admin@example.com", PASSWORD);
+#[apply(both_databases)]
+async fn pages_ignore_authorization_and_the_api_ignores_cookies(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let token = app.admin().create_token().await;
+    let basic = crate::support::basic_auth("admin@example.com", PASSWORD);
     for credential in [format!("Bearer {}", token.value), basic] {
-        let visitor = app.visitor();
-        let mut request = visitor.request("GET", "/preferences/access-tokens", axum::body::Body::empty());
+        let browser = app.browser();
+        let mut request = browser.request("GET", "/preferences/access-tokens", axum::body::Body::empty());
         request.headers_mut().insert("authorization", credential.parse().unwrap());
-        let reply = visitor.send(request).await.expect(303);
-        assert!(reply.header_values("www-authenticate").is_empty());
+        let response = browser.send(request).await.expect(303);
+        assert!(response.header_values("www-authenticate").is_empty());
     }
-    let signed_in = app.signed_in("admin@example.com").await;
+    let signed_in_browser = app.signed_in_browser("admin@example.com").await;
     for path in ["/v4/people/current", "/v4/auth", "/v4/apiAccessTokens"] {
-        assert_eq!(signed_in.get(path).await.status, 401, "{path}");
+        assert_eq!(signed_in_browser.get(path).await.status, 401, "{path}");
     }
-    // A session's value is no token either.
-    let value = signed_in.cookie().unwrap().split_once('=').unwrap().1.to_owned();
-    assert_eq!(app.presenting(&[&format!("Bearer {value}")]).get("/v4/people/current").await.status, 401);
+    // A session value is not accepted as a token.
+    let value = signed_in_browser.session_cookie().unwrap().split_once('=').unwrap().1.to_owned();
+    assert_eq!(
+        app.client_with_authorization(&[&format!("Bearer {value}")]).get("/v4/people/current").await.status,
+        401
+    );
 }
 
-async fn a_workspace_is_closed_to_the_administrators_of_others(app: TestApp) {
-    let scene = Scene::new(&app).await;
-    let other = app.signed_in("other@other.example").await;
+#[apply(both_databases)]
+async fn administrators_cannot_access_other_workspaces(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let fixture = PageFixture::new(&app).await;
+    let other = app.signed_in_browser("other@other.example").await;
     for template in [
         "/admin/users/{person}",
         "/admin/users/{person}/remove",
@@ -325,13 +335,13 @@ async fn a_workspace_is_closed_to_the_administrators_of_others(app: TestApp) {
         "/admin/tokens/{token}/delete",
         "/preferences/access-tokens/{token}/delete",
     ] {
-        assert_eq!(other.get(&scene.path(template)).await.status, 404, "{template}");
+        assert_eq!(other.get(&fixture.path(template)).await.status, 404, "{template}");
     }
     for (template, least, fields, _) in FORMS {
         if template.contains("{person}") || template.contains("{token}") {
-            assert_eq!(other.post(&scene.path(template), fields).await.status, 404, "{template}");
+            assert_eq!(other.post(&fixture.path(template), fields).await.status, 404, "{template}");
         } else if least == "platform administrator" {
-            assert_eq!(other.post(&scene.path(template), fields).await.status, 403, "{template}");
+            assert_eq!(other.post(&fixture.path(template), fields).await.status, 403, "{template}");
         }
     }
     let list = other.get("/admin/users").await.expect(200);
@@ -340,9 +350,11 @@ async fn a_workspace_is_closed_to_the_administrators_of_others(app: TestApp) {
     assert!(!other.get("/admin/tokens").await.text.contains("target@example.com"));
 }
 
-async fn an_administrator_cannot_touch_a_platform_administrator(app: TestApp) {
-    let scene = Scene::new(&app).await;
-    let (_, administrator) = &scene.actors[2];
+#[apply(both_databases)]
+async fn an_administrator_cannot_change_a_platform_administrator(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let fixture = PageFixture::new(&app).await;
+    let (_, administrator) = &fixture.actors[2];
     for (path, fields) in [
         (
             "/admin/users/1",
@@ -352,8 +364,8 @@ async fn an_administrator_cannot_touch_a_platform_administrator(app: TestApp) {
         ("/admin/users/1/force-password-change", &[]),
         ("/admin/users/1/remove", &[]),
     ] {
-        let reply = administrator.post(path, fields).await;
-        assert_eq!(reply.status, 403, "{path}");
-        assert!(reply.text.contains("Only a platform administrator may"), "{path}");
+        let response = administrator.post(path, fields).await;
+        assert_eq!(response.status, 403, "{path}");
+        assert!(response.text.contains("Only a platform administrator may"), "{path}");
     }
 }

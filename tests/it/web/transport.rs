@@ -1,47 +1,50 @@
-//! Pages are for secure connections: no form that asks for a password is shown over plain HTTP.
+//! Pages require a secure connection: no form is shown over plain HTTP.
 
 use axum::body::Body;
+use rstest::rstest;
+use rstest_reuse::apply;
 
 use super::page_access::PAGES;
-use crate::support::{Database, PASSWORD, Reply, TestApp, basic};
+use crate::support::{Database, Engine, PASSWORD, TestApp, TestResponse, basic_auth, both_databases};
 
-on_both!(
-    no_page_is_shown_by_plain_http_over_a_network,
-    pages_are_shown_where_the_connection_is_secure,
-    a_service_known_by_https_shows_its_pages_under_that_name,
-    programs_are_not_concerned,
-);
-
-async fn get(app: &TestApp, path: &str, fields: &[(&'static str, &str)]) -> Reply {
-    let visitor = app.visitor();
-    let mut request = visitor.request("GET", path, Body::empty());
+async fn get_with_headers(app: &TestApp, path: &str, fields: &[(&'static str, &str)]) -> TestResponse {
+    let browser = app.browser();
+    let mut request = browser.request("GET", path, Body::empty());
     for (name, value) in fields {
         request.headers_mut().insert(*name, value.parse().unwrap());
     }
-    visitor.send(request).await
+    browser.send(request).await
 }
 
-async fn no_page_is_shown_by_plain_http_over_a_network(app: TestApp) {
+#[apply(both_databases)]
+async fn no_page_is_shown_over_plain_http(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let paths = PAGES.iter().map(|(path, _)| *path).filter(|path| !path.contains('{') && *path != "/");
     for path in paths.chain(["/sign-in?next=%2Fadmin"]) {
         for host in
             ["tokens.example.com", "host.name:3005", "10.0.0.7:3005", "[2001:db8::1]:3005", "localhost.example.com"]
         {
             for fields in [vec![("host", host)], vec![("host", host), ("x-forwarded-proto", "http")]] {
-                let reply = get(&app, path, &fields).await.expect(403);
-                assert!(reply.text.contains("Signing in needs a secure connection"), "{path} {host}: {}", reply.text);
-                assert!(!reply.text.contains("<input") && reply.header_values("set-cookie").is_empty(), "{path}");
+                let response = get_with_headers(&app, path, &fields).await.expect(403);
+                assert!(
+                    response.text.contains("Sign-in requires a secure connection"),
+                    "{path} {host}: {}",
+                    response.text
+                );
+                assert!(!response.text.contains("<input") && response.header_values("set-cookie").is_empty(), "{path}");
             }
         }
     }
-    // Where a browser begins it is sent on, and is told there.
+    // The root path redirects, and the target page shows the error.
     assert_eq!(
-        get(&app, "/", &[("host", "host.name:3005")]).await.expect(303).headers["location"],
+        get_with_headers(&app, "/", &[("host", "host.name:3005")]).await.expect(303).headers["location"],
         "/preferences/access-tokens"
     );
 }
 
-async fn pages_are_shown_where_the_connection_is_secure(app: TestApp) {
+#[apply(both_databases)]
+async fn pages_are_shown_over_secure_connections(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let host = ("host", "tokens.example.com");
     for fields in [
         vec![("host", "localhost:3005")],
@@ -52,40 +55,46 @@ async fn pages_are_shown_where_the_connection_is_secure(app: TestApp) {
         vec![host, ("sec-fetch-site", "none")],
         vec![host, ("sec-fetch-site", "cross-site")],
     ] {
-        let page = get(&app, "/sign-in", &fields).await.expect(200).text;
+        let page = get_with_headers(&app, "/sign-in", &fields).await.expect(200).text;
         assert!(page.contains(r#"name="password""#), "{fields:?}");
-        let reply = get(&app, "/preferences/profile", &fields).await.expect(303);
-        assert_eq!(reply.headers["location"], "/sign-in?next=%2Fpreferences%2Fprofile");
+        let response = get_with_headers(&app, "/preferences/profile", &fields).await.expect(303);
+        assert_eq!(response.headers["location"], "/sign-in?next=%2Fpreferences%2Fprofile");
     }
 }
 
-async fn a_service_known_by_https_shows_its_pages_under_that_name(app: TestApp) {
-    let app = TestApp::with(Database::migrated(app.database.engine).await, |config| {
-        config.delegate.issuer = "https://tokens.example.com".into();
+#[apply(both_databases)]
+async fn an_https_public_url_allows_pages_under_its_host(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let app = TestApp::start_with(Database::migrated(app.database.engine).await, |config| {
+        config.set_public_url("https://tokens.example.com");
     })
     .await;
-    // A browser that says nothing, by a proxy that says nothing.
-    get(&app, "/sign-in", &[("host", "tokens.example.com")]).await.expect(200);
-    get(&app, "/sign-in", &[("host", "tokens.example.com:3005")]).await.expect(403);
-    get(&app, "/sign-in", &[("host", "tokens.example.com"), ("x-forwarded-proto", "http")]).await.expect(403);
-    // By TLS both cookies are secure ones, and the long-lived one makes the browser known.
-    let visitor = app.visitor();
-    let mut request = visitor.form("/sign-in", &[("email", "admin@example.com"), ("password", PASSWORD)]);
+    // A browser without Fetch metadata, behind a proxy without forwarding headers.
+    get_with_headers(&app, "/sign-in", &[("host", "tokens.example.com")]).await.expect(200);
+    get_with_headers(&app, "/sign-in", &[("host", "tokens.example.com:3005")]).await.expect(403);
+    get_with_headers(&app, "/sign-in", &[("host", "tokens.example.com"), ("x-forwarded-proto", "http")])
+        .await
+        .expect(403);
+    // Over TLS both cookies are `Secure`, and the device cookie makes the browser known.
+    let browser = app.browser();
+    let mut request = browser.form_request("/sign-in", &[("email", "admin@example.com"), ("password", PASSWORD)]);
     request.headers_mut().insert("host", "tokens.example.com".parse().unwrap());
     request.headers_mut().insert("origin", "https://tokens.example.com".parse().unwrap());
-    let reply = visitor.send(request).await.expect(303);
-    let device = reply.header_values("set-cookie")[0];
+    let response = browser.send(request).await.expect(303);
+    let device = response.header_values("set-cookie")[0];
     assert!(device.starts_with("__Host-tokenward-device="), "{device}");
     assert!(device.ends_with("; Path=/; Max-Age=7776000; Secure; HttpOnly; SameSite=Lax"), "{device}");
 }
 
-async fn programs_are_not_concerned(app: TestApp) {
-    let field = basic("admin@example.com", PASSWORD);
+#[apply(both_databases)]
+async fn the_api_is_available_over_plain_http(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let field = basic_auth("admin@example.com", PASSWORD);
     for path in ["/v4/people/current", "/v4/auth"] {
-        let client = app.presenting(&[&field]);
+        let client = app.client_with_authorization(&[&field]);
         let mut request = client.request("GET", path, Body::empty());
         request.headers_mut().insert("host", "host.name:3005".parse().unwrap());
         client.send(request).await.expect(200);
     }
-    get(&app, "/favicon.ico", &[("host", "host.name:3005")]).await.expect(200);
+    get_with_headers(&app, "/favicon.ico", &[("host", "host.name:3005")]).await.expect(200);
 }

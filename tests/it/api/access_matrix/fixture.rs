@@ -1,165 +1,175 @@
-//! Two workspaces, and whoever is needed in them: every actor of the table, and people to whom things are done.
+//! Two workspaces with the actors of the table and the targets of their requests.
 
 use std::{collections::HashMap, rc::Rc};
 
 use serde_json::json;
 use tokenward::{
     domain::{random::Random, workspace},
-    service::people::{Add, By},
+    service::people::{ActorKind, CreatePerson},
 };
 use tokenward_guard::token_format::TokenFormat;
 
-use crate::support::{Bearer, Client, PASSWORD, Person, TestApp};
+use crate::support::{ApiClient, PASSWORD, PersonClient, TestApp, TokenClient};
 
-/// An id that nothing has.
-const NOBODY: i64 = 999_999_999;
+/// An ID that no object has.
+const UNKNOWN_ID: i64 = 999_999_999;
 
-/// The service with two workspaces in it.
-pub struct Scene {
+/// The service with two workspaces.
+pub struct MatrixFixture {
     pub app: TestApp,
-    /// Who adds people to the first workspace, and to the second.
-    chiefs: [Person; 2],
-    number: u32,
-    /// Those who only read, and what is only read.
+    /// The administrators of the first and the second workspace.
+    workspace_admins: [PersonClient; 2],
+    names_used: u32,
+    /// Actors and targets that only GET requests have used.
     actors: HashMap<String, Rc<Actor>>,
-    things: HashMap<(String, i64), Rc<Thing>>,
+    targets: HashMap<(String, i64), Rc<Target>>,
 }
 
-/// Somebody who calls.
+/// A caller.
 pub struct Actor {
-    pub client: Client,
-    /// What is the actor's; a stranger has nothing, and names what is somebody's.
-    pub own: Thing,
+    pub client: ApiClient,
+    /// The person and token of the actor. An anonymous actor has those of a person that it cannot
+    /// authenticate as.
+    pub own: Target,
 }
 
-/// Somebody, with a workspace and a token: whatever a path may name.
-pub struct Thing {
-    pub person: i64,
-    pub workspace: i64,
-    pub token: String,
-    pub value: String,
-    /// Whoever holds the token, where there is one.
-    pub bearer: Option<Bearer>,
+/// A person with a workspace and a token: the objects that a path may name.
+pub struct Target {
+    pub person_id: i64,
+    pub workspace_id: i64,
+    pub token_id: String,
+    pub token_value: String,
+    /// A client with the token, unless the target does not exist.
+    pub bearer: Option<TokenClient>,
 }
 
-impl Thing {
-    fn of(person: &Person, bearer: Bearer) -> Self {
-        let (token, value) = (bearer.token_id.clone(), bearer.value.clone());
-        Self { person: person.id, workspace: person.workspace_id, token, value, bearer: Some(bearer) }
+impl Target {
+    fn from_person(person: &PersonClient, bearer: TokenClient) -> Self {
+        let (token_id, token_value) = (bearer.token_id.clone(), bearer.value.clone());
+        Self { person_id: person.id, workspace_id: person.workspace_id, token_id, token_value, bearer: Some(bearer) }
     }
 
-    /// What is nowhere.
-    fn unknown() -> Self {
-        let value = TokenFormat::default().generate(|bytes| Random::system().fill(bytes)).expose().to_owned();
-        let token = "00000000-0000-7000-8000-000000000000".to_owned();
-        Self { person: NOBODY, workspace: NOBODY, token, value, bearer: None }
+    /// Returns a target whose IDs do not exist.
+    fn nonexistent() -> Self {
+        let token_value = TokenFormat::default().generate(|bytes| Random::system().fill(bytes)).expose().to_owned();
+        let token_id = "00000000-0000-7000-8000-000000000000".to_owned();
+        Self { person_id: UNKNOWN_ID, workspace_id: UNKNOWN_ID, token_id, token_value, bearer: None }
     }
 }
 
-impl Scene {
+impl MatrixFixture {
     pub async fn new(app: TestApp) -> Self {
-        app.set("allowUsers", true).await;
-        let other = app.other_admin("chief").await;
+        app.set_setting("allowUsers", true).await;
+        let other = app.create_workspace_with_admin("chief").await;
         let setting = json!({"key": "feature.apiAccessTokens.allowUsers", "value": true});
         let body = json!({"configuration": [setting]});
         other.patch("/v4/workspaces/current/configuration", &body).await.expect(200);
-        Self { chiefs: [app.admin(), other], app, number: 0, actors: HashMap::new(), things: HashMap::new() }
+        Self {
+            workspace_admins: [app.admin(), other],
+            app,
+            names_used: 0,
+            actors: HashMap::new(),
+            targets: HashMap::new(),
+        }
     }
 
-    /// A name that nobody has had.
-    pub fn name(&mut self) -> String {
-        self.number += 1;
-        format!("somebody{}", self.number)
+    /// Returns an unused name.
+    pub fn next_name(&mut self) -> String {
+        self.names_used += 1;
+        format!("person{}", self.names_used)
     }
 
-    /// An actor of this kind; a fresh one has done nothing and had nothing done to.
+    /// Returns an actor of this kind; a fresh one was never used and never changed.
     pub async fn actor(&mut self, kind: &str, is_fresh: bool) -> Rc<Actor> {
         if is_fresh {
-            return Rc::new(self.new_actor(kind).await);
+            return Rc::new(self.create_actor(kind).await);
         }
         if !self.actors.contains_key(kind) {
-            let actor = Rc::new(self.new_actor(kind).await);
+            let actor = Rc::new(self.create_actor(kind).await);
             self.actors.insert(kind.to_owned(), actor);
         }
         Rc::clone(&self.actors[kind])
     }
 
-    async fn new_actor(&mut self, kind: &str) -> Actor {
-        let [home, away] = self.chiefs.clone();
+    async fn create_actor(&mut self, kind: &str) -> Actor {
+        let [home, away] = self.workspace_admins.clone();
         let person = match kind {
-            "admin" => home.add(&self.name(), true).await,
-            "other-admin" => away.add(&self.name(), true).await,
-            "platform" => self.platform_administrator().await,
-            _ => home.add(&self.name(), false).await,
+            "admin" => home.add_person(&self.next_name(), true).await,
+            "other-admin" => away.add_person(&self.next_name(), true).await,
+            "platform" => self.create_platform_admin().await,
+            _ => home.add_person(&self.next_name(), false).await,
         };
-        let own = Thing::of(&person, person.bearer().await);
+        let own = Target::from_person(&person, person.create_token().await);
         let lifetime = if kind == "expired" { 1 } else { 3_600 };
-        let bearer = person.bearer_for(json!({"lifetimeSeconds": lifetime})).await;
+        let bearer = person.create_token_with(json!({"lifetimeSeconds": lifetime})).await;
         match kind {
             "expired" => self.app.advance_seconds(1),
-            "deleted" => drop(home.delete(&bearer.path()).await.expect(204)),
-            "disabled" | "disabled-pw" => drop(home.change(person.id, json!({"isDisabled": true})).await.expect(200)),
+            "deleted" => drop(home.delete(&bearer.token_path()).await.expect(204)),
+            "disabled" | "disabled-pw" => {
+                drop(home.update_person(person.id, json!({"isDisabled": true})).await.expect(200))
+            }
             "barred" | "barred-pw" => {
-                home.change(person.id, json!({"tokenAccess": "disabled"})).await.expect(200);
+                home.update_person(person.id, json!({"tokenAccess": "disabled"})).await.expect(200);
             }
             "anonymous" | "person" | "admin" | "other-admin" | "platform" => {}
-            other => panic!("nobody is called {other}"),
+            other => panic!("unknown kind of actor: {other}"),
         }
         let client = match kind {
             "anonymous" => self.app.anonymous(),
-            kind if kind.ends_with("-pw") => Client::clone(&person),
-            _ => Client::clone(&bearer),
+            kind if kind.ends_with("-pw") => ApiClient::clone(&person),
+            _ => ApiClient::clone(&bearer),
         };
         Actor { client, own }
     }
 
-    /// What is somebody's, as seen from an actor: of a colleague, of another workspace, or of nobody.
-    pub async fn thing(&mut self, whose: &str, actor: &Actor, is_fresh: bool) -> Rc<Thing> {
+    /// Returns a target relative to an actor: of a colleague, of another workspace, or nonexistent.
+    pub async fn target(&mut self, whose: &str, actor: &Actor, is_fresh: bool) -> Rc<Target> {
         if is_fresh {
-            return Rc::new(self.new_thing(whose, actor).await);
+            return Rc::new(self.create_target(whose, actor).await);
         }
-        let key = (whose.to_owned(), actor.own.workspace);
-        if !self.things.contains_key(&key) {
-            let thing = Rc::new(self.new_thing(whose, actor).await);
-            self.things.insert(key.clone(), thing);
+        let key = (whose.to_owned(), actor.own.workspace_id);
+        if !self.targets.contains_key(&key) {
+            let target = Rc::new(self.create_target(whose, actor).await);
+            self.targets.insert(key.clone(), target);
         }
-        Rc::clone(&self.things[&key])
+        Rc::clone(&self.targets[&key])
     }
 
-    async fn new_thing(&mut self, whose: &str, actor: &Actor) -> Thing {
-        let home = usize::from(actor.own.workspace != workspace::FIRST);
+    async fn create_target(&mut self, whose: &str, actor: &Actor) -> Target {
+        let home = usize::from(actor.own.workspace_id != workspace::FIRST_WORKSPACE_ID);
         match whose {
-            "colleague" => self.somebody(home).await,
+            "colleague" => self.create_person_target(home).await,
             "platform" => {
-                let person = self.platform_administrator().await;
-                let bearer = person.bearer().await;
-                Thing::of(&person, bearer)
+                let person = self.create_platform_admin().await;
+                let bearer = person.create_token().await;
+                Target::from_person(&person, bearer)
             }
-            // The first workspace cannot be removed, and any other goes with whoever was in it: one of its own.
+            // The first workspace cannot be deleted, and deleting another one deletes its people.
+            // So this target has a workspace of its own.
             "other" if home == 0 => {
                 let person = {
-                    let name = self.name();
-                    self.app.other_admin(&name).await
+                    let name = self.next_name();
+                    self.app.create_workspace_with_admin(&name).await
                 };
-                let bearer = person.bearer().await;
-                Thing::of(&person, bearer)
+                let bearer = person.create_token().await;
+                Target::from_person(&person, bearer)
             }
-            "other" => self.somebody(0).await,
-            _ => Thing::unknown(),
+            "other" => self.create_person_target(0).await,
+            _ => Target::nonexistent(),
         }
     }
 
-    async fn somebody(&mut self, workspace: usize) -> Thing {
-        let name = self.name();
-        let person = self.chiefs[workspace].add(&name, false).await;
-        let bearer = person.bearer().await;
-        Thing::of(&person, bearer)
+    async fn create_person_target(&mut self, workspace: usize) -> Target {
+        let name = self.next_name();
+        let person = self.workspace_admins[workspace].add_person(&name, false).await;
+        let bearer = person.create_token().await;
+        Target::from_person(&person, bearer)
     }
 
-    /// Only whoever runs the service makes these.
-    async fn platform_administrator(&mut self) -> Person {
-        let email = format!("{}@example.com", self.name());
-        let add = Add {
+    /// Only the operator can create platform administrators.
+    async fn create_platform_admin(&mut self) -> PersonClient {
+        let email = format!("{}@example.com", self.next_name());
+        let add = CreatePerson {
             email: &email,
             name: "",
             password: PASSWORD,
@@ -167,7 +177,8 @@ impl Scene {
             is_platform_admin: true,
             force_password_change: false,
         };
-        let made = self.app.app.people().add(By::Operator, workspace::FIRST, add).await.unwrap();
-        Person::new(self.app.service.clone(), made.id, workspace::FIRST, &email)
+        let created =
+            self.app.state.people().add(ActorKind::Operator, workspace::FIRST_WORKSPACE_ID, add).await.unwrap();
+        PersonClient::new(self.app.service.clone(), created.id, workspace::FIRST_WORKSPACE_ID, &email)
     }
 }

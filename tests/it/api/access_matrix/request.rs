@@ -1,75 +1,79 @@
-//! One cell of the table: one request, and what came of it.
+//! Runs one cell of the table: sends one request and returns its status.
 
 use serde_json::{Value, json};
 
 use super::{
-    fixture::{Actor, Scene, Thing},
+    fixture::{Actor, MatrixFixture, Target},
     table::Row,
 };
-use crate::support::{PASSWORD, Reply, an_hour};
+use crate::support::{PASSWORD, TestResponse, one_hour_token};
 
-/// Sends what a row says as this actor; gives the status, with a `+` where a token was called active or a list had rows.
+/// Sends the request of a row as this actor. Returns the status, with a `+` if a token is active or
+/// a list has rows.
 ///
-/// What does more than read is sent by a new actor about new objects.
-pub async fn walk(scene: &mut Scene, row: &Row<'_>, kind: &str) -> String {
-    let is_fresh = row.method != "GET";
-    let actor = scene.actor(kind, is_fresh).await;
-    let thing = match row.object() {
-        "colleague" | "platform" | "other" | "unknown" => Some(scene.thing(row.object(), &actor, is_fresh).await),
+/// Every modifying request has a new actor and a new target.
+pub async fn run_cell(fixture: &mut MatrixFixture, row: &Row<'_>, kind: &str) -> String {
+    let is_write = row.method != "GET";
+    // Failed logins of one account are throttled, so every row has a new `disabled-pw` actor.
+    let actor = fixture.actor(kind, is_write || kind == "disabled-pw").await;
+    let target = match row.object() {
+        "colleague" | "platform" | "other" | "unknown" => Some(fixture.target(row.object(), &actor, is_write).await),
         _ => None,
     };
-    let reply = send(scene, row, &actor, thing.as_deref().unwrap_or(&actor.own)).await;
-    if let Some(bearer) = thing.as_ref().filter(|_| is_fresh).and_then(|thing| thing.bearer.as_ref()) {
-        let is_gone =
-            reply.status < 300 && (row.method == "DELETE" || matches!(row.path, "/oauth2/revoke" | "/v4/leaks"));
-        assert_eq!(bearer.works().await, !is_gone, "after {row:?} by {kind}: {}", reply.status);
+    let response = send_request(fixture, row, &actor, target.as_deref().unwrap_or(&actor.own)).await;
+    if let Some(bearer) = target.as_ref().filter(|_| is_write).and_then(|target| target.bearer.as_ref()) {
+        let is_deleted =
+            response.status < 300 && (row.method == "DELETE" || matches!(row.path, "/oauth2/revoke" | "/v4/leaks"));
+        assert_eq!(bearer.is_accepted().await, !is_deleted, "after {row:?} by {kind}: {}", response.status);
     }
-    assert!(reply.status < 300 || reply.text.len() > 2, "{row:?} by {kind}: an error without a body");
-    let has_rows = reply.json["data"].as_array().is_some_and(|rows| !rows.is_empty());
-    let more = if reply.json["active"] == true || has_rows { "+" } else { "" };
-    format!("{}{more}", reply.status)
+    assert!(response.status < 300 || response.text.len() > 2, "{row:?} by {kind}: an error without a body");
+    let has_rows = response.json["data"].as_array().is_some_and(|rows| !rows.is_empty());
+    let more = if response.json["active"] == true || has_rows { "+" } else { "" };
+    format!("{}{more}", response.status)
 }
 
-async fn send(scene: &mut Scene, row: &Row<'_>, actor: &Actor, thing: &Thing) -> Reply {
-    let path = path(row, thing);
+async fn send_request(fixture: &mut MatrixFixture, row: &Row<'_>, actor: &Actor, target: &Target) -> TestResponse {
+    let path = request_path(row, target);
     if let "/oauth2/introspect" | "/oauth2/revoke" = row.path {
-        let mut request = actor.client.request(row.method, &path, format!("token={}", thing.value).into());
+        let mut request = actor.client.request(row.method, &path, format!("token={}", target.token_value).into());
         request.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
         return actor.client.send(request).await;
     }
     if row.path == "/v4/leaks" {
-        return actor.client.post(&path, &json!({"values": [thing.value]})).await;
+        return actor.client.post(&path, &json!({"values": [target.token_value]})).await;
     }
-    match body(scene, row) {
-        Some(body) => actor.client.with_json(row.method, &path, body.to_string()).await,
+    match request_body(fixture, row) {
+        Some(body) => actor.client.send_json(row.method, &path, body.to_string()).await,
         None => actor.client.send(actor.client.request(row.method, &path, axum::body::Body::empty())).await,
     }
 }
 
-/// The address of a row: its path's parameter, or for a list the people that it is asked about.
-fn path(row: &Row<'_>, thing: &Thing) -> String {
+/// Returns the path of a row with its parameter, or a list path with the query that selects the
+/// target.
+fn request_path(row: &Row<'_>, target: &Target) -> String {
     let requirements = match row.object() {
-        "own" | "other" => format!("workspace={}", thing.workspace),
+        "own" | "other" => format!("workspace={}", target.workspace_id),
         "unknown" => "root".to_owned(),
         word => word.to_owned(),
     };
-    let workspace = if row.object() == "current" { "current".to_owned() } else { thing.workspace.to_string() };
-    let id = if row.path.starts_with("/v4/workspaces/") { workspace } else { thing.person.to_string() };
-    let path = row.path.replace("{tokenId}", &thing.token).replace("{id}", &id);
+    let workspace = if row.object() == "current" { "current".to_owned() } else { target.workspace_id.to_string() };
+    let id = if row.path.starts_with("/v4/workspaces/") { workspace } else { target.person_id.to_string() };
+    let path = row.path.replace("{tokenId}", &target.token_id).replace("{id}", &id);
     let path = path.replace("{requirements}", &requirements);
-    match row.about {
-        _ if row.path.contains('{') || !matches!(row.method, "GET" | "DELETE") || row.about == "-" => path,
-        "everybody" => format!("{path}?allUsers=true"),
-        _ => format!("{path}?personId={}", thing.person),
+    match row.target {
+        _ if row.path.contains('{') || !matches!(row.method, "GET" | "DELETE") || row.target == "-" => path,
+        "all-users" => format!("{path}?allUsers=true"),
+        _ => format!("{path}?personId={}", target.person_id),
     }
 }
 
-/// What is sent by a row that changes something, such that it changes nothing for the rows that follow.
-fn body(scene: &mut Scene, row: &Row<'_>) -> Option<Value> {
+/// Returns the body of a modifying request. The bodies do not change anything that other rows
+/// depend on.
+fn request_body(fixture: &mut MatrixFixture, row: &Row<'_>) -> Option<Value> {
     let settings = json!([{"key": "feature.apiAccessTokens.allowUsers", "value": true}]);
-    let email = format!("{}@example.com", scene.name());
+    let email = format!("{}@example.com", fixture.next_name());
     Some(match (row.method, row.path) {
-        ("POST", "/v4/apiAccessTokens") => an_hour(),
+        ("POST", "/v4/apiAccessTokens") => one_hour_token(),
         ("POST", "/v4/people") => json!({"email": email, "name": "", "password": PASSWORD}),
         ("PATCH", "/v4/people/{id}") => match row.aspect() {
             "rights" => json!({"tokenAccess": "default"}),

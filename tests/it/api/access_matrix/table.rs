@@ -1,24 +1,27 @@
-//! The table, and how it is read and written.
+//! The access matrix as a text table, with its parser and formatter.
 
-/// Method, path, and whose the object is; then what each of these is answered.
+/// Method, path and target, and the status for each actor.
 ///
-/// - `anonymous` sends no credential; `person`, `admin` and `platform` (who manages the workspaces) are of the first workspace and
-///   present a token, as does `other-admin`, who administers another one;
-/// - `expired`, `deleted`, `disabled` and `barred` (by `tokenAccess`) are persons whose token is good no more; `-pw`: the same
-///   persons by e-mail and password.
+/// - `anonymous` sends no credential; `person`, `admin` and `platform` (a platform administrator)
+///   belong to the first workspace and present a token, as does `other-admin`, the administrator of
+///   another workspace;
+/// - `expired`, `deleted`, `disabled` and `barred` (by `tokenAccess`) are persons whose token is no
+///   longer valid; `-pw` are the same persons with e-mail and password. Every request of
+///   `disabled-pw` comes from a new person, because failed logins of one account are throttled.
 ///
-/// An object is the actor's `own` (a stranger's: somebody's), a `colleague`'s, a `platform` administrator's, of the `other` workspace,
-/// or `unknown`; behind a colon stands what of it. Where a path has no parameter it is whom a list is asked about, `-` where nobody.
-/// `200+`: a list with rows in it, a token that is called active.
+/// The target is the actor's `own` object (for `anonymous` that of a person), that of a
+/// `colleague`, of a `platform` administrator or of the `other` workspace, or it is `unknown`. A
+/// part of it may follow a colon. On a path without a parameter it is the person that a list is
+/// filtered by; `-` stands for no target. `200+` is a list with rows, or a token that is active.
 pub const TABLE: &str = "\
-method path                                         whose               anonymous  person  admin  other-admin  platform  expired  deleted  disabled  barred  disabled-pw  barred-pw
+method path                                         target              anonymous  person  admin  other-admin  platform  expired  deleted  disabled  barred  disabled-pw  barred-pw
 GET    /health/live                                 -                   200        200     200    200          200       200      200      200       200     200          200
 GET    /health/ready                                -                   200        200     200    200          200       200      200      200       200     200          200
 GET    /.well-known/oauth-authorization-server      -                   200        200     200    200          200       200      200      200       200     200          200
 GET    /.well-known/api-token-format                -                   200        200     200    200          200       200      200      200       200     200          200
 GET    /v4/open-api-spec                            -                   401        200     200    200          200       401      401      401       401     401          200
 GET    /v4/apiAccessTokens                          -                   401        200+    200+   200+         200+      401      401      401       401     401          200+
-GET    /v4/apiAccessTokens                          everybody           401        403     200+   200+         200+      401      401      401       401     401          403
+GET    /v4/apiAccessTokens                          all-users           401        403     200+   200+         200+      401      401      401       401     401          403
 GET    /v4/apiAccessTokens                          own                 401        200+    200+   200+         200+      401      401      401       401     401          200+
 GET    /v4/apiAccessTokens                          colleague           401        403     200+   200+         200+      401      401      401       401     401          403
 GET    /v4/apiAccessTokens                          other               401        403     200    200          200       401      401      401       401     401          403
@@ -32,21 +35,21 @@ DELETE /v4/apiAccessTokens                          unknown             401     
 GET    /v4/apiAccessTokens/{tokenId}                own                 401        200     200    200          200       401      401      401       401     401          200
 GET    /v4/apiAccessTokens/{tokenId}                colleague           401        404     200    200          200       401      401      401       401     401          404
 GET    /v4/apiAccessTokens/{tokenId}                other               401        404     404    404          404       401      401      401       401     401          404
-GET    /v4/apiAccessTokens/{tokenId}                unknown             401        404     404    404          404       401      401      401       401     429          404
+GET    /v4/apiAccessTokens/{tokenId}                unknown             401        404     404    404          404       401      401      401       401     401          404
 DELETE /v4/apiAccessTokens/{tokenId}                own                 401        204     204    204          204       401      401      401       401     401          204
 DELETE /v4/apiAccessTokens/{tokenId}                colleague           401        404     204    204          204       401      401      401       401     401          404
 DELETE /v4/apiAccessTokens/{tokenId}                other               401        404     404    404          404       401      401      401       401     401          404
 DELETE /v4/apiAccessTokens/{tokenId}                unknown             401        404     404    404          404       401      401      401       401     401          404
 GET    /v4/events                                   -                   401        200+    200+   200+         200+      401      401      401       401     401          200+
-GET    /v4/events                                   everybody           401        403     200+   200+         200+      401      401      401       401     429          403
-GET    /v4/people/current                           -                   401        200     200    200          200       401      401      401       401     429          200
-GET    /v4/people                                   -                   401        403     200+   200+         200+      401      401      401       401     429          403
+GET    /v4/events                                   all-users           401        403     200+   200+         200+      401      401      401       401     401          403
+GET    /v4/people/current                           -                   401        200     200    200          200       401      401      401       401     401          200
+GET    /v4/people                                   -                   401        403     200+   200+         200+      401      401      401       401     401          403
 POST   /v4/people                                   -                   401        403     201    201          201       401      401      401       401     401          403
-GET    /v4/people/{id}                              own                 401        200     200    200          200       401      401      401       401     429          200
-GET    /v4/people/{id}                              colleague           401        403     200    200          200       401      401      401       401     429          403
-GET    /v4/people/{id}                              platform            401        403     200    404          200       401      401      401       401     429          403
-GET    /v4/people/{id}                              other               401        404     404    404          404       401      401      401       401     429          404
-GET    /v4/people/{id}                              unknown             401        404     404    404          404       401      401      401       401     429          404
+GET    /v4/people/{id}                              own                 401        200     200    200          200       401      401      401       401     401          200
+GET    /v4/people/{id}                              colleague           401        403     200    200          200       401      401      401       401     401          403
+GET    /v4/people/{id}                              platform            401        403     200    404          200       401      401      401       401     401          403
+GET    /v4/people/{id}                              other               401        404     404    404          404       401      401      401       401     401          404
+GET    /v4/people/{id}                              unknown             401        404     404    404          404       401      401      401       401     401          404
 PATCH  /v4/people/{id}                              own                 401        200     200    200          200       401      401      401       401     401          200
 PATCH  /v4/people/{id}                              own:rights          401        403     200    200          200       401      401      401       401     401          403
 PATCH  /v4/people/{id}                              own:password        401        403     403    403          403       401      401      401       401     401          200
@@ -62,7 +65,7 @@ DELETE /v4/people/{id}                              platform            401     
 DELETE /v4/people/{id}                              other               401        403     404    404          404       401      401      401       401     401          403
 DELETE /v4/people/{id}                              unknown             401        403     404    404          404       401      401      401       401     401          403
 GET    /v4/workspaces/current                       -                   401        200     200    200          200       401      401      401       401     401          200
-GET    /v4/workspaces                               -                   401        403     403    403          200+      401      401      401       401     429          403
+GET    /v4/workspaces                               -                   401        403     403    403          200+      401      401      401       401     401          403
 POST   /v4/workspaces                               -                   401        403     403    403          201       401      401      401       401     401          403
 PATCH  /v4/workspaces/{id}                          own                 401        403     403    403          200       401      401      401       401     401          403
 PATCH  /v4/workspaces/{id}                          other               401        403     403    403          200       401      401      401       401     401          403
@@ -71,9 +74,9 @@ DELETE /v4/workspaces/{id}                          own                 401     
 DELETE /v4/workspaces/{id}                          other               401        403     403    403          204       401      401      401       401     401          403
 DELETE /v4/workspaces/{id}                          unknown             401        403     403    403          404       401      401      401       401     401          403
 GET    /v4/workspaces/{id}/configuration            own                 401        403     200    200          200       401      401      401       401     401          403
-GET    /v4/workspaces/{id}/configuration            current             401        403     200    200          200       401      401      401       401     429          403
-GET    /v4/workspaces/{id}/configuration            other               401        404     404    404          404       401      401      401       401     429          404
-GET    /v4/workspaces/{id}/configuration            unknown             401        404     404    404          404       401      401      401       401     429          404
+GET    /v4/workspaces/{id}/configuration            current             401        403     200    200          200       401      401      401       401     401          403
+GET    /v4/workspaces/{id}/configuration            other               401        404     404    404          404       401      401      401       401     401          404
+GET    /v4/workspaces/{id}/configuration            unknown             401        404     404    404          404       401      401      401       401     401          404
 PATCH  /v4/workspaces/{id}/configuration            own                 401        403     200    200          200       401      401      401       401     401          403
 PATCH  /v4/workspaces/{id}/configuration            current             401        403     200    200          200       401      401      401       401     401          403
 PATCH  /v4/workspaces/{id}/configuration            other               401        404     404    404          404       401      401      401       401     401          404
@@ -83,9 +86,9 @@ POST   /v4/workspaces/{id}/delete-configuration     current             401     
 POST   /v4/workspaces/{id}/delete-configuration     other               401        404     404    404          404       401      401      401       401     401          404
 POST   /v4/workspaces/{id}/delete-configuration     unknown             401        404     404    404          404       401      401      401       401     401          404
 GET    /v4/workspaces/{id}/configuration-schema     own                 401        403     200    200          200       401      401      401       401     401          403
-GET    /v4/workspaces/{id}/configuration-schema     current             401        403     200    200          200       401      401      401       401     429          403
-GET    /v4/workspaces/{id}/configuration-schema     other               401        404     404    404          404       401      401      401       401     429          404
-GET    /v4/workspaces/{id}/configuration-schema     unknown             401        404     404    404          404       401      401      401       401     429          404
+GET    /v4/workspaces/{id}/configuration-schema     current             401        403     200    200          200       401      401      401       401     401          403
+GET    /v4/workspaces/{id}/configuration-schema     other               401        404     404    404          404       401      401      401       401     401          404
+GET    /v4/workspaces/{id}/configuration-schema     unknown             401        404     404    404          404       401      401      401       401     401          404
 GET    /v4/auth                                     -                   401        200     200    200          200       401      401      401       401     401          200
 GET    /v4/auth/{requirements}                      any                 401        200     200    200          200       401      401      401       401     401          200
 GET    /v4/auth/{requirements}                      own                 401        200     200    200          200       401      401      401       401     401          200
@@ -106,53 +109,53 @@ POST   /v4/leaks                                    other               202     
 POST   /v4/leaks                                    unknown             202        202     202    202          202       202      202      202       202     202          202
 ";
 
-/// A line of the table.
+/// A row of the table.
 #[derive(Debug)]
 pub struct Row<'t> {
     pub method: &'t str,
     pub path: &'t str,
-    pub about: &'t str,
+    pub target: &'t str,
 }
 
 impl Row<'_> {
-    /// Whose the object is.
+    /// Returns the owner part of the target.
     pub fn object(&self) -> &str {
-        self.about.split(':').next().unwrap()
+        self.target.split(':').next().unwrap()
     }
 
-    /// What of it; empty where there is nothing to tell apart.
+    /// Returns the part of the target after the colon, or an empty string.
     pub fn aspect(&self) -> &str {
-        self.about.split_once(':').map_or("", |(_, aspect)| aspect)
+        self.target.split_once(':').map_or("", |(_, aspect)| aspect)
     }
 
-    pub fn is_of(&self, method: &str, path: &str) -> bool {
+    pub fn is_for(&self, method: &str, path: &str) -> bool {
         (self.method, self.path) == (method, path)
     }
 }
 
-/// The table's actors and rows.
-pub fn read() -> (Vec<&'static str>, Vec<Row<'static>>) {
+/// Parses the table into its actors and rows.
+pub fn parse_table() -> (Vec<&'static str>, Vec<Row<'static>>) {
     let mut lines = TABLE.lines();
     let actors = lines.next().unwrap().split_whitespace().skip(3).collect();
     let row = |line: &'static str| {
         let mut words = line.split_whitespace();
-        let mut word = || words.next().expect("a method, a path and an object");
-        Row { method: word(), path: word(), about: word() }
+        let mut word = || words.next().expect("a method, a path and a target");
+        Row { method: word(), path: word(), target: word() }
     };
     (actors, lines.map(row).collect())
 }
 
-/// The table as it is written above, in columns.
-pub fn write(actors: &[&str], rows: &[(&Row<'_>, Vec<String>)]) -> String {
-    let line = |[method, path, about]: [&str; 3], cells: &[&str]| {
+/// Formats actors and rows as the table above.
+pub fn format_table(actors: &[&str], rows: &[(&Row<'_>, Vec<String>)]) -> String {
+    let line = |[method, path, target]: [&str; 3], cells: &[&str]| {
         let cells = cells.iter().zip(actors).map(|(cell, actor)| format!("{cell:width$}", width = actor.len()));
         let cells: Vec<String> = cells.collect();
-        format!("{method:7}{path:45}{about:20}{}", cells.join("  ")).trim_end().to_owned() + "\n"
+        format!("{method:7}{path:45}{target:20}{}", cells.join("  ")).trim_end().to_owned() + "\n"
     };
-    let mut text = line(["method", "path", "whose"], actors);
+    let mut text = line(["method", "path", "target"], actors);
     for (row, cells) in rows {
         let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
-        text.push_str(&line([row.method, row.path, row.about], &cells));
+        text.push_str(&line([row.method, row.path, row.target], &cells));
     }
     text
 }

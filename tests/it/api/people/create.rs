@@ -1,47 +1,47 @@
 //! `POST /v4/people`
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use serde_json::json;
 
-use crate::support::{PASSWORD, TestApp};
+use crate::support::{Engine, PASSWORD, TestApp, both_databases};
 
 const PATH: &str = "/v4/people";
 
-on_both!(
-    an_administrator_adds_people_to_the_own_workspace,
-    an_e_mail_has_one_account_however_it_is_spelled,
-    the_same_e_mail_twice_at_once_makes_one_account,
-    weak_passwords_and_bad_addresses_are_refused,
-    only_administrators_add_people,
-);
-
-async fn an_administrator_adds_people_to_the_own_workspace(app: TestApp) {
+#[apply(both_databases)]
+async fn an_administrator_adds_people_to_their_workspace(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let body = json!({"email": " Ada@Example.com ", "name": " Ada ", "password": PASSWORD, "password2": PASSWORD, "accept": "accept",
         "isPlatformAdmin": true, "workspaceId": 2});
-    let made = app.admin().post(PATH, &body).await.expect(201).json;
-    assert_eq!((&made["email"], &made["name"]), (&json!("Ada@Example.com"), &json!("Ada")));
+    let created = app.admin().post(PATH, &body).await.expect(201).json;
+    assert_eq!((&created["email"], &created["name"]), (&json!("Ada@Example.com"), &json!("Ada")));
     assert_eq!(
-        (&made["isAdmin"], &made["isPlatformAdmin"], &made["workspaceId"]),
+        (&created["isAdmin"], &created["isPlatformAdmin"], &created["workspaceId"]),
         (&json!(false), &json!(false), &json!(1))
     );
-    let other = app.other_admin("eve").await;
-    let bob = other.add("bob", true).await;
+    let other = app.create_workspace_with_admin("eve").await;
+    let bob = other.add_person("bob", true).await;
     assert_eq!(bob.get("/v4/people/current").await.json["workspaceId"], other.workspace_id);
 }
 
-async fn an_e_mail_has_one_account_however_it_is_spelled(app: TestApp) {
+#[apply(both_databases)]
+async fn an_email_has_one_account_in_any_spelling(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
     let body = |email: &str| json!({"email": email, "name": "", "password": PASSWORD});
     admin.post(PATH, &body("jos\u{e9}@example.com")).await.expect(201);
-    let other = app.other_admin("eve").await;
+    let other = app.create_workspace_with_admin("eve").await;
     for again in ["jos\u{e9}@example.com", "JOSE\u{301}@EXAMPLE.COM", " jos\u{c9}@example.com".trim_start()] {
-        for who in [&admin, &other] {
-            who.post(PATH, &body(again)).await.expect_error(409, "ConflictException");
+        for client in [&admin, &other] {
+            client.post(PATH, &body(again)).await.expect_error(409, "ConflictException");
         }
     }
 }
 
-async fn the_same_e_mail_twice_at_once_makes_one_account(app: TestApp) {
-    let tries: Vec<_> = (0..10)
+#[apply(both_databases)]
+async fn concurrent_creation_with_one_email_creates_one_account(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let requests: Vec<_> = (0..10)
         .map(|_| {
             let admin = app.admin();
             let body = json!({"email": "twin@example.com", "name": "", "password": PASSWORD});
@@ -49,14 +49,16 @@ async fn the_same_e_mail_twice_at_once_makes_one_account(app: TestApp) {
         })
         .collect();
     let mut statuses = Vec::new();
-    for attempt in tries {
-        statuses.push(attempt.await.unwrap());
+    for request in requests {
+        statuses.push(request.await.unwrap());
     }
     statuses.sort_unstable();
     assert_eq!((statuses[0], &statuses[1..]), (201, [409; 9].as_slice()));
 }
 
-async fn weak_passwords_and_bad_addresses_are_refused(app: TestApp) {
+#[apply(both_databases)]
+async fn weak_passwords_and_malformed_emails_are_rejected(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
     for (email, name, password) in [
         ("ada@example.com", "Ada", "fourteen chars"),
@@ -87,8 +89,10 @@ async fn weak_passwords_and_bad_addresses_are_refused(app: TestApp) {
     assert_eq!(admin.get(PATH).await.rows().len(), 1);
 }
 
-async fn only_administrators_add_people(app: TestApp) {
-    let ada = app.person("ada").await;
+#[apply(both_databases)]
+async fn only_administrators_add_people(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = app.add_person("ada").await;
     let body = json!({"email": "bob@example.com", "name": "", "password": PASSWORD, "isAdmin": true});
     ada.post(PATH, &body).await.expect_error(403, "AccessControlException");
     app.anonymous().post(PATH, &body).await.expect_error(401, "MissingPersonException");

@@ -1,27 +1,31 @@
 //! `DELETE /v4/people/{id}`
 
-use crate::support::TestApp;
+use crate::support::{Engine, TestApp, both_databases};
+use rstest::rstest;
+use rstest_reuse::apply;
 
-on_both!(tokens_go_with_the_account, nobody_removes_the_own_account_or_somebody_elses_people);
-
-async fn tokens_go_with_the_account(app: TestApp) {
-    app.set("allowUsers", true).await;
-    let ada = app.person("ada").await;
-    let bearer = ada.bearer().await;
+#[apply(both_databases)]
+async fn tokens_are_deleted_with_the_account(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    app.set_setting("allowUsers", true).await;
+    let ada = app.add_person("ada").await;
+    let bearer = ada.create_token().await;
     let path = format!("/v4/people/{}", ada.id);
-    let gone = app.admin().delete(&path).await.expect(204);
-    assert!(gone.text.is_empty());
-    assert!(!bearer.works().await);
+    let response = app.admin().delete(&path).await.expect(204);
+    assert!(response.text.is_empty());
+    assert!(!bearer.is_accepted().await);
     app.admin().delete(&path).await.expect_error(404, "DataNotFoundException");
-    app.admin().get(&bearer.path()).await.expect_error(404, "DataNotFoundException");
-    // The address is free again, the number is not.
-    assert!(app.person("ada").await.id > ada.id);
+    app.admin().get(&bearer.token_path()).await.expect_error(404, "DataNotFoundException");
+    // The e-mail is available again, the ID is not.
+    assert!(app.add_person("ada").await.id > ada.id);
 }
 
-async fn nobody_removes_the_own_account_or_somebody_elses_people(app: TestApp) {
-    let ada = app.person("ada").await;
-    let bob = app.admin().add("bob", true).await;
-    let other = app.other_admin("eve").await;
+#[apply(both_databases)]
+async fn deleting_oneself_or_people_of_other_workspaces_is_denied(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = app.add_person("ada").await;
+    let bob = app.admin().add_person("bob", true).await;
+    let other = app.create_workspace_with_admin("eve").await;
     bob.delete(&format!("/v4/people/{}", bob.id)).await.expect_error(403, "AccessControlException");
     ada.delete(&format!("/v4/people/{}", bob.id)).await.expect_error(403, "AccessControlException");
     other.delete(&format!("/v4/people/{}", ada.id)).await.expect_error(404, "DataNotFoundException");

@@ -1,3 +1,5 @@
+//! Tests of `/v4/people`.
+
 mod change;
 mod create;
 mod delete;

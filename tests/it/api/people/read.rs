@@ -1,18 +1,15 @@
 //! `GET /v4/people`, `/v4/people/{id}`, `/v4/people/current`
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use serde_json::json;
 
-use crate::support::TestApp;
+use crate::support::{Engine, TestApp, both_databases};
 
-on_both!(
-    everybody_reads_oneself,
-    administrators_read_and_list_their_workspace,
-    lists_are_paged_and_filtered,
-    a_sign_in_is_noted
-);
-
-async fn everybody_reads_oneself(app: TestApp) {
-    let ada = app.person("ada").await;
+#[apply(both_databases)]
+async fn every_person_reads_their_own_account(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = app.add_person("ada").await;
     let me = ada.get("/v4/people/current").await.expect(200).json;
     let mut expected = json!({"id": ada.id, "email": "ada@example.com", "name": "ada", "isAdmin": false, "isPlatformAdmin": false,
         "isDisabled": false, "tokenAccess": "default", "workspaceId": 1, "state": "active", "ssoPrincipal": null,
@@ -25,9 +22,11 @@ async fn everybody_reads_oneself(app: TestApp) {
     ada.get("/v4/people").await.expect_error(403, "AccessControlException");
 }
 
-async fn administrators_read_and_list_their_workspace(app: TestApp) {
-    let ada = app.person("ada").await;
-    let other = app.other_admin("eve").await;
+#[apply(both_databases)]
+async fn administrators_read_and_list_their_workspace(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = app.add_person("ada").await;
+    let other = app.create_workspace_with_admin("eve").await;
     let admin = app.admin();
     admin.get(&format!("/v4/people/{}", ada.id)).await.expect(200);
     assert_eq!(admin.get("/v4/people").await.rows().len(), 2);
@@ -40,10 +39,12 @@ async fn administrators_read_and_list_their_workspace(app: TestApp) {
     }
 }
 
-async fn lists_are_paged_and_filtered(app: TestApp) {
+#[apply(both_databases)]
+async fn lists_are_paged_and_filtered(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
     for n in 0..29 {
-        app.person(&format!("p{n}")).await;
+        app.add_person(&format!("p{n}")).await;
     }
     assert_eq!(admin.get("/v4/people").await.rows().len(), 25);
     let page = admin.get("/v4/people?limit=4&offset=28&includeCount=true").await.expect(200);
@@ -51,10 +52,10 @@ async fn lists_are_paged_and_filtered(app: TestApp) {
     let found = admin.get("/v4/people?email=P7@Example.com").await.expect(200);
     assert_eq!((found.rows().len(), &found.rows()[0]["name"]), (1, &json!("p7")));
     assert_eq!(
-        admin.get("/v4/people?email=nobody&includeCount=true").await.expect(200).json,
+        admin.get("/v4/people?email=unknown&includeCount=true").await.expect(200).json,
         json!({"data": [], "count": 0})
     );
-    admin.change(5, json!({"isDisabled": true})).await.expect(200);
+    admin.update_person(5, json!({"isDisabled": true})).await.expect(200);
     assert_eq!(admin.get("/v4/people?isDisabled=true").await.rows().len(), 1);
     assert_eq!(admin.get("/v4/people?isDisabled=false&limit=1000").await.rows().len(), 29);
     for query in ["limit=0", "limit=1001", "offset=-1", "isDisabled=1", "limit=x", "email=a&email=b"] {
@@ -63,19 +64,21 @@ async fn lists_are_paged_and_filtered(app: TestApp) {
     admin.get("/v4/people?email=%00").await.expect(200);
 }
 
-async fn a_sign_in_is_noted(app: TestApp) {
-    let ada = app.person("ada").await;
-    let seen = || {
+#[apply(both_databases)]
+async fn a_login_updates_the_last_login_time(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = app.add_person("ada").await;
+    let last_login_time = || {
         let admin = app.admin();
         let path = format!("/v4/people/{}", ada.id);
         async move { admin.get(&path).await.json["lastLoginTime"].clone() }
     };
-    assert!(seen().await.is_null());
+    assert!(last_login_time().await.is_null());
     ada.get("/v4/people/current").await.expect(200);
-    assert_eq!(seen().await, "2026-01-01T00:00:00.000Z");
+    assert_eq!(last_login_time().await, "2026-01-01T00:00:00.000Z");
     app.advance_seconds(61);
     ada.with_password("wrong").get("/v4/people/current").await.expect(401);
-    assert_eq!(seen().await, "2026-01-01T00:00:00.000Z");
+    assert_eq!(last_login_time().await, "2026-01-01T00:00:00.000Z");
     ada.get("/v4/people/current").await.expect(200);
-    assert_eq!(seen().await, "2026-01-01T00:01:01.000Z");
+    assert_eq!(last_login_time().await, "2026-01-01T00:01:01.000Z");
 }

@@ -1,55 +1,53 @@
 //! `POST /v4/apiAccessTokens`
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use serde_json::json;
 use tokenward_guard::token_format::{BearerToken, TokenFormat};
 
-use crate::support::{Bearer, TestApp, an_hour};
+use crate::support::{Engine, TestApp, TokenClient, both_databases, one_hour_token};
 
 const PATH: &str = "/v4/apiAccessTokens";
 
-on_both!(
-    a_password_gets_a_token_and_the_token_gets_the_next,
-    the_answer_has_the_value_and_exactly_the_documented_fields,
-    minus_one_never_expires,
-    lifetimes_out_of_range_are_refused_and_none_is_clamped,
-    descriptions_are_kept_as_sent_within_bounds,
-    users_generate_only_where_the_workspace_or_the_person_allows,
-    the_maximum_lifetime_bounds_everybody,
-    nobody_makes_a_token_for_somebody_else,
-    creators_who_race_the_switch_make_nothing_after_it,
-);
-
-async fn a_password_gets_a_token_and_the_token_gets_the_next(app: TestApp) {
-    let first = app.admin().bearer().await;
-    let made = first.post(PATH, &an_hour()).await.expect(201);
-    let second = Bearer::of(&first, &made);
-    first.delete(&first.path()).await.expect(204);
-    assert!(!first.works().await && second.works().await);
+#[apply(both_databases)]
+async fn a_password_creates_a_token_and_a_token_creates_another(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let first = app.admin().create_token().await;
+    let created = first.post(PATH, &one_hour_token()).await.expect(201);
+    let second = TokenClient::from_response(&first, &created);
+    first.delete(&first.token_path()).await.expect(204);
+    assert!(!first.is_accepted().await && second.is_accepted().await);
 }
 
-async fn the_answer_has_the_value_and_exactly_the_documented_fields(app: TestApp) {
+#[apply(both_databases)]
+async fn the_response_has_the_value_and_exactly_the_documented_fields(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let body = json!({"lifetimeSeconds": 100, "description": "My 100-second token", "name": "ignored"});
-    let made = app.admin().post(PATH, &body).await.expect(201);
-    let value = made.json["tokenValue"].as_str().unwrap();
+    let created = app.admin().post(PATH, &body).await.expect(201);
+    let value = created.json["tokenValue"].as_str().unwrap();
     assert!(TokenFormat::default().parse_digest(BearerToken::parse(value).unwrap()).is_some());
-    let info = made.json["tokenInfo"].as_object().unwrap();
+    let info = created.json["tokenInfo"].as_object().unwrap();
     assert_eq!(info.len(), 5);
     assert_eq!(info["description"], "My 100-second token");
     assert_eq!(info["createdAt"], "2026-01-01T00:00:00.000Z");
     assert_eq!(info["expiredAt"], "2026-01-01T00:01:40.000Z");
     assert!(info["lastUsed"].is_null());
     assert!(!value.contains(info["tokenId"].as_str().unwrap()));
-    assert_eq!(made.headers["cache-control"], "no-store");
+    assert_eq!(created.headers["cache-control"], "no-store");
 }
 
-async fn minus_one_never_expires(app: TestApp) {
-    let bearer = app.admin().bearer_for(json!({"lifetimeSeconds": -1})).await;
-    assert!(app.admin().get(&bearer.path()).await.expect(200).json["expiredAt"].is_null());
+#[apply(both_databases)]
+async fn a_lifetime_of_minus_one_never_expires(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let bearer = app.admin().create_token_with(json!({"lifetimeSeconds": -1})).await;
+    assert!(app.admin().get(&bearer.token_path()).await.expect(200).json["expiredAt"].is_null());
     app.advance_seconds(3_153_600_000);
-    assert!(bearer.works().await);
+    assert!(bearer.is_accepted().await);
 }
 
-async fn lifetimes_out_of_range_are_refused_and_none_is_clamped(app: TestApp) {
+#[apply(both_databases)]
+async fn lifetimes_out_of_range_are_rejected_not_clamped(engine: Engine) {
+    let app = TestApp::start(engine).await;
     for (lifetime, name) in [
         ("0", "ValidationFailed"),
         ("-0", "ValidationFailed"),
@@ -65,16 +63,18 @@ async fn lifetimes_out_of_range_are_refused_and_none_is_clamped(app: TestApp) {
         ("null", "ApiValidationFailed"),
         ("86400.5", "ApiValidationFailed"),
     ] {
-        let reply = app.admin().with_json("POST", PATH, format!("{{\"lifetimeSeconds\": {lifetime}}}")).await;
-        reply.expect_error(400, name);
+        let response = app.admin().send_json("POST", PATH, format!("{{\"lifetimeSeconds\": {lifetime}}}")).await;
+        response.expect_error(400, name);
     }
     app.admin().post(PATH, &json!({})).await.expect_error(400, "ApiValidationFailed");
     for lifetime in ["1", "86400.0", "3153600000", "1e3"] {
-        app.admin().with_json("POST", PATH, format!("{{\"lifetimeSeconds\": {lifetime}}}")).await.expect(201);
+        app.admin().send_json("POST", PATH, format!("{{\"lifetimeSeconds\": {lifetime}}}")).await.expect(201);
     }
 }
 
-async fn descriptions_are_kept_as_sent_within_bounds(app: TestApp) {
+#[apply(both_databases)]
+async fn descriptions_are_stored_unchanged_up_to_the_limit(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
     let create = |description: serde_json::Value| {
         let admin = admin.clone();
@@ -96,67 +96,75 @@ async fn descriptions_are_kept_as_sent_within_bounds(app: TestApp) {
     }
 }
 
-async fn users_generate_only_where_the_workspace_or_the_person_allows(app: TestApp) {
-    let ada = app.person("ada").await;
-    let details = ada.post(PATH, &an_hour()).await.expect_error(403, "AccessControlException");
+#[apply(both_databases)]
+async fn users_create_tokens_only_if_the_workspace_or_person_allows_it(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = app.add_person("ada").await;
+    let details = ada.post(PATH, &one_hour_token()).await.expect_error(403, "AccessControlException");
     assert!(details.contains("feature.apiAccessTokens.allowUsers") && details.contains("administrator"));
-    app.set("allowUsers", true).await;
-    let bearer = ada.bearer().await;
+    app.set_setting("allowUsers", true).await;
+    let bearer = ada.create_token().await;
 
-    app.admin().change(ada.id, json!({"tokenAccess": "disabled"})).await.expect(200);
-    ada.post(PATH, &an_hour()).await.expect_error(403, "AccessControlException");
-    assert!(!bearer.works().await);
+    app.admin().update_person(ada.id, json!({"tokenAccess": "disabled"})).await.expect(200);
+    ada.post(PATH, &one_hour_token()).await.expect_error(403, "AccessControlException");
+    assert!(!bearer.is_accepted().await);
 
-    app.set("allowUsers", false).await;
-    app.admin().change(ada.id, json!({"tokenAccess": "default"})).await.expect(200);
-    assert!(bearer.works().await, "existing tokens go on");
+    app.set_setting("allowUsers", false).await;
+    app.admin().update_person(ada.id, json!({"tokenAccess": "default"})).await.expect(200);
+    assert!(bearer.is_accepted().await, "existing tokens stay valid");
     ada.get(PATH).await.expect(200);
-    bearer.post(PATH, &an_hour()).await.expect_error(403, "AccessControlException");
+    bearer.post(PATH, &one_hour_token()).await.expect_error(403, "AccessControlException");
 
-    app.admin().change(ada.id, json!({"tokenAccess": "enabled"})).await.expect(200);
-    bearer.post(PATH, &an_hour()).await.expect(201);
+    app.admin().update_person(ada.id, json!({"tokenAccess": "enabled"})).await.expect(200);
+    bearer.post(PATH, &one_hour_token()).await.expect(201);
 }
 
-async fn the_maximum_lifetime_bounds_everybody(app: TestApp) {
-    let before = app.admin().bearer_for(json!({"lifetimeSeconds": -1})).await;
-    app.set("maxLifetimeDays", 2).await;
+#[apply(both_databases)]
+async fn the_maximum_lifetime_applies_to_everyone(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let before = app.admin().create_token_with(json!({"lifetimeSeconds": -1})).await;
+    app.set_setting("maxLifetimeDays", 2).await;
     for (lifetime, status) in [(172_800, 201), (172_801, 400), (-1, 400)] {
-        let reply = app.admin().post(PATH, &json!({"lifetimeSeconds": lifetime})).await.expect(status);
+        let response = app.admin().post(PATH, &json!({"lifetimeSeconds": lifetime})).await.expect(status);
         if status == 400 {
-            assert!(reply.expect_error(400, "ValidationFailed").contains("2 days"));
+            assert!(response.expect_error(400, "ValidationFailed").contains("2 days"));
         }
     }
-    assert!(before.works().await, "existing tokens are left alone");
+    assert!(before.is_accepted().await, "existing tokens are not affected");
 }
 
-async fn nobody_makes_a_token_for_somebody_else(app: TestApp) {
-    let ada = app.person("ada").await;
+#[apply(both_databases)]
+async fn tokens_are_created_for_the_caller_only(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = app.add_person("ada").await;
     let body = json!({"lifetimeSeconds": 60, "personId": ada.id, "userId": ada.id, "email": ada.email});
-    let bearer = app.admin().bearer_for(body).await;
+    let bearer = app.admin().create_token_with(body).await;
     assert_eq!(bearer.get("/v4/people/current").await.expect(200).json["id"], 1);
 }
 
-async fn creators_who_race_the_switch_make_nothing_after_it(app: TestApp) {
+#[apply(both_databases)]
+async fn concurrent_creation_stops_when_tokens_are_disabled(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
     let creators: Vec<_> = (0..20)
         .map(|_| {
             let admin = admin.clone();
             tokio::spawn(async move {
-                let mut made = 0;
-                while admin.post(PATH, &an_hour()).await.status == 201 {
-                    made += 1;
+                let mut created = 0;
+                while admin.post(PATH, &one_hour_token()).await.status == 201 {
+                    created += 1;
                 }
-                made
+                created
             })
         })
         .collect();
-    while app.store.count_members(1).await.unwrap().1 < 40 {
+    while app.store.count_people_and_tokens(1).await.unwrap().1 < 40 {
         tokio::task::yield_now().await;
     }
-    app.set("enabled", false).await;
-    let (_, when_off) = app.store.count_members(1).await.unwrap();
+    app.set_setting("enabled", false).await;
+    let (_, when_off) = app.store.count_people_and_tokens(1).await.unwrap();
     for creator in creators {
         creator.await.unwrap();
     }
-    assert_eq!(app.store.count_members(1).await.unwrap().1, when_off);
+    assert_eq!(app.store.count_people_and_tokens(1).await.unwrap().1, when_off);
 }

@@ -1,26 +1,30 @@
 //! `GET /v4/apiAccessTokens/{tokenId}`
 
-use crate::support::TestApp;
+use crate::support::{Engine, TestApp, both_databases};
+use rstest::rstest;
+use rstest_reuse::apply;
 
-on_both!(the_owner_and_an_administrator_read_it_and_nobody_else, what_is_no_token_is_not_found);
-
-async fn the_owner_and_an_administrator_read_it_and_nobody_else(app: TestApp) {
-    app.set("allowUsers", true).await;
-    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
-    let bearer = ada.bearer().await;
-    let seen = ada.get(&bearer.path()).await.expect(200);
-    assert_eq!(seen.json["tokenId"], bearer.token_id.as_str());
-    assert!(seen.json.get("tokenValue").is_none() && !seen.text.contains(&bearer.value));
-    bearer.get(&bearer.path()).await.expect(200);
-    app.admin().get(&bearer.path()).await.expect(200);
-    bob.get(&bearer.path()).await.expect_error(404, "DataNotFoundException");
-    let other = app.other_admin("eve").await;
-    other.get(&bearer.path()).await.expect_error(404, "DataNotFoundException");
+#[apply(both_databases)]
+async fn only_the_owner_and_administrators_read_a_token(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    app.set_setting("allowUsers", true).await;
+    let (ada, bob) = (app.add_person("ada").await, app.add_person("bob").await);
+    let bearer = ada.create_token().await;
+    let found = ada.get(&bearer.token_path()).await.expect(200);
+    assert_eq!(found.json["tokenId"], bearer.token_id.as_str());
+    assert!(found.json.get("tokenValue").is_none() && !found.text.contains(&bearer.value));
+    bearer.get(&bearer.token_path()).await.expect(200);
+    app.admin().get(&bearer.token_path()).await.expect(200);
+    bob.get(&bearer.token_path()).await.expect_error(404, "DataNotFoundException");
+    let other = app.create_workspace_with_admin("eve").await;
+    other.get(&bearer.token_path()).await.expect_error(404, "DataNotFoundException");
 }
 
-async fn what_is_no_token_is_not_found(app: TestApp) {
+#[apply(both_databases)]
+async fn malformed_and_unknown_ids_return_404(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
-    let bearer = admin.bearer().await;
+    let bearer = admin.create_token().await;
     for id in [
         "00000000-0000-7000-8000-000000000000".to_owned(),
         bearer.token_id.replace('-', ""),
@@ -34,5 +38,5 @@ async fn what_is_no_token_is_not_found(app: TestApp) {
         admin.get(&format!("/v4/apiAccessTokens/{id}")).await.expect_error(404, "DataNotFoundException");
         admin.delete(&format!("/v4/apiAccessTokens/{id}")).await.expect_error(404, "DataNotFoundException");
     }
-    admin.get(&bearer.path().to_uppercase()).await.expect(200);
+    admin.get(&bearer.token_path().to_uppercase()).await.expect(200);
 }

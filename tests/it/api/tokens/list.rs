@@ -1,44 +1,38 @@
 //! `GET /v4/apiAccessTokens`
 
+use rstest::rstest;
+use rstest_reuse::apply;
 use serde_json::{Value, json};
 
 use tokenward::domain::time::Timestamp;
 
-use crate::support::{Person, Reply, TestApp, an_hour, insert_tokens, numbered};
+use crate::support::{
+    Engine, PersonClient, TestApp, TestResponse, both_databases, insert_tokens_sql, numbered_token_id, one_hour_token,
+};
 
 const PATH: &str = "/v4/apiAccessTokens";
 
-on_both!(
-    a_list_has_all_of_ones_own_oldest_first_and_no_value,
-    a_long_list_is_whole,
-    listing_with_a_token_shows_that_very_use,
-    expired_tokens_stay_listed_with_their_status,
-    parts_of_a_list_can_be_asked_for,
-    every_order_is_kept_with_ties_by_id,
-    an_administrator_lists_the_workspace_page_by_page,
-    administrators_lists_are_for_administrators_of_that_workspace,
-    bad_parameters_are_refused,
-);
-
-async fn described(person: &Person, description: &str, lifetime: i64) -> String {
+async fn create_described_token(person: &PersonClient, description: &str, lifetime: i64) -> String {
     let body = json!({"lifetimeSeconds": lifetime, "description": description});
-    let made = person.post(PATH, &body).await.expect(201);
-    made.json["tokenInfo"]["tokenId"].as_str().unwrap().to_owned()
+    let created = person.post(PATH, &body).await.expect(201);
+    created.json["tokenInfo"]["tokenId"].as_str().unwrap().to_owned()
 }
 
-fn column<'a>(reply: &'a Reply, name: &str) -> Vec<&'a Value> {
-    reply.rows().iter().map(|row| &row[name]).collect()
+fn column<'a>(response: &'a TestResponse, name: &str) -> Vec<&'a Value> {
+    response.rows().iter().map(|row| &row[name]).collect()
 }
 
-async fn a_list_has_all_of_ones_own_oldest_first_and_no_value(app: TestApp) {
+#[apply(both_databases)]
+async fn a_list_has_the_callers_tokens_oldest_first_without_values(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
     assert_eq!(admin.get(PATH).await.expect(200).json, json!({"data": []}));
     for n in 0..30 {
-        described(&admin, &n.to_string(), 60).await;
+        create_described_token(&admin, &n.to_string(), 60).await;
         app.advance_millis(1);
     }
-    let ada = admin.add("ada", true).await;
-    let secret = ada.bearer().await;
+    let ada = admin.add_person("ada", true).await;
+    let secret = ada.create_token().await;
     let list = admin.get(PATH).await.expect(200);
     assert_eq!(
         column(&list, "description"),
@@ -51,54 +45,66 @@ async fn a_list_has_all_of_ones_own_oldest_first_and_no_value(app: TestApp) {
     assert!(!list.text.contains(&secret.value) && secret.value.starts_with(list.rows()[0]["hint"].as_str().unwrap()));
 }
 
-/// The whole list is read in parts; all of these were made in the same millisecond.
-async fn a_long_list_is_whole(app: TestApp) {
-    let fill = insert_tokens(app.database.engine, 2_000, "", Timestamp::from_millis(1_767_225_600_000), None);
-    let app = app.restarted_after(&fill).await;
-    let bearer = app.admin().bearer().await;
-    let mut made: Vec<String> = (1..=2_000).map(numbered).chain([bearer.token_id.clone()]).collect();
-    made.sort();
-    let listed = bearer.get("/v4/apiAccessTokens?sort=-createdAt").await.expect(200);
+/// The service reads a long list in pages; all of these tokens have the same creation time.
+#[apply(both_databases)]
+async fn a_long_list_is_complete(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let fill = insert_tokens_sql(app.database.engine, 2_000, "", Timestamp::from_millis(1_767_225_600_000), None);
+    let app = app.restart_after_sql(&fill).await;
+    let bearer = app.admin().create_token().await;
+    let mut created: Vec<String> = (1..=2_000).map(numbered_token_id).chain([bearer.token_id.clone()]).collect();
+    created.sort();
+    let list_token_ids = bearer.get("/v4/apiAccessTokens?sort=-createdAt").await.expect(200);
     let ids: Vec<&str> =
-        listed.json["data"].as_array().unwrap().iter().map(|t| t["tokenId"].as_str().unwrap()).collect();
-    assert!(ids.iter().rev().eq(&made), "{} of {}", ids.len(), made.len());
+        list_token_ids.json["data"].as_array().unwrap().iter().map(|t| t["tokenId"].as_str().unwrap()).collect();
+    assert!(ids.iter().rev().eq(&created), "{} of {}", ids.len(), created.len());
     assert_eq!(
         bearer.get("/v4/apiAccessTokens?offset=1999").await.expect(200).json["data"].as_array().unwrap().len(),
         2
     );
 }
 
-async fn listing_with_a_token_shows_that_very_use(app: TestApp) {
-    let bearer = app.admin().bearer().await;
+#[apply(both_databases)]
+async fn a_list_includes_the_use_of_the_token_that_requests_it(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let bearer = app.admin().create_token().await;
     app.advance_seconds(7);
     assert_eq!(column(&bearer.get(PATH).await, "lastUsed"), ["2026-01-01T00:00:07.000Z"]);
     app.advance_seconds(1);
-    assert_eq!(column(&app.admin().get(PATH).await, "lastUsed"), ["2026-01-01T00:00:07.000Z"], "a password is no use");
+    assert_eq!(
+        column(&app.admin().get(PATH).await, "lastUsed"),
+        ["2026-01-01T00:00:07.000Z"],
+        "a request with a password does not count as a use"
+    );
     bearer.get("/v4/people/999").await.expect(404);
-    assert_eq!(app.admin().get(&bearer.path()).await.json["lastUsed"], "2026-01-01T00:00:08.000Z");
-    app.set("enabled", false).await;
+    assert_eq!(app.admin().get(&bearer.token_path()).await.json["lastUsed"], "2026-01-01T00:00:08.000Z");
+    app.set_setting("enabled", false).await;
     app.advance_seconds(1);
-    assert!(!bearer.works().await);
-    app.set("enabled", true).await;
-    let seen = app.admin().get(&bearer.path()).await.json["lastUsed"].clone();
-    assert_eq!(seen, "2026-01-01T00:00:08.000Z", "a refused use is none");
+    assert!(!bearer.is_accepted().await);
+    app.set_setting("enabled", true).await;
+    let last_used = app.admin().get(&bearer.token_path()).await.json["lastUsed"].clone();
+    assert_eq!(last_used, "2026-01-01T00:00:08.000Z", "a rejected request does not count as a use");
 }
 
-async fn expired_tokens_stay_listed_with_their_status(app: TestApp) {
+#[apply(both_databases)]
+async fn expired_tokens_stay_listed_with_their_status(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
-    described(&admin, "short", 10).await;
+    create_described_token(&admin, "short", 10).await;
     app.advance_millis(1);
-    described(&admin, "long", 60).await;
+    create_described_token(&admin, "long", 60).await;
     app.advance_seconds(10);
     assert_eq!(column(&admin.get(PATH).await, "status"), ["expired", "active"]);
     assert_eq!(column(&admin.get("/v4/apiAccessTokens?status=expired").await, "description"), ["short"]);
     assert_eq!(column(&admin.get("/v4/apiAccessTokens?status=active").await, "description"), ["long"]);
 }
 
-async fn parts_of_a_list_can_be_asked_for(app: TestApp) {
+#[apply(both_databases)]
+async fn lists_support_limit_and_offset(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
     for n in 0..5 {
-        described(&admin, &n.to_string(), 60).await;
+        create_described_token(&admin, &n.to_string(), 60).await;
         app.advance_millis(1);
     }
     let part = admin.get("/v4/apiAccessTokens?limit=2&offset=1&includeCount=true").await.expect(200);
@@ -109,32 +115,34 @@ async fn parts_of_a_list_can_be_asked_for(app: TestApp) {
     assert!(part.json.get("count").is_none());
 }
 
-async fn every_order_is_kept_with_ties_by_id(app: TestApp) {
+#[apply(both_databases)]
+async fn every_sort_order_breaks_ties_by_id(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
-    let b = described(&admin, "b", 20).await;
-    let forever = described(&admin, "Z", -1).await;
+    let b = create_described_token(&admin, "b", 20).await;
+    let unlimited = create_described_token(&admin, "Z", -1).await;
     app.advance_millis(1);
-    let a = described(&admin, "a", 10).await;
-    let used = app.admin().bearer_for(json!({"lifetimeSeconds": 15, "description": "c"})).await;
-    assert!(used.works().await);
-    let mut by_id = [b.as_str(), forever.as_str(), a.as_str(), used.token_id.as_str()];
+    let a = create_described_token(&admin, "a", 10).await;
+    let used = app.admin().create_token_with(json!({"lifetimeSeconds": 15, "description": "c"})).await;
+    assert!(used.is_accepted().await);
+    let mut by_id = [b.as_str(), unlimited.as_str(), a.as_str(), used.token_id.as_str()];
     by_id.sort_unstable();
-    let mut first_two = [b.as_str(), forever.as_str()];
+    let mut first_two = [b.as_str(), unlimited.as_str()];
     first_two.sort_unstable();
     let order = |sort: &'static str| {
         let admin = admin.clone();
         async move {
             let whole = admin.get(&format!("{PATH}?sort={sort}")).await.expect(200);
             let ids: Vec<String> = column(&whole, "tokenId").iter().map(|id| id.as_str().unwrap().to_owned()).collect();
-            let paged = pages(&admin, &format!("{PATH}?allUsers=true&limit=1&sort={sort}")).await;
+            let paged = collect_pages(&admin, &format!("{PATH}?allUsers=true&limit=1&sort={sort}")).await;
             assert_eq!(ids, paged, "page by page, by {sort}");
             ids
         }
     };
-    assert_eq!(order("expiredAt").await, [&a, &used.token_id, &b, &forever].map(String::as_str));
-    assert_eq!(order("-expiredAt").await, [&forever, &b, &used.token_id, &a].map(String::as_str));
-    assert_eq!(order("description").await, [&forever, &a, &b, &used.token_id].map(String::as_str));
-    assert_eq!(order("-description").await, [&used.token_id, &b, &a, &forever].map(String::as_str));
+    assert_eq!(order("expiredAt").await, [&a, &used.token_id, &b, &unlimited].map(String::as_str));
+    assert_eq!(order("-expiredAt").await, [&unlimited, &b, &used.token_id, &a].map(String::as_str));
+    assert_eq!(order("description").await, [&unlimited, &a, &b, &used.token_id].map(String::as_str));
+    assert_eq!(order("-description").await, [&used.token_id, &b, &a, &unlimited].map(String::as_str));
     assert_eq!(order("tokenId").await, by_id);
     assert_eq!(order("createdAt").await[..2], first_two);
     assert_eq!(order("-lastUsed").await[0], used.token_id);
@@ -144,8 +152,8 @@ async fn every_order_is_kept_with_ties_by_id(app: TestApp) {
     assert_eq!(order("-tokenId").await, by_id);
 }
 
-/// Follows `nextCursor` to the end.
-async fn pages(person: &Person, path: &str) -> Vec<String> {
+/// Follows `nextCursor` to the last page, and returns all token IDs.
+async fn collect_pages(person: &PersonClient, path: &str) -> Vec<String> {
     let mut ids = Vec::new();
     let mut next = String::new();
     loop {
@@ -158,24 +166,26 @@ async fn pages(person: &Person, path: &str) -> Vec<String> {
     }
 }
 
-async fn an_administrator_lists_the_workspace_page_by_page(app: TestApp) {
+#[apply(both_databases)]
+async fn an_administrator_lists_the_workspace_page_by_page(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
-    app.set("allowUsers", true).await;
-    let ada = app.person("ada").await;
-    let other = app.other_admin("eve").await;
-    other.bearer().await;
+    app.set_setting("allowUsers", true).await;
+    let ada = app.add_person("ada").await;
+    let other = app.create_workspace_with_admin("eve").await;
+    other.create_token().await;
     for n in 0..7 {
-        described(if n % 2 == 0 { &admin } else { &ada }, &n.to_string(), 60).await;
+        create_described_token(if n % 2 == 0 { &admin } else { &ada }, &n.to_string(), 60).await;
         app.advance_millis(1);
     }
     let all = admin.get("/v4/apiAccessTokens?allUsers=true&includeCount=true").await.expect(200);
     assert_eq!((all.rows().len(), &all.json["count"]), (7, &json!(7)));
     assert_eq!((&all.rows()[1]["personId"], &all.rows()[1]["email"]), (&json!(ada.id), &json!("ada@example.com")));
-    let paged = pages(&admin, "/v4/apiAccessTokens?allUsers=true&limit=3").await;
+    let paged = collect_pages(&admin, "/v4/apiAccessTokens?allUsers=true&limit=3").await;
     assert_eq!(paged.len(), 7);
-    let hers = admin.get(&format!("/v4/apiAccessTokens?personId={}", ada.id)).await.expect(200);
-    assert_eq!(column(&hers, "description"), ["1", "3", "5"]);
-    // A row that is deleted while its page is read does not break the next page.
+    let adas = admin.get(&format!("/v4/apiAccessTokens?personId={}", ada.id)).await.expect(200);
+    assert_eq!(column(&adas, "description"), ["1", "3", "5"]);
+    // A row deleted between two pages does not break the next page.
     let page = admin.get("/v4/apiAccessTokens?allUsers=true&limit=3").await;
     let last = page.rows()[2]["tokenId"].as_str().unwrap();
     admin.delete(&format!("{PATH}/{last}")).await.expect(204);
@@ -184,22 +194,26 @@ async fn an_administrator_lists_the_workspace_page_by_page(app: TestApp) {
     assert_eq!(column(&next, "description"), ["3", "4", "5"]);
 }
 
-async fn administrators_lists_are_for_administrators_of_that_workspace(app: TestApp) {
-    app.set("allowUsers", true).await;
-    let ada = app.person("ada").await;
-    ada.bearer().await;
+#[apply(both_databases)]
+async fn workspace_lists_are_for_its_administrators(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    app.set_setting("allowUsers", true).await;
+    let ada = app.add_person("ada").await;
+    ada.create_token().await;
     for query in ["allUsers=true", "personId=1"] {
         ada.get(&format!("{PATH}?{query}")).await.expect_error(403, "AccessControlException");
     }
     assert_eq!(ada.get(&format!("{PATH}?personId={}", ada.id)).await.expect(200).rows().len(), 1);
-    let other = app.other_admin("eve").await;
+    let other = app.create_workspace_with_admin("eve").await;
     assert_eq!(other.get("/v4/apiAccessTokens?allUsers=true").await.expect(200).rows().len(), 0);
     assert_eq!(other.get(&format!("{PATH}?personId={}", ada.id)).await.expect(200).rows().len(), 0);
 }
 
-async fn bad_parameters_are_refused(app: TestApp) {
+#[apply(both_databases)]
+async fn invalid_parameters_are_rejected(engine: Engine) {
+    let app = TestApp::start(engine).await;
     let admin = app.admin();
-    admin.post(PATH, &an_hour()).await.expect(201);
+    admin.post(PATH, &one_hour_token()).await.expect(201);
     for query in [
         "limit=0",
         "limit=1001",
@@ -219,8 +233,8 @@ async fn bad_parameters_are_refused(app: TestApp) {
         "cursor=%00",
         "limit=99999999999999999999",
     ] {
-        let reply = admin.get(&format!("{PATH}?{query}")).await;
-        assert_eq!(reply.status, 400, "{query}: {}", reply.text);
+        let response = admin.get(&format!("{PATH}?{query}")).await;
+        assert_eq!(response.status, 400, "{query}: {}", response.text);
     }
     admin.get(&format!("{PATH}?offset=9223372036854775807")).await.expect(200);
 }

@@ -1,3 +1,5 @@
+//! Tests of `/v4/apiAccessTokens`.
+
 mod create;
 mod delete;
 mod find;

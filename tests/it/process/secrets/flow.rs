@@ -1,4 +1,5 @@
-//! A little of everything, right and wrong, by every door; and what was said and told on the way.
+//! Requests of all kinds, valid and invalid, to every endpoint. Records the secrets that were sent
+//! and the responses.
 
 use envoy_types::pb::envoy::service::auth::v3::{
     AttributeContext, CheckRequest,
@@ -10,235 +11,275 @@ use serde_json::{Value, json};
 
 use crate::support::http_client;
 
-/// Passwords that occur nowhere by accident.
-pub const FIRST: &str = "Zanzibar quietly 7 lemons";
-const SECOND: &str = "Quokka loudly 9 oranges";
-const MISTYPED: &str = "Quokka loudly 9 orangs";
-const OTHERS: &str = "Umbrella \u{e4}nd 12 marmots?";
-const ADAS: &str = "Violet gently 31 otters";
+/// Passwords that do not occur anywhere else.
+pub const FIRST_PASSWORD: &str = "Zanzibar quietly 7 lemons";
+const SECOND_PASSWORD: &str = "Quokka loudly 9 oranges";
+const MISTYPED_PASSWORD: &str = "Quokka loudly 9 orangs";
+const OTHER_PASSWORD: &str = "Umbrella \u{e4}nd 12 marmots?";
+const ADA_PASSWORD: &str = "Violet gently 31 otters";
 
-/// What makes a request for a token safe to send again.
-const KEY: &str = "5c1d0e0a-quite-secret-key";
-const ADMIN: &str = "admin@example.com";
+/// The idempotency key of a repeatable request.
+const IDEMPOTENCY_KEY: &str = "5c1d0e0a-quite-secret-key";
+const ADMIN_EMAIL: &str = "admin@example.com";
 
-/// What was sent that nobody else may read, and what came back.
+/// The secrets that were sent or received, and the recorded responses.
 #[derive(Default)]
-pub struct Told {
-    /// Each with a name, for whoever reads that it was found.
+pub struct Traffic {
+    /// The secrets, each with a name for the failure message.
     pub secrets: Vec<(&'static str, String)>,
-    /// Those of them that the store knows by their SHA-256.
+    /// The secrets of which the store has the SHA-256.
     pub stored: Vec<String>,
-    /// Every answer but those that show a value once: status, fields but for cookies, body.
-    pub answers: String,
+    /// Status, headers except cookies, and body of every response, except those that show a new
+    /// value.
+    pub responses: String,
     pub errors: usize,
 }
 
-/// Where the service answers.
-pub struct Service {
+/// The URLs of the service, and a client.
+pub struct ServiceClient {
     pub url: String,
     pub grpc: String,
     pub metrics: String,
     http: reqwest::Client,
 }
 
-impl Service {
-    /// Reads the addresses that the program has said.
-    pub fn of(url: &str, log: &str) -> Self {
-        let after = |words: &str| log.split(words).nth(1).and_then(|rest| rest.lines().next()).unwrap().to_owned();
+impl ServiceClient {
+    /// Reads the URLs from the log of the program.
+    pub fn from_log(url: &str, log: &str) -> Self {
+        let line_after = |words: &str| log.split(words).nth(1).and_then(|rest| rest.lines().next()).unwrap().to_owned();
         let none = reqwest::redirect::Policy::none();
         drop(http_client());
         Self {
             url: url.to_owned(),
-            grpc: format!("http://{}", after("grpc://")),
-            metrics: after("telling figures on "),
+            grpc: format!("http://{}", line_after("grpc://")),
+            metrics: line_after("serving metrics on "),
             http: reqwest::Client::builder().redirect(none).build().unwrap(),
         }
     }
 
-    fn to(&self, method: &str, path: &str) -> RequestBuilder {
+    fn request(&self, method: &str, path: &str) -> RequestBuilder {
         self.http.request(method.parse().unwrap(), format!("{}{path}", self.url))
     }
 }
 
-impl Told {
-    /// Sends, and keeps what comes back.
-    async fn tell(&mut self, request: RequestBuilder) -> (StatusCode, String) {
+impl Traffic {
+    /// Sends a request and records the response.
+    async fn send(&mut self, request: RequestBuilder) -> (StatusCode, String) {
         let response = request.send().await.unwrap();
         let status = response.status();
         self.errors += usize::from(status.as_u16() >= 400);
-        self.answers.push_str(&format!("{status}\n"));
+        self.responses.push_str(&format!("{status}\n"));
         for (name, value) in response.headers().iter().filter(|(name, _)| *name != "set-cookie") {
-            self.answers.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+            self.responses.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
         }
         let body = response.text().await.unwrap();
-        self.answers.push_str(&body);
+        self.responses.push_str(&body);
         (status, body)
     }
 
-    /// Sends what is told its sender again, as a form is that has to be filled in better; only the log and the store are asked then.
-    async fn echo(&mut self, request: RequestBuilder) {
+    /// Sends a request whose error response repeats the input, so that only the log and the store
+    /// are searched for it.
+    async fn send_unrecorded(&mut self, request: RequestBuilder) {
         assert!(request.send().await.unwrap().status().is_client_error());
     }
 
-    /// Sends what is answered by a token; gives its id and value.
-    async fn make(&mut self, name: &'static str, request: RequestBuilder) -> (String, String) {
+    /// Sends a request that creates a token. Returns the ID and the value.
+    async fn create_token(&mut self, name: &'static str, request: RequestBuilder) -> (String, String) {
         let response = request.json(&json!({"lifetimeSeconds": 600, "description": "log test"})).send().await.unwrap();
-        let made: Value = response.json().await.unwrap();
+        let created: Value = response.json().await.unwrap();
         let text = |value: &Value| value.as_str().expect("a token").to_owned();
-        let (id, value) = (text(&made["tokenInfo"]["tokenId"]), text(&made["tokenValue"]));
-        self.keep(name, &value);
+        let (id, value) = (text(&created["tokenInfo"]["tokenId"]), text(&created["tokenValue"]));
+        self.add_stored_secret(name, &value);
         (id, value)
     }
 
-    /// A value that the store knows by its hash.
-    fn keep(&mut self, name: &'static str, value: &str) {
+    /// Records a secret of which the store has the hash.
+    fn add_stored_secret(&mut self, name: &'static str, value: &str) {
         self.secrets.push((name, value.to_owned()));
         self.stored.push(value.to_owned());
     }
 
-    pub async fn everything(service: &Service) -> Self {
-        let mut told = Self::default();
+    pub async fn generate(service: &ServiceClient) -> Self {
+        let mut traffic = Self::default();
         for (name, password) in [
-            ("first password", FIRST),
-            ("second password", SECOND),
-            ("mistyped", MISTYPED),
-            ("another's", OTHERS),
-            ("Ada's", ADAS),
+            ("first password", FIRST_PASSWORD),
+            ("second password", SECOND_PASSWORD),
+            ("mistyped", MISTYPED_PASSWORD),
+            ("password of another person", OTHER_PASSWORD),
+            ("password of Ada", ADA_PASSWORD),
         ] {
-            told.secrets.push((name, password.to_owned()));
+            traffic.secrets.push((name, password.to_owned()));
         }
-        told.api(service).await;
-        told.delegated(service).await;
-        told.pages(service).await;
-        told.the_rest(service).await;
-        told
+        traffic.api(service).await;
+        traffic.auth_checks(service).await;
+        traffic.pages(service).await;
+        traffic.throttling_and_metrics(service).await;
+        traffic
     }
 
-    async fn api(&mut self, service: &Service) {
+    async fn api(&mut self, service: &ServiceClient) {
         let tokens = "/v4/apiAccessTokens";
-        let (_, value) = self.make("first token", service.to("POST", tokens).basic_auth(ADMIN, Some(FIRST))).await;
-        let (id, other) = self.make("second token", service.to("POST", tokens).bearer_auth(&value)).await;
-        let get = |path: &str| service.to("GET", path);
-        self.secrets.push(("idempotency key", KEY.to_owned()));
-        let repeatable = || service.to("POST", tokens).bearer_auth(&value).header("idempotency-key", KEY);
-        let (_, sealed) = self.make("repeatable token", repeatable()).await;
-        assert_eq!(self.make("repeated token", repeatable()).await.1, sealed);
-        let (_, leaked) = self.make("leaked token", service.to("POST", tokens).bearer_auth(&value)).await;
-        let leaks = json!({"values": [leaked, FIRST, KEY]});
-        assert_eq!(self.tell(service.to("POST", "/v4/leaks").json(&leaks)).await.0, 202);
-        self.tell(get(tokens).bearer_auth(&leaked)).await;
-        self.tell(get("/.well-known/api-token-format")).await;
-        self.tell(get(tokens).bearer_auth(&value)).await;
-        self.tell(get(&format!("{tokens}?access_token={other}&allUsers=true")).bearer_auth(&value)).await;
-        self.tell(get(&format!("{tokens}?limit={other}")).bearer_auth(&value)).await;
-        self.echo(get(&format!("{tokens}?sort={other}")).bearer_auth(&value)).await;
-        self.tell(get(&format!("{tokens}?cursor={other}&allUsers=true")).bearer_auth(&value)).await;
-        self.tell(get(&format!("{tokens}/{other}")).bearer_auth(&value)).await;
-        self.tell(get(&format!("/v4/people/{other}")).bearer_auth(&value)).await;
-        self.tell(get(&format!("/{other}")).bearer_auth(&value)).await;
-        self.tell(get(tokens).header("authorization", format!("Bearer {value},{other}"))).await;
-        self.tell(get(tokens).bearer_auth(&value).header("authorization", format!("Bearer {other}"))).await;
-        self.tell(get(tokens).header("authorization", format!("Token {value}"))).await;
-        self.tell(get(tokens).bearer_auth(format!("{value}x"))).await;
-        self.tell(get(tokens).basic_auth(ADMIN, Some(MISTYPED))).await;
-        self.tell(get(tokens).basic_auth(&value, Some(FIRST))).await;
-        self.tell(get(tokens).basic_auth(FIRST, Some(&value))).await;
-        let post = |path: &str, body: &Value| service.to("POST", path).bearer_auth(&value).json(body);
-        for wrong in [
-            json!({"password": [FIRST], "email": FIRST}),
-            json!({"email": FIRST, "name": "x", "password": other}),
-            json!({"email": "x@example.com", "name": "x", "password": FIRST, "password2": MISTYPED}),
-            json!({"email": "x@example.com", "name": "x", "password": "short"}),
-            json!({FIRST: other}),
-        ] {
-            assert_eq!(self.tell(post("/v4/people", &wrong)).await.0, 400);
-        }
-        self.tell(service.to("POST", "/v4/people").bearer_auth(&value).body(format!("{{\"password\":\"{FIRST}\",}}")))
+        let (_, value) = self
+            .create_token("first token", service.request("POST", tokens).basic_auth(ADMIN_EMAIL, Some(FIRST_PASSWORD)))
             .await;
-        self.echo(post(
-            "/v4/workspaces/current/configuration",
-            &json!({"configuration": [{"key": other, "value": FIRST}]}),
-        ))
-        .await;
-        let ada = json!({"email": "ada@example.com", "name": "Ada", "password": ADAS});
-        assert_eq!(self.tell(post("/v4/people", &ada)).await.0, 201);
-        let third = json!({"name": "Third", "admin": {"email": "t@example.com", "name": "", "password": OTHERS}});
-        assert_eq!(self.tell(post("/v4/workspaces", &third)).await.0, 201);
-        let change = json!({"password": SECOND, "password2": SECOND});
-        let changed = service.to("PATCH", "/v4/people/1").basic_auth(ADMIN, Some(FIRST)).json(&change);
-        assert_eq!(self.tell(changed).await.0, 200);
-        self.tell(get(tokens).basic_auth(ADMIN, Some(FIRST))).await;
-        assert_eq!(self.tell(service.to("DELETE", &format!("{tokens}/{id}")).bearer_auth(&value)).await.0, 204);
-        self.tell(get(tokens).bearer_auth(&other)).await;
-        self.tell(get("/v4/events?allUsers=true").bearer_auth(&value)).await;
-        self.tell(get("/v4/open-api-spec").bearer_auth(&value)).await;
-    }
-
-    async fn delegated(&mut self, service: &Service) {
-        let by_password = || service.to("POST", "/v4/apiAccessTokens").basic_auth(ADMIN, Some(SECOND));
-        let (_, value) = self.make("checked token", by_password()).await;
-        let (_, gone) = self.make("revoked token", by_password()).await;
-        for path in ["/v4/auth", "/v4/auth/any/x", "/v4/auth/workspace=7", "/v4/auth/nonsense"] {
-            self.tell(service.to("GET", &format!("{path}?token={value}")).bearer_auth(&value)).await;
+        let (id, other) = self.create_token("second token", service.request("POST", tokens).bearer_auth(&value)).await;
+        let get = |path: &str| service.request("GET", path);
+        self.secrets.push(("idempotency key", IDEMPOTENCY_KEY.to_owned()));
+        let repeatable =
+            || service.request("POST", tokens).bearer_auth(&value).header("idempotency-key", IDEMPOTENCY_KEY);
+        let (_, repeatable_value) = self.create_token("repeatable token", repeatable()).await;
+        assert_eq!(self.create_token("repeated token", repeatable()).await.1, repeatable_value);
+        let (_, leaked) = self.create_token("leaked token", service.request("POST", tokens).bearer_auth(&value)).await;
+        let leaks = json!({"values": [leaked, FIRST_PASSWORD, IDEMPOTENCY_KEY]});
+        assert_eq!(self.send(service.request("POST", "/v4/leaks").json(&leaks)).await.0, 202);
+        self.send(get(tokens).bearer_auth(&leaked)).await;
+        self.send(get("/.well-known/api-token-format")).await;
+        self.send(get(tokens).bearer_auth(&value)).await;
+        self.send(get(&format!("{tokens}?access_token={other}&allUsers=true")).bearer_auth(&value)).await;
+        self.send(get(&format!("{tokens}?limit={other}")).bearer_auth(&value)).await;
+        self.send_unrecorded(get(&format!("{tokens}?sort={other}")).bearer_auth(&value)).await;
+        self.send(get(&format!("{tokens}?cursor={other}&allUsers=true")).bearer_auth(&value)).await;
+        self.send(get(&format!("{tokens}/{other}")).bearer_auth(&value)).await;
+        self.send(get(&format!("/v4/people/{other}")).bearer_auth(&value)).await;
+        self.send(get(&format!("/{other}")).bearer_auth(&value)).await;
+        self.send(get(tokens).header("authorization", format!("Bearer {value},{other}"))).await;
+        self.send(get(tokens).bearer_auth(&value).header("authorization", format!("Bearer {other}"))).await;
+        self.send(get(tokens).header("authorization", format!("Token {value}"))).await;
+        self.send(get(tokens).bearer_auth(format!("{value}x"))).await;
+        self.send(get(tokens).basic_auth(ADMIN_EMAIL, Some(MISTYPED_PASSWORD))).await;
+        self.send(get(tokens).basic_auth(&value, Some(FIRST_PASSWORD))).await;
+        self.send(get(tokens).basic_auth(FIRST_PASSWORD, Some(&value))).await;
+        let post = |path: &str, body: &Value| service.request("POST", path).bearer_auth(&value).json(body);
+        for wrong in [
+            json!({"password": [FIRST_PASSWORD], "email": FIRST_PASSWORD}),
+            json!({"email": FIRST_PASSWORD, "name": "x", "password": other}),
+            json!({"email": "x@example.com", "name": "x", "password": FIRST_PASSWORD, "password2": MISTYPED_PASSWORD}),
+            json!({"email": "x@example.com", "name": "x", "password": "short"}),
+            json!({FIRST_PASSWORD: other}),
+        ] {
+            assert_eq!(self.send(post("/v4/people", &wrong)).await.0, 400);
         }
-        self.tell(service.to("GET", &format!("/v4/auth/{gone}")).bearer_auth(&value)).await;
-        self.tell(service.to("GET", "/v4/auth").basic_auth(ADMIN, Some(MISTYPED))).await;
-        for token in [&value, &gone, "nonsense"] {
-            self.tell(service.to("POST", "/oauth2/introspect").bearer_auth(&value).form(&[("token", token)])).await;
-        }
-        self.tell(service.to("POST", "/oauth2/introspect").form(&[("token", &value)])).await;
-        self.tell(
-            service.to("POST", "/oauth2/introspect").bearer_auth(&value).form(&[("token", &value), ("token", &gone)]),
+        self.send(
+            service
+                .request("POST", "/v4/people")
+                .bearer_auth(&value)
+                .body(format!("{{\"password\":\"{FIRST_PASSWORD}\",}}")),
         )
         .await;
-        self.tell(service.to("POST", "/oauth2/revoke").json(&json!({"token": gone}))).await;
-        assert_eq!(self.tell(service.to("POST", "/oauth2/revoke").form(&[("token", &gone)])).await.0, 200);
+        self.send_unrecorded(post(
+            "/v4/workspaces/current/configuration",
+            &json!({"configuration": [{"key": other, "value": FIRST_PASSWORD}]}),
+        ))
+        .await;
+        let ada = json!({"email": "ada@example.com", "name": "Ada", "password": ADA_PASSWORD});
+        assert_eq!(self.send(post("/v4/people", &ada)).await.0, 201);
+        let third =
+            json!({"name": "Third", "admin": {"email": "t@example.com", "name": "", "password": OTHER_PASSWORD}});
+        assert_eq!(self.send(post("/v4/workspaces", &third)).await.0, 201);
+        let change = json!({"password": SECOND_PASSWORD, "password2": SECOND_PASSWORD});
+        let changed =
+            service.request("PATCH", "/v4/people/1").basic_auth(ADMIN_EMAIL, Some(FIRST_PASSWORD)).json(&change);
+        assert_eq!(self.send(changed).await.0, 200);
+        self.send(get(tokens).basic_auth(ADMIN_EMAIL, Some(FIRST_PASSWORD))).await;
+        assert_eq!(self.send(service.request("DELETE", &format!("{tokens}/{id}")).bearer_auth(&value)).await.0, 204);
+        self.send(get(tokens).bearer_auth(&other)).await;
+        self.send(get("/v4/events?allUsers=true").bearer_auth(&value)).await;
+        self.send(get("/v4/open-api-spec").bearer_auth(&value)).await;
+    }
+
+    async fn auth_checks(&mut self, service: &ServiceClient) {
+        let by_password =
+            || service.request("POST", "/v4/apiAccessTokens").basic_auth(ADMIN_EMAIL, Some(SECOND_PASSWORD));
+        let (_, value) = self.create_token("checked token", by_password()).await;
+        let (_, deleted) = self.create_token("revoked token", by_password()).await;
+        for path in ["/v4/auth", "/v4/auth/any/x", "/v4/auth/workspace=7", "/v4/auth/nonsense"] {
+            self.send(service.request("GET", &format!("{path}?token={value}")).bearer_auth(&value)).await;
+        }
+        self.send(service.request("GET", &format!("/v4/auth/{deleted}")).bearer_auth(&value)).await;
+        self.send(service.request("GET", "/v4/auth").basic_auth(ADMIN_EMAIL, Some(MISTYPED_PASSWORD))).await;
+        for token in [&value, &deleted, "nonsense"] {
+            self.send(service.request("POST", "/oauth2/introspect").bearer_auth(&value).form(&[("token", token)]))
+                .await;
+        }
+        self.send(service.request("POST", "/oauth2/introspect").form(&[("token", &value)])).await;
+        self.send(
+            service
+                .request("POST", "/oauth2/introspect")
+                .bearer_auth(&value)
+                .form(&[("token", &value), ("token", &deleted)]),
+        )
+        .await;
+        self.send(service.request("POST", "/oauth2/revoke").json(&json!({"token": deleted}))).await;
+        assert_eq!(self.send(service.request("POST", "/oauth2/revoke").form(&[("token", &deleted)])).await.0, 200);
         let mut envoy = AuthorizationClient::connect(service.grpc.clone()).await.unwrap();
-        for authorization in [format!("Bearer {value}"), format!("Bearer {gone}"), format!("Basic {value}")] {
+        for authorization in [format!("Bearer {value}"), format!("Bearer {deleted}"), format!("Basic {value}")] {
             let headers = [("authorization".to_owned(), authorization)].into();
             let http = HttpRequest { headers, path: format!("/{value}"), ..HttpRequest::default() };
             let request = Request { http: Some(http), ..Request::default() };
             let attributes = AttributeContext { request: Some(request), ..AttributeContext::default() };
-            let asked = CheckRequest { attributes: Some(attributes) };
-            self.answers.push_str(&format!("{:?}\n", envoy.check(asked).await.unwrap()));
+            let check = CheckRequest { attributes: Some(attributes) };
+            self.responses.push_str(&format!("{:?}\n", envoy.check(check).await.unwrap()));
         }
-        self.tell(service.to("GET", &format!("/health/ready?token={value}"))).await;
+        self.send(service.request("GET", &format!("/health/ready?token={value}"))).await;
     }
 
-    async fn pages(&mut self, service: &Service) {
+    async fn pages(&mut self, service: &ServiceClient) {
         let form = |path: &str, cookie: &str, fields: &[(&str, &str)]| {
-            let request = service.to("POST", path).header("origin", &service.url).header("cookie", cookie);
+            let request = service.request("POST", path).header("origin", &service.url).header("cookie", cookie);
             request.form(fields)
         };
-        let sign_in = |password: &str| form("/sign-in", "", &[("email", ADMIN), ("password", password)]);
-        assert_eq!(self.tell(sign_in(MISTYPED)).await.0, 403);
-        self.echo(form("/sign-in", "", &[("email", SECOND), ("password", SECOND), ("next", SECOND)])).await;
-        let cookie = cookie_of(&sign_in(SECOND).send().await.unwrap());
-        let other = cookie_of(&sign_in(SECOND).send().await.unwrap());
-        self.keep("session", cookie.split_once('=').unwrap().1);
-        self.keep("other session", other.split_once('=').unwrap().1);
+        let sign_in = |password: &str| form("/sign-in", "", &[("email", ADMIN_EMAIL), ("password", password)]);
+        assert_eq!(self.send(sign_in(MISTYPED_PASSWORD)).await.0, 403);
+        self.send_unrecorded(form(
+            "/sign-in",
+            "",
+            &[("email", SECOND_PASSWORD), ("password", SECOND_PASSWORD), ("next", SECOND_PASSWORD)],
+        ))
+        .await;
+        let cookie = session_cookie(&sign_in(SECOND_PASSWORD).send().await.unwrap());
+        let other = session_cookie(&sign_in(SECOND_PASSWORD).send().await.unwrap());
+        self.add_stored_secret("session", cookie.split_once('=').unwrap().1);
+        self.add_stored_secret("other session", other.split_once('=').unwrap().1);
         let generate = "/preferences/access-tokens/generate";
-        let page = self.tell(service.to("GET", generate).header("cookie", &cookie)).await.1;
+        let page = self.send(service.request("GET", generate).header("cookie", &cookie)).await.1;
         let id = &page.split(r#"name="form" value=""#).nth(1).unwrap()[..36];
-        let made =
+        let created =
             form(generate, &cookie, &[("form", id), ("lifetime", "30")]).send().await.unwrap().text().await.unwrap();
-        let value = made.split(r#"id="token-value" translate="no">"#).nth(1).unwrap().split('<').next().unwrap();
-        self.keep("page's token", value);
-        self.echo(form(generate, &cookie, &[("form", id), ("lifetime", value), ("days", FIRST)])).await;
+        let value = created.split(r#"id="token-value" translate="no">"#).nth(1).unwrap().split('<').next().unwrap();
+        self.add_stored_secret("token of a page", value);
+        self.send_unrecorded(form(generate, &cookie, &[("form", id), ("lifetime", value), ("days", FIRST_PASSWORD)]))
+            .await;
         for (path, fields) in [
             (
                 "/preferences/profile/password",
-                [("old_password", SECOND), ("new_password", "x"), ("repeated_password", OTHERS)],
+                [("old_password", SECOND_PASSWORD), ("new_password", "x"), ("repeated_password", OTHER_PASSWORD)],
             ),
             (
                 "/preferences/profile/password",
-                [("old_password", MISTYPED), ("new_password", OTHERS), ("repeated_password", OTHERS)],
+                [
+                    ("old_password", MISTYPED_PASSWORD),
+                    ("new_password", OTHER_PASSWORD),
+                    ("repeated_password", OTHER_PASSWORD),
+                ],
             ),
-            ("/admin/users/new", [("email", "ada@example.com"), ("password", OTHERS), ("repeated_password", OTHERS)]),
-            ("/preferences/access-tokens/delete-all", [("own_password", MISTYPED), ("x", "y"), ("confirm", SECOND)]),
-            ("/change-password", [("old_password", SECOND), ("new_password", OTHERS), ("repeated_password", MISTYPED)]),
+            (
+                "/admin/users/new",
+                [("email", "ada@example.com"), ("password", OTHER_PASSWORD), ("repeated_password", OTHER_PASSWORD)],
+            ),
+            (
+                "/preferences/access-tokens/delete-all",
+                [("own_password", MISTYPED_PASSWORD), ("x", "y"), ("confirm", SECOND_PASSWORD)],
+            ),
+            (
+                "/change-password",
+                [
+                    ("old_password", SECOND_PASSWORD),
+                    ("new_password", OTHER_PASSWORD),
+                    ("repeated_password", MISTYPED_PASSWORD),
+                ],
+            ),
         ] {
-            self.tell(form(path, &cookie, &fields)).await;
+            self.send(form(path, &cookie, &fields)).await;
         }
         for path in [
             "/preferences/access-tokens",
@@ -247,32 +288,41 @@ impl Told {
             "/admin/users",
             "/admin/tokens",
         ] {
-            assert_eq!(self.tell(service.to("GET", path).header("cookie", &cookie)).await.0, 200, "{path}");
+            assert_eq!(self.send(service.request("GET", path).header("cookie", &cookie)).await.0, 200, "{path}");
         }
-        self.tell(service.to("GET", &format!("/sign-in?next=/{value}"))).await;
-        self.tell(form("/preferences/profile/sessions/end-others", &cookie, &[])).await;
-        self.tell(form("/sign-out", &cookie, &[])).await;
-        self.tell(service.to("GET", "/preferences/profile").header("cookie", &cookie)).await;
+        self.send(service.request("GET", &format!("/sign-in?next=/{value}"))).await;
+        self.send(form("/preferences/profile/sessions/end-others", &cookie, &[])).await;
+        self.send(form("/sign-out", &cookie, &[])).await;
+        self.send(service.request("GET", "/preferences/profile").header("cookie", &cookie)).await;
     }
 
-    /// At the end, because it slows Ada.
-    async fn the_rest(&mut self, service: &Service) {
+    /// Runs last, because it throttles an account and reads the metrics.
+    async fn throttling_and_metrics(&mut self, service: &ServiceClient) {
         for _ in 0..12 {
-            self.tell(service.to("GET", "/v4/people/current").basic_auth("ada@example.com", Some(MISTYPED))).await;
+            self.send(
+                service.request("GET", "/v4/people/current").basic_auth("ada@example.com", Some(MISTYPED_PASSWORD)),
+            )
+            .await;
         }
         assert_eq!(
-            self.tell(service.to("GET", "/v4/people/current").basic_auth("ada@example.com", Some(ADAS))).await.0,
+            self.send(service.request("GET", "/v4/people/current").basic_auth("ada@example.com", Some(ADA_PASSWORD)))
+                .await
+                .0,
             429
         );
-        // One that is there at the end: a page has deleted the others.
-        self.make("last token", service.to("POST", "/v4/apiAccessTokens").basic_auth(ADMIN, Some(SECOND))).await;
-        let figures = self.tell(service.http.get(&service.metrics)).await.1;
-        assert!(figures.contains("tokenward_checks_refused_total"), "{figures}");
+        // A token that exists at the end. The others were deleted by the pages.
+        self.create_token(
+            "last token",
+            service.request("POST", "/v4/apiAccessTokens").basic_auth(ADMIN_EMAIL, Some(SECOND_PASSWORD)),
+        )
+        .await;
+        let metrics = self.send(service.http.get(&service.metrics)).await.1;
+        assert!(metrics.contains("tokenward_auth_checks_total"), "{metrics}");
     }
 }
 
-fn cookie_of(signed_in: &Response) -> String {
-    let mut fields = signed_in.headers().get_all("set-cookie").iter().map(|field| field.to_str().unwrap());
+fn session_cookie(response: &Response) -> String {
+    let mut fields = response.headers().get_all("set-cookie").iter().map(|field| field.to_str().unwrap());
     let ours = fields.find(|field| field.starts_with("tokenward=") && !field.contains("Max-Age")).expect("a session");
     ours.split(';').next().unwrap().to_owned()
 }

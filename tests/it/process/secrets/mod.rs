@@ -1,5 +1,8 @@
-//! What is written down anywhere, and what never is: no secret leaves the request that brought it or the answer that shows it.
+//! No secret appears in a log, a metric, an unrelated response, or the store.
 
+use crate::support::both_databases_multi_thread;
+use rstest::rstest;
+use rstest_reuse::apply;
 mod flow;
 mod needles;
 
@@ -8,109 +11,110 @@ use std::{path::Path, process::Command};
 use sha2::Digest as _;
 
 use crate::{
-    cluster::administer,
+    cluster::execute_sql,
     support::{
         Database, Engine,
-        binary::{Running, command},
-        postgres::{Server, program},
+        binary::{ServerProcess, tokenward_command},
+        postgres::{PostgresServer, program_path},
     },
 };
-use flow::{FIRST, Service, Told};
-use needles::{Needle, found, hex};
+use flow::{FIRST_PASSWORD, ServiceClient, Traffic};
+use needles::{Needle, find_needle};
 
-on_both_databases!(no_secret_is_logged_even_at_trace);
-
-/// Logs, figures, answers and what is stored: one flow, searched for every form of every secret of it.
-async fn no_secret_is_logged_even_at_trace(engine: Engine) {
-    let place = Place::of(engine).await;
-    let mut serve = command(place.url());
-    serve.env("RUST_LOG", "trace").env("TOKENWARD_ADMIN_PASSWORD", FIRST);
+/// Searches logs, metrics, responses and stored files for every form of every secret of one
+/// sequence of requests.
+#[apply(both_databases_multi_thread)]
+async fn no_secret_is_logged_or_stored_in_plain_text(engine: Engine) {
+    let storage = Storage::create(engine).await;
+    let mut serve = tokenward_command(storage.url());
+    serve.env("RUST_LOG", "trace").env("TOKENWARD_ADMIN_PASSWORD", FIRST_PASSWORD);
     serve.env("TOKENWARD_LISTEN__METRICS", "127.0.0.1:0").env("TOKENWARD_LISTEN__EXT_AUTHZ", "127.0.0.1:0");
-    let running = Running::start_with(serve);
-    let told = Told::everything(&Service::of(&running.url, &running.log())).await;
-    let mut kept = Vec::new();
+    let running = ServerProcess::start_with(serve);
+    let traffic = Traffic::generate(&ServiceClient::from_log(&running.url, &running.log())).await;
+    let mut stored = Vec::new();
     if engine == Engine::Sqlite {
-        kept.extend(place.files("while it runs"));
-        assert!(kept.iter().any(|(name, _)| name.contains("-wal")), "nothing is ahead of the file");
-        // The backup that operators ask for; it is among the files then.
-        running.signal("USR1");
+        stored.extend(storage.files("while it runs"));
+        assert!(stored.iter().any(|(name, _)| name.contains("-wal")), "there is no write-ahead log");
+        // The backup is among the files that are searched below.
+        running.send_signal("USR1");
         while !running.log().contains("backed up") {
             std::thread::yield_now();
         }
     }
-    running.signal("TERM");
-    let (code, log) = running.wait();
+    running.send_signal("TERM");
+    let (code, log) = running.wait_for_exit();
     assert_eq!(code, Some(0));
-    kept.extend(place.at_rest());
-    assert!(kept.iter().any(|(name, _)| name.contains(if engine == Engine::Sqlite { ".backup" } else { "pg_wal" })));
+    stored.extend(storage.at_rest());
+    assert!(stored.iter().any(|(name, _)| name.contains(if engine == Engine::Sqlite { ".backup" } else { "pg_wal" })));
 
-    let (plain, hashed) = forms(&told);
-    let everywhere: Vec<Needle> = plain.iter().chain(&hashed).cloned().collect();
-    assert!(log.contains("insert into token"), "statements are logged at this level, their values are not");
-    assert!(told.errors > 30, "{} errors", told.errors);
-    assert_none("the log", &everywhere, log.as_bytes());
-    assert_none("an answer", &everywhere, told.answers.as_bytes());
-    for (name, bytes) in &kept {
-        assert_none(name, &plain, bytes);
+    let (plain_forms, hashed_forms) = needles_for(&traffic);
+    let everywhere: Vec<Needle> = plain_forms.iter().chain(&hashed_forms).cloned().collect();
+    assert!(log.contains("insert into token"), "no statements in the log, although its level is trace");
+    assert!(traffic.errors > 30, "{} errors", traffic.errors);
+    assert_not_found("the log", &everywhere, log.as_bytes());
+    assert_not_found("a response", &everywhere, traffic.responses.as_bytes());
+    for (name, bytes) in &stored {
+        assert_not_found(name, &plain_forms, bytes);
     }
-    for (name, text) in [("the log", &log), ("an answer", &told.answers)] {
-        assert!(!text.contains("$argon2id"), "a password's hash is in {name}");
+    for (name, text) in [("the log", &log), ("a response", &traffic.responses)] {
+        assert!(!text.contains("$argon2id"), "{name} contains a password hash");
     }
-    // The search sees what it looks through: a value planted there is found, and what the store does keep is there.
-    let live = told.stored.last().unwrap();
-    assert!(found(&plain, format!("{log}{live}").as_bytes()).is_some());
-    let live = sha2::Sha256::digest(live);
-    let digits = hex(&live);
-    let holds = |bytes: &[u8]| {
-        bytes.windows(32).any(|bytes| bytes == live.as_slice())
+    // Verifies the search itself: it finds a planted value, and the hashes that the store has.
+    let value = traffic.stored.last().unwrap();
+    assert!(find_needle(&plain_forms, format!("{log}{value}").as_bytes()).is_some());
+    let value = sha2::Sha256::digest(value);
+    let digits = hex::encode(value);
+    let has_digest = |bytes: &[u8]| {
+        bytes.windows(32).any(|bytes| bytes == value.as_slice())
             || bytes.windows(64).any(|bytes| bytes == digits.as_bytes())
     };
-    for kind in place.kinds() {
-        let is_kept = kept.iter().any(|(name, bytes)| name.contains(kind) && holds(bytes));
-        assert!(is_kept, "the hash of a live token is not in {kind}, where it is stored");
+    for location in storage.hash_locations() {
+        let is_present = stored.iter().any(|(name, bytes)| name.contains(location) && has_digest(bytes));
+        assert!(is_present, "the hash of a valid token is not in {location}");
     }
 }
 
-/// The forms that stand nowhere, and those that stand nowhere but in the database.
-fn forms(told: &Told) -> (Vec<Needle>, Vec<Needle>) {
-    let mut plain = Vec::new();
-    let mut hashed = Vec::new();
-    for (name, secret) in &told.secrets {
-        plain.extend(needles::plain(name, secret));
-        hashed.extend(needles::hashed(name, secret));
+/// Returns the forms that must not appear anywhere, and those that may only appear in the database.
+fn needles_for(traffic: &Traffic) -> (Vec<Needle>, Vec<Needle>) {
+    let mut plain_forms = Vec::new();
+    let mut hashed_forms = Vec::new();
+    for (name, secret) in &traffic.secrets {
+        plain_forms.extend(needles::plain_forms(name, secret));
+        hashed_forms.extend(needles::hashed_forms(name, secret));
     }
-    for value in &told.stored {
-        // Half a value is too much; what may be seen of it, the hint, is shorter than that.
+    for value in &traffic.stored {
+        // Half a value is too much. The display prefix is shorter.
         let (first, second) = value.split_at(value.len() / 2);
-        plain.extend([first, second].map(|half| Needle { of: format!("half of {value}"), text: half.to_owned() }));
+        plain_forms
+            .extend([first, second].map(|half| Needle { label: format!("half of {value}"), text: half.to_owned() }));
     }
-    (plain, hashed)
+    (plain_forms, hashed_forms)
 }
 
 #[track_caller]
-fn assert_none(place: &str, needles: &[Needle], text: &[u8]) {
-    if let Some(needle) = found(needles, text) {
+fn assert_not_found(storage: &str, needles: &[Needle], text: &[u8]) {
+    if let Some(needle) = find_needle(needles, text) {
         let text = String::from_utf8_lossy(text);
         let at = text.find(&needle.text).unwrap_or_default();
         let line = text[..at].rsplit('\n').next().unwrap_or_default();
-        panic!("{} is in {place}, behind: {line}", needle.of);
+        panic!("{} is in {storage}, after: {line}", needle.label);
     }
 }
 
-/// Where the service keeps what it stores: a file, or a server with files of its own.
-enum Place {
+/// The storage of the service: a SQLite file, or a PostgreSQL server.
+enum Storage {
     Sqlite(Database),
-    Postgres { server: Server, url: String },
+    Postgres { server: PostgresServer, url: String },
 }
 
-impl Place {
-    async fn of(engine: Engine) -> Self {
+impl Storage {
+    async fn create(engine: Engine) -> Self {
         if engine == Engine::Sqlite {
             return Self::Sqlite(Database::empty(engine).await);
         }
-        let server = tokio::task::spawn_blocking(Server::durable).await.unwrap();
-        administer(server.port, "postgres", "create database tokenward").await;
-        let url = Server::url_by(server.port, "tokenward");
+        let server = tokio::task::spawn_blocking(PostgresServer::durable).await.unwrap();
+        execute_sql(server.port, "postgres", "create database tokenward").await;
+        let url = PostgresServer::url_via_port(server.port, "tokenward");
         Self::Postgres { server, url }
     }
 
@@ -121,33 +125,34 @@ impl Place {
         }
     }
 
-    /// Where the hash of a live token must be found: parts of the names of what was searched.
-    fn kinds(&self) -> &[&'static str] {
+    /// Returns parts of the names of the files that contain the hash of a valid token.
+    fn hash_locations(&self) -> &[&'static str] {
         match self {
             Self::Sqlite(_) => &["-wal while it runs", ".db at rest", ".backup at rest"],
             Self::Postgres { .. } => &["the dump", "pg_wal"],
         }
     }
 
-    /// What is left when nobody runs: the files, a backup among them, or what a dump says and the write-ahead log.
+    /// Returns the stored data after the service was stopped: the SQLite files, or a dump and the
+    /// write-ahead log.
     fn at_rest(&self) -> Vec<(String, Vec<u8>)> {
         let Self::Postgres { server, url } = self else { return self.files("at rest") };
-        let dump = Command::new(program("pg_dump")).arg(url).output().unwrap();
+        let dump = Command::new(program_path("pg_dump")).arg(url).output().unwrap();
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
-        let mut kept = vec![("the dump".to_owned(), dump.stdout)];
-        for entry in std::fs::read_dir(server.data().join("pg_wal")).unwrap() {
+        let mut stored = vec![("the dump".to_owned(), dump.stdout)];
+        for entry in std::fs::read_dir(server.data_dir().join("pg_wal")).unwrap() {
             let path = entry.unwrap().path();
             if path.is_file() {
                 let mut bytes = std::fs::read(&path).unwrap();
-                // A segment is made whole, and the rest of it is zeros.
+                // A segment is allocated as a whole and filled with zeros.
                 bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
-                kept.push((path.display().to_string(), bytes));
+                stored.push((path.display().to_string(), bytes));
             }
         }
-        kept
+        stored
     }
 
-    /// The files of a SQLite database.
+    /// Returns the files of a SQLite database.
     fn files(&self, when: &str) -> Vec<(String, Vec<u8>)> {
         let folder = Path::new(self.url().strip_prefix("sqlite:").unwrap()).parent().unwrap();
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

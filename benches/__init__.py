@@ -1,0 +1,1 @@
+"""Load measurements of Tokenward. Run them with scripts/bench."""

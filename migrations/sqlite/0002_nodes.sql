@@ -1,2 +1,0 @@
--- Nothing: one process has the file to itself, so there are no nodes, and nobody to announce changes to.
-select 1;
