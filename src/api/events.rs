@@ -18,6 +18,7 @@ use crate::{
     app::App,
     domain::{
         event::{Action, Event, Outcome, RequestContext},
+        id::PersonId,
         time::Timestamp,
     },
     service::{
@@ -78,7 +79,7 @@ impl EventView {
     /// Creates the view for a reader. Only administrators see the token and the request of other
     /// people's operations.
     fn new(mut event: Event, reader: &Principal) -> Self {
-        let is_own = event.context.actor_id == Some(reader.person_id) || event.action.outcome() == Outcome::Denied;
+        let is_own = event.context.actor_id == Some(PersonId::of(reader)) || event.action.outcome() == Outcome::Denied;
         if !(reader.is_admin || is_own) {
             event.context.token_id = None;
             event.context.request = RequestContext::default();
@@ -89,10 +90,10 @@ impl EventView {
             outcome: event.action.outcome().as_str(),
             time: event.context.at,
             action: event.action.as_str(),
-            actor_id: event.context.actor_id,
+            actor_id: event.context.actor_id.map(PersonId::get),
             actor: event.context.actor_name,
             actor_token_id: event.context.token_id,
-            person_id: event.person_id,
+            person_id: event.person_id.map(PersonId::get),
             target: event.target,
             label: event.label,
             details: event.details.0,
@@ -150,9 +151,9 @@ async fn list(
     State(events): State<Events>,
     StrictQuery(query): StrictQuery<EventQuery>,
 ) -> ApiResult<Response> {
-    let scope = match (query.all_users.unwrap_or(false), query.person_id) {
+    let scope = match (query.all_users.unwrap_or(false), query.person_id.map(PersonId::new)) {
         (false, None) => EventScope::Own,
-        (false, Some(person_id)) if person_id == caller.person_id => EventScope::Own,
+        (false, Some(person_id)) if person_id == PersonId::of(&caller) => EventScope::Own,
         (_, person_id) => EventScope::Workspace { person_id },
     };
     let limit = check_limit(query.limit)?.unwrap_or(DEFAULT_LIMIT);
@@ -172,7 +173,7 @@ impl EventQuery {
         });
         Ok(EventCriteria {
             action: action.transpose()?,
-            actor_id: self.actor_id,
+            actor_id: self.actor_id.map(PersonId::new),
             since: self.since.as_deref().map(|text| parse_timestamp_parameter("since", text)).transpose()?,
             until: self.until.as_deref().map(|text| parse_timestamp_parameter("until", text)).transpose()?,
         })

@@ -10,7 +10,10 @@ use uuid::Uuid;
 use super::ApiError;
 use crate::{
     app::App,
-    domain::event::RequestContext,
+    domain::{
+        event::RequestContext,
+        id::{PersonId, WorkspaceId},
+    },
     http::authenticate::{Authenticated, record_principal},
     service::{Actor, Error, Tokens, sign_in::PasswordLogin},
 };
@@ -59,7 +62,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AnyCaller {
         let PasswordChanger { actor, must_change_password, .. } =
             PasswordChanger::from_request_parts(parts, state).await?;
         if must_change_password {
-            return Err(Error::PasswordChangeRequired { person_id: actor.person_id }.into());
+            return Err(Error::PasswordChangeRequired { person_id: PersonId::of(&actor) }.into());
         }
         Ok(Self(actor))
     }
@@ -115,31 +118,31 @@ impl FromRequestParts<App> for TokenIdPath {
 }
 
 /// A person ID in the path.
-pub struct PersonIdPath(pub i64);
+pub struct PersonIdPath(pub PersonId);
 
 impl FromRequestParts<App> for PersonIdPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
-        parse_id_segment(parts, state, Error::PersonNotFound).await.map(Self)
+        parse_id_segment(parts, state, Error::PersonNotFound).await.map(|id| Self(PersonId::new(id)))
     }
 }
 
 /// A workspace ID in the path.
-pub struct WorkspaceIdPath(pub i64);
+pub struct WorkspaceIdPath(pub WorkspaceId);
 
 impl FromRequestParts<App> for WorkspaceIdPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
-        parse_id_segment(parts, state, Error::WorkspaceNotFound).await.map(Self)
+        parse_id_segment(parts, state, Error::WorkspaceNotFound).await.map(|id| Self(WorkspaceId::new(id)))
     }
 }
 
 /// The caller's own workspace, for its administrators. The path names it by its ID or as `current`;
 /// for the caller other workspaces do not exist.
 pub struct OwnWorkspace {
-    pub id: i64,
+    pub id: WorkspaceId,
     pub administrator: Actor,
 }
 
@@ -149,14 +152,14 @@ impl FromRequestParts<App> for OwnWorkspace {
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
         let AnyCaller(actor) = AnyCaller::from_request_parts(parts, state).await?;
         let text = path_segment(parts, state).await.map_err(|_| Error::WorkspaceNotFound)?;
-        let is_own = text == "current" || text.parse() == Ok(actor.workspace_id);
+        let is_own = text == "current" || text.parse() == Ok(WorkspaceId::of(&actor));
         if !is_own {
             return Err(Error::WorkspaceNotFound.into());
         }
         if !actor.is_admin {
             return Err(Error::NotAdministrator.into());
         }
-        Ok(Self { id: actor.workspace_id, administrator: actor })
+        Ok(Self { id: WorkspaceId::of(&actor), administrator: actor })
     }
 }
 

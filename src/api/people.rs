@@ -24,6 +24,7 @@ use crate::{
     app::App,
     domain::{
         ValidationError,
+        id::{PersonId, WorkspaceId},
         person::{EmailKey, Person},
         time::Timestamp,
     },
@@ -74,14 +75,14 @@ struct PersonView {
 impl From<Person> for PersonView {
     fn from(person: Person) -> Self {
         Self {
-            id: person.id,
+            id: person.id.get(),
             is_platform_admin: person.can_manage_workspaces(),
             email: person.email,
             name: person.name,
             is_admin: person.is_admin,
             is_disabled: person.is_disabled,
             token_access: person.token_access.as_str(),
-            workspace_id: person.workspace_id,
+            workspace_id: person.workspace_id.get(),
             state: "active",
             sso_principal: None,
             force_password_change: person.force_password_change,
@@ -168,7 +169,7 @@ pub(super) fn check_password_confirmation(password: &str, confirmation: Option<&
 #[utoipa::path(get, path = "/v4/people/current", operation_id = "getCurrentPerson", tag = "people",
     responses((status = 200, description = "The caller", body = PersonView), (status = 401), (status = 403), (status = 404)))]
 async fn current(AnyCaller(caller): AnyCaller, State(people): State<People>) -> ApiResult<Json<PersonView>> {
-    Ok(Json(people.find(&caller, caller.person_id).await?.into()))
+    Ok(Json(people.find(&caller, PersonId::of(&caller)).await?.into()))
 }
 
 /// List people
@@ -229,7 +230,7 @@ async fn create(
         is_platform_admin: false,
         force_password_change: false,
     };
-    let person = people.add(ActorKind::Person(&admin), admin.workspace_id, request).await?;
+    let person = people.add(ActorKind::Person(&admin), WorkspaceId::of(&admin), request).await?;
     Ok((StatusCode::CREATED, Json(person.into())))
 }
 
@@ -248,14 +249,15 @@ async fn update(
     State(people): State<People>,
     JsonBody(body): JsonBody<PatchPerson>,
 ) -> ApiResult<Json<Updated>> {
-    let person_id = caller.actor.person_id;
+    let person_id = PersonId::of(&caller.actor);
     let is_own = id == person_id;
     if caller.must_change_password && !(is_own && body.changes_only_password()) {
         return Err(Error::PasswordChangeRequired { person_id }.into());
     }
     let update = UpdatePerson { proof: caller.proof.as_ref().filter(|_| is_own), ..body.to_update()? };
-    let updated_at = people.update(ActorKind::Person(&caller.actor), caller.actor.workspace_id, id, &update).await?;
-    Ok(Json(Updated { id, updated_at }))
+    let updated_at =
+        people.update(ActorKind::Person(&caller.actor), WorkspaceId::of(&caller.actor), id, &update).await?;
+    Ok(Json(Updated { id: id.get(), updated_at }))
 }
 
 /// Delete a person

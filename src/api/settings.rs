@@ -172,7 +172,7 @@ async fn update(
     let settings = body.configuration.iter().map(|JsonObject(setting)| setting.validate());
     let settings = settings.collect::<Result<Vec<_>, _>>()?;
     let updated_at = workspaces.update_settings(&workspace.administrator, workspace.id, &settings).await?;
-    Ok(Json(Updated { id: workspace.id, updated_at }))
+    Ok(Json(Updated { id: workspace.id.get(), updated_at }))
 }
 
 /// Reset settings

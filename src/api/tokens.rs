@@ -30,6 +30,7 @@ use super::{
 use crate::{
     app::App,
     domain::{
+        id::PersonId,
         time::Timestamp,
         token::{Description, Lifetime, Token, TokenStatus},
         token_query::TokenFilter,
@@ -178,7 +179,7 @@ impl TokenView {
     }
 
     fn with_owner(listed: ListedToken) -> Self {
-        let person_id = Some(listed.token.person_id);
+        let person_id = Some(listed.token.person_id.get());
         Self { person_id, email: Some(listed.email), ..Self::new(listed.token, listed.status) }
     }
 }
@@ -301,7 +302,7 @@ async fn delete_all(
     State(tokens): State<Tokens>,
     StrictQuery(query): StrictQuery<DeleteAllQuery>,
 ) -> ApiResult<StatusCode> {
-    tokens.delete_all(&caller, query.person_id.unwrap_or(caller.person_id)).await?;
+    tokens.delete_all(&caller, query.person_id.map_or(PersonId::of(&caller), PersonId::new)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{time::Timestamp, workspace::Workspace},
+    domain::{id::WorkspaceId, time::Timestamp, workspace::Workspace},
     service::{
         Workspaces,
         people::{ActorKind, CreatePerson},
@@ -40,7 +40,7 @@ struct WorkspaceView {
 
 impl From<Workspace> for WorkspaceView {
     fn from(workspace: Workspace) -> Self {
-        Self { id: workspace.id, name: workspace.name, created_at: workspace.created_at }
+        Self { id: workspace.id.get(), name: workspace.name, created_at: workspace.created_at }
     }
 }
 
@@ -135,7 +135,7 @@ async fn current(
     AnyCaller(caller): AnyCaller,
     State(workspaces): State<Workspaces>,
 ) -> ApiResult<Json<CurrentWorkspace>> {
-    let summary = workspaces.find_summary(&caller, caller.workspace_id).await?;
+    let summary = workspaces.find_summary(&caller, WorkspaceId::of(&caller)).await?;
     Ok(Json(CurrentWorkspace {
         workspace: summary.workspace.into(),
         person_count: summary.person_count,
@@ -174,7 +174,7 @@ async fn create(
     let request =
         CreatePerson { email, name, password, is_admin: true, is_platform_admin: false, force_password_change: false };
     let (workspace, admin) = workspaces.create(ActorKind::Person(&admin), &body.name, request).await?;
-    let admin = CreatedAdmin { id: admin.id, email: admin.email };
+    let admin = CreatedAdmin { id: admin.id.get(), email: admin.email };
     Ok((StatusCode::CREATED, Json(CreatedWorkspace { workspace: workspace.into(), admin })))
 }
 
@@ -192,7 +192,7 @@ async fn rename(
     JsonBody(body): JsonBody<PatchWorkspace>,
 ) -> ApiResult<Json<Updated>> {
     let updated_at = workspaces.rename(ActorKind::Person(&admin), id, &body.name).await?;
-    Ok(Json(Updated { id, updated_at }))
+    Ok(Json(Updated { id: id.get(), updated_at }))
 }
 
 /// Delete a workspace

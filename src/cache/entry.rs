@@ -50,7 +50,7 @@ pub struct CachedWorkspace {
 
 impl CachedPerson {
     pub(super) fn new(row: &FoundToken, workspace: Arc<CachedWorkspace>, bytes: ByteAccount) -> Self {
-        let mut identity = Identity::new(row.person_id, row.workspace_id, row.email.clone());
+        let mut identity = Identity::new(row.person_id.get(), row.workspace_id.get(), row.email.clone());
         identity.name.clone_from(&row.name);
         identity.is_admin = row.is_admin;
         identity.is_platform_admin = row.is_admin && row.is_platform_admin;
@@ -67,8 +67,8 @@ impl CachedPerson {
     /// Returns `true` if this entry equals the person in `row`.
     pub(super) fn matches_row(&self, row: &FoundToken) -> bool {
         let Identity { person_id, workspace_id, ref email, ref name, is_admin, is_platform_admin, .. } = *self.identity;
-        person_id == row.person_id
-            && workspace_id == row.workspace_id
+        person_id == row.person_id.get()
+            && workspace_id == row.workspace_id.get()
             && *email == row.email
             && *name == row.name
             && is_admin == row.is_admin

@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 
 use tokenward_guard::token_format::TokenDigest;
 
-use crate::domain::invalidation::Invalidation;
+use crate::domain::{
+    id::{PersonId, WorkspaceId},
+    invalidation::Invalidation,
+};
 
 /// The maximum number of logged invalidations. A read during which more of them happen is not cached.
 const CAPACITY: usize = 1_024;
@@ -38,7 +41,13 @@ impl InvalidationLog {
 
     /// Returns `true` if an invalidation after `since` affects this token, person or workspace, or
     /// if the log no longer reaches back to `since`.
-    pub(crate) fn affects(&self, since: Version, digest: &TokenDigest, person_id: i64, workspace_id: i64) -> bool {
+    pub(crate) fn affects(
+        &self,
+        since: Version,
+        digest: &TokenDigest,
+        person_id: PersonId,
+        workspace_id: WorkspaceId,
+    ) -> bool {
         let Some(seen) = since.0.checked_sub(self.first) else { return true };
         let mut later = self.entries.iter().skip(usize::try_from(seen).unwrap_or(usize::MAX));
         later.any(|invalidation| match invalidation {
@@ -61,25 +70,25 @@ mod tests {
     #[test]
     fn an_invalidation_after_the_version_affects_the_read() {
         let mut log = InvalidationLog::default();
-        log.push(Invalidation::Person(1));
+        log.push(Invalidation::Person(PersonId::new(1)));
         let version = log.version();
-        assert!(!log.affects(version, &DIGEST, 1, 1));
-        log.push(Invalidation::Person(2));
-        log.push(Invalidation::Workspace(3));
+        assert!(!log.affects(version, &DIGEST, PersonId::new(1), WorkspaceId::new(1)));
+        log.push(Invalidation::Person(PersonId::new(2)));
+        log.push(Invalidation::Workspace(WorkspaceId::new(3)));
         log.push(Invalidation::Token(TokenDigest::from_bytes([8; 32])));
-        assert!(!log.affects(version, &DIGEST, 1, 1));
-        assert!(log.affects(version, &DIGEST, 2, 1));
-        assert!(log.affects(version, &DIGEST, 1, 3));
+        assert!(!log.affects(version, &DIGEST, PersonId::new(1), WorkspaceId::new(1)));
+        assert!(log.affects(version, &DIGEST, PersonId::new(2), WorkspaceId::new(1)));
+        assert!(log.affects(version, &DIGEST, PersonId::new(1), WorkspaceId::new(3)));
         log.push(Invalidation::TokenPrefix(DigestPrefix([8; 16])));
-        assert!(!log.affects(version, &DIGEST, 1, 1));
+        assert!(!log.affects(version, &DIGEST, PersonId::new(1), WorkspaceId::new(1)));
         log.push(Invalidation::TokenPrefix(DigestPrefix([7; 16])));
-        assert!(log.affects(version, &DIGEST, 1, 1));
+        assert!(log.affects(version, &DIGEST, PersonId::new(1), WorkspaceId::new(1)));
         let version = log.version();
         log.push(Invalidation::Token(DIGEST));
-        assert!(log.affects(version, &DIGEST, 1, 1));
-        assert!(!log.affects(log.version(), &DIGEST, 1, 1));
+        assert!(log.affects(version, &DIGEST, PersonId::new(1), WorkspaceId::new(1)));
+        assert!(!log.affects(log.version(), &DIGEST, PersonId::new(1), WorkspaceId::new(1)));
         log.push(Invalidation::Everything);
-        assert!(log.affects(version, &DIGEST, 9, 9));
+        assert!(log.affects(version, &DIGEST, PersonId::new(9), WorkspaceId::new(9)));
     }
 
     #[test]
@@ -87,10 +96,10 @@ mod tests {
         let mut log = InvalidationLog::default();
         let version = log.version();
         for _ in 0..CAPACITY {
-            log.push(Invalidation::Person(2));
+            log.push(Invalidation::Person(PersonId::new(2)));
         }
-        assert!(!log.affects(version, &DIGEST, 1, 1));
-        log.push(Invalidation::Person(2));
-        assert!(log.affects(version, &DIGEST, 1, 1));
+        assert!(!log.affects(version, &DIGEST, PersonId::new(1), WorkspaceId::new(1)));
+        log.push(Invalidation::Person(PersonId::new(2)));
+        assert!(log.affects(version, &DIGEST, PersonId::new(1), WorkspaceId::new(1)));
     }
 }

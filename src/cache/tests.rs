@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Lease, TokenCache, entry::CachedPerson};
 use crate::{
     domain::{
+        id::{PersonId, WorkspaceId},
         invalidation::Invalidation,
         person::TokenAccess,
         time::{Clock, Timestamp},
@@ -28,8 +29,8 @@ pub(crate) fn found_token(person_id: i64, workspace_id: i64) -> FoundToken {
         token_id: Uuid::from_u128(person_id.unsigned_abs().into()),
         created_at: Timestamp::from_millis(0),
         expires_at: None,
-        person_id,
-        workspace_id,
+        person_id: PersonId::new(person_id),
+        workspace_id: WorkspaceId::new(workspace_id),
         email: format!("{person_id}@example.com"),
         name: String::new(),
         is_admin: false,
@@ -66,9 +67,9 @@ fn an_invalidation_removes_only_affected_tokens() {
     let cached = |cache: &TokenCache| [1, 2, 3, 4].map(|n| cache.find(&digest(n)).is_some());
     cache.invalidate(Invalidation::Token(digest(1)));
     assert_eq!(cached(&cache), [false, true, true, true]);
-    cache.invalidate(Invalidation::Person(10));
+    cache.invalidate(Invalidation::Person(PersonId::new(10)));
     assert_eq!(cached(&cache), [false, false, true, true]);
-    cache.invalidate(Invalidation::Workspace(100));
+    cache.invalidate(Invalidation::Workspace(WorkspaceId::new(100)));
     assert_eq!(cached(&cache), [false, false, false, true]);
     insert(&cache, 3, &found_token(11, 100));
     assert_eq!(cached(&cache), [false, false, true, true]);
@@ -80,9 +81,12 @@ fn an_invalidation_removes_only_affected_tokens() {
 /// The invalidation arrives after the database read and before its result is inserted.
 #[test]
 fn a_read_that_overlaps_with_an_invalidation_is_not_cached() {
-    for invalidation in
-        [Invalidation::Token(digest(1)), Invalidation::Person(7), Invalidation::Workspace(1), Invalidation::Everything]
-    {
+    for invalidation in [
+        Invalidation::Token(digest(1)),
+        Invalidation::Person(PersonId::new(7)),
+        Invalidation::Workspace(WorkspaceId::new(1)),
+        Invalidation::Everything,
+    ] {
         let cache = new_cache(1_000);
         let version = cache.version();
         cache.invalidate(invalidation);
@@ -92,7 +96,7 @@ fn a_read_that_overlaps_with_an_invalidation_is_not_cached() {
     }
     let cache = new_cache(1_000);
     let version = cache.version();
-    cache.invalidate(Invalidation::Person(8));
+    cache.invalidate(Invalidation::Person(PersonId::new(8)));
     cache.insert(version, &digest(1), &found_token(7, 1));
     assert!(cache.find(&digest(1)).is_some(), "an invalidation of another person has no effect");
 }
@@ -130,7 +134,9 @@ fn tokens_of_one_person_share_one_entry() {
 fn sweeping_removes_only_unused_people_and_workspaces() {
     const PEOPLE: i64 = 3_000;
     let digest_of = |id: i64| digest(id.unsigned_abs());
-    for invalidation in [Invalidation::Person, Invalidation::Workspace] {
+    let person = |id| Invalidation::Person(PersonId::new(id));
+    let workspace = |id| Invalidation::Workspace(WorkspaceId::new(id));
+    for invalidation in [person as fn(i64) -> Invalidation, workspace] {
         let cache = new_cache(100_000);
         (1..=PEOPLE).for_each(|id| insert(&cache, id.unsigned_abs(), &found_token(id, id)));
         assert_eq!(cache.tracked_owners(), 2 * 3_000);
@@ -275,7 +281,7 @@ fn many_threads_insert_and_invalidate_at_once() {
                         None => insert(cache, n, &found_token(person_id, 1)),
                     }
                     if round % 97 == 0 {
-                        cache.invalidate(Invalidation::Person(person_id));
+                        cache.invalidate(Invalidation::Person(PersonId::new(person_id)));
                     }
                 }
             });

@@ -20,7 +20,11 @@ use super::{
     slot_ref::LastUse,
 };
 use crate::{
-    domain::{invalidation::Invalidation, time::Timestamp},
+    domain::{
+        id::{PersonId, WorkspaceId},
+        invalidation::Invalidation,
+        time::Timestamp,
+    },
     last_used::LastUsedBuffer,
     store::FoundToken,
 };
@@ -43,8 +47,8 @@ pub(crate) struct TokenCache {
 #[derive(Debug, Default)]
 struct InvalidationState {
     log: InvalidationLog,
-    people: HashMap<i64, Weak<CachedPerson>>,
-    workspaces: HashMap<i64, Weak<CachedWorkspace>>,
+    people: HashMap<PersonId, Weak<CachedPerson>>,
+    workspaces: HashMap<WorkspaceId, Weak<CachedWorkspace>>,
     /// The number of people and workspaces at which the maps are swept next.
     sweep_at: usize,
 }
@@ -177,13 +181,13 @@ impl InvalidationState {
         workspace
     }
 
-    fn invalidate_person(&mut self, id: i64) {
+    fn invalidate_person(&mut self, id: PersonId) {
         if let Some(person) = self.people.remove(&id).and_then(|person| person.upgrade()) {
             person.invalidated.store(true, Ordering::Release);
         }
     }
 
-    fn invalidate_workspace(&mut self, id: i64) {
+    fn invalidate_workspace(&mut self, id: WorkspaceId) {
         if let Some(workspace) = self.workspaces.remove(&id).and_then(|workspace| workspace.upgrade()) {
             workspace.invalidated.store(true, Ordering::Release);
         }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{ConfigSource, output};
 use crate::{
-    domain::{audit_chain::EntryHash, time::Timestamp},
+    domain::{audit_chain::EntryHash, id::WorkspaceId, time::Timestamp},
     http::server,
     service::audit_verify,
     store::Store,
@@ -31,7 +31,7 @@ pub(super) struct Verify {
     /// Check that a chain still contains this earlier end, WORKSPACE:EVENT:HASH as printed by
     /// verify; repeatable
     #[arg(long = "end", value_name = "END", value_parser = parse_chain_end)]
-    ends: Vec<(i64, i64, EntryHash)>,
+    ends: Vec<(WorkspaceId, i64, EntryHash)>,
     #[command(flatten)]
     source: ConfigSource,
 }
@@ -44,7 +44,7 @@ pub(super) struct Export {
     since: Option<Timestamp>,
     /// Print only events of the workspace with this ID
     #[arg(long, value_name = "ID")]
-    workspace: Option<i64>,
+    workspace: Option<WorkspaceId>,
     /// Write the events in this format
     #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
     format: ExportFormat,
@@ -93,7 +93,10 @@ impl Verify {
 
 /// Returns whether a chain contains an event with this hash, or was pruned exactly up to it. Events
 /// that were pruned earlier cannot be compared.
-async fn chain_contains(store: &Store, (workspace_id, seq, hash): (i64, i64, EntryHash)) -> anyhow::Result<bool> {
+async fn chain_contains(
+    store: &Store,
+    (workspace_id, seq, hash): (WorkspaceId, i64, EntryHash),
+) -> anyhow::Result<bool> {
     if (seq, hash) == (0, EntryHash::GENESIS) {
         // The end of an empty chain, which every later chain extends.
         return Ok(true);
@@ -122,7 +125,12 @@ impl Export {
     }
 
     /// Writes the events of one workspace.
-    async fn write_chain(&self, store: &Store, workspace_id: i64, out: &mut impl std::io::Write) -> anyhow::Result<()> {
+    async fn write_chain(
+        &self,
+        store: &Store,
+        workspace_id: WorkspaceId,
+        out: &mut impl std::io::Write,
+    ) -> anyhow::Result<()> {
         let mut seq = 0;
         loop {
             let entries = store.list_entries(workspace_id, seq, PAGE_SIZE).await?;
@@ -139,7 +147,7 @@ impl Export {
 }
 
 /// Parses an end of a chain.
-fn parse_chain_end(text: &str) -> anyhow::Result<(i64, i64, EntryHash)> {
+fn parse_chain_end(text: &str) -> anyhow::Result<(WorkspaceId, i64, EntryHash)> {
     let mut parts = text.splitn(3, ':');
     let mut next = || parts.next().context("expected WORKSPACE:EVENT:HASH, as printed by verify");
     let workspace_id = next()?.parse()?;

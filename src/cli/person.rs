@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 
 use super::{ConfigSource, output, prompt};
 use crate::{
-    domain::workspace::FIRST_WORKSPACE_ID,
+    domain::id::WorkspaceId,
     service::{
         Error,
         people::{ActorKind, CreatePerson, UpdatePerson},
@@ -36,8 +36,8 @@ pub(super) struct AddPerson {
     #[arg(long, default_value = "")]
     name: String,
     /// Workspace ID
-    #[arg(long, default_value_t = FIRST_WORKSPACE_ID)]
-    workspace: i64,
+    #[arg(long, default_value_t = WorkspaceId::FIRST)]
+    workspace: WorkspaceId,
     /// Make the person an administrator of the workspace
     #[arg(long)]
     admin: bool,
@@ -54,8 +54,8 @@ pub(super) struct AddPerson {
 #[derive(Debug, Args)]
 pub(super) struct ListPeople {
     /// Workspace ID
-    #[arg(long, default_value_t = FIRST_WORKSPACE_ID)]
-    workspace: i64,
+    #[arg(long, default_value_t = WorkspaceId::FIRST)]
+    workspace: WorkspaceId,
     #[command(flatten)]
     source: ConfigSource,
 }
@@ -119,7 +119,7 @@ impl ListPeople {
         const PAGE_SIZE: i64 = 1_000;
         let (store, app) = self.source.open_services().await?;
         output::print_line(format_args!("id\temail\tname\trole\tstate\ttokens"))?;
-        let mut after = 0;
+        let mut after = None;
         loop {
             let people = app.people().list(self.workspace, after, PAGE_SIZE).await?;
             for person in &people {
@@ -136,7 +136,7 @@ impl ListPeople {
                 ))?;
             }
             match people.last() {
-                Some(last) => after = last.id,
+                Some(last) => after = Some(last.id),
                 None => break,
             }
         }

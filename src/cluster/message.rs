@@ -94,7 +94,10 @@ impl fmt::Display for Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::message_keys::test_keys;
+    use crate::{
+        cluster::message_keys::test_keys,
+        domain::id::{PersonId, WorkspaceId},
+    };
 
     fn sign_and_parse(text: &str) -> Notification {
         let keys = test_keys(1, None);
@@ -115,8 +118,8 @@ mod tests {
             assert_eq!(sign_and_parse(&message.to_string()), Notification::Message(message));
         }
         for (text, invalidation) in [
-            ("person 7", Invalidation::Person(7)),
-            ("workspace -1", Invalidation::Workspace(-1)),
+            ("person 7", Invalidation::Person(PersonId::new(7))),
+            ("workspace -1", Invalidation::Workspace(WorkspaceId::new(-1))),
             ("everything", Invalidation::Everything),
         ] {
             let expected = Notification::Invalidation { invalidation, transaction: 5 };

@@ -4,7 +4,10 @@
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::time::Timestamp;
+use super::{
+    id::{PersonId, WorkspaceId},
+    time::Timestamp,
+};
 
 /// A SHA-256 hash of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,13 +17,13 @@ pub struct EntryHash([u8; 32]);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
     pub seq: i64,
-    pub workspace_id: i64,
+    pub workspace_id: WorkspaceId,
     pub at: Timestamp,
-    pub actor_id: Option<i64>,
+    pub actor_id: Option<PersonId>,
     pub actor: String,
     pub actor_token_id: Option<Uuid>,
     pub action: String,
-    pub person_id: Option<i64>,
+    pub person_id: Option<PersonId>,
     pub target: String,
     pub label: String,
     pub details: String,
@@ -127,13 +130,13 @@ mod tests {
     fn entry() -> AuditEntry {
         AuditEntry {
             seq: 1,
-            workspace_id: 2,
+            workspace_id: WorkspaceId::new(2),
             at: Timestamp::from_millis(3),
             actor_id: None,
             actor: "ada@example.com".into(),
             actor_token_id: Some(Uuid::from_u128(4)),
             action: "token.created".into(),
-            person_id: Some(5),
+            person_id: Some(PersonId::new(5)),
             target: "6".into(),
             label: "twd_abcd".into(),
             details: "{}".into(),
@@ -160,9 +163,9 @@ mod tests {
         let original = EntryHash::GENESIS.hash_next(&entry());
         let changed_entries = [
             AuditEntry { seq: 2, ..entry() },
-            AuditEntry { workspace_id: 1, ..entry() },
+            AuditEntry { workspace_id: WorkspaceId::FIRST, ..entry() },
             AuditEntry { at: Timestamp::from_millis(4), ..entry() },
-            AuditEntry { actor_id: Some(1), ..entry() },
+            AuditEntry { actor_id: Some(PersonId::new(1)), ..entry() },
             AuditEntry { actor: "x".into(), ..entry() },
             AuditEntry { actor_token_id: None, ..entry() },
             AuditEntry { action: "token.deleted".into(), ..entry() },

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     event::AuditContext,
+    id::{PersonId, WorkspaceId},
     person::TokenAccess,
     time::{Clock, Timestamp},
     token::{self, TokenFacts},
@@ -38,8 +39,8 @@ impl Mutation {
 /// checks both again.
 #[derive(Clone, Debug)]
 pub struct Authority {
-    pub workspace_id: i64,
-    pub person_id: i64,
+    pub workspace_id: WorkspaceId,
+    pub person_id: PersonId,
     pub credential: VerifiedCredential,
     pub role: RequiredRole,
     /// The value of `feature.apiAccessTokens.enabled` for a workspace that has not set it.
@@ -106,7 +107,7 @@ pub enum AuthorizationLost {
     #[error("API access tokens are switched off for the workspace")]
     FeatureOff,
     #[error("person {person_id} must change the password first")]
-    PasswordChangeRequired { person_id: i64 },
+    PasswordChangeRequired { person_id: PersonId },
     #[error("the caller is no longer an administrator")]
     NotAdministrator,
     #[error("the caller is no longer a platform administrator")]
@@ -183,7 +184,15 @@ mod tests {
     ) -> Result<(), AuthorizationLost> {
         let clock = Clock::from_fn(|| NOW);
         let credential = credential.clone();
-        Authority { workspace_id: 1, person_id: 7, credential, role, enabled_by_default: true, clock }.check(facts)
+        Authority {
+            workspace_id: WorkspaceId::FIRST,
+            person_id: PersonId::new(7),
+            credential,
+            role,
+            enabled_by_default: true,
+            clock,
+        }
+        .check(facts)
     }
 
     fn credentials() -> [VerifiedCredential; 3] {
@@ -244,7 +253,7 @@ mod tests {
         assert_eq!(check(&password, role, Some(&changed)), Err(AuthorizationLost::CallerRevoked));
         let forced = CallerFacts { force_password_change: true, ..facts() };
         assert_eq!(check(&password, role, Some(&forced)), Ok(()));
-        let required = Err(AuthorizationLost::PasswordChangeRequired { person_id: 7 });
+        let required = Err(AuthorizationLost::PasswordChangeRequired { person_id: PersonId::new(7) });
         assert_eq!(check(&password, RequiredRole::Member, Some(&forced)), required);
     }
 }

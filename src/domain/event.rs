@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{session::UserAgent, time::Timestamp};
+use super::{id::PersonId, session::UserAgent, time::Timestamp};
 
 /// The client and the request that an operation came from. Empty for commands and for operations
 /// that the service starts by itself.
@@ -35,7 +35,7 @@ impl RequestContext {
 pub struct AuditContext {
     pub at: Timestamp,
     /// The person who acted; `None`: the operator, the service itself, or an unknown client.
-    pub actor_id: Option<i64>,
+    pub actor_id: Option<PersonId>,
     /// The person's e-mail, or a fixed name for an actor that is not a person.
     pub actor_name: String,
     /// The token that authenticated the person; `None`: a password, a page or the command line.
@@ -200,7 +200,7 @@ pub struct Event {
     pub context: AuditContext,
     pub action: Action,
     /// The person whom the event concerns; `None`: the whole workspace.
-    pub person_id: Option<i64>,
+    pub person_id: Option<PersonId>,
     /// The ID of the token or person that was changed, or the key of the setting.
     pub target: String,
     /// The name of the target at the time of the event.

@@ -1,5 +1,6 @@
 //! Invalidations: the changes after which cached tokens are stale.
 
+use super::id::{PersonId, WorkspaceId};
 use tokenward_guard::token_format::TokenDigest;
 
 /// The first 16 bytes of a token's digest. Nodes identify a token by it in cluster messages. It is
@@ -23,9 +24,9 @@ pub enum Invalidation {
     /// A token was deleted or changed by another node.
     TokenPrefix(DigestPrefix),
     /// A person, or all tokens of a person.
-    Person(i64),
+    Person(PersonId),
     /// A workspace or its settings.
-    Workspace(i64),
+    Workspace(WorkspaceId),
     /// Any row may have changed.
     Everything,
 }

@@ -8,6 +8,7 @@
 pub mod audit_chain;
 pub mod authority;
 pub mod event;
+pub mod id;
 pub mod invalidation;
 pub mod ip_network;
 pub mod login_failures;

@@ -4,13 +4,18 @@ use idna::uts46::{AsciiDenyList, Hyphens, Uts46};
 use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{ValidationError, text_rules, time::Timestamp};
+use super::{
+    ValidationError,
+    id::{PersonId, WorkspaceId},
+    text_rules,
+    time::Timestamp,
+};
 
 /// An account in one workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
-    pub id: i64,
-    pub workspace_id: i64,
+    pub id: PersonId,
+    pub workspace_id: WorkspaceId,
     pub email: String,
     pub name: String,
     pub is_admin: bool,

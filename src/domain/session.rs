@@ -5,7 +5,10 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::time::Timestamp;
+use super::{
+    id::{PersonId, WorkspaceId},
+    time::Timestamp,
+};
 use crate::domain::random::Random;
 
 /// 62^43 is just above 2^256.
@@ -17,8 +20,8 @@ const REAUTH_AFTER_SECONDS: i64 = 15 * 60;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     pub id: Uuid,
-    pub workspace_id: i64,
-    pub person_id: i64,
+    pub workspace_id: WorkspaceId,
+    pub person_id: PersonId,
     pub created_at: Timestamp,
     /// When the password was last entered in this session.
     pub authenticated_at: Timestamp,
@@ -142,8 +145,8 @@ mod tests {
     fn session(created_at: i64, last_seen_at: i64) -> Session {
         Session {
             id: Uuid::nil(),
-            workspace_id: 1,
-            person_id: 1,
+            workspace_id: WorkspaceId::FIRST,
+            person_id: PersonId::new(1),
             created_at: at(created_at),
             authenticated_at: at(created_at),
             last_seen_at: at(last_seen_at),

@@ -7,7 +7,7 @@ use std::{fmt, net::IpAddr};
 
 use sha2::{Digest as _, Sha256};
 
-use super::ip_network::rate_limit_key;
+use super::{id::PersonId, ip_network::rate_limit_key};
 use crate::domain::random::Random;
 
 /// 62^43 is just above 2^256.
@@ -63,16 +63,16 @@ pub struct SourceDigest([u8; 32]);
 
 impl SourceDigest {
     /// Returns the digest of a client address, for IPv6 of its first 64 bits.
-    fn for_address(person_id: i64, address: IpAddr) -> Self {
+    fn for_address(person_id: PersonId, address: IpAddr) -> Self {
         Self::compute(person_id, "address", &rate_limit_key(address).to_string())
     }
 
     /// Returns the digest of a browser.
-    fn for_device(person_id: i64, value: &DeviceValue) -> Self {
+    fn for_device(person_id: PersonId, value: &DeviceValue) -> Self {
         Self::compute(person_id, "device", value.expose())
     }
 
-    fn compute(person_id: i64, kind: &str, text: &str) -> Self {
+    fn compute(person_id: PersonId, kind: &str, text: &str) -> Self {
         Self(Sha256::digest(format!("{person_id} {kind} {text}")).into())
     }
 
@@ -94,13 +94,13 @@ pub struct SignInSource {
 impl SignInSource {
     /// Returns the source of a client address.
     #[must_use]
-    pub fn from_address(person_id: i64, address: IpAddr) -> Self {
+    pub fn from_address(person_id: PersonId, address: IpAddr) -> Self {
         Self { digest: SourceDigest::for_address(person_id, address), is_device: false }
     }
 
     /// Returns the source of a browser.
     #[must_use]
-    pub fn from_device(person_id: i64, value: &DeviceValue) -> Self {
+    pub fn from_device(person_id: PersonId, value: &DeviceValue) -> Self {
         Self { digest: SourceDigest::for_device(person_id, value), is_device: true }
     }
 }
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn an_address_digest_depends_on_the_account_and_the_rate_limit_key() {
-        let digest = |person_id, text: &str| SourceDigest::for_address(person_id, text.parse().unwrap());
+        let digest = |id, text: &str| SourceDigest::for_address(PersonId::new(id), text.parse().unwrap());
         assert_eq!(digest(1, "2001:db8:1:2::1"), digest(1, "2001:db8:1:2:ffff::9"));
         assert_eq!(digest(1, "192.0.2.1"), digest(1, "::ffff:192.0.2.1"));
         assert_ne!(digest(1, "192.0.2.1"), digest(2, "192.0.2.1"));
@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn a_device_digest_depends_on_the_account() {
         let value = DeviceValue::generate(&Random::system());
-        assert_ne!(SourceDigest::for_device(1, &value), SourceDigest::for_device(2, &value));
+        let digest = |id| SourceDigest::for_device(PersonId::new(id), &value);
+        assert_ne!(digest(1), digest(2));
     }
 
     #[test]

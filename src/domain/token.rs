@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::{
     ValidationError,
+    id::{PersonId, WorkspaceId},
     person::TokenAccess,
     setting::{ChildTokenPolicy, Settings},
     text_rules,
@@ -15,8 +16,8 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     pub id: Uuid,
-    pub workspace_id: i64,
-    pub person_id: i64,
+    pub workspace_id: WorkspaceId,
+    pub person_id: PersonId,
     /// The prefix and the first four random characters of the value, for recognition.
     pub display_prefix: String,
     pub description: String,

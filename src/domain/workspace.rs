@@ -2,16 +2,12 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{ValidationError, text_rules, time::Timestamp};
-
-/// The ID of the workspace that is created on first start. Its platform administrators manage the
-/// other workspaces.
-pub const FIRST_WORKSPACE_ID: i64 = 1;
+use super::{ValidationError, id::WorkspaceId, text_rules, time::Timestamp};
 
 /// A workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workspace {
-    pub id: i64,
+    pub id: WorkspaceId,
     pub name: String,
     pub created_at: Timestamp,
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::ApiError;
 use crate::{
     app::App,
-    domain::event::RequestContext,
+    domain::{event::RequestContext, id::PersonId},
     service::{
         Error, SignIn, Tokens,
         sign_in::{LoginChannel, PasswordLogin},
@@ -59,7 +59,7 @@ impl Authenticated {
     /// [`Error::PasswordChangeRequired`] if the password must be changed first.
     pub fn into_principal(self) -> Result<Principal, Error> {
         if self.must_change_password {
-            return Err(Error::PasswordChangeRequired { person_id: self.principal.person_id });
+            return Err(Error::PasswordChangeRequired { person_id: PersonId::of(&self.principal) });
         }
         Ok(self.principal)
     }

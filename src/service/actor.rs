@@ -9,6 +9,7 @@ use crate::{
     domain::{
         authority::{Authority, Mutation, RequiredRole, VerifiedCredential},
         event::{AuditContext, RequestContext},
+        id::{PersonId, WorkspaceId},
         setting::Settings,
         time::{Clock, Timestamp},
     },
@@ -71,7 +72,7 @@ pub(super) fn token_id(principal: &Principal) -> Option<Uuid> {
 pub(super) fn audit_context(caller: &Principal, at: Timestamp, request: &RequestContext) -> AuditContext {
     AuditContext {
         at,
-        actor_id: Some(caller.person_id),
+        actor_id: Some(PersonId::of(caller)),
         actor_name: caller.email.clone(),
         token_id: token_id(caller),
         request: request.clone(),
@@ -99,8 +100,8 @@ impl Mutations {
         Mutation {
             context: audit_context(actor, self.clock.now(), &actor.request),
             authority: Some(Authority {
-                workspace_id: actor.workspace_id,
-                person_id: actor.person_id,
+                workspace_id: WorkspaceId::of(actor),
+                person_id: PersonId::of(actor),
                 credential: actor.credential.clone(),
                 role,
                 enabled_by_default: self.enabled_by_default,

@@ -4,6 +4,7 @@ use crate::{
     domain::{
         audit_chain::{AuditEntry, EntryHash},
         event::{Action, Details},
+        id::WorkspaceId,
     },
     store::{self, AuditChain, Store, StoredEntry},
 };
@@ -12,23 +13,23 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
     #[error("workspace {workspace_id}: event {seq} was altered or replaced")]
-    Altered { workspace_id: i64, seq: i64 },
+    Altered { workspace_id: WorkspaceId, seq: i64 },
     #[error("workspace {workspace_id}: events {from} to {to} are missing")]
-    Missing { workspace_id: i64, from: i64, to: i64 },
+    Missing { workspace_id: WorkspaceId, from: i64, to: i64 },
     #[error("workspace {workspace_id}: event {seq} is after the end of the chain")]
-    BeyondEnd { workspace_id: i64, seq: i64 },
+    BeyondEnd { workspace_id: WorkspaceId, seq: i64 },
     #[error("workspace {workspace_id}: the hash at the end of the chain does not match its last event")]
-    HeadMismatch { workspace_id: i64 },
+    HeadMismatch { workspace_id: WorkspaceId },
     #[error("workspace {workspace_id}: the chain starts after event {seq}, but no prune event records this")]
-    UnrecordedPrune { workspace_id: i64, seq: i64 },
+    UnrecordedPrune { workspace_id: WorkspaceId, seq: i64 },
     #[error("workspace {workspace_id}: {count} events precede the start of the chain")]
-    BeforeAnchor { workspace_id: i64, count: i64 },
+    BeforeAnchor { workspace_id: WorkspaceId, count: i64 },
     #[error("workspace {workspace_id}: the hash chain is missing")]
-    MissingChain { workspace_id: i64 },
+    MissingChain { workspace_id: WorkspaceId },
     #[error(
         "workspace {workspace_id}: the position of event {seq} was changed (its ID does not match its sequence number)"
     )]
-    Reordered { workspace_id: i64, seq: i64 },
+    Reordered { workspace_id: WorkspaceId, seq: i64 },
 }
 
 /// The result of a verification.
@@ -36,7 +37,7 @@ pub enum Finding {
 pub struct VerificationReport {
     /// Workspace ID, sequence number and hash at the end of each chain, for comparison with a copy
     /// kept elsewhere.
-    pub ends: Vec<(i64, i64, EntryHash)>,
+    pub ends: Vec<(WorkspaceId, i64, EntryHash)>,
     /// The number of verified events.
     pub events: u64,
     pub findings: Vec<Finding>,

@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use crate::{
     domain::{
         event::{Action, AuditContext, Details, RequestContext},
+        id::{PersonId, WorkspaceId},
         ip_network::rate_limit_key,
         time::{Clock, Timestamp},
-        workspace,
     },
     store::{self, NewEvent, Store, TokenLabel},
 };
@@ -32,9 +32,9 @@ const REVOKED_TOKEN_INTERVAL_SECONDS: i64 = 3_600;
 /// A denied attempt. Equal attempts are aggregated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct DeniedAttempt {
-    pub workspace_id: i64,
+    pub workspace_id: WorkspaceId,
     pub action: Action,
-    pub person_id: Option<i64>,
+    pub person_id: Option<PersonId>,
     pub target: String,
     pub label: String,
     /// The reason in a few words.
@@ -61,7 +61,7 @@ struct Pending {
     /// flush.
     unknown_tokens: HashMap<TokenDigest, Aggregate>,
     /// The number of addresses with separate aggregates, by kind of attempt, workspace and person.
-    address_counts: HashMap<(Action, i64, Option<i64>), u32>,
+    address_counts: HashMap<(Action, WorkspaceId, Option<PersonId>), u32>,
 }
 
 /// The denied attempts of this process. Cheap to clone; all clones share one state.
@@ -197,7 +197,7 @@ impl DeniedAttemptLog {
     /// credential is unknown.
     pub fn record_auth_check(&self, route: &str, reason: &str) {
         let attempt = DeniedAttempt {
-            workspace_id: workspace::FIRST_WORKSPACE_ID,
+            workspace_id: WorkspaceId::FIRST,
             action: Action::AuthCheckDenied,
             person_id: None,
             target: route.to_owned(),

@@ -1,7 +1,7 @@
 //! Errors of the services, with messages for the caller.
 
 use crate::{
-    domain::{ValidationError, authority::AuthorizationLost, setting::SettingKey},
+    domain::{ValidationError, authority::AuthorizationLost, id::PersonId, setting::SettingKey},
     store,
 };
 
@@ -59,7 +59,7 @@ pub enum Error {
         "the password must be changed first; send PATCH /v4/people/{person_id} with password and password2, \
          authenticated with e-mail and current password"
     )]
-    PasswordChangeRequired { person_id: i64 },
+    PasswordChangeRequired { person_id: PersonId },
     #[error("you cannot remove your own account; ask another administrator")]
     CannotRemoveSelf,
 

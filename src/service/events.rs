@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     domain::{
         event::{Action, AuditContext, Event},
+        id::{PersonId, WorkspaceId},
         setting::SettingKey,
         time::{Clock, Timestamp},
     },
@@ -24,7 +25,7 @@ pub enum EventScope {
     /// Events about the caller and the tokens of the caller.
     Own,
     /// Events of the workspace, or those about one person. For administrators.
-    Workspace { person_id: Option<i64> },
+    Workspace { person_id: Option<PersonId> },
 }
 
 /// The criteria of an event list.
@@ -32,7 +33,7 @@ pub enum EventScope {
 pub struct EventCriteria {
     pub action: Option<Action>,
     /// Caused by this person.
-    pub actor_id: Option<i64>,
+    pub actor_id: Option<PersonId>,
     /// At or after this time.
     pub since: Option<Timestamp>,
     /// Before this time.
@@ -69,7 +70,7 @@ impl Events {
     ) -> Result<Vec<Event>> {
         let (store, filter) = (self.store.clone(), build_filter(caller, scope, criteria)?);
         let query = async move { store.list_events(&filter, start, limit).await };
-        self.read_budget.run(ReadRequester::person(caller.person_id), query).await
+        self.read_budget.run(ReadRequester::person(PersonId::of(caller)), query).await
     }
 
     /// Lists the events before the event `after`, page by page, newest first.
@@ -85,7 +86,7 @@ impl Events {
         limit: i64,
     ) -> Result<EventPages> {
         let filter = build_filter(caller, scope, criteria)?;
-        Ok(EventPages::new(self.read_budget.clone(), self.store.clone(), caller.person_id, (filter, after, limit)))
+        Ok(EventPages::new(self.read_budget.clone(), self.store.clone(), PersonId::of(caller), (filter, after, limit)))
     }
 
     /// Finds the last change of a setting of the administrator's workspace.
@@ -96,7 +97,7 @@ impl Events {
         if !administrator.is_admin {
             return Err(Error::NotAdministrator);
         }
-        Ok(self.store.find_last_setting_change(administrator.workspace_id, key).await?)
+        Ok(self.store.find_last_setting_change(WorkspaceId::of(administrator), key).await?)
     }
 
     /// Deletes events of all workspaces that are older than `retention`. Returns their number. The
@@ -127,10 +128,10 @@ impl Events {
 /// Builds the filter of a list, and checks that the caller may use its scope.
 fn build_filter(caller: &Principal, scope: EventScope, criteria: EventCriteria) -> Result<EventFilter> {
     let person_id = match scope {
-        EventScope::Own => Some(caller.person_id),
+        EventScope::Own => Some(PersonId::of(caller)),
         EventScope::Workspace { person_id } if caller.is_admin => person_id,
         EventScope::Workspace { .. } => return Err(Error::NotAdministrator),
     };
     let EventCriteria { action, actor_id, since, until } = criteria;
-    Ok(EventFilter { workspace_id: caller.workspace_id, person_id, action, actor_id, since, until })
+    Ok(EventFilter { workspace_id: WorkspaceId::of(caller), person_id, action, actor_id, since, until })
 }

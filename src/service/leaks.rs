@@ -81,8 +81,8 @@ impl Leaks {
             if let Some(token) = self.tokens.revoke_leaked(bearer, request).await? {
                 tracing::warn!(
                     token.id = %token.id,
-                    person.id = token.person_id,
-                    workspace.id = token.workspace_id,
+                    person.id = token.person_id.get(),
+                    workspace.id = token.workspace_id.get(),
                     "deleted a token that was reported as leaked"
                 );
                 self.webhook.notify_leak(&token, self.clock.now());

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         event::Event,
+        id::{PersonId, WorkspaceId},
         person::Person,
         token::Token,
         token_query::{Cursor, SortKey, TokenPageQuery},
@@ -53,7 +54,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(person_id: i64, limit: Option<i64>) -> Self {
+    fn new(person_id: PersonId, limit: Option<i64>) -> Self {
         Self { requester: ReadRequester::person(person_id), remaining: limit, is_at_end: false }
     }
 
@@ -86,7 +87,7 @@ impl TokenPages {
     pub(super) fn new(
         read_budget: ReadBudget,
         store: Store,
-        person_id: i64,
+        person_id: PersonId,
         filter: TokenListQuery,
         page: &TokenPageQuery,
     ) -> Self {
@@ -166,7 +167,7 @@ impl EventPages {
     pub(super) fn new(
         read_budget: ReadBudget,
         store: Store,
-        person_id: i64,
+        person_id: PersonId,
         (filter, after, limit): (EventFilter, i64, i64),
     ) -> Self {
         Self { read_budget, store, filter, after, progress: Progress::new(person_id, Some(limit)) }
@@ -204,9 +205,9 @@ impl Pages for EventPages {
 pub struct PersonPages {
     read_budget: ReadBudget,
     store: Store,
-    workspace_id: i64,
+    workspace_id: WorkspaceId,
     filter: PersonFilter,
-    after: i64,
+    after: Option<PersonId>,
     offset: i64,
     progress: Progress,
 }
@@ -219,8 +220,8 @@ impl PersonPages {
         filter: PersonFilter,
         (limit, offset): (i64, i64),
     ) -> Self {
-        let progress = Progress::new(administrator.person_id, Some(limit));
-        Self { read_budget, store, workspace_id: administrator.workspace_id, filter, after: 0, offset, progress }
+        let progress = Progress::new(PersonId::of(administrator), Some(limit));
+        Self { read_budget, store, workspace_id: WorkspaceId::of(administrator), filter, after: None, offset, progress }
     }
 }
 
@@ -236,7 +237,7 @@ impl Pages for PersonPages {
         let people = self.read_budget.run(self.progress.requester, query).await?;
         self.progress.record_page(people.len(), size);
         if let Some(last) = people.last() {
-            self.after = last.id;
+            self.after = Some(last.id);
             self.offset = 0;
         }
         Ok(people)

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::{
     domain::{
         event::RequestContext,
+        id::PersonId,
         ip_network::rate_limit_key,
         person::EmailDigest,
         rate_limit::Rate,
@@ -67,7 +68,7 @@ pub(super) struct QueuedAttempt<'a> {
 /// An attempt whose password may be checked.
 pub(super) struct LoginAttempt<'a> {
     queued: QueuedAttempt<'a>,
-    person_id: Option<i64>,
+    person_id: Option<PersonId>,
     record: LoginFailureCounts,
     counter: FailureCounter,
     sources: Vec<SignInSource>,
@@ -137,7 +138,11 @@ impl LoginThrottle {
     ///
     /// # Errors
     /// [`store::Error`] if the store cannot be read.
-    pub(super) async fn retry_after(&self, email: &EmailDigest, person_id: i64) -> Result<Option<u64>, store::Error> {
+    pub(super) async fn retry_after(
+        &self,
+        email: &EmailDigest,
+        person_id: PersonId,
+    ) -> Result<Option<u64>, store::Error> {
         let now = self.clock.now();
         let failures = self.store.list_login_failures(email, person_id, now).await?;
         Ok(failures.into_iter().filter_map(|failures| failures.retry_after_seconds(now)).max())
@@ -172,7 +177,7 @@ impl<'a> QueuedAttempt<'a> {
     /// if the counters cannot be read.
     pub(super) async fn check(
         self,
-        person_id: Option<i64>,
+        person_id: Option<PersonId>,
         request: &RequestContext,
         device: Option<&DeviceValue>,
     ) -> Result<LoginAttempt<'a>, ThrottleError> {
@@ -207,8 +212,13 @@ impl<'a> QueuedAttempt<'a> {
 }
 
 /// Returns the sources of an attempt: the address and the browser.
-fn sources_of(person_id: Option<i64>, request: &RequestContext, device: Option<&DeviceValue>) -> Vec<SignInSource> {
-    let person_id = person_id.unwrap_or(0);
+fn sources_of(
+    person_id: Option<PersonId>,
+    request: &RequestContext,
+    device: Option<&DeviceValue>,
+) -> Vec<SignInSource> {
+    // No person has the ID 0, so the sources of an unknown account match no stored source.
+    let person_id = person_id.unwrap_or(PersonId::new(0));
     let address = request.unshared_client_ip().map(|address| SignInSource::from_address(person_id, address));
     address.into_iter().chain(device.map(|value| SignInSource::from_device(person_id, value))).collect()
 }
@@ -326,7 +336,7 @@ mod tests {
     }
 
     fn address_source(n: i64) -> SignInSource {
-        SignInSource::from_address(n, "192.0.2.1".parse().unwrap())
+        SignInSource::from_address(PersonId::new(n), "192.0.2.1".parse().unwrap())
     }
 
     fn known_source(n: i64, failures: u32) -> KnownSource {

@@ -5,10 +5,10 @@ use crate::{
     domain::{
         ValidationError,
         authority::{Mutation, RequiredRole},
+        id::{PersonId, WorkspaceId},
         password::{Password, PasswordPolicy},
         person::{Email, Person, PersonName, TokenAccess},
         time::{Clock, Timestamp},
-        workspace,
     },
     service::{
         Actor, Error, Mutations, ReadBudget, Result,
@@ -84,7 +84,7 @@ impl ActorKind<'_> {
     pub(super) fn read_requester(self) -> ReadRequester {
         match self {
             Self::Operator => ReadRequester::operator(),
-            Self::Person(caller) => ReadRequester::person(caller.person_id),
+            Self::Person(caller) => ReadRequester::person(PersonId::of(caller)),
         }
     }
 }
@@ -122,8 +122,13 @@ impl People {
     /// [`Error::Invalid`] if a field is not acceptable, [`Error::EmailTaken`],
     /// [`Error::WorkspaceNotFound`], [`Error::PlatformAdministratorOutsideFirstWorkspace`] for a
     /// platform administrator of another workspace than the first.
-    pub async fn add(&self, initiator: ActorKind<'_>, workspace_id: i64, request: CreatePerson<'_>) -> Result<Person> {
-        if request.is_platform_admin && workspace_id != workspace::FIRST_WORKSPACE_ID {
+    pub async fn add(
+        &self,
+        initiator: ActorKind<'_>,
+        workspace_id: WorkspaceId,
+        request: CreatePerson<'_>,
+    ) -> Result<Person> {
+        if request.is_platform_admin && workspace_id != WorkspaceId::FIRST {
             return Err(Error::PlatformAdministratorOutsideFirstWorkspace);
         }
         let workspace = self.store.find_workspace(workspace_id).await?.ok_or(Error::WorkspaceNotFound)?;
@@ -161,7 +166,7 @@ impl People {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database is unreachable or too slow.
-    pub async fn list(&self, workspace_id: i64, after: i64, limit: i64) -> Result<Vec<Person>> {
+    pub async fn list(&self, workspace_id: WorkspaceId, after: Option<PersonId>, limit: i64) -> Result<Vec<Person>> {
         let store = self.store.clone();
         let query =
             async move { store.list_people_after(workspace_id, &PersonFilter::default(), after, (limit, 0)).await };
@@ -185,9 +190,9 @@ impl People {
             return Err(Error::NotAdministrator);
         }
         let count = if count {
-            let (store, workspace_id, filter) = (self.store.clone(), administrator.workspace_id, filter.clone());
+            let (store, workspace_id, filter) = (self.store.clone(), WorkspaceId::of(administrator), filter.clone());
             let query = async move { store.count_people(workspace_id, &filter).await };
-            Some(self.read_budget.run(ReadRequester::person(administrator.person_id), query).await?)
+            Some(self.read_budget.run(ReadRequester::person(PersonId::of(administrator)), query).await?)
         } else {
             None
         };
@@ -211,17 +216,17 @@ impl People {
         if !administrator.is_admin {
             return Err(Error::NotAdministrator);
         }
-        let (store, workspace_id, now) = (self.store.clone(), administrator.workspace_id, self.clock.now());
+        let (store, workspace_id, now) = (self.store.clone(), WorkspaceId::of(administrator), self.clock.now());
         let (filter, start) = (filter.clone(), start.clone());
         let query = async move { store.list_people_with_token_counts(workspace_id, &filter, &start, now, limit).await };
-        self.read_budget.run(ReadRequester::person(administrator.person_id), query).await
+        self.read_budget.run(ReadRequester::person(PersonId::of(administrator)), query).await
     }
 
     /// Returns the e-mail addresses of up to three administrators of a workspace.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database is unreachable or too slow.
-    pub async fn admin_contacts(&self, workspace_id: i64) -> Result<Vec<String>> {
+    pub async fn admin_contacts(&self, workspace_id: WorkspaceId) -> Result<Vec<String>> {
         const MAX_CONTACTS: i64 = 3;
         Ok(self.store.list_administrator_emails(workspace_id, MAX_CONTACTS).await?)
     }
@@ -241,9 +246,9 @@ impl People {
     /// # Errors
     /// [`Error::PersonNotFound`] if the workspace has no such person, [`Error::NotAdministrator`]
     /// if a member asks for another person.
-    pub async fn find(&self, caller: &Principal, id: i64) -> Result<Person> {
-        let person = self.store.find_person(caller.workspace_id, id).await?.ok_or(Error::PersonNotFound)?;
-        if caller.is_admin || caller.person_id == id { Ok(person) } else { Err(Error::NotAdministrator) }
+    pub async fn find(&self, caller: &Principal, id: PersonId) -> Result<Person> {
+        let person = self.store.find_person(WorkspaceId::of(caller), id).await?.ok_or(Error::PersonNotFound)?;
+        if caller.is_admin || PersonId::of(caller) == id { Ok(person) } else { Err(Error::NotAdministrator) }
     }
 
     /// Updates a person of a workspace. Either all fields are updated or none. Returns the time of
@@ -257,8 +262,8 @@ impl People {
     pub async fn update(
         &self,
         initiator: ActorKind<'_>,
-        workspace_id: i64,
-        id: i64,
+        workspace_id: WorkspaceId,
+        id: PersonId,
         change: &UpdatePerson<'_>,
     ) -> Result<Timestamp> {
         let person = self.store.find_person(workspace_id, id).await?.ok_or(Error::PersonNotFound)?;
@@ -318,11 +323,11 @@ impl People {
     /// [`Error::PersonNotFound`], [`Error::ProtectedPerson`] for a platform administrator unless
     /// the caller is one, [`Error::CannotRemoveSelf`], or [`Error::LastAdministrator`] if none
     /// would be left.
-    pub async fn remove(&self, administrator: &Actor, id: i64) -> Result<()> {
-        let workspace_id = administrator.workspace_id;
+    pub async fn remove(&self, administrator: &Actor, id: PersonId) -> Result<()> {
+        let workspace_id = WorkspaceId::of(administrator);
         let person = self.store.find_person(workspace_id, id).await?.ok_or(Error::PersonNotFound)?;
         ensure_not_protected(administrator, &person)?;
-        if administrator.person_id == id {
+        if PersonId::of(administrator) == id {
             let (administrators, _) = self.store.count_administrators(workspace_id).await?;
             return Err(if administrators <= 1 { Error::LastAdministrator } else { Error::CannotRemoveSelf });
         }
@@ -335,13 +340,13 @@ impl People {
 }
 
 fn is_self(initiator: ActorKind<'_>, person: &Person) -> bool {
-    matches!(initiator, ActorKind::Person(actor) if actor.person_id == person.id)
+    matches!(initiator, ActorKind::Person(actor) if PersonId::of(actor) == person.id)
 }
 
 /// Checks that the initiator may set these fields of `person`.
 fn authorize_update(initiator: ActorKind<'_>, person: &Person, change: &UpdatePerson<'_>) -> Result<()> {
     let ActorKind::Person(caller) = initiator else { return Ok(()) };
-    let is_own = caller.person_id == person.id;
+    let is_own = PersonId::of(caller) == person.id;
     if !is_own && !caller.is_admin {
         return Err(Error::NotAdministrator);
     }
@@ -359,7 +364,7 @@ fn authorize_update(initiator: ActorKind<'_>, person: &Person, change: &UpdatePe
 /// Returns the role that an update of `person` requires.
 fn required_role(initiator: ActorKind<'_>, person: &Person, change: &UpdatePerson<'_>) -> RequiredRole {
     let ActorKind::Person(caller) = initiator else { return RequiredRole::Administrator };
-    if caller.person_id != person.id || change.admin_only_field().is_some() {
+    if PersonId::of(caller) != person.id || change.admin_only_field().is_some() {
         return role_over(caller, person);
     }
     let is_password_only = change.password.is_some() && change.name.is_none();
@@ -368,7 +373,7 @@ fn required_role(initiator: ActorKind<'_>, person: &Person, change: &UpdatePerso
 
 /// Returns the role required to administer `person`, see [`ensure_not_protected`].
 pub(super) fn role_over(caller: &Principal, person: &Person) -> RequiredRole {
-    let is_protected = person.is_platform_admin && caller.person_id != person.id;
+    let is_protected = person.is_platform_admin && PersonId::of(caller) != person.id;
     if is_protected { RequiredRole::PlatformAdministrator } else { RequiredRole::Administrator }
 }
 
@@ -376,7 +381,7 @@ pub(super) fn role_over(caller: &Principal, person: &Person) -> RequiredRole {
 /// another one: otherwise an administrator of workspace 1 could take over the account of a platform
 /// administrator.
 pub(super) fn ensure_not_protected(caller: &Principal, person: &Person) -> Result<()> {
-    let is_own = caller.person_id == person.id;
+    let is_own = PersonId::of(caller) == person.id;
     if person.is_platform_admin && !is_own && !caller.is_platform_admin { Err(Error::ProtectedPerson) } else { Ok(()) }
 }
 

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    domain::id::PersonId,
     service::{Error, Result},
     store,
 };
@@ -27,7 +28,7 @@ pub struct ReadBudget(Arc<Inner>);
 struct Inner {
     total: Arc<Semaphore>,
     max_per_person: usize,
-    people: Mutex<HashMap<i64, PersonPermits>>,
+    people: Mutex<HashMap<PersonId, PersonPermits>>,
 }
 
 /// The permits of one person.
@@ -53,13 +54,13 @@ impl PersonPermits {
 /// The requester of a read: the person, and whether the read continues a list.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReadRequester {
-    person_id: Option<i64>,
+    person_id: Option<PersonId>,
     is_continuation: bool,
 }
 
 impl ReadRequester {
     /// Returns the requester for the first page of a person.
-    pub(super) const fn person(person_id: i64) -> Self {
+    pub(super) const fn person(person_id: PersonId) -> Self {
         Self { person_id: Some(person_id), is_continuation: false }
     }
 
@@ -84,7 +85,7 @@ struct ReadPermit {
 /// The share of a permit that counts against one person.
 struct PersonPermit {
     budget: ReadBudget,
-    person_id: i64,
+    person_id: PersonId,
     permits: Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>,
 }
 
@@ -148,7 +149,7 @@ impl ReadBudget {
 
     async fn acquire_for_person(
         &self,
-        person_id: i64,
+        person_id: PersonId,
         is_continuation: bool,
         timeout: Duration,
     ) -> Result<PersonPermit> {
@@ -164,7 +165,7 @@ impl ReadBudget {
         Ok(PersonPermit { budget: self.clone(), person_id, permits })
     }
 
-    fn lock_people(&self) -> MutexGuard<'_, HashMap<i64, PersonPermits>> {
+    fn lock_people(&self) -> MutexGuard<'_, HashMap<PersonId, PersonPermits>> {
         self.0.people.lock()
     }
 }
@@ -174,6 +175,10 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+
+    fn requester(person_id: i64) -> ReadRequester {
+        ReadRequester::person(PersonId::new(person_id))
+    }
 
     /// Starts a read that runs until the returned sender is used or dropped.
     fn start_blocked_read(
@@ -186,11 +191,11 @@ mod tests {
             ended.await.ok();
             Ok(())
         };
-        (end, tokio::spawn(async move { budget.run(ReadRequester::person(person_id), query).await }))
+        (end, tokio::spawn(async move { budget.run(requester(person_id), query).await }))
     }
 
     async fn try_read(budget: &ReadBudget, person_id: i64) -> Result<i64> {
-        budget.run(ReadRequester::person(person_id), async move { Ok(person_id) }).await
+        budget.run(requester(person_id), async move { Ok(person_id) }).await
     }
 
     #[tokio::test(start_paused = true)]
@@ -223,10 +228,10 @@ mod tests {
             })
         };
         for _ in 0..50 {
-            start(ReadRequester::person(1).continuing(), "continuation");
+            start(requester(1).continuing(), "continuation");
         }
         tokio::task::yield_now().await;
-        start(ReadRequester::person(1), "first");
+        start(requester(1), "first");
         tokio::task::yield_now().await;
         drop(end);
         blocked.await.unwrap().unwrap();

@@ -6,6 +6,7 @@ use crate::{
     domain::{
         authority::{Mutation, RequiredRole},
         event::{AuditContext, RequestContext},
+        id::{PersonId, WorkspaceId},
         person::Person,
         random::Random,
         session::{Session, SessionLifetime, SessionValue, UserAgent},
@@ -75,8 +76,8 @@ impl Sessions {
         let new = NewSession {
             id: generate_id(at, &self.random),
             digest: value.digest(),
-            workspace_id: login.principal.workspace_id,
-            person_id: login.principal.person_id,
+            workspace_id: WorkspaceId::of(&login.principal),
+            person_id: PersonId::of(&login.principal),
             email: login.principal.email.clone(),
             created_at: at,
             user_agent,
@@ -167,7 +168,7 @@ impl Sessions {
     /// [`Error::CallerRevoked`] if the account or credential of the actor was revoked.
     pub async fn end(&self, actor: &Actor, id: Uuid) -> Result<bool> {
         let mutation = self.mutations.by_actor(actor, RequiredRole::Member);
-        Ok(self.store.delete_session(actor.workspace_id, actor.person_id, id, &mutation).await?)
+        Ok(self.store.delete_session(WorkspaceId::of(actor), PersonId::of(actor), id, &mutation).await?)
     }
 
     /// Ends all sessions of the actor except `kept`. Returns their number.
@@ -176,7 +177,7 @@ impl Sessions {
     /// [`Error::CallerRevoked`] if the account or credential of the actor was revoked.
     pub async fn end_others(&self, actor: &Actor, kept: Uuid) -> Result<u64> {
         let mutation = self.mutations.by_actor(actor, RequiredRole::Member);
-        Ok(self.store.delete_sessions(actor.workspace_id, actor.person_id, Some(kept), &mutation).await?)
+        Ok(self.store.delete_sessions(WorkspaceId::of(actor), PersonId::of(actor), Some(kept), &mutation).await?)
     }
 
     /// Ends all sessions of a person of the administrator's workspace. Returns their number.
@@ -185,7 +186,7 @@ impl Sessions {
     /// [`Error::NotAdministrator`] if the caller is not an administrator of that workspace,
     /// [`Error::ProtectedPerson`] for a platform administrator unless the caller is one.
     pub async fn end_all(&self, administrator: &Actor, person: &Person) -> Result<u64> {
-        if !administrator.is_admin || administrator.workspace_id != person.workspace_id {
+        if !administrator.is_admin || WorkspaceId::of(administrator) != person.workspace_id {
             return Err(Error::NotAdministrator);
         }
         ensure_not_protected(administrator, person)?;

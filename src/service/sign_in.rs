@@ -6,12 +6,12 @@ use crate::{
     domain::{
         authority::PasswordHash,
         event::{Action, RequestContext},
+        id::WorkspaceId,
         password::Password,
         person::{EmailKey, Person},
         random::Random,
         source::DeviceValue,
         time::Clock,
-        workspace,
     },
     service::{
         actor::audit_context,
@@ -270,7 +270,7 @@ impl SignIn {
     /// people type passwords into that field.
     fn record_denied(&self, action: Action, person: Option<&Person>, reason: DenialReason, request: &RequestContext) {
         let attempt = DeniedAttempt {
-            workspace_id: person.map_or(workspace::FIRST_WORKSPACE_ID, |person| person.workspace_id),
+            workspace_id: person.map_or(WorkspaceId::FIRST, |person| person.workspace_id),
             action,
             person_id: person.map(|person| person.id),
             target: person.map(|person| person.id.to_string()).unwrap_or_default(),
@@ -287,7 +287,11 @@ impl SignIn {
         let context = audit_context(&principal_of_person(found.person.clone()), now, request);
         let not_before = now.plus_seconds(-LAST_LOGIN_INTERVAL_SECONDS);
         if let Err(error) = self.store.record_sign_in(&found.person, &context, not_before, creates_event).await {
-            tracing::warn!(person.id = found.person.id, error = ?anyhow::Error::from(error), "failed to record a login");
+            tracing::warn!(
+                person.id = found.person.id.get(),
+                error = ?anyhow::Error::from(error),
+                "failed to record a login"
+            );
         }
     }
 
@@ -303,7 +307,11 @@ impl SignIn {
             Ok(true) => Some(new),
             Ok(false) => self.concurrent_rehash(&found.person, password).await,
             Err(error) => {
-                tracing::warn!(person.id = id, error = ?anyhow::Error::from(error), "failed to rehash a password");
+                tracing::warn!(
+                    person.id = id.get(),
+                    error = ?anyhow::Error::from(error),
+                    "failed to rehash a password"
+                );
                 None
             }
         }
@@ -328,7 +336,7 @@ fn log_unavailable(error: store::Error) -> AuthError {
 /// Returns the principal of a person without a token.
 pub(super) fn principal_of_person(person: Person) -> Principal {
     let is_platform_admin = person.can_manage_workspaces();
-    let mut identity = Identity::new(person.id, person.workspace_id, person.email);
+    let mut identity = Identity::new(person.id.get(), person.workspace_id.get(), person.email);
     identity.name = person.name;
     identity.is_admin = person.is_admin;
     identity.is_platform_admin = is_platform_admin;

@@ -15,6 +15,7 @@ use crate::{
     cluster::Node,
     domain::{
         authority::AuthorizationLost,
+        id::{PersonId, WorkspaceId},
         random::Random,
         rate_limit::Rate,
         setting::Settings,
@@ -54,7 +55,7 @@ pub struct Tokens {
 /// The limits on token creation and on rejected bearer tokens.
 #[derive(Clone, Debug)]
 pub struct TokenLimits {
-    creations: KeyedRateLimiter<i64>,
+    creations: KeyedRateLimiter<PersonId>,
     max_active: Option<u32>,
     rejections: KeyedRateLimiter<IpAddr>,
 }
@@ -76,7 +77,7 @@ pub enum TokenScope {
     /// Tokens of the caller.
     Own,
     /// Tokens of the workspace, or those of one person in it. For administrators.
-    Workspace { person_id: Option<i64> },
+    Workspace { person_id: Option<PersonId> },
 }
 
 /// A token with its owner's e-mail address and its current status.
@@ -131,7 +132,7 @@ impl Tokens {
             tokens.node.flush_last_used().await?;
             tokens.store.list_tokens(&list_query, &page).await
         };
-        let rows = self.read_budget.run(ReadRequester::person(caller.person_id), query).await?;
+        let rows = self.read_budget.run(ReadRequester::person(PersonId::of(caller)), query).await?;
         Ok(rows.into_iter().map(|row| ListedToken::new(row, now)).collect())
     }
 
@@ -154,15 +155,16 @@ impl Tokens {
             tokens.node.flush_last_used().await?;
             if count { tokens.store.count_tokens(&count_query).await.map(Some) } else { Ok(None) }
         };
-        let count = self.read_budget.run(ReadRequester::person(caller.person_id), query).await?;
-        let pages = TokenPages::new(self.read_budget.clone(), self.store.clone(), caller.person_id, list_query, page);
+        let count = self.read_budget.run(ReadRequester::person(PersonId::of(caller)), query).await?;
+        let pages =
+            TokenPages::new(self.read_budget.clone(), self.store.clone(), PersonId::of(caller), list_query, page);
         Ok((pages, count))
     }
 
     fn build_list_query(&self, caller: &Principal, scope: TokenScope, filter: TokenFilter) -> Result<TokenListQuery> {
-        let workspace_id = caller.workspace_id;
+        let workspace_id = WorkspaceId::of(caller);
         let owner = match scope {
-            TokenScope::Own => OwnerScope::Person { workspace_id, person_id: caller.person_id },
+            TokenScope::Own => OwnerScope::Person { workspace_id, person_id: PersonId::of(caller) },
             TokenScope::Workspace { .. } if !caller.is_admin => return Err(Error::NotAdministrator),
             TokenScope::Workspace { person_id: Some(person_id) } => OwnerScope::Person { workspace_id, person_id },
             TokenScope::Workspace { person_id: None } => OwnerScope::Workspace(workspace_id),
@@ -188,13 +190,13 @@ impl Tokens {
     /// # Errors
     /// [`Error::NotAdministrator`] if a member asks for other people, [`Error::RateLimited`] if the
     /// caller has too many reads in progress.
-    pub async fn count_holders(&self, caller: &Principal, person_id: Option<i64>) -> Result<TokenHolderCounts> {
-        if !(caller.is_admin || person_id == Some(caller.person_id)) {
+    pub async fn count_holders(&self, caller: &Principal, person_id: Option<PersonId>) -> Result<TokenHolderCounts> {
+        if !(caller.is_admin || person_id == Some(PersonId::of(caller))) {
             return Err(Error::NotAdministrator);
         }
-        let (store, workspace_id, now) = (self.store.clone(), caller.workspace_id, self.clock.now());
+        let (store, workspace_id, now) = (self.store.clone(), WorkspaceId::of(caller), self.clock.now());
         let query = async move { store.count_token_holders(workspace_id, person_id, now).await };
-        self.read_budget.run(ReadRequester::person(caller.person_id), query).await
+        self.read_budget.run(ReadRequester::person(PersonId::of(caller)), query).await
     }
 
     /// Returns the current time, as used for expiry.
@@ -208,7 +210,7 @@ impl Tokens {
     /// # Errors
     /// [`Error::FeatureOff`] if it is switched off.
     pub async fn ensure_enabled(&self, caller: &Principal) -> Result<()> {
-        let overrides = self.store.find_settings(caller.workspace_id).await?;
+        let overrides = self.store.find_settings(WorkspaceId::of(caller)).await?;
         let settings = self.defaults.with_overrides(overrides);
         if settings.enabled { Ok(()) } else { Err(Error::FeatureOff) }
     }
@@ -231,12 +233,12 @@ impl Tokens {
 
 /// Returns the tokens that the caller may read and delete.
 fn accessible_to(caller: &Principal) -> OwnerScope {
-    if caller.is_admin { OwnerScope::Workspace(caller.workspace_id) } else { owned_by(caller) }
+    if caller.is_admin { OwnerScope::Workspace(WorkspaceId::of(caller)) } else { owned_by(caller) }
 }
 
 /// Returns the tokens of the caller.
 fn owned_by(caller: &Principal) -> OwnerScope {
-    OwnerScope::Person { workspace_id: caller.workspace_id, person_id: caller.person_id }
+    OwnerScope::Person { workspace_id: WorkspaceId::of(caller), person_id: PersonId::of(caller) }
 }
 
 /// Maps a lost authorization of a workspace with the feature switched off to the error of the token

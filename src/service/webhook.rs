@@ -6,7 +6,13 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::{domain::time::Timestamp, store::TokenLabel};
+use crate::{
+    domain::{
+        id::{PersonId, WorkspaceId},
+        time::Timestamp,
+    },
+    store::TokenLabel,
+};
 
 /// The timeout of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,8 +40,8 @@ struct LeakNotification {
     event: &'static str,
     token_id: Uuid,
     hint: String,
-    person_id: i64,
-    workspace_id: i64,
+    person_id: PersonId,
+    workspace_id: WorkspaceId,
     time: String,
 }
 

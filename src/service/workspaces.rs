@@ -5,10 +5,11 @@ use crate::{
     domain::{
         ValidationError,
         authority::RequiredRole,
+        id::{PersonId, WorkspaceId},
         person::Person,
         setting::{SettingKey, SettingValue, Settings},
         time::Timestamp,
-        workspace::{self, Workspace, WorkspaceName},
+        workspace::{Workspace, WorkspaceName},
     },
     service::{
         Actor, Error, Mutations, People, ReadBudget, Result,
@@ -68,10 +69,10 @@ impl Workspaces {
     /// # Errors
     /// [`Error::WorkspaceNotFound`], or [`Error::RateLimited`] if the caller has too many reads in
     /// progress.
-    pub async fn find_summary(&self, reader: &Actor, id: i64) -> Result<WorkspaceSummary> {
+    pub async fn find_summary(&self, reader: &Actor, id: WorkspaceId) -> Result<WorkspaceSummary> {
         let store = self.store.clone();
         let query = async move { store.find_workspace_with_counts(id).await };
-        let found = self.read_budget.run(ReadRequester::person(reader.person_id), query).await?;
+        let found = self.read_budget.run(ReadRequester::person(PersonId::of(reader)), query).await?;
         found.map(WorkspaceSummary::from).ok_or(Error::WorkspaceNotFound)
     }
 
@@ -113,7 +114,7 @@ impl Workspaces {
             let workspaces = store.list_workspaces_with_counts(limit, offset).await?;
             Ok((workspaces, store.count_workspaces().await?))
         };
-        let (workspaces, count) = self.read_budget.run(ReadRequester::person(reader.person_id), query).await?;
+        let (workspaces, count) = self.read_budget.run(ReadRequester::person(PersonId::of(reader)), query).await?;
         Ok((workspaces.into_iter().map(WorkspaceSummary::from).collect(), count))
     }
 
@@ -140,7 +141,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`Error::Invalid`] if the name is not acceptable, [`Error::WorkspaceNotFound`].
-    pub async fn rename(&self, initiator: ActorKind<'_>, id: i64, name: &str) -> Result<Timestamp> {
+    pub async fn rename(&self, initiator: ActorKind<'_>, id: WorkspaceId, name: &str) -> Result<Timestamp> {
         let name = WorkspaceName::parse(name)?;
         let mutation = initiator.mutation(&self.mutations, RequiredRole::PlatformAdministrator);
         let exists = self.store.rename_workspace(id, &name, &mutation).await?;
@@ -151,8 +152,8 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`Error::CannotRemoveFirstWorkspace`], [`Error::WorkspaceNotFound`].
-    pub async fn remove(&self, initiator: ActorKind<'_>, id: i64) -> Result<()> {
-        if id == workspace::FIRST_WORKSPACE_ID {
+    pub async fn remove(&self, initiator: ActorKind<'_>, id: WorkspaceId) -> Result<()> {
+        if id == WorkspaceId::FIRST {
             return Err(Error::CannotRemoveFirstWorkspace);
         }
         let mutation = initiator.mutation(&self.mutations, RequiredRole::PlatformAdministrator);
@@ -166,7 +167,11 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is no setting `key`.
-    pub async fn list_settings(&self, id: i64, key: Option<&str>) -> Result<Vec<(SettingKey, Option<SettingValue>)>> {
+    pub async fn list_settings(
+        &self,
+        id: WorkspaceId,
+        key: Option<&str>,
+    ) -> Result<Vec<(SettingKey, Option<SettingValue>)>> {
         let only = key.map(SettingKey::parse).transpose()?;
         let overrides = self.store.find_settings(id).await?;
         let value = |key| overrides.iter().find(|(k, _)| *k == key).map(|(_, value)| *value);
@@ -182,7 +187,7 @@ impl Workspaces {
     pub async fn update_settings(
         &self,
         actor: &Actor,
-        id: i64,
+        id: WorkspaceId,
         settings: &[(SettingKey, SettingValue)],
     ) -> Result<Timestamp> {
         let duplicate = settings.iter().enumerate().find(|(n, (key, _))| settings[..*n].iter().any(|(k, _)| k == key));
@@ -199,7 +204,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is no such setting, [`Error::WorkspaceNotFound`].
-    pub async fn reset_settings(&self, actor: &Actor, id: i64, keys: &[String]) -> Result<u64> {
+    pub async fn reset_settings(&self, actor: &Actor, id: WorkspaceId, keys: &[String]) -> Result<u64> {
         let keys = keys.iter().map(|key| SettingKey::parse(key)).collect::<std::result::Result<Vec<_>, _>>()?;
         let mutation = self.mutations.by_actor(actor, RequiredRole::Administrator);
         let reset = self.store.reset_settings(id, &keys, &mutation).await;

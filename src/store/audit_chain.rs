@@ -17,6 +17,7 @@ use super::{
 use crate::domain::{
     audit_chain::{AuditEntry, EntryHash},
     event::{Action, AuditContext, Details},
+    id::{PersonId, WorkspaceId},
     time::Timestamp,
 };
 
@@ -24,7 +25,7 @@ use crate::domain::{
 /// continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditChain {
-    pub workspace_id: i64,
+    pub workspace_id: WorkspaceId,
     pub seq: i64,
     pub hash: EntryHash,
     /// Sequence number of the last pruned event; 0 if none was pruned.
@@ -44,7 +45,7 @@ pub struct StoredEntry {
 
 #[derive(FromRow)]
 struct ChainRow {
-    workspace_id: i64,
+    workspace_id: WorkspaceId,
     seq: i64,
     hash: Vec<u8>,
     anchor_seq: i64,
@@ -56,11 +57,11 @@ struct EntryRow {
     id: i64,
     seq: i64,
     occurred_at: StoredTimestamp,
-    actor_id: Option<i64>,
+    actor_id: Option<PersonId>,
     actor: String,
     actor_token_id: Option<Uuid>,
     action: String,
-    person_id: Option<i64>,
+    person_id: Option<PersonId>,
     target: String,
     label: String,
     details: String,
@@ -83,7 +84,7 @@ impl TryFrom<ChainRow> for AuditChain {
 }
 
 impl EntryRow {
-    fn into_entry(self, workspace_id: i64) -> (AuditEntry, StoredEntry) {
+    fn into_entry(self, workspace_id: WorkspaceId) -> (AuditEntry, StoredEntry) {
         let hash = self.hash.as_deref().and_then(EntryHash::from_bytes);
         let StoredTimestamp { at, is_whole_millisecond } = self.occurred_at;
         let stored = StoredEntry { id: self.id, hash, is_whole_millisecond };
@@ -136,7 +137,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
-    pub async fn list_workspaces_without_chain(&self) -> Result<Vec<i64>> {
+    pub async fn list_workspaces_without_chain(&self) -> Result<Vec<WorkspaceId>> {
         const SELECT: &str = "select id from workspace where removed_at is null and id not in (select workspace_id \
              from event_chain) order by id";
         Ok(on_pool!(self, pool => sqlx::query_scalar(SELECT).fetch_all(pool).await)?)
@@ -149,7 +150,7 @@ impl Store {
     /// time.
     pub async fn list_entries(
         &self,
-        workspace_id: i64,
+        workspace_id: WorkspaceId,
         after_seq: i64,
         limit: i64,
     ) -> Result<Vec<(AuditEntry, StoredEntry)>> {
@@ -170,7 +171,7 @@ impl Store {
     /// a stored hash is invalid.
     pub async fn prune_events(
         &self,
-        workspace_id: i64,
+        workspace_id: WorkspaceId,
         before: Timestamp,
         limit: i64,
         context: &AuditContext,

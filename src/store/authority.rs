@@ -14,6 +14,7 @@ use super::{Error, Pool, Result, Store, tokens};
 use crate::domain::{
     authority::{Authority, CallerFacts, Mutation, PasswordHash, VerifiedCredential},
     event::AuditContext,
+    id::WorkspaceId,
     setting::{SettingKey, SettingValue},
     time::Timestamp,
 };
@@ -149,8 +150,9 @@ impl Store {
 }
 
 /// Returns the workspaces that a mutation locks, in ascending order to avoid deadlocks.
-pub(super) fn workspaces_to_lock(target: i64, mutation: &Mutation) -> Vec<i64> {
-    let mut ids: Vec<i64> = mutation.authority.iter().map(|authority| authority.workspace_id).chain([target]).collect();
+pub(super) fn workspaces_to_lock(target: WorkspaceId, mutation: &Mutation) -> Vec<WorkspaceId> {
+    let mut ids: Vec<WorkspaceId> =
+        mutation.authority.iter().map(|authority| authority.workspace_id).chain([target]).collect();
     ids.sort_unstable();
     ids.dedup();
     ids
@@ -187,12 +189,13 @@ pub(super) fn check_authority<'a>(
 macro_rules! begin {
     ($store:expr, $pool:expr, $workspace_id:expr, $mutation:expr) => {{
         use crate::store::authority::{self, Authorized};
-        let (target, mutation): (i64, &crate::domain::authority::Mutation) = ($workspace_id, $mutation);
+        let (target, mutation): (crate::domain::id::WorkspaceId, &crate::domain::authority::Mutation) =
+            ($workspace_id, $mutation);
         let mut tx = $pool.begin().await?;
         let mut exists = false;
         let mut caller_exists = false;
         for id in authority::workspaces_to_lock(target, mutation) {
-            let locked: Option<i64> =
+            let locked: Option<crate::domain::id::WorkspaceId> =
                 sqlx::query_scalar($store.lock_workspace_sql()).bind(id).fetch_optional(&mut *tx).await?;
             exists = exists || locked == Some(target);
             caller_exists = caller_exists || locked == mutation.authority.as_ref().map(|caller| caller.workspace_id);

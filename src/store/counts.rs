@@ -3,7 +3,11 @@
 use sqlx::FromRow;
 
 use super::{Result, Store, on_pool, on_readers};
-use crate::domain::{time::Timestamp, workspace::Workspace};
+use crate::domain::{
+    id::{PersonId, WorkspaceId},
+    time::Timestamp,
+    workspace::Workspace,
+};
 
 /// Workspace with its numbers of people and unrevoked tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +28,7 @@ pub struct ReaderRights {
 
 #[derive(FromRow)]
 struct WorkspaceCountRow {
-    id: i64,
+    id: WorkspaceId,
     name: String,
     created_at: Timestamp,
     people: i64,
@@ -55,7 +59,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
     /// or does not respond in time.
-    pub async fn count_people_and_tokens(&self, workspace_id: i64) -> Result<(i64, i64)> {
+    pub async fn count_people_and_tokens(&self, workspace_id: WorkspaceId) -> Result<(i64, i64)> {
         const SELECT: &str = "select coalesce(max(people), 0), coalesce(max(tokens), 0) \
                               from workspace_count where workspace_id = $1";
         Ok(on_readers!(self, pool => sqlx::query_as(SELECT).bind(workspace_id).fetch_one(pool).await)?)
@@ -66,7 +70,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
     /// or does not respond in time.
-    pub async fn find_workspace_with_counts(&self, id: i64) -> Result<Option<WorkspaceWithCounts>> {
+    pub async fn find_workspace_with_counts(&self, id: WorkspaceId) -> Result<Option<WorkspaceWithCounts>> {
         const SELECT: &str = counted!("where w.id = $1 and w.removed_at is null");
         let row: Option<WorkspaceCountRow> =
             on_readers!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
@@ -100,7 +104,11 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
     /// or does not respond in time.
-    pub async fn find_reader_rights(&self, workspace_id: i64, person_id: i64) -> Result<Option<ReaderRights>> {
+    pub async fn find_reader_rights(
+        &self,
+        workspace_id: WorkspaceId,
+        person_id: PersonId,
+    ) -> Result<Option<ReaderRights>> {
         const SELECT: &str = "select is_admin, is_platform_admin, is_disabled, password_hash from person \
                               where workspace_id = $1 and id = $2 and removed_at is null";
         Ok(on_pool!(self, pool => sqlx::query_as(SELECT).bind(workspace_id).bind(person_id)

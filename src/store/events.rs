@@ -8,6 +8,7 @@ use super::{Error, Result, Store, authority::Authorized, on_pool, on_readers};
 use crate::domain::{
     audit_chain::{AuditEntry, EntryHash},
     event::{Action, AuditContext, Details, Event, RequestContext},
+    id::{PersonId, WorkspaceId},
     session::UserAgent,
     setting::SettingKey,
     time::Timestamp,
@@ -16,7 +17,7 @@ use crate::domain::{
 /// Content of an event that a method appends.
 pub(super) struct EventDraft<'a> {
     pub action: Action,
-    pub person_id: Option<i64>,
+    pub person_id: Option<PersonId>,
     pub target: &'a str,
     pub label: &'a str,
     pub details: Details,
@@ -81,7 +82,7 @@ pub(super) use record;
 pub(super) fn chained_entry(
     seq: i64,
     previous_hash: &[u8],
-    workspace_id: i64,
+    workspace_id: WorkspaceId,
     context: Authorized<'_>,
     event: &EventDraft<'_>,
 ) -> Result<(AuditEntry, EntryHash)> {
@@ -108,17 +109,25 @@ pub(super) fn chained_entry(
 }
 
 /// Conditions on listed events of a workspace. `None` matches everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventFilter {
-    pub workspace_id: i64,
-    pub person_id: Option<i64>,
+    pub workspace_id: WorkspaceId,
+    pub person_id: Option<PersonId>,
     pub action: Option<Action>,
     /// Person who caused the event.
-    pub actor_id: Option<i64>,
+    pub actor_id: Option<PersonId>,
     /// Inclusive lower bound.
     pub since: Option<Timestamp>,
     /// Exclusive upper bound.
     pub until: Option<Timestamp>,
+}
+
+impl EventFilter {
+    /// Creates a filter that matches all events of a workspace.
+    #[must_use]
+    pub const fn all(workspace_id: WorkspaceId) -> Self {
+        Self { workspace_id, person_id: None, action: None, actor_id: None, since: None, until: None }
+    }
 }
 
 /// Event that is appended on its own.
@@ -126,7 +135,7 @@ pub struct EventFilter {
 pub struct NewEvent {
     pub context: AuditContext,
     pub action: Action,
-    pub person_id: Option<i64>,
+    pub person_id: Option<PersonId>,
     pub target: String,
     pub label: String,
     pub details: Details,
@@ -160,11 +169,11 @@ struct Row {
     id: i64,
     seq: Option<i64>,
     occurred_at: Timestamp,
-    actor_id: Option<i64>,
+    actor_id: Option<PersonId>,
     actor: String,
     actor_token_id: Option<Uuid>,
     action: String,
-    person_id: Option<i64>,
+    person_id: Option<PersonId>,
     target: String,
     label: String,
     details: String,
@@ -268,7 +277,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
-    pub async fn insert_event(&self, workspace_id: i64, event: &NewEvent) -> Result<()> {
+    pub async fn insert_event(&self, workspace_id: WorkspaceId, event: &NewEvent) -> Result<()> {
         let draft = EventDraft {
             action: event.action,
             person_id: event.person_id,
@@ -289,7 +298,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached, and [`Error::Corrupt`] if
     /// the row has an unknown action.
-    pub async fn find_last_setting_change(&self, workspace_id: i64, key: SettingKey) -> Result<Option<Event>> {
+    pub async fn find_last_setting_change(&self, workspace_id: WorkspaceId, key: SettingKey) -> Result<Option<Event>> {
         const SELECT: &str = concat!(
             "select ",
             columns!(),

@@ -13,6 +13,7 @@ use super::{
 use crate::domain::{
     authority::Mutation,
     event::{Action, AuditContext, Details},
+    id::{PersonId, WorkspaceId},
     person::{Email, EmailKey, Person, PersonName, TokenAccess},
     time::Timestamp,
 };
@@ -46,8 +47,8 @@ pub struct PersonFilter {
 
 #[derive(FromRow)]
 pub(super) struct Row {
-    pub(super) id: i64,
-    workspace_id: i64,
+    pub(super) id: PersonId,
+    workspace_id: WorkspaceId,
     email: String,
     name: String,
     is_admin: bool,
@@ -158,7 +159,7 @@ impl Store {
     /// the database cannot be reached.
     pub async fn insert_person(
         &self,
-        workspace_id: i64,
+        workspace_id: WorkspaceId,
         new: &NewPerson,
         mutation: &Mutation,
     ) -> Result<Option<Person>> {
@@ -176,7 +177,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
-    pub async fn find_person(&self, workspace_id: i64, id: i64) -> Result<Option<Person>> {
+    pub async fn find_person(&self, workspace_id: WorkspaceId, id: PersonId) -> Result<Option<Person>> {
         const SELECT: &str =
             concat!("select ", columns!(), " from person where workspace_id = $1 and id = $2 and removed_at is null");
         let row: Option<Row> =
@@ -202,22 +203,24 @@ impl Store {
             .transpose()
     }
 
-    /// Lists the people of a workspace in the order of their IDs, starting after the ID `after`.
+    /// Lists the people of a workspace in the order of their IDs. The list starts after the ID
+    /// `after`, or with the first person.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
     pub async fn list_people_after(
         &self,
-        workspace_id: i64,
+        workspace_id: WorkspaceId,
         filter: &PersonFilter,
-        after: i64,
+        after: Option<PersonId>,
         (limit, offset): (i64, i64),
     ) -> Result<Vec<Person>> {
         const LIST: &str = concat!("select ", columns!(), matching!(), " and id > $4 order by id limit $5 offset $6");
         let email = filter.email.as_ref().map(EmailKey::as_str);
         let rows: Vec<Row> = on_readers!(self, pool => sqlx::query_as(LIST).bind(workspace_id).bind(email)
-            .bind(filter.is_disabled).bind(after).bind(limit).bind(offset).fetch_all(pool).await)?;
+            .bind(filter.is_disabled).bind(after.map_or(0, PersonId::get)).bind(limit).bind(offset)
+            .fetch_all(pool).await)?;
         rows.into_iter().map(Person::try_from).collect()
     }
 
@@ -226,7 +229,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
-    pub async fn count_people(&self, workspace_id: i64, filter: &PersonFilter) -> Result<i64> {
+    pub async fn count_people(&self, workspace_id: WorkspaceId, filter: &PersonFilter) -> Result<i64> {
         const COUNT: &str = concat!("select count(*)", matching!());
         if filter.email.is_none() && filter.is_disabled.is_none() {
             return Ok(self.count_people_and_tokens(workspace_id).await?.0);
@@ -242,7 +245,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
-    pub async fn count_administrators(&self, workspace_id: i64) -> Result<(i64, i64)> {
+    pub async fn count_administrators(&self, workspace_id: WorkspaceId) -> Result<(i64, i64)> {
         Ok(on_pool!(self, pool => sqlx::query_as(COUNT_ADMINISTRATORS).bind(workspace_id).fetch_one(pool).await)?)
     }
 
@@ -287,7 +290,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
-    pub async fn replace_password_hash(&self, id: i64, old: &str, new: &str) -> Result<bool> {
+    pub async fn replace_password_hash(&self, id: PersonId, old: &str, new: &str) -> Result<bool> {
         const UPDATE: &str = "update person set password_hash = $3 where id = $1 and password_hash = $2";
         let updated = on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(old).bind(new)
             .execute(pool).await.map(|result| result.rows_affected()))?;

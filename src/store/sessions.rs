@@ -12,6 +12,7 @@ use super::{
 use crate::domain::{
     authority::Mutation,
     event::{Action, AuditContext, Details, RequestContext},
+    id::{PersonId, WorkspaceId},
     person::Person,
     session::{Session, SessionDigest, UserAgent},
     time::Timestamp,
@@ -22,8 +23,8 @@ use crate::domain::{
 pub struct NewSession {
     pub id: Uuid,
     pub digest: SessionDigest,
-    pub workspace_id: i64,
-    pub person_id: i64,
+    pub workspace_id: WorkspaceId,
+    pub person_id: PersonId,
     /// E-mail of the person, for the event.
     pub email: String,
     pub created_at: Timestamp,
@@ -58,7 +59,7 @@ struct FoundSessionRow {
 }
 
 impl SessionRow {
-    fn into_session(self, workspace_id: i64, person_id: i64) -> Session {
+    fn into_session(self, workspace_id: WorkspaceId, person_id: PersonId) -> Session {
         Session {
             id: self.session_id,
             workspace_id,
@@ -188,7 +189,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
     /// or does not respond in time.
-    pub async fn list_sessions(&self, workspace_id: i64, person_id: i64) -> Result<Vec<Session>> {
+    pub async fn list_sessions(&self, workspace_id: WorkspaceId, person_id: PersonId) -> Result<Vec<Session>> {
         const SELECT: &str = concat!(
             "select ",
             columns!(),
@@ -207,8 +208,8 @@ impl Store {
     /// the caller lost its right meanwhile.
     pub async fn delete_session(
         &self,
-        workspace_id: i64,
-        person_id: i64,
+        workspace_id: WorkspaceId,
+        person_id: PersonId,
         id: Uuid,
         mutation: &Mutation,
     ) -> Result<bool> {
@@ -229,8 +230,8 @@ impl Store {
     /// the caller lost its right meanwhile.
     pub async fn delete_sessions(
         &self,
-        workspace_id: i64,
-        person_id: i64,
+        workspace_id: WorkspaceId,
+        person_id: PersonId,
         except: Option<Uuid>,
         mutation: &Mutation,
     ) -> Result<u64> {

@@ -9,6 +9,7 @@ use super::{
 use crate::domain::{
     authority::Mutation,
     event::{Action, Details},
+    id::WorkspaceId,
     invalidation::Invalidation,
     setting::{SettingKey, SettingValue},
 };
@@ -19,7 +20,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached, and [`Error::Corrupt`] if
     /// a stored value is invalid.
-    pub async fn find_settings(&self, workspace_id: i64) -> Result<Vec<(SettingKey, SettingValue)>> {
+    pub async fn find_settings(&self, workspace_id: WorkspaceId) -> Result<Vec<(SettingKey, SettingValue)>> {
         let rows: Vec<(String, String)> =
             on_pool!(self, pool => sqlx::query_as(SELECT_SETTINGS).bind(workspace_id).fetch_all(pool).await)?;
         parse_rows(rows)
@@ -32,7 +33,7 @@ impl Store {
     /// time, and [`Error::AuthorityLost`] if the caller lost its right meanwhile.
     pub async fn set_settings(
         &self,
-        workspace_id: i64,
+        workspace_id: WorkspaceId,
         settings: &[(SettingKey, SettingValue)],
         mutation: &Mutation,
     ) -> Result<Committed<bool>> {
@@ -69,7 +70,7 @@ impl Store {
     /// time, and [`Error::AuthorityLost`] if the caller lost its right meanwhile.
     pub async fn reset_settings(
         &self,
-        workspace_id: i64,
+        workspace_id: WorkspaceId,
         keys: &[SettingKey],
         mutation: &Mutation,
     ) -> Result<Committed<Option<u64>>> {

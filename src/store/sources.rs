@@ -2,6 +2,7 @@
 
 use super::{Error, Result, Store, on_pool};
 use crate::domain::{
+    id::PersonId,
     login_failures::{LoginFailures, RESET_AFTER_SECONDS},
     person::EmailDigest,
     source::{MAX_SOURCES_PER_KIND, RETENTION_SECONDS, SignInSource, SourceDigest},
@@ -43,7 +44,7 @@ impl Store {
     pub async fn find_login_failure_counts(
         &self,
         email: &EmailDigest,
-        person_id: Option<i64>,
+        person_id: Option<PersonId>,
         sources: &[SignInSource],
         now: Timestamp,
     ) -> Result<LoginFailureCounts> {
@@ -56,7 +57,7 @@ impl Store {
         let rows: Vec<Row> = on_pool!(self, pool => sqlx::query_as(SELECT)
             .bind(email.as_bytes().as_slice())
             .bind(now.plus_seconds(-RESET_AFTER_SECONDS))
-            .bind(person_id.unwrap_or(0))
+            .bind(person_id.map_or(0, PersonId::get))
             .bind(digest_at(0))
             .bind(digest_at(1))
             .bind(now.plus_seconds(-RETENTION_SECONDS))
@@ -87,7 +88,7 @@ impl Store {
     pub async fn list_login_failures(
         &self,
         email: &EmailDigest,
-        person_id: i64,
+        person_id: PersonId,
         now: Timestamp,
     ) -> Result<Vec<LoginFailures>> {
         const SELECT: &str = "select failures, last_at from login_failure where email_digest = $1 and last_at > $2 \
@@ -106,7 +107,12 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
-    pub async fn record_source_failure(&self, person_id: i64, source: &SourceDigest, now: Timestamp) -> Result<bool> {
+    pub async fn record_source_failure(
+        &self,
+        person_id: PersonId,
+        source: &SourceDigest,
+        now: Timestamp,
+    ) -> Result<bool> {
         const COUNT: &str = "update known_source set \
              failures = case when failed_at > $4 then failures + 1 else 1 end, failed_at = $3 \
              where person_id = $1 and digest = $2";
@@ -127,7 +133,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
-    pub async fn record_source(&self, person_id: i64, source: &SignInSource, now: Timestamp) -> Result<()> {
+    pub async fn record_source(&self, person_id: PersonId, source: &SignInSource, now: Timestamp) -> Result<()> {
         const UPSERT: &str = "insert into known_source (person_id, digest, is_device, last_seen_at) select id, $2, \
              $3, $4 from person where id = $1 on conflict (person_id, digest) do update set last_seen_at = \
              excluded.last_seen_at, failures = 0, failed_at = null";

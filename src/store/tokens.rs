@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Error, Pool, Result, Store, on_pool};
 use crate::domain::{
+    id::{PersonId, WorkspaceId},
     person::TokenAccess,
     setting::{SettingKey, SettingValue},
     time::Timestamp,
@@ -30,19 +31,19 @@ pub use list::{TokenListQuery, TokenOwner};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnerScope {
     /// The tokens of one person.
-    Person { workspace_id: i64, person_id: i64 },
+    Person { workspace_id: WorkspaceId, person_id: PersonId },
     /// All tokens of a workspace.
-    Workspace(i64),
+    Workspace(WorkspaceId),
 }
 
 impl OwnerScope {
-    const fn workspace_id(self) -> i64 {
+    const fn workspace_id(self) -> WorkspaceId {
         match self {
             Self::Person { workspace_id, .. } | Self::Workspace(workspace_id) => workspace_id,
         }
     }
 
-    const fn person_id(self) -> Option<i64> {
+    const fn person_id(self) -> Option<PersonId> {
         match self {
             Self::Person { person_id, .. } => Some(person_id),
             Self::Workspace(_) => None,
@@ -56,8 +57,8 @@ pub struct FoundToken {
     pub token_id: Uuid,
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
-    pub person_id: i64,
-    pub workspace_id: i64,
+    pub person_id: PersonId,
+    pub workspace_id: WorkspaceId,
     pub email: String,
     pub name: String,
     pub is_admin: bool,
@@ -75,8 +76,8 @@ type FoundTokenRow = (
     Uuid,
     Timestamp,
     Option<Timestamp>,
-    i64,
-    i64,
+    PersonId,
+    WorkspaceId,
     String,
     String,
     bool,
@@ -123,8 +124,8 @@ pub(super) fn parse_token_access(text: &str) -> Result<TokenAccess> {
 #[derive(FromRow)]
 struct TokenRow {
     id: Uuid,
-    workspace_id: i64,
-    person_id: i64,
+    workspace_id: WorkspaceId,
+    person_id: PersonId,
     display_prefix: String,
     description: String,
     created_at: Timestamp,

@@ -6,6 +6,7 @@ use sqlx::{Database, Encode, QueryBuilder, Type};
 
 use super::{Result, Store, like::contains_pattern, on_pool, on_readers, people};
 use crate::domain::{
+    id::{PersonId, WorkspaceId},
     person::{EmailKey, Person},
     time::Timestamp,
 };
@@ -68,7 +69,7 @@ macro_rules! list {
 /// Returns the statement that counts the unexpired tokens of these people. It is separate from the
 /// list, because a planner that misjudges the number of people would scan all tokens once for each
 /// of them.
-fn token_counts_query<DB>(workspace_id: i64, people: &[people::Row], now: Timestamp) -> QueryBuilder<DB>
+fn token_counts_query<DB>(workspace_id: WorkspaceId, people: &[people::Row], now: Timestamp) -> QueryBuilder<DB>
 where
     DB: Database<Arguments: Default>,
     i64: for<'q> Encode<'q, DB> + Type<DB>,
@@ -93,7 +94,7 @@ impl Store {
     /// or does not respond in time.
     pub async fn list_people_with_token_counts(
         &self,
-        workspace_id: i64,
+        workspace_id: WorkspaceId,
         filter: &PersonSearch,
         start: &PageStart,
         now: Timestamp,
@@ -106,14 +107,14 @@ impl Store {
         let search = filter.search.as_deref().unwrap_or_default();
         let lower_pattern = contains_pattern(&search.to_lowercase());
         let pattern = contains_pattern(search);
-        let (rows, counts): (Vec<people::Row>, HashMap<i64, i64>) = on_readers!(self, pool => {
+        let (rows, counts): (Vec<people::Row>, HashMap<PersonId, i64>) = on_readers!(self, pool => {
             let rows: Vec<people::Row> = sqlx::query_as(statement)
                 .bind(workspace_id).bind(key.as_str()).bind(filter.is_disabled).bind(filter.is_admin)
                 .bind(&lower_pattern).bind(&pattern).bind(limit).fetch_all(pool).await?;
             if rows.is_empty() {
                 return Ok(Vec::new());
             }
-            let counts: Vec<(i64, i64)> =
+            let counts: Vec<(PersonId, i64)> =
                 token_counts_query(workspace_id, &rows, now).build_query_as().fetch_all(pool).await?;
             (rows, counts.into_iter().collect())
         });
@@ -134,7 +135,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
     /// or does not respond in time.
-    pub async fn list_administrator_emails(&self, workspace_id: i64, limit: i64) -> Result<Vec<String>> {
+    pub async fn list_administrator_emails(&self, workspace_id: WorkspaceId, limit: i64) -> Result<Vec<String>> {
         const SELECT: &str = "select email from person where workspace_id = $1 and is_admin and not is_disabled \
                               order by email_key limit $2";
         Ok(on_pool!(self, pool => sqlx::query_scalar(SELECT).bind(workspace_id).bind(limit).fetch_all(pool).await)?)
@@ -147,8 +148,8 @@ impl Store {
     /// or does not respond in time.
     pub async fn count_token_holders(
         &self,
-        workspace_id: i64,
-        person_id: Option<i64>,
+        workspace_id: WorkspaceId,
+        person_id: Option<PersonId>,
         now: Timestamp,
     ) -> Result<TokenHolderCounts> {
         macro_rules! count {

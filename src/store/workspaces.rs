@@ -11,15 +11,16 @@ use super::{
 use crate::domain::{
     authority::Mutation,
     event::{Action, Details},
+    id::WorkspaceId,
     invalidation::Invalidation,
     person::Person,
     time::Timestamp,
-    workspace::{self, Workspace, WorkspaceName},
+    workspace::{Workspace, WorkspaceName},
 };
 
 #[derive(FromRow)]
 struct Row {
-    id: i64,
+    id: WorkspaceId,
     name: String,
     created_at: Timestamp,
 }
@@ -37,7 +38,7 @@ impl Store {
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
     pub async fn is_bootstrapped(&self) -> Result<bool> {
-        Ok(self.find_workspace(workspace::FIRST_WORKSPACE_ID).await?.is_some())
+        Ok(self.find_workspace(WorkspaceId::FIRST).await?.is_some())
     }
 
     /// Creates the first workspace and its administrator, unless the workspace exists. Returns
@@ -52,11 +53,11 @@ impl Store {
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
             let result =
-                sqlx::query(INSERT).bind(workspace::FIRST_WORKSPACE_ID).bind(name.as_str()).bind(now).execute(&mut *tx).await?;
+                sqlx::query(INSERT).bind(WorkspaceId::FIRST).bind(name.as_str()).bind(now).execute(&mut *tx).await?;
             if result.rows_affected() == 0 {
                 return Ok(false);
             }
-            people::insert!(&mut *tx, workspace::FIRST_WORKSPACE_ID, admin, now)?;
+            people::insert!(&mut *tx, WorkspaceId::FIRST, admin, now)?;
             tx.commit().await?;
         });
         Ok(true)
@@ -77,7 +78,7 @@ impl Store {
         const INSERT: &str =
             "insert into workspace (name, created_at, updated_at) values ($1, $2, $2) returning id, name, created_at";
         on_pool!(self, pool => {
-            let (mut tx, context, _) = begin!(self, pool, workspace::FIRST_WORKSPACE_ID, mutation);
+            let (mut tx, context, _) = begin!(self, pool, WorkspaceId::FIRST, mutation);
             let row: Row = sqlx::query_as(INSERT).bind(name.as_str()).bind(context.at).fetch_one(&mut *tx).await?;
             let admin = people::insert!(&mut *tx, row.id, admin, context.at)?;
             let admin = admin.ok_or(Error::corrupt("a workspace vanished in its own transaction"))?;
@@ -85,7 +86,7 @@ impl Store {
             record!(tx, row.id, context, admin.event(Action::PersonAdded, &admin.id.to_string(), details));
             let target = row.id.to_string();
             let event = workspace_event(Action::WorkspaceCreated, &row.name, &target);
-            record!(tx, workspace::FIRST_WORKSPACE_ID, context, event);
+            record!(tx, WorkspaceId::FIRST, context, event);
             tx.commit().await?;
             Ok((row.into(), admin.try_into()?))
         })
@@ -96,7 +97,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
-    pub async fn find_workspace(&self, id: i64) -> Result<Option<Workspace>> {
+    pub async fn find_workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>> {
         const SELECT: &str = "select id, name, created_at from workspace where id = $1 and removed_at is null";
         let row: Option<Row> = on_pool!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
         Ok(row.map(Workspace::from))
@@ -120,7 +121,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time, and [`Error::AuthorityLost`] if the caller lost its right meanwhile.
-    pub async fn rename_workspace(&self, id: i64, name: &WorkspaceName, mutation: &Mutation) -> Result<bool> {
+    pub async fn rename_workspace(&self, id: WorkspaceId, name: &WorkspaceName, mutation: &Mutation) -> Result<bool> {
         const UPDATE: &str = "update workspace set name = $2, updated_at = $3 where id = $1 and removed_at is null";
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, id, mutation);
@@ -143,7 +144,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time, and [`Error::AuthorityLost`] if the caller lost its right meanwhile.
-    pub async fn delete_workspace(&self, id: i64, mutation: &Mutation) -> Result<Committed<bool>> {
+    pub async fn delete_workspace(&self, id: WorkspaceId, mutation: &Mutation) -> Result<Committed<bool>> {
         const SELECT: &str = "select name from workspace where id = $1 and removed_at is null";
         const DELETE: &str = "delete from workspace where id = $1";
         const REVOKE: &str = "update workspace set removed_at = $2, updated_at = $2 where id = $1";
@@ -160,7 +161,7 @@ impl Store {
             } else {
                 sqlx::query(DELETE).bind(id).execute(&mut *tx).await?;
             }
-            record!(tx, workspace::FIRST_WORKSPACE_ID, context, workspace_event(Action::WorkspaceRemoved, &name, &id.to_string()));
+            record!(tx, WorkspaceId::FIRST, context, workspace_event(Action::WorkspaceRemoved, &name, &id.to_string()));
             tx.commit().await?;
         });
         Ok(Committed::new(true, vec![Invalidation::Workspace(id)]))

@@ -63,14 +63,18 @@ impl FromRequestParts<WebState> for UuidPath {
 }
 
 /// The ID of a person or workspace in the path.
-pub(super) struct IdPath(pub i64);
+pub(super) struct IdPath<T>(pub T);
 
-impl FromRequestParts<WebState> for IdPath {
+impl<T: From<i64>> FromRequestParts<WebState> for IdPath<T> {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, PageError> {
         let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text).unwrap_or_default();
-        text.parse().ok().filter(|id: &i64| id.to_string() == text).map(Self).ok_or(PageError::not_found())
+        text.parse()
+            .ok()
+            .filter(|id: &i64| id.to_string() == text)
+            .map(|id| Self(id.into()))
+            .ok_or(PageError::not_found())
     }
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::domain::{
+    id::PersonId,
     time::Timestamp,
     token::{Token, TokenStatus},
 };
@@ -91,7 +92,7 @@ pub(super) struct TokenRow {
 /// The owner of a token in a table.
 #[derive(Clone)]
 pub(super) struct TokenOwner {
-    pub id: i64,
+    pub id: PersonId,
     pub email: String,
 }
 

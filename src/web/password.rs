@@ -16,7 +16,10 @@ use super::{
     state::WebState,
 };
 use crate::{
-    domain::ValidationError,
+    domain::{
+        ValidationError,
+        id::{PersonId, WorkspaceId},
+    },
     service::{
         people::{ActorKind, UpdatePerson},
         sign_in::LoginChannel,
@@ -89,7 +92,7 @@ pub(super) async fn change_password(
     let change = UpdatePerson { password: Some(&form.new_password), proof: Some(&proof), ..UpdatePerson::default() };
     let actor = user.actor();
     if let Err(error) =
-        state.people.update(ActorKind::Person(&actor), actor.workspace_id, actor.person_id, &change).await
+        state.people.update(ActorKind::Person(&actor), WorkspaceId::of(&actor), PersonId::of(&actor), &change).await
     {
         return Ok(Err(FormError::from_error(error)?));
     }

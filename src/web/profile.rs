@@ -23,7 +23,10 @@ use super::{
     user_agent::browser_name,
 };
 use crate::{
-    domain::session::Session,
+    domain::{
+        id::{PersonId, WorkspaceId},
+        session::Session,
+    },
     service::people::{ActorKind, UpdatePerson},
 };
 
@@ -105,7 +108,7 @@ async fn rename(
 ) -> PageResult<Response> {
     let actor = user.actor();
     let change = UpdatePerson { name: Some(&form.name), ..UpdatePerson::default() };
-    match state.people.update(ActorKind::Person(&actor), actor.workspace_id, actor.person_id, &change).await {
+    match state.people.update(ActorKind::Person(&actor), WorkspaceId::of(&actor), PersonId::of(&actor), &change).await {
         Ok(_) => Ok(see_other("/preferences/profile?done=saved")),
         Err(error) => {
             let error = FormError::from_error(error)?;

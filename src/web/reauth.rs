@@ -10,6 +10,7 @@ use super::{
     state::WebState,
 };
 use crate::{
+    domain::id::PersonId,
     http::ApiError,
     service::sign_in::{LoginChannel, PasswordLogin, SignInError},
 };
@@ -54,7 +55,7 @@ pub(super) async fn verify_own_password(
     let channel = LoginChannel::Page { device: device.as_ref() };
     match state.sign_in.authenticate(&user.person.email, password, channel, &user.request).await {
         // The e-mail address may have been given to another account since the session was loaded.
-        Ok(login) => Ok(Some(login).filter(|login| login.principal.person_id == user.person.id)),
+        Ok(login) => Ok(Some(login).filter(|login| PersonId::of(&login.principal) == user.person.id)),
         Err(SignInError::Denied(AuthError::Denied(_))) => Ok(None),
         // An outage, or too many failed attempts: the form is not the cause.
         Err(error) => Err(ApiError::from(error).into()),

@@ -3,7 +3,10 @@
 use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::json;
-use tokenward::{domain::time::Timestamp, service::audit_verify::verify};
+use tokenward::{
+    domain::{id::WorkspaceId, time::Timestamp},
+    service::audit_verify::verify,
+};
 
 use crate::support::{
     Database, Engine, TestApp, TokenClient,
@@ -140,7 +143,7 @@ async fn events_are_pruned_after_the_retention_period(engine: Engine) {
     let bearer = app.admin().create_token().await;
     let events = app.state.events();
     let seqs = async || -> Vec<i64> {
-        app.store.list_entries(1, 0, 1_000).await.unwrap().iter().map(|(entry, _)| entry.seq).collect()
+        app.store.list_entries(WorkspaceId::FIRST, 0, 1_000).await.unwrap().iter().map(|(entry, _)| entry.seq).collect()
     };
     let begun = seqs().await;
     app.advance_millis(1);

@@ -8,6 +8,7 @@ use rstest_reuse::apply;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use tokenward::domain::id::WorkspaceId;
 
 use crate::support::{
     ApiClient, Browser, Database, Engine, PASSWORD, TestApp, TokenClient, basic_auth, both_databases, one_hour_token,
@@ -183,16 +184,16 @@ async fn a_change_whose_event_cannot_be_written_is_rolled_back(engine: Engine) {
     // Without the marked ID every operation succeeds and records an event.
     let app = TestApp::start_with(app.database, |_| ()).await;
     let client = app.client_with_authorization(&[&format!("Bearer {}", fixture.admin_token)]);
-    let mut events = app.store.list_entries(1, 0, 10_000).await.unwrap().len();
+    let mut events = app.store.list_entries(WorkspaceId::FIRST, 0, 10_000).await.unwrap().len();
     for (method, path, body) in fixture.mutations() {
         let (status, text) = send(&client, method, &path, &body, None).await;
         assert_eq!(status / 100, 2, "{method} {path}: {status} {text}");
-        let now = app.store.list_entries(1, 0, 10_000).await.unwrap().len();
+        let now = app.store.list_entries(WorkspaceId::FIRST, 0, 10_000).await.unwrap().len();
         assert!(now > events, "{method} {path} has no event");
         events = now;
     }
     assert_eq!(send_forms(&app, &fixture, None).await, [303, 200]);
-    assert!(app.store.list_entries(1, 0, 10_000).await.unwrap().len() >= events + 2);
+    assert!(app.store.list_entries(WorkspaceId::FIRST, 0, 10_000).await.unwrap().len() >= events + 2);
     let admin = app.client_with_authorization(&[&basic_auth("admin@example.com", PASSWORD)]);
     admin.get("/v4/people/current").await.expect(200);
 }

@@ -9,7 +9,10 @@ use crate::{
         ApiError,
         strict_query::{check_limit, check_offset},
     },
-    domain::token_query::{Sort, SortKey, TokenPageQuery},
+    domain::{
+        id::PersonId,
+        token_query::{Sort, SortKey, TokenPageQuery},
+    },
     http::cursor,
     service::tokens::TokenScope,
 };
@@ -89,9 +92,9 @@ impl From<SortName> for Sort {
 
 impl ListQuery {
     pub(super) fn scope(&self, caller: &Principal) -> TokenScope {
-        match (self.all_users.unwrap_or(false), self.person_id) {
+        match (self.all_users.unwrap_or(false), self.person_id.map(PersonId::new)) {
             (false, None) => TokenScope::Own,
-            (false, Some(person_id)) if person_id == caller.person_id && !caller.is_admin => TokenScope::Own,
+            (false, Some(person_id)) if person_id == PersonId::of(caller) && !caller.is_admin => TokenScope::Own,
             (_, person_id) => TokenScope::Workspace { person_id },
         }
     }

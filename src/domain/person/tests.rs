@@ -103,8 +103,8 @@ fn invisible_characters_are_rejected_in_addresses_and_ignored_in_keys() {
 fn person(is_admin: bool, is_platform_admin: bool, is_disabled: bool, token_access: TokenAccess) -> Person {
     let created_at = Timestamp::from_millis(0);
     Person {
-        id: 1,
-        workspace_id: 1,
+        id: PersonId::new(1),
+        workspace_id: WorkspaceId::FIRST,
         email: "ada@example.com".to_owned(),
         name: String::new(),
         is_admin,

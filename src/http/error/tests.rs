@@ -1,5 +1,5 @@
 use super::*;
-use crate::store;
+use crate::{domain::id::PersonId, store};
 use tokenward_guard::DenialReason;
 
 fn unavailable() -> store::Error {
@@ -26,7 +26,7 @@ fn each_error_has_its_status_and_exception_name() {
         (Error::AdminOnlyField { field: "email" }.into(), 403, "AccessControlException"),
         (Error::ReadOnlyField { field: "id" }.into(), 403, "AccessControlException"),
         (Error::PasswordCredentialRequired.into(), 403, "AccessControlException"),
-        (Error::PasswordChangeRequired { person_id: 1 }.into(), 403, "AccessControlException"),
+        (Error::PasswordChangeRequired { person_id: PersonId::new(1) }.into(), 403, "AccessControlException"),
         (Error::CannotRemoveSelf.into(), 403, "AccessControlException"),
         (Error::RequirementsNotMet.into(), 403, "AccessControlException"),
         (Error::InvalidRequirement.into(), 403, "AccessControlException"),

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         authority::{AuthorizationLost, Mutation, RequiredRole},
         event::{Action, AuditContext, RequestContext},
+        id::{PersonId, WorkspaceId},
         ip_network::rate_limit_key,
         time::Timestamp,
     },
@@ -90,14 +91,14 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Error::NotAdministrator`] if a member names another person, [`Error::PersonNotFound`].
-    pub async fn delete_all(&self, caller: &Actor, person_id: i64) -> Result<u64> {
-        let is_own = caller.person_id == person_id;
+    pub async fn delete_all(&self, caller: &Actor, person_id: PersonId) -> Result<u64> {
+        let is_own = PersonId::of(caller) == person_id;
         if !(caller.is_admin || is_own) {
             return Err(Error::NotAdministrator);
         }
         let role = if is_own { RequiredRole::Member } else { RequiredRole::Administrator };
         let mutation = self.mutations.by_actor(caller, role);
-        let revoked = self.store.revoke_all_tokens(caller.workspace_id, person_id, &mutation).await;
+        let revoked = self.store.revoke_all_tokens(WorkspaceId::of(caller), person_id, &mutation).await;
         let revoked = self.node.revoke_and_wait(revoked).await.map_err(map_feature_off)?;
         self.mutations.schedule_purge();
         revoked.ok_or(Error::PersonNotFound)

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         ValidationError,
         authority::RequiredRole,
+        id::{PersonId, WorkspaceId},
         person::Person,
         token::{Description, IssueError, IssuePolicy, Lifetime, Token},
     },
@@ -49,7 +50,7 @@ impl Tokens {
         let now = self.clock.now();
         self.limits
             .creations
-            .try_acquire(caller.person_id, now)
+            .try_acquire(PersonId::of(caller), now)
             .map_err(|millis| Error::RateLimited { retry_after_millis: millis })?;
         let value = self.format.generate(|bytes| self.random.fill(bytes));
         let cipher =
@@ -61,8 +62,8 @@ impl Tokens {
         });
         let new = NewToken {
             id: generate_id(now, &self.random),
-            workspace_id: caller.workspace_id,
-            person_id: caller.person_id,
+            workspace_id: WorkspaceId::of(caller),
+            person_id: PersonId::of(caller),
             digest: value.digest(),
             display_prefix: value.display_prefix().to_owned(),
             description: description.into_string(),

@@ -3,6 +3,7 @@
 use super::{Tokens, ValidToken};
 use crate::{
     cache::Unavailable,
+    domain::id::{PersonId, WorkspaceId},
     service::{Error, Result, sign_in::PasswordLogin},
     store,
 };
@@ -60,7 +61,8 @@ impl ReadAccess {
                 (current.is_admin, current.is_platform_admin)
             }
             ReadCredential::Password(hash) => {
-                let current = self.tokens.store.find_reader_rights(initial.workspace_id, initial.person_id).await?;
+                let (workspace_id, person_id) = (WorkspaceId::of(initial), PersonId::of(initial));
+                let current = self.tokens.store.find_reader_rights(workspace_id, person_id).await?;
                 let current = current.filter(|current| !current.is_disabled && current.password_hash == *hash);
                 let current = current.ok_or(Error::CallerRevoked)?;
                 (current.is_admin, current.is_platform_admin)

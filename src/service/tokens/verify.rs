@@ -7,6 +7,7 @@ use crate::{
     cache::{Unavailable, entry::CachedToken},
     domain::{
         event::{Action, RequestContext},
+        id::{PersonId, WorkspaceId},
         ip_network::rate_limit_key,
         time::Timestamp,
         token::{TokenFacts, UnusableReason},
@@ -181,9 +182,9 @@ impl Tokens {
 /// Returns the denied attempt for a use of an expired token.
 fn expired_token_used(token: &CachedToken) -> DeniedAttempt {
     DeniedAttempt {
-        workspace_id: token.person.identity.workspace_id,
+        workspace_id: WorkspaceId::of(&token.person.identity),
         action: Action::RevokedTokenRejected,
-        person_id: Some(token.person.identity.person_id),
+        person_id: Some(PersonId::of(&token.person.identity)),
         target: token.token_id.to_string(),
         label: String::new(),
         reason: "expired".to_owned(),

@@ -5,6 +5,7 @@ use crate::{
     domain::{
         authority::Mutation,
         event::{Action, Details},
+        id::{PersonId, WorkspaceId},
         invalidation::Invalidation,
         person::{Email, EmailKey, PersonName, TokenAccess},
     },
@@ -84,8 +85,8 @@ impl Store {
     /// cannot be reached.
     pub async fn update_person(
         &self,
-        workspace_id: i64,
-        id: i64,
+        workspace_id: WorkspaceId,
+        id: PersonId,
         change: &PersonChange,
         mutation: &Mutation,
     ) -> Result<Committed<UpdateOutcome>> {
@@ -157,8 +158,8 @@ impl Store {
     /// meanwhile.
     pub async fn delete_person(
         &self,
-        workspace_id: i64,
-        id: i64,
+        workspace_id: WorkspaceId,
+        id: PersonId,
         mutation: &Mutation,
     ) -> Result<Committed<UpdateOutcome>> {
         const SELECT: &str =

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         authority::Mutation,
         event::{Action, Details},
+        id::PersonId,
         invalidation::Invalidation,
         time::Timestamp,
     },
@@ -24,7 +25,7 @@ use tokenward_guard::token_format::TokenDigest;
 #[derive(FromRow)]
 pub(super) struct DeletedToken {
     pub(super) id: Uuid,
-    pub(super) person_id: i64,
+    pub(super) person_id: PersonId,
     pub(super) display_prefix: String,
     pub(super) description: String,
 }

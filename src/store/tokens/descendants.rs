@@ -8,6 +8,7 @@ use crate::{
     domain::{
         authority::Mutation,
         event::{Action, Details},
+        id::{PersonId, WorkspaceId},
         invalidation::Invalidation,
         time::Timestamp,
     },
@@ -24,8 +25,8 @@ use tokenward_guard::token_format::TokenDigest;
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct TokenLabel {
     pub id: Uuid,
-    pub workspace_id: i64,
-    pub person_id: i64,
+    pub workspace_id: WorkspaceId,
+    pub person_id: PersonId,
     pub display_prefix: String,
 }
 
@@ -41,8 +42,8 @@ impl Store {
     /// meanwhile.
     pub async fn revoke_all_tokens(
         &self,
-        workspace_id: i64,
-        person_id: i64,
+        workspace_id: WorkspaceId,
+        person_id: PersonId,
         mutation: &Mutation,
     ) -> Result<Committed<Option<u64>>> {
         const COUNT: &str = "select count(*) from unrevoked_token where workspace_id = $1 and person_id = $2";

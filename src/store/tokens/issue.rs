@@ -8,6 +8,7 @@ use crate::{
     domain::{
         authority::Mutation,
         event::{Action, Details},
+        id::{PersonId, WorkspaceId},
         setting::Settings,
         time::Timestamp,
         token::{IssueError, IssuePolicy, IssuedBy, Lifetime, Token},
@@ -28,8 +29,8 @@ const IDEMPOTENCY_WINDOW_SECONDS: i64 = 600;
 #[derive(Clone, Debug)]
 pub struct NewToken {
     pub id: Uuid,
-    pub workspace_id: i64,
-    pub person_id: i64,
+    pub workspace_id: WorkspaceId,
+    pub person_id: PersonId,
     pub digest: TokenDigest,
     pub display_prefix: String,
     pub description: String,

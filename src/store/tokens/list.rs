@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{OwnerScope, TokenRow, parse_token_access};
 use crate::{
     domain::{
+        id::WorkspaceId,
         person::TokenAccess,
         time::Timestamp,
         token::{Token, TokenStatus},
@@ -150,7 +151,7 @@ where
     statement
 }
 
-fn push_search<DB>(statement: &mut QueryBuilder<DB>, workspace_id: i64, text: &str)
+fn push_search<DB>(statement: &mut QueryBuilder<DB>, workspace_id: WorkspaceId, text: &str)
 where
     DB: Database,
     i64: for<'q> Encode<'q, DB> + Type<DB>,

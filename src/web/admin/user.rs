@@ -6,7 +6,10 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::person::{Email, Person},
+    domain::{
+        id::{PersonId, WorkspaceId},
+        person::{Email, Person},
+    },
     service::people::{ActorKind, UpdatePerson},
     web::{
         error::{PageResult, see_other},
@@ -29,7 +32,7 @@ pub(super) fn routes() -> Router<WebState> {
 struct UserPage<'a> {
     layout: Layout,
     error: Option<&'a str>,
-    id: i64,
+    id: PersonId,
     display_name: &'a str,
     email: &'a str,
     name: &'a str,
@@ -124,7 +127,7 @@ pub(super) async fn show_with_error(
 async fn show(
     user: AdminUser,
     State(state): State<WebState>,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<PersonId>,
     LenientQuery(query): LenientQuery<UserPageQuery>,
 ) -> PageResult<Response> {
     let person = state.people.find(&user.actor(), id).await?;
@@ -136,7 +139,7 @@ async fn save(
     user: AdminUser,
     State(state): State<WebState>,
     headers: HeaderMap,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<PersonId>,
     PageForm(form): PageForm<UserForm>,
 ) -> PageResult<Response> {
     let actor = user.actor();
@@ -144,11 +147,12 @@ async fn save(
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
     let error = match require_recent_password(&state, &user, &headers, own_password).await? {
         Ok(()) => match form.changes() {
-            Ok(changes) => match state.people.update(ActorKind::Person(&actor), actor.workspace_id, id, &changes).await
-            {
-                Ok(_) => return Ok(see_other(&format!("/admin/users/{id}?done=saved"))),
-                Err(error) => FormError::from_error(error)?,
-            },
+            Ok(changes) => {
+                match state.people.update(ActorKind::Person(&actor), WorkspaceId::of(&actor), id, &changes).await {
+                    Ok(_) => return Ok(see_other(&format!("/admin/users/{id}?done=saved"))),
+                    Err(error) => FormError::from_error(error)?,
+                }
+            }
             Err(error) => error,
         },
         Err(error) => error,

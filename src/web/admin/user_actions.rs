@@ -6,6 +6,7 @@ use axum::{Router, extract::State, http::HeaderMap, response::Response, routing:
 
 use super::user::show_with_error;
 use crate::{
+    domain::id::{PersonId, WorkspaceId},
     service::people::{ActorKind, UpdatePerson},
     web::{
         error::{PageResult, see_other},
@@ -31,16 +32,16 @@ pub(super) fn routes() -> Router<WebState> {
 }
 
 /// Shows the person's page if the user reloads the error page of an action.
-async fn redirect_to_user(_: AdminUser, IdPath(id): IdPath) -> Response {
+async fn redirect_to_user(_: AdminUser, IdPath(id): IdPath<PersonId>) -> Response {
     see_other(&format!("/admin/users/{id}"))
 }
 
-async fn disable(user: AdminUser, State(state): State<WebState>, IdPath(id): IdPath) -> PageResult<Response> {
+async fn disable(user: AdminUser, State(state): State<WebState>, IdPath(id): IdPath<PersonId>) -> PageResult<Response> {
     let change = UpdatePerson { is_disabled: Some(true), ..UpdatePerson::default() };
     apply_change(&user, &state, id, &change, "disabled").await
 }
 
-async fn enable(user: AdminUser, State(state): State<WebState>, IdPath(id): IdPath) -> PageResult<Response> {
+async fn enable(user: AdminUser, State(state): State<WebState>, IdPath(id): IdPath<PersonId>) -> PageResult<Response> {
     let change = UpdatePerson { is_disabled: Some(false), ..UpdatePerson::default() };
     apply_change(&user, &state, id, &change, "enabled").await
 }
@@ -48,7 +49,7 @@ async fn enable(user: AdminUser, State(state): State<WebState>, IdPath(id): IdPa
 async fn force_password_change(
     user: AdminUser,
     State(state): State<WebState>,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<PersonId>,
 ) -> PageResult<Response> {
     let change = UpdatePerson { force_password_change: Some(true), ..UpdatePerson::default() };
     apply_change(&user, &state, id, &change, "forced").await
@@ -57,12 +58,12 @@ async fn force_password_change(
 async fn apply_change(
     user: &AdminUser,
     state: &WebState,
-    id: i64,
+    id: PersonId,
     change: &UpdatePerson<'_>,
     notice: &str,
 ) -> PageResult<Response> {
     let actor = user.actor();
-    match state.people.update(ActorKind::Person(&actor), actor.workspace_id, id, change).await {
+    match state.people.update(ActorKind::Person(&actor), WorkspaceId::of(&actor), id, change).await {
         Ok(_) => Ok(see_other(&format!("/admin/users/{id}?done={notice}"))),
         Err(error) => {
             let error = FormError::from_error(error)?;
@@ -71,7 +72,11 @@ async fn apply_change(
     }
 }
 
-async fn end_sessions(user: AdminUser, State(state): State<WebState>, IdPath(id): IdPath) -> PageResult<Response> {
+async fn end_sessions(
+    user: AdminUser,
+    State(state): State<WebState>,
+    IdPath(id): IdPath<PersonId>,
+) -> PageResult<Response> {
     let administrator = user.actor();
     let person = state.people.find(&administrator, id).await?;
     state.sessions.end_all(&administrator, &person).await?;
@@ -81,7 +86,7 @@ async fn end_sessions(user: AdminUser, State(state): State<WebState>, IdPath(id)
 async fn show_delete_tokens_form(
     user: AdminUser,
     State(state): State<WebState>,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<PersonId>,
 ) -> PageResult<Response> {
     delete_tokens_page(&user, &state, id, None).await
 }
@@ -89,7 +94,7 @@ async fn show_delete_tokens_form(
 async fn delete_tokens_page(
     user: &AdminUser,
     state: &WebState,
-    id: i64,
+    id: PersonId,
     error: Option<&FormError>,
 ) -> PageResult<Response> {
     let administrator = user.actor();
@@ -112,7 +117,7 @@ async fn delete_tokens(
     user: AdminUser,
     State(state): State<WebState>,
     headers: HeaderMap,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<PersonId>,
     PageForm(form): PageForm<ReauthForm>,
 ) -> PageResult<Response> {
     let administrator = user.actor();
@@ -131,18 +136,27 @@ async fn delete_tokens(
 struct RemoveUserPage<'a> {
     layout: Layout,
     error: Option<&'a str>,
-    id: i64,
+    id: PersonId,
     display_name: &'a str,
     email: &'a str,
     active_tokens: i64,
     needs_reauth: bool,
 }
 
-async fn show_remove_form(user: AdminUser, State(state): State<WebState>, IdPath(id): IdPath) -> PageResult<Response> {
+async fn show_remove_form(
+    user: AdminUser,
+    State(state): State<WebState>,
+    IdPath(id): IdPath<PersonId>,
+) -> PageResult<Response> {
     remove_page(&user, &state, id, None).await
 }
 
-async fn remove_page(user: &AdminUser, state: &WebState, id: i64, error: Option<&FormError>) -> PageResult<Response> {
+async fn remove_page(
+    user: &AdminUser,
+    state: &WebState,
+    id: PersonId,
+    error: Option<&FormError>,
+) -> PageResult<Response> {
     let administrator = user.actor();
     let person = state.people.find(&administrator, id).await?;
     let page = RemoveUserPage {
@@ -161,7 +175,7 @@ async fn remove(
     user: AdminUser,
     State(state): State<WebState>,
     headers: HeaderMap,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<PersonId>,
     PageForm(form): PageForm<ReauthForm>,
 ) -> PageResult<Response> {
     let error = match require_recent_password(&state, &user, &headers, form.password()).await? {

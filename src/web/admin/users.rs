@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::person::{EmailKey, Person, TokenAccess},
+    domain::{
+        id::PersonId,
+        person::{EmailKey, Person, TokenAccess},
+    },
     service::people::{ActorKind, CreatePerson, PageStart, PersonSearch, PersonWithTokenCount},
     web::{
         error::{PageResult, see_other},
@@ -60,7 +63,7 @@ impl UserQuery {
 }
 
 struct UserRow {
-    id: i64,
+    id: PersonId,
     display_name: String,
     email: String,
     is_disabled: bool,

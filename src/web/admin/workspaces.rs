@@ -6,7 +6,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::workspace,
+    domain::id::WorkspaceId,
     service::{
         people::{ActorKind, CreatePerson},
         workspaces::WorkspaceSummary,
@@ -35,7 +35,7 @@ pub(super) fn routes() -> Router<WebState> {
 }
 
 struct WorkspaceRow {
-    id: i64,
+    id: WorkspaceId,
     name: String,
     people: i64,
     tokens: i64,
@@ -164,7 +164,7 @@ async fn add(
 struct WorkspacePage<'a> {
     layout: Layout,
     error: Option<&'a str>,
-    id: i64,
+    id: WorkspaceId,
     name: String,
     new_name: String,
     people: i64,
@@ -189,7 +189,7 @@ struct RemoveForm {
 async fn page<'a>(
     user: &PlatformAdminUser,
     state: &WebState,
-    id: i64,
+    id: WorkspaceId,
     error: Option<&'a str>,
 ) -> PageResult<WorkspacePage<'a>> {
     let summary = state.workspaces.find_summary(&user.actor(), id).await?;
@@ -201,7 +201,7 @@ async fn page<'a>(
         name: summary.workspace.name,
         people: summary.person_count,
         tokens: summary.token_count,
-        is_first: id == workspace::FIRST_WORKSPACE_ID,
+        is_first: id == WorkspaceId::FIRST,
         needs_reauth: user.needs_reauth(),
     })
 }
@@ -209,7 +209,7 @@ async fn page<'a>(
 async fn show(
     user: PlatformAdminUser,
     State(state): State<WebState>,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<WorkspaceId>,
     LenientQuery(query): LenientQuery<WorkspacesQuery>,
 ) -> PageResult<Response> {
     let page = page(&user, &state, id, None).await?;
@@ -219,7 +219,7 @@ async fn show(
 async fn rename(
     user: PlatformAdminUser,
     State(state): State<WebState>,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<WorkspaceId>,
     PageForm(form): PageForm<RenameForm>,
 ) -> PageResult<Response> {
     match state.workspaces.rename(ActorKind::Person(&user.actor()), id, &form.name).await {
@@ -233,7 +233,7 @@ async fn rename(
 }
 
 /// Shows the workspace's page if the user reloads the page of a rejected removal.
-async fn redirect_to_workspace(_: PlatformAdminUser, IdPath(id): IdPath) -> Response {
+async fn redirect_to_workspace(_: PlatformAdminUser, IdPath(id): IdPath<WorkspaceId>) -> Response {
     see_other(&format!("{LIST_PATH}/{id}"))
 }
 
@@ -241,7 +241,7 @@ async fn remove(
     user: PlatformAdminUser,
     State(state): State<WebState>,
     headers: HeaderMap,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<WorkspaceId>,
     PageForm(form): PageForm<RemoveForm>,
 ) -> PageResult<Response> {
     let summary = state.workspaces.find_summary(&user.actor(), id).await?;

@@ -3,6 +3,7 @@
 use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::{Value, json};
+use tokenward::domain::id::PersonId;
 
 use crate::support::{Engine, PASSWORD, TestApp, basic_auth, both_databases};
 
@@ -26,7 +27,7 @@ async fn unicode_and_ascii_domains_are_one_account_everywhere(engine: Engine) {
         let query = percent_encode(typed);
         let found = app.admin().get(&format!("/v4/people?email={query}")).await.expect(200);
         assert_eq!(found.rows().len(), 1, "{typed}");
-        assert_eq!(app.state.people().find_by_email(typed).await.unwrap().id, first);
+        assert_eq!(app.state.people().find_by_email(typed).await.unwrap().id, PersonId::new(first));
         let body = json!({"email": typed, "name": "B", "password": PASSWORD});
         app.admin().post("/v4/people", &body).await.expect_error(409, "ConflictException");
         app.admin().update_person(first, json!({"email": typed})).await.expect(200);

@@ -5,7 +5,14 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::json;
 use tokenward::{
-    domain::{authority::Mutation, event::AuditContext, random::Random, time::Timestamp, token::Lifetime},
+    domain::{
+        authority::Mutation,
+        event::AuditContext,
+        id::{PersonId, WorkspaceId},
+        random::Random,
+        time::Timestamp,
+        token::Lifetime,
+    },
     store::NewToken,
 };
 use tokenward_guard::token_format::TokenFormat;
@@ -25,14 +32,14 @@ async fn create_children(app: &TestApp, parent: &TokenClient) -> [TokenClient; 2
     for _ in 0..TOKEN_COUNT {
         let value = TokenFormat::default().generate(|bytes| random.fill(bytes));
         let context = AuditContext {
-            actor_id: Some(1),
+            actor_id: Some(PersonId::new(1)),
             token_id: parent.token_id.parse().ok(),
             ..AuditContext::for_operator(now)
         };
         let new = NewToken {
             id: Uuid::from_bytes(random.bytes()),
-            workspace_id: 1,
-            person_id: 1,
+            workspace_id: WorkspaceId::FIRST,
+            person_id: PersonId::new(1),
             digest: value.digest(),
             display_prefix: value.display_prefix().to_owned(),
             description: String::new(),

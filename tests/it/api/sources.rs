@@ -6,6 +6,7 @@ use rstest_reuse::apply;
 use serde_json::json;
 use tokenward::{
     domain::{
+        id::PersonId,
         login_failures::LoginFailures,
         person::EmailKey,
         source::{DeviceValue, SignInSource},
@@ -197,19 +198,18 @@ async fn an_administrator_resets_the_source_counters(engine: Engine) {
 #[apply(both_databases)]
 async fn sources_are_kept_per_account_and_kind_and_expire(engine: Engine) {
     let mut app = TestApp::start(engine).await;
-    let ada = app.add_person("ada").await;
+    let ada = PersonId::new(app.add_person("ada").await.id);
     let email = EmailKey::from_text(ADA).digest();
     let at = |n: i64| Timestamp::from_millis(1_767_225_600_000).plus_seconds(n);
     let addresses: Vec<SignInSource> =
-        (0..12).map(|n| SignInSource::from_address(ada.id, format!("192.0.2.{n}").parse().unwrap())).collect();
-    let device =
-        SignInSource::from_device(ada.id, &DeviceValue::generate(&tokenward::domain::random::Random::system()));
-    app.store.record_source(ada.id, &device, at(0)).await.unwrap();
+        (0..12).map(|n| SignInSource::from_address(ada, format!("192.0.2.{n}").parse().unwrap())).collect();
+    let device = SignInSource::from_device(ada, &DeviceValue::generate(&tokenward::domain::random::Random::system()));
+    app.store.record_source(ada, &device, at(0)).await.unwrap();
     for (n, source) in (0..).zip(&addresses) {
-        app.store.record_source(ada.id, source, at(n)).await.unwrap();
+        app.store.record_source(ada, source, at(n)).await.unwrap();
     }
     let find = async |source: SignInSource, now| {
-        let found = app.store.find_login_failure_counts(&email, Some(ada.id), &[source], now).await.unwrap();
+        let found = app.store.find_login_failure_counts(&email, Some(ada), &[source], now).await.unwrap();
         found.known_sources.first().copied()
     };
     // Each account keeps ten sources of each kind: the two oldest addresses were replaced, the
@@ -219,21 +219,21 @@ async fn sources_are_kept_per_account_and_kind_and_expire(engine: Engine) {
     }
     assert!(find(device, at(20)).await.is_some_and(|found| found.failures.is_none()));
     for _ in 0..2 {
-        assert!(app.store.record_source_failure(ada.id, &device.digest, at(30)).await.unwrap());
+        assert!(app.store.record_source_failure(ada, &device.digest, at(30)).await.unwrap());
     }
-    assert!(!app.store.record_source_failure(ada.id, &addresses[0].digest, at(30)).await.unwrap());
+    assert!(!app.store.record_source_failure(ada, &addresses[0].digest, at(30)).await.unwrap());
     let failures = Some(LoginFailures { count: 2, last_failed_at: at(30) });
     assert_eq!(find(device, at(40)).await.unwrap().failures, failures);
-    assert_eq!(app.store.list_login_failures(&email, ada.id, at(40)).await.unwrap(), Vec::from_iter(failures));
+    assert_eq!(app.store.list_login_failures(&email, ada, at(40)).await.unwrap(), Vec::from_iter(failures));
     assert_eq!(find(device, at(30 + 86_400)).await.unwrap().failures, None, "a failure expires after a day");
     // Sources of other accounts, and sources older than 90 days, are unknown.
-    let other = app.store.find_login_failure_counts(&email, Some(1), &[device], at(40)).await.unwrap();
+    let other = app.store.find_login_failure_counts(&email, Some(PersonId::new(1)), &[device], at(40)).await.unwrap();
     assert_eq!(other, LoginFailureCounts::default());
     let end = 90 * 86_400;
     assert!(find(device, at(end - 1)).await.is_some() && find(device, at(end)).await.is_none());
     assert_eq!(app.store.purge_sources(at(end + 2)).await.unwrap(), 2, "the browser and an address");
-    app.admin().delete(&format!("/v4/people/{}", ada.id)).await.expect(204);
-    app.store.record_source(ada.id, &device, at(end)).await.unwrap();
+    app.admin().delete(&format!("/v4/people/{ada}")).await.expect(204);
+    app.store.record_source(ada, &device, at(end)).await.unwrap();
     assert_eq!(app.query_text("select cast(count(*) as text) from known_source").await.as_deref(), Some("0"));
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokenward::{
     domain::{
         event::{Action, RequestContext},
+        id::{PersonId, WorkspaceId},
         session::SessionValue,
         setting::{SettingKey, SettingValue as Setting},
         token::{Description, Lifetime},
@@ -105,8 +106,8 @@ async fn a_demoted_administrator_stays_demoted(engine: Engine) {
 }
 
 /// Returns the events, oldest first: action, actor, target and token.
-async fn list_events(app: &TestApp) -> Vec<(Action, Option<i64>, String, Option<String>)> {
-    let filter = EventFilter { workspace_id: 1, ..EventFilter::default() };
+async fn list_events(app: &TestApp) -> Vec<(Action, Option<PersonId>, String, Option<String>)> {
+    let filter = EventFilter::all(WorkspaceId::FIRST);
     let mut events = app.store.list_events(&filter, EventPageStart::default(), 1_000).await.unwrap();
     events.reverse();
     events
@@ -144,7 +145,7 @@ async fn a_deleted_administrator_adds_no_more_people(engine: Engine) {
     let removed = events
         .iter()
         .position(|(action, _, target, _)| *action == Action::PersonRemoved && *target == eve.id.to_string());
-    let late = events[removed.unwrap()..].iter().filter(|(_, actor, ..)| *actor == Some(eve.id)).count();
+    let late = events[removed.unwrap()..].iter().filter(|(_, actor, ..)| *actor == Some(PersonId::new(eve.id))).count();
     assert_eq!(late, 0, "{events:?}");
 }
 
@@ -212,23 +213,26 @@ async fn try_every_mutation(
     let change = UpdatePerson { name: Some("changed"), ..UpdatePerson::default() };
     let setting = [(SettingKey::AllowUsers, Setting::Switch(true))];
     let keys = [SettingKey::AllowUsers.as_str().to_owned()];
-    let person = app.store.find_person(1, victim.id).await.unwrap().unwrap();
+    let person = app.store.find_person(WorkspaceId::FIRST, PersonId::new(victim.id)).await.unwrap().unwrap();
     let mut results: Vec<(&'static str, Option<Error>)> = Vec::new();
-    results.push(("add", services.people().add(by, 1, add()).await.err()));
-    results.push(("change", services.people().update(by, 1, victim.id, &change).await.err()));
-    results.push(("remove", services.people().remove(actor, victim.id).await.err()));
-    results.push(("set", services.workspaces().update_settings(actor, 1, &setting).await.err()));
-    results.push(("reset", services.workspaces().reset_settings(actor, 1, &keys).await.err()));
+    results.push(("add", services.people().add(by, WorkspaceId::FIRST, add()).await.err()));
+    results.push((
+        "change",
+        services.people().update(by, WorkspaceId::FIRST, PersonId::new(victim.id), &change).await.err(),
+    ));
+    results.push(("remove", services.people().remove(actor, PersonId::new(victim.id)).await.err()));
+    results.push(("set", services.workspaces().update_settings(actor, WorkspaceId::FIRST, &setting).await.err()));
+    results.push(("reset", services.workspaces().reset_settings(actor, WorkspaceId::FIRST, &keys).await.err()));
     results.push(("create", services.workspaces().create(by, "Late", add()).await.err()));
-    results.push(("rename", services.workspaces().rename(by, 1, "Late").await.err()));
+    results.push(("rename", services.workspaces().rename(by, WorkspaceId::FIRST, "Late").await.err()));
     results.push(("delete", services.tokens().delete(actor, token).await.err()));
     results.push(("delete_family", services.tokens().delete_with_descendants(actor, token).await.err()));
-    results.push(("delete_all", services.tokens().delete_all(actor, victim.id).await.err()));
+    results.push(("delete_all", services.tokens().delete_all(actor, PersonId::new(victim.id)).await.err()));
     results.push(("end_all_of", services.sessions().end_all(actor, &person).await.err()));
     let issued =
         services.tokens().issue(actor, Lifetime::Seconds(60), Description::default(), Idempotency::Disabled).await;
     results.push(("issue", issued.err()));
-    results.push(("delete_all own", services.tokens().delete_all(actor, actor.person_id).await.err()));
+    results.push(("delete_all own", services.tokens().delete_all(actor, PersonId::of(actor)).await.err()));
     results.push(("end_others", services.sessions().end_others(actor, uuid::Uuid::nil()).await.err()));
     results.into_iter().map(|(name, error)| (name, error.unwrap_or_else(|| panic!("{name} succeeded")))).collect()
 }
@@ -239,7 +243,7 @@ async fn observable_state(app: &TestApp, victim: &PersonClient) -> (usize, Strin
     let people = admin.get("/v4/people?limit=1000").await.expect(200).text;
     let tokens = admin.get(&format!("/v4/apiAccessTokens?personId={}", victim.id)).await.expect(200).text;
     let settings = admin.get("/v4/workspaces/current/configuration").await.expect(200).text;
-    let sessions = app.store.list_sessions(1, victim.id).await.unwrap().len();
+    let sessions = app.store.list_sessions(WorkspaceId::FIRST, PersonId::new(victim.id)).await.unwrap().len();
     let events = list_events(app).await;
     let count = events.iter().filter(|(action, ..)| *action != Action::LoginSucceeded).count();
     (count, format!("{people}{tokens}{settings}{sessions}"))
@@ -280,7 +284,10 @@ async fn stale_credentials_write_nothing(engine: Engine) {
                 eve.update_person(eve.id, json!({"password": new, "password2": new})).await.expect(200)
             }
             _ => {
-                app.store.delete_sessions(1, eve.id, None, &operator_mutation()).await.unwrap();
+                app.store
+                    .delete_sessions(WorkspaceId::FIRST, PersonId::new(eve.id), None, &operator_mutation())
+                    .await
+                    .unwrap();
                 admin.get("/v4/people/current").await
             }
         };
@@ -306,26 +313,26 @@ async fn assert_demoted_admin_keeps_member_rights(app: &TestApp, victim: &Person
     let before = observable_state(app, victim).await;
     // The role change ended the session.
     for actor in &stale[..2] {
-        let person = app.store.find_person(1, victim.id).await.unwrap().unwrap();
+        let person = app.store.find_person(WorkspaceId::FIRST, PersonId::new(victim.id)).await.unwrap().unwrap();
         let services = &app.state;
         let errors = [
             services
                 .workspaces()
-                .update_settings(actor, 1, &[(SettingKey::AllowUsers, Setting::Switch(true))])
+                .update_settings(actor, WorkspaceId::FIRST, &[(SettingKey::AllowUsers, Setting::Switch(true))])
                 .await
                 .err(),
-            services.people().remove(actor, victim.id).await.err(),
+            services.people().remove(actor, PersonId::new(victim.id)).await.err(),
             services
                 .people()
                 .update(
                     ActorKind::Person(actor),
-                    1,
-                    eve.id,
+                    WorkspaceId::FIRST,
+                    PersonId::new(eve.id),
                     &UpdatePerson { is_admin: Some(true), ..UpdatePerson::default() },
                 )
                 .await
                 .err(),
-            services.tokens().delete_all(actor, victim.id).await.err(),
+            services.tokens().delete_all(actor, PersonId::new(victim.id)).await.err(),
             services.sessions().end_all(actor, &person).await.err(),
         ];
         for error in errors {
@@ -333,7 +340,7 @@ async fn assert_demoted_admin_keeps_member_rights(app: &TestApp, victim: &Person
         }
         let others = services.tokens().delete(actor, token).await;
         assert!(matches!(others, Err(Error::TokenNotFound)), "{others:?}");
-        let rename = services.workspaces().rename(ActorKind::Person(actor), 1, "Late").await;
+        let rename = services.workspaces().rename(ActorKind::Person(actor), WorkspaceId::FIRST, "Late").await;
         assert!(matches!(rename, Err(Error::NotPlatformAdministrator)), "{rename:?}");
     }
     assert_eq!(observable_state(app, victim).await, before);

@@ -7,6 +7,7 @@ use rstest_reuse::apply;
 use serde_json::{Value, json};
 use tokenward::{
     domain::{
+        id::{PersonId, WorkspaceId},
         time::Timestamp,
         token_query::{Sort, SortKey, TokenFilter, TokenPageQuery},
     },
@@ -67,7 +68,7 @@ async fn a_streamed_list_is_complete_in_every_order(engine: Engine) {
         for descending in [false, true] {
             let sort = Sort { key, descending };
             let filter = TokenListQuery {
-                scope: OwnerScope::Person { workspace_id: 1, person_id: 1 },
+                scope: OwnerScope::Person { workspace_id: WorkspaceId::FIRST, person_id: PersonId::new(1) },
                 filter: TokenFilter::default(),
                 now: Timestamp::from_millis(1_767_225_600_000),
             };
@@ -243,7 +244,11 @@ async fn people_and_events_are_streamed(engine: Engine) {
     let app = TestApp::start(engine).await;
     let new = |n| crate::store::new_person(&format!("p{n:03}@example.com"));
     for n in 0..130 {
-        app.store.insert_person(1, &new(n), &crate::store::operator_mutation()).await.unwrap().unwrap();
+        app.store
+            .insert_person(WorkspaceId::FIRST, &new(n), &crate::store::operator_mutation())
+            .await
+            .unwrap()
+            .unwrap();
     }
     let admin = app.admin();
     let people = admin.get("/v4/people?limit=100&offset=20&includeCount=true").await.expect(200);
@@ -251,7 +256,7 @@ async fn people_and_events_are_streamed(engine: Engine) {
     assert_eq!((emails.len(), emails[0], emails[99]), (100, "p019@example.com", "p118@example.com"));
     assert!(people.text.ends_with(r#"}],"count":131}"#));
     assert_eq!(admin.get("/v4/people?limit=1000&isDisabled=false").await.expect(200).rows().len(), 131);
-    let of_workspace = EventFilter { workspace_id: 1, ..EventFilter::default() };
+    let of_workspace = EventFilter::all(WorkspaceId::FIRST);
     let all = app.store.list_events(&of_workspace, EventPageStart::default(), 1_000).await.unwrap();
     let (mut ids, mut next) = (Vec::new(), String::new());
     loop {

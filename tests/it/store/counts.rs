@@ -5,6 +5,7 @@ use rstest_reuse::apply;
 use tokenward::{
     domain::{
         event::Action,
+        id::{PersonId, WorkspaceId},
         person::EmailKey,
         token::Lifetime,
         token_query::{Sort, SortKey, TokenFilter},
@@ -17,7 +18,7 @@ use tokenward::{
 };
 use uuid::Uuid;
 
-use super::{ALL_TOKENS, NOW, NoCache, issue_token, new_person, operator_mutation};
+use super::{ADMIN, ALL_TOKENS, NOW, NoCache, WORKSPACE, issue_token, new_person, operator_mutation};
 use crate::support::{Engine, TestApp, both_databases};
 
 fn token_filter(owner: OwnerScope) -> TokenListQuery {
@@ -28,8 +29,8 @@ fn token_filter(owner: OwnerScope) -> TokenListQuery {
 #[track_caller]
 fn assert_counts_match<'a>(
     store: &'a Store,
-    workspace_id: i64,
-    people: &'a [i64],
+    workspace_id: WorkspaceId,
+    people: &'a [PersonId],
 ) -> impl Future<Output = (i64, i64)> + 'a {
     let caller = std::panic::Location::caller();
     async move {
@@ -38,7 +39,7 @@ fn assert_counts_match<'a>(
         };
         let counted = store.count_people_and_tokens(workspace_id).await.unwrap();
         let list_token_ids =
-            store.list_people_after(workspace_id, &PersonFilter::default(), 0, (1_000, 0)).await.unwrap();
+            store.list_people_after(workspace_id, &PersonFilter::default(), None, (1_000, 0)).await.unwrap();
         let workspace = OwnerScope::Workspace(workspace_id);
         assert_eq!(counted, (i64::try_from(list_token_ids.len()).unwrap(), rows(workspace).await), "{caller}");
         assert_eq!(store.count_tokens(&token_filter(workspace)).await.unwrap(), counted.1, "{caller}");
@@ -50,10 +51,10 @@ fn assert_counts_match<'a>(
     }
 }
 
-async fn insert_administrator(store: &Store, email: &str) -> i64 {
-    let id = store.insert_person(1, &new_person(email), &operator_mutation()).await.unwrap().unwrap().id;
+async fn insert_administrator(store: &Store, email: &str) -> PersonId {
+    let id = store.insert_person(WORKSPACE, &new_person(email), &operator_mutation()).await.unwrap().unwrap().id;
     let change = PersonChange { is_admin: Some(true), ..PersonChange::default() };
-    store.update_person(1, id, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    store.update_person(WORKSPACE, id, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     id
 }
 
@@ -61,45 +62,55 @@ async fn insert_administrator(store: &Store, email: &str) -> i64 {
 async fn counts_follow_every_change(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    assert_eq!(assert_counts_match(store, 1, &[1]).await, (1, 0));
+    assert_eq!(assert_counts_match(store, WORKSPACE, &[ADMIN]).await, (1, 0));
     let ada = insert_administrator(store, "ada@example.com").await;
-    let everyone = [1, ada];
-    let (_, first) = issue_token(store, 1, Lifetime::Forever, NOW).await;
-    issue_token(store, 1, Lifetime::Seconds(1), NOW.plus_seconds(-5)).await;
+    let everyone = [ADMIN, ada];
+    let (_, first) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
+    issue_token(store, ADMIN, Lifetime::Seconds(1), NOW.plus_seconds(-5)).await;
     let (reported, _) = issue_token(store, ada, Lifetime::Forever, NOW).await;
     issue_token(store, ada, Lifetime::Forever, NOW).await;
-    assert_eq!(assert_counts_match(store, 1, &everyone).await, (2, 4), "expired tokens are counted");
+    assert_eq!(assert_counts_match(store, WORKSPACE, &everyone).await, (2, 4), "expired tokens are counted");
     store
-        .delete_token(OwnerScope::Workspace(1), first, &operator_mutation())
+        .delete_token(OwnerScope::Workspace(WORKSPACE), first, &operator_mutation())
         .await
         .unwrap()
         .wait_for(&NoCache)
         .await
         .unwrap();
-    assert_eq!(assert_counts_match(store, 1, &everyone).await, (2, 3));
+    assert_eq!(assert_counts_match(store, WORKSPACE, &everyone).await, (2, 3));
     assert!(store.delete_by_digest(&reported.digest(), &operator_mutation()).await.unwrap().wait_for(&NoCache).await);
-    assert_eq!(assert_counts_match(store, 1, &everyone).await, (2, 2));
+    assert_eq!(assert_counts_match(store, WORKSPACE, &everyone).await, (2, 2));
     assert_eq!(store.delete_expired(NOW, 10).await.unwrap().wait_for(&NoCache).await, 1);
-    assert_eq!(assert_counts_match(store, 1, &everyone).await, (2, 1));
+    assert_eq!(assert_counts_match(store, WORKSPACE, &everyone).await, (2, 1));
     issue_token(store, ada, Lifetime::Forever, NOW).await;
-    assert_eq!(store.revoke_all_tokens(1, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await, Some(2));
-    assert_eq!(assert_counts_match(store, 1, &everyone).await, (2, 0), "the rows of revoked tokens still exist");
+    assert_eq!(
+        store.revoke_all_tokens(WORKSPACE, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        Some(2)
+    );
+    assert_eq!(
+        assert_counts_match(store, WORKSPACE, &everyone).await,
+        (2, 0),
+        "the rows of revoked tokens still exist"
+    );
     issue_token(store, ada, Lifetime::Forever, NOW.plus_seconds(1)).await;
-    assert_eq!(assert_counts_match(store, 1, &everyone).await, (2, 1));
+    assert_eq!(assert_counts_match(store, WORKSPACE, &everyone).await, (2, 1));
     assert_eq!(store.purge_revoked(10).await.unwrap(), 2);
-    assert_eq!(assert_counts_match(store, 1, &everyone).await, (2, 1), "a revoked token is subtracted once");
-    let (_, parent) = issue_token(store, 1, Lifetime::Forever, NOW).await;
+    assert_eq!(assert_counts_match(store, WORKSPACE, &everyone).await, (2, 1), "a revoked token is subtracted once");
+    let (_, parent) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
     store
-        .delete_family(OwnerScope::Workspace(1), parent, Action::TokenDeleted, &operator_mutation())
+        .delete_family(OwnerScope::Workspace(WORKSPACE), parent, Action::TokenDeleted, &operator_mutation())
         .await
         .unwrap()
         .wait_for(&NoCache)
         .await;
-    assert_eq!(assert_counts_match(store, 1, &everyone).await, (2, 1));
-    store.delete_person(1, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
-    assert_eq!(assert_counts_match(store, 1, &[1]).await, (1, 0));
+    assert_eq!(assert_counts_match(store, WORKSPACE, &everyone).await, (2, 1));
+    store.delete_person(WORKSPACE, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    assert_eq!(assert_counts_match(store, WORKSPACE, &[ADMIN]).await, (1, 0));
     assert_eq!(
-        store.count_tokens(&token_filter(OwnerScope::Person { workspace_id: 1, person_id: ada })).await.unwrap(),
+        store
+            .count_tokens(&token_filter(OwnerScope::Person { workspace_id: WORKSPACE, person_id: ada }))
+            .await
+            .unwrap(),
         0
     );
     let lab = WorkspaceName::parse("Lab").unwrap();
@@ -115,7 +126,7 @@ async fn counts_follow_manual_sql_changes(engine: Engine) {
     let mut app = TestApp::start(engine).await;
     let ada = insert_administrator(&app.store, "ada@example.com").await;
     for n in 0..5 {
-        issue_token(&app.store, if n < 2 { 1 } else { ada }, Lifetime::Forever, NOW.plus_seconds(n)).await;
+        issue_token(&app.store, if n < 2 { ADMIN } else { ada }, Lifetime::Forever, NOW.plus_seconds(n)).await;
     }
     let second = if app.database.engine == Engine::Postgres {
         "timestamptz '2026-01-01 00:00:02.5+00'"
@@ -130,12 +141,12 @@ async fn counts_follow_manual_sql_changes(engine: Engine) {
         ("delete from token".to_owned(), 0),
     ] {
         app.execute_sql(&statement).await;
-        assert_eq!(assert_counts_match(&app.store, 1, &[1, ada]).await, (2, tokens), "{statement}");
+        assert_eq!(assert_counts_match(&app.store, WORKSPACE, &[ADMIN, ada]).await, (2, tokens), "{statement}");
     }
     if app.database.engine == Engine::Postgres {
         issue_token(&app.store, ada, Lifetime::Forever, NOW).await;
         app.execute_sql("truncate token").await;
-        assert_eq!(assert_counts_match(&app.store, 1, &[1, ada]).await, (2, 0));
+        assert_eq!(assert_counts_match(&app.store, WORKSPACE, &[ADMIN, ada]).await, (2, 0));
     }
 }
 
@@ -147,13 +158,13 @@ async fn counts_are_correct_after_concurrent_changes(engine: Engine) {
         let now = NOW.plus_seconds(100 * round);
         let mut tokens = Vec::new();
         for _ in 0..8 {
-            tokens.push(issue_token(&app.store, 1, Lifetime::Forever, now).await.1);
+            tokens.push(issue_token(&app.store, ADMIN, Lifetime::Forever, now).await.1);
         }
         let deletions = tokens.into_iter().map(|id| {
             let store = app.store.clone();
             tokio::spawn(async move {
                 store
-                    .delete_token(OwnerScope::Workspace(1), id, &operator_mutation())
+                    .delete_token(OwnerScope::Workspace(WORKSPACE), id, &operator_mutation())
                     .await
                     .unwrap()
                     .wait_for(&NoCache)
@@ -165,7 +176,7 @@ async fn counts_are_correct_after_concurrent_changes(engine: Engine) {
         tasks.insert(
             4,
             tokio::spawn(async move {
-                store.revoke_all_tokens(1, 1, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+                store.revoke_all_tokens(WORKSPACE, ADMIN, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
             }),
         );
         let store = app.store.clone();
@@ -173,13 +184,13 @@ async fn counts_are_correct_after_concurrent_changes(engine: Engine) {
             store.purge_revoked(3).await.unwrap();
         }));
         let store = app.store.clone();
-        tasks.push(tokio::spawn(
-            async move { drop(issue_token(&store, 1, Lifetime::Forever, now.plus_seconds(60)).await) },
-        ));
+        tasks.push(tokio::spawn(async move {
+            drop(issue_token(&store, ADMIN, Lifetime::Forever, now.plus_seconds(60)).await);
+        }));
         for task in tasks {
             task.await.unwrap();
         }
-        assert_counts_match(&app.store, 1, &[1]).await;
+        assert_counts_match(&app.store, WORKSPACE, &[ADMIN]).await;
     }
 }
 
@@ -190,12 +201,15 @@ async fn workspaces_are_read_with_their_counts(engine: Engine) {
     assert!(store.max_concurrent_lists() >= 1);
     let name = WorkspaceName::parse("Lab").unwrap();
     let (lab, _) = store.insert_workspace(&name, &new_person("eve@example.com"), &operator_mutation()).await.unwrap();
-    issue_token(store, 1, Lifetime::Forever, NOW).await;
-    let first =
-        WorkspaceWithCounts { workspace: store.find_workspace(1).await.unwrap().unwrap(), people: 1, tokens: 1 };
+    issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
+    let first = WorkspaceWithCounts {
+        workspace: store.find_workspace(WORKSPACE).await.unwrap().unwrap(),
+        people: 1,
+        tokens: 1,
+    };
     let second = WorkspaceWithCounts { workspace: lab, people: 1, tokens: 0 };
-    assert_eq!(store.find_workspace_with_counts(1).await.unwrap().as_ref(), Some(&first));
-    assert_eq!(store.find_workspace_with_counts(9).await.unwrap(), None);
+    assert_eq!(store.find_workspace_with_counts(WORKSPACE).await.unwrap().as_ref(), Some(&first));
+    assert_eq!(store.find_workspace_with_counts(WorkspaceId::new(9)).await.unwrap(), None);
     assert_eq!(store.list_workspaces_with_counts(5, 0).await.unwrap(), [first, second.clone()]);
     assert_eq!(store.list_workspaces_with_counts(5, 1).await.unwrap(), [second]);
 }
@@ -205,16 +219,20 @@ async fn people_and_events_are_read_page_by_page(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
     for n in 0..6 {
-        store.insert_person(1, &new_person(&format!("p{n}@example.com")), &operator_mutation()).await.unwrap().unwrap();
+        store
+            .insert_person(WORKSPACE, &new_person(&format!("p{n}@example.com")), &operator_mutation())
+            .await
+            .unwrap()
+            .unwrap();
     }
     let everyone = PersonFilter::default();
-    let all = store.list_people_after(1, &everyone, 0, (100, 0)).await.unwrap();
-    assert_eq!(store.count_people(1, &everyone).await.unwrap(), 7);
-    assert_eq!(store.list_people_after(1, &everyone, all[2].id, (2, 0)).await.unwrap(), all[3..5]);
-    assert_eq!(store.list_people_after(1, &everyone, 0, (2, 4)).await.unwrap(), all[4..6]);
+    let all = store.list_people_after(WORKSPACE, &everyone, None, (100, 0)).await.unwrap();
+    assert_eq!(store.count_people(WORKSPACE, &everyone).await.unwrap(), 7);
+    assert_eq!(store.list_people_after(WORKSPACE, &everyone, Some(all[2].id), (2, 0)).await.unwrap(), all[3..5]);
+    assert_eq!(store.list_people_after(WORKSPACE, &everyone, None, (2, 4)).await.unwrap(), all[4..6]);
     let one = PersonFilter { email: Some(EmailKey::from_text("p3@example.com")), is_disabled: Some(false) };
-    assert_eq!(store.count_people(1, &one).await.unwrap(), 1);
-    let of_workspace = EventFilter { workspace_id: 1, ..EventFilter::default() };
+    assert_eq!(store.count_people(WORKSPACE, &one).await.unwrap(), 1);
+    let of_workspace = EventFilter::all(WORKSPACE);
     let events = store.list_events(&of_workspace, EventPageStart::default(), 100).await.unwrap();
     let (mut after, mut read) = (i64::MAX, Vec::new());
     loop {
@@ -234,9 +252,9 @@ async fn people_and_events_are_read_page_by_page(engine: Engine) {
 async fn tokens_are_read_by_their_ids(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let (_, own_id) = issue_token(store, 1, Lifetime::Forever, NOW).await;
-    let own = token_filter(OwnerScope::Person { workspace_id: 1, person_id: 1 });
-    let others = token_filter(OwnerScope::Person { workspace_id: 1, person_id: 9 });
+    let (_, own_id) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
+    let own = token_filter(OwnerScope::Person { workspace_id: WORKSPACE, person_id: ADMIN });
+    let others = token_filter(OwnerScope::Person { workspace_id: WORKSPACE, person_id: PersonId::new(9) });
     let ids = [own_id, Uuid::nil()];
     assert_eq!(store.list_tokens_by_id(&own, &ids).await.unwrap()[0].0.id, own_id);
     assert!(store.list_tokens_by_id(&others, &ids).await.unwrap().is_empty());
@@ -255,12 +273,12 @@ async fn a_reader_has_the_current_rights(engine: Engine) {
     let ada = insert_administrator(store, "ada@example.com").await;
     let reader =
         ReaderRights { is_admin: true, is_platform_admin: false, is_disabled: false, password_hash: "hash".into() };
-    assert!(store.find_reader_rights(1, ada).await.unwrap() == Some(reader.clone()));
+    assert!(store.find_reader_rights(WORKSPACE, ada).await.unwrap() == Some(reader.clone()));
     let change = PersonChange { is_admin: Some(false), is_disabled: Some(true), ..PersonChange::default() };
-    store.update_person(1, ada, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    store.update_person(WORKSPACE, ada, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     assert!(
-        store.find_reader_rights(1, ada).await.unwrap()
+        store.find_reader_rights(WORKSPACE, ada).await.unwrap()
             == Some(ReaderRights { is_admin: false, is_disabled: true, ..reader })
     );
-    assert!(store.find_reader_rights(2, ada).await.unwrap().is_none());
+    assert!(store.find_reader_rights(WorkspaceId::new(2), ada).await.unwrap().is_none());
 }

@@ -5,6 +5,7 @@ use rstest_reuse::apply;
 use tokenward::{
     domain::{
         event::Action,
+        id::{PersonId, WorkspaceId},
         invalidation::Invalidation,
         token::{IssueError, Lifetime},
     },
@@ -14,8 +15,8 @@ use tokenward_guard::token_format::TokenDigest;
 use uuid::Uuid;
 
 use super::{
-    ALL_TOKENS, DEFAULT_SETTINGS, NOW, NoCache, RecordingBarrier, issue_token, mutation_at, new_person, new_token,
-    operator_mutation,
+    ADMIN, ALL_TOKENS, DEFAULT_SETTINGS, NOW, NoCache, RecordingBarrier, WORKSPACE, issue_token, mutation_at,
+    new_person, new_token, operator_mutation,
 };
 use crate::support::{Engine, TestApp, both_databases};
 
@@ -27,10 +28,11 @@ async fn is_unrevoked(store: &Store, digest: TokenDigest) -> bool {
 async fn one_update_revokes_all_tokens_of_a_person(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap().id;
+    let ada =
+        store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap().id;
     store
         .update_person(
-            1,
+            WORKSPACE,
             ada,
             &tokenward::store::PersonChange { is_admin: Some(true), ..Default::default() },
             &operator_mutation(),
@@ -39,18 +41,23 @@ async fn one_update_revokes_all_tokens_of_a_person(engine: Engine) {
         .unwrap()
         .wait_for(&NoCache)
         .await;
-    let (own, id) = issue_token(store, 1, Lifetime::Forever, NOW).await;
-    issue_token(store, 1, Lifetime::Seconds(1), NOW.plus_seconds(-5)).await;
+    let (own, id) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
+    issue_token(store, ADMIN, Lifetime::Seconds(1), NOW.plus_seconds(-5)).await;
     let (adas, _) = issue_token(store, ada, Lifetime::Forever, NOW).await;
     assert_eq!(
-        store.revoke_all_tokens(1, 1, &mutation_at(NOW.plus_seconds(1))).await.unwrap().wait_for(&NoCache).await,
+        store
+            .revoke_all_tokens(WORKSPACE, ADMIN, &mutation_at(NOW.plus_seconds(1)))
+            .await
+            .unwrap()
+            .wait_for(&NoCache)
+            .await,
         Some(2)
     );
     assert!(!is_unrevoked(store, own.digest()).await && is_unrevoked(store, adas.digest()).await);
     // No method finds revoked tokens, although their rows still exist.
-    assert_eq!(store.find_token(OwnerScope::Workspace(1), id).await.unwrap(), None);
+    assert_eq!(store.find_token(OwnerScope::Workspace(WORKSPACE), id).await.unwrap(), None);
     let filter = TokenListQuery {
-        scope: OwnerScope::Person { workspace_id: 1, person_id: 1 },
+        scope: OwnerScope::Person { workspace_id: WORKSPACE, person_id: ADMIN },
         filter: Default::default(),
         now: NOW,
     };
@@ -59,20 +66,35 @@ async fn one_update_revokes_all_tokens_of_a_person(engine: Engine) {
         (vec![], 0)
     );
     assert_eq!(
-        store.delete_token(OwnerScope::Workspace(1), id, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        store
+            .delete_token(OwnerScope::Workspace(WORKSPACE), id, &operator_mutation())
+            .await
+            .unwrap()
+            .wait_for(&NoCache)
+            .await,
         None
     );
-    assert_eq!(store.count_people_and_tokens(1).await.unwrap(), (2, 1));
-    assert_eq!(store.count_token_holders(1, Some(1), NOW).await.unwrap().tokens, 0);
+    assert_eq!(store.count_people_and_tokens(WORKSPACE).await.unwrap(), (2, 1));
+    assert_eq!(store.count_token_holders(WORKSPACE, Some(ADMIN), NOW).await.unwrap().tokens, 0);
     assert_eq!(
-        store.revoke_all_tokens(1, 1, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        store.revoke_all_tokens(WORKSPACE, ADMIN, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
         Some(0),
         "no tokens are left"
     );
     assert_eq!(
         (
-            store.revoke_all_tokens(1, 9, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
-            store.revoke_all_tokens(2, 1, &operator_mutation()).await.unwrap().wait_for(&NoCache).await
+            store
+                .revoke_all_tokens(WORKSPACE, PersonId::new(9), &operator_mutation())
+                .await
+                .unwrap()
+                .wait_for(&NoCache)
+                .await,
+            store
+                .revoke_all_tokens(WorkspaceId::new(2), ADMIN, &operator_mutation())
+                .await
+                .unwrap()
+                .wait_for(&NoCache)
+                .await
         ),
         (None, None)
     );
@@ -87,14 +109,14 @@ async fn tokens_created_after_a_revocation_are_valid_despite_clock_skew(engine: 
     let app = TestApp::start(engine).await;
     let store = &app.store;
     // A token from a node whose clock is ahead is revoked as well.
-    let (ahead, _) = issue_token(store, 1, Lifetime::Forever, NOW.plus_seconds(100)).await;
-    store.revoke_all_tokens(1, 1, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    let (ahead, _) = issue_token(store, ADMIN, Lifetime::Forever, NOW.plus_seconds(100)).await;
+    store.revoke_all_tokens(WORKSPACE, ADMIN, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     assert!(!is_unrevoked(store, ahead.digest()).await);
     // The token is revoked and its row not purged yet: its use is recognized all the same.
     assert_eq!(store.find_revoked(&[ahead.digest()]).await.unwrap().len(), 1);
     assert_eq!(store.find_unrevoked(&ahead.digest()).await.unwrap(), None);
     // A token created now gets a creation time after the revocation.
-    let (value, new) = new_token(1, Lifetime::Seconds(10), NOW);
+    let (value, new) = new_token(ADMIN, Lifetime::Seconds(10), NOW);
     let Ok(IssueOutcome::Created { created_at, expires_at }) = store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap()
     else {
         panic!()
@@ -102,16 +124,19 @@ async fn tokens_created_after_a_revocation_are_valid_despite_clock_skew(engine: 
     assert_eq!(created_at.as_millis(), NOW.plus_seconds(100).as_millis() + 1);
     assert_eq!(expires_at, Some(created_at.plus_seconds(10)));
     assert!(is_unrevoked(store, value.digest()).await);
-    store.revoke_all_tokens(1, 1, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    store.revoke_all_tokens(WORKSPACE, ADMIN, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     assert!(!is_unrevoked(store, value.digest()).await);
 }
 
 /// Creates a child token.
 async fn issue_child(store: &Store, parent: Uuid) -> (TokenDigest, Uuid) {
-    let (value, mut new) = new_token(1, Lifetime::Forever, NOW);
+    let (value, mut new) = new_token(ADMIN, Lifetime::Forever, NOW);
     new.mutation.context.token_id = Some(parent);
     store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap().unwrap();
-    assert_eq!(store.find_token(OwnerScope::Workspace(1), new.id).await.unwrap().unwrap().parent_id, Some(parent));
+    assert_eq!(
+        store.find_token(OwnerScope::Workspace(WORKSPACE), new.id).await.unwrap().unwrap().parent_id,
+        Some(parent)
+    );
     (value.digest(), new.id)
 }
 
@@ -119,35 +144,40 @@ async fn issue_child(store: &Store, parent: Uuid) -> (TokenDigest, Uuid) {
 async fn a_family_is_deleted_even_if_a_member_was_deleted_before(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let (other, _) = issue_token(store, 1, Lifetime::Forever, NOW).await;
-    let (root, root_id) = issue_token(store, 1, Lifetime::Forever, NOW).await;
+    let (other, _) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
+    let (root, root_id) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
     let (middle, middle_id) = issue_child(store, root_id).await;
     let (leaf, leaf_id) = issue_child(store, middle_id).await;
     let (second, _) = issue_child(store, root_id).await;
     store
-        .delete_token(OwnerScope::Workspace(1), middle_id, &operator_mutation())
+        .delete_token(OwnerScope::Workspace(WORKSPACE), middle_id, &operator_mutation())
         .await
         .unwrap()
         .wait_for(&NoCache)
         .await;
-    let other_owner = OwnerScope::Person { workspace_id: 1, person_id: 2 };
+    let other_owner = OwnerScope::Person { workspace_id: WORKSPACE, person_id: PersonId::new(2) };
     assert_eq!(revoke_family(store, other_owner, root_id).await, []);
-    assert_eq!(revoke_family(store, OwnerScope::Workspace(2), root_id).await, []);
+    assert_eq!(revoke_family(store, OwnerScope::Workspace(WorkspaceId::new(2)), root_id).await, []);
     let mut expected = [root.digest(), leaf, second];
     expected.sort_by_key(|digest| *digest.as_bytes());
-    assert_eq!(revoke_family(store, OwnerScope::Workspace(1), root_id).await, expected);
+    assert_eq!(revoke_family(store, OwnerScope::Workspace(WORKSPACE), root_id).await, expected);
     for digest in [root.digest(), middle, leaf, second] {
         assert!(!is_unrevoked(store, digest).await);
     }
     assert!(is_unrevoked(store, other.digest()).await);
-    assert_eq!(revoke_family(store, OwnerScope::Workspace(1), root_id).await, []);
-    let details = store.list_entries(1, 0, 100).await.unwrap().pop().unwrap().0.details;
+    assert_eq!(revoke_family(store, OwnerScope::Workspace(WORKSPACE), root_id).await, []);
+    let details = store.list_entries(WORKSPACE, 0, 100).await.unwrap().pop().unwrap().0.details;
     assert!(details.contains(&leaf_id.to_string()) && details.contains(r#""descendants":2"#), "{details}");
     // The root is deleted, its child is not.
-    let (_, root_id) = issue_token(store, 1, Lifetime::Forever, NOW).await;
+    let (_, root_id) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
     let (kept, _) = issue_child(store, root_id).await;
-    store.delete_token(OwnerScope::Workspace(1), root_id, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
-    assert_eq!(revoke_family(store, OwnerScope::Workspace(1), root_id).await, [kept]);
+    store
+        .delete_token(OwnerScope::Workspace(WORKSPACE), root_id, &operator_mutation())
+        .await
+        .unwrap()
+        .wait_for(&NoCache)
+        .await;
+    assert_eq!(revoke_family(store, OwnerScope::Workspace(WORKSPACE), root_id).await, [kept]);
 }
 
 /// Deletes a family. Returns the digests that it invalidates, in order.
@@ -172,16 +202,21 @@ async fn revoke_family(store: &Store, owner: OwnerScope, root: Uuid) -> Vec<Toke
 async fn deleted_tokens_leave_a_tombstone_for_a_while(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let (deleted, id) = issue_token(store, 1, Lifetime::Forever, NOW).await;
+    let (deleted, id) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
     let (living, living_id) = issue_child(store, id).await;
-    store.delete_token(OwnerScope::Workspace(1), id, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    store
+        .delete_token(OwnerScope::Workspace(WORKSPACE), id, &operator_mutation())
+        .await
+        .unwrap()
+        .wait_for(&NoCache)
+        .await;
     let display_prefix = deleted.display_prefix().to_owned();
-    let expected = (deleted.digest(), TokenLabel { id, workspace_id: 1, person_id: 1, display_prefix });
+    let expected = (deleted.digest(), TokenLabel { id, workspace_id: WORKSPACE, person_id: ADMIN, display_prefix });
     assert_eq!(store.find_revoked(&[deleted.digest(), living]).await.unwrap(), [expected]);
     let now = tokenward::domain::time::Clock::system().now();
     assert_eq!(store.purge_tombstones(now.plus_seconds(60)).await.unwrap(), 0, "its child is unrevoked");
     store
-        .delete_token(OwnerScope::Workspace(1), living_id, &operator_mutation())
+        .delete_token(OwnerScope::Workspace(WORKSPACE), living_id, &operator_mutation())
         .await
         .unwrap()
         .wait_for(&NoCache)
@@ -197,7 +232,7 @@ async fn an_idempotent_request_returns_the_same_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
     let request = |key: u8, body: u8, seconds: i64| {
-        let (_, mut new) = new_token(1, Lifetime::Seconds(60), NOW.plus_seconds(seconds));
+        let (_, mut new) = new_token(ADMIN, Lifetime::Seconds(60), NOW.plus_seconds(seconds));
         new.idempotency = Some(IdempotentRequest {
             key_digest: [key; 32],
             body_digest: [body; 32],
@@ -217,7 +252,7 @@ async fn an_idempotent_request_returns_the_same_token(engine: Engine) {
     assert!(send(deleted.clone()).await.is_ok());
     assert!(store.find_unrevoked(&deleted.digest).await.unwrap().is_some());
     store
-        .delete_token(OwnerScope::Workspace(1), deleted.id, &operator_mutation())
+        .delete_token(OwnerScope::Workspace(WORKSPACE), deleted.id, &operator_mutation())
         .await
         .unwrap()
         .wait_for(&NoCache)
@@ -225,7 +260,7 @@ async fn an_idempotent_request_returns_the_same_token(engine: Engine) {
     assert_eq!(send(request(3, 1, 1)).await, Err(IssueError::IdempotentTokenDeleted));
     assert!(matches!(send(request(2, 1, 1)).await, Ok(IssueOutcome::Created { .. })), "another idempotency key");
     assert!(matches!(send(request(1, 2, 600)).await, Ok(IssueOutcome::Created { .. })), "the record has expired");
-    assert_eq!(store.count_people_and_tokens(1).await.unwrap().1, 3);
+    assert_eq!(store.count_people_and_tokens(WORKSPACE).await.unwrap().1, 3);
     assert_eq!(store.purge_idempotency_records(NOW.plus_seconds(601)).await.unwrap(), 2);
     assert_eq!(store.purge_idempotency_records(NOW.plus_seconds(1_200)).await.unwrap(), 1);
 }
@@ -235,7 +270,7 @@ async fn tokens_per_person_are_limited(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
     let limited = || {
-        let mut new = new_token(1, Lifetime::Seconds(10), NOW).1;
+        let mut new = new_token(ADMIN, Lifetime::Seconds(10), NOW).1;
         new.max_active = Some(2);
         new
     };

@@ -4,6 +4,7 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use tokenward::{http::server, store::Error};
 
+use super::WORKSPACE;
 use crate::support::{Engine, TestApp, both_databases, test_config};
 
 #[tokio::test]
@@ -12,10 +13,10 @@ async fn rediscovery_finds_the_primary_and_does_not_reopen_a_closed_store() {
     let bearer = app.admin().create_token().await;
     let nodes = app.store.cluster().unwrap();
     nodes.rediscover_primary().await.unwrap();
-    assert!(app.store.count_people_and_tokens(1).await.is_ok() && bearer.is_accepted().await);
+    assert!(app.store.count_people_and_tokens(WORKSPACE).await.is_ok() && bearer.is_accepted().await);
     app.store.close().await;
     nodes.rediscover_primary().await.unwrap();
-    assert!(matches!(app.store.count_people_and_tokens(1).await, Err(Error::Unavailable(_))));
+    assert!(matches!(app.store.count_people_and_tokens(WORKSPACE).await, Err(Error::Unavailable(_))));
 }
 
 #[apply(both_databases)]
@@ -32,7 +33,10 @@ async fn a_sqlite_backup_is_a_complete_copy(engine: Engine) {
     let file = app.store.back_up().await.unwrap().unwrap();
     assert_eq!(Some(&file), first.as_ref());
     let copy = server::open_store(&test_config(&format!("sqlite:{}", file.display())), false).await.unwrap();
-    assert_eq!(copy.count_people_and_tokens(1).await.unwrap(), app.store.count_people_and_tokens(1).await.unwrap());
+    assert_eq!(
+        copy.count_people_and_tokens(WORKSPACE).await.unwrap(),
+        app.store.count_people_and_tokens(WORKSPACE).await.unwrap()
+    );
     assert!(bearer.is_accepted().await);
 }
 

@@ -5,6 +5,7 @@ use rstest_reuse::apply;
 use tokenward::{
     domain::{
         authority::AuthorizationLost,
+        id::{PersonId, WorkspaceId},
         person::{EmailKey, PersonName},
         setting::{SettingKey, SettingValue},
         token::Lifetime,
@@ -16,7 +17,8 @@ use tokenward::{
 use uuid::Uuid;
 
 use super::{
-    ALL_TOKENS, DEFAULT_SETTINGS, NOW, NoCache, issue_token, new_person, new_token, operator_mutation, token_mutation,
+    ADMIN, ALL_TOKENS, DEFAULT_SETTINGS, NOW, NoCache, WORKSPACE, issue_token, new_person, new_token,
+    operator_mutation, token_mutation,
 };
 use crate::support::{Engine, TestApp, both_databases};
 
@@ -28,15 +30,16 @@ fn search_filter(text: &str) -> TokenFilter {
 async fn token_lists_are_searched_and_filtered(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let ada =
+        store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
     store
-        .set_settings(1, &[(SettingKey::AllowUsers, SettingValue::Switch(true))], &operator_mutation())
+        .set_settings(WORKSPACE, &[(SettingKey::AllowUsers, SettingValue::Switch(true))], &operator_mutation())
         .await
         .unwrap()
         .wait_for(&NoCache)
         .await;
     let mut ids = Vec::new();
-    for (person_id, description) in [(1, "Nightly 50%_\\ off"), (ada.id, "laptop"), (1, "x")] {
+    for (person_id, description) in [(ADMIN, "Nightly 50%_\\ off"), (ada.id, "laptop"), (ADMIN, "x")] {
         let lifetime = if description == "x" { Lifetime::Forever } else { Lifetime::Seconds(100) };
         let mut new = new_token(person_id, lifetime, NOW).1;
         new.description = description.to_owned();
@@ -45,7 +48,7 @@ async fn token_lists_are_searched_and_filtered(engine: Engine) {
     }
     store.update_last_used(&[(ids[1].0, NOW.plus_seconds(10))]).await.unwrap();
     let found = async |which: TokenFilter| -> Vec<usize> {
-        let filter = TokenListQuery { scope: OwnerScope::Workspace(1), filter: which, now: NOW };
+        let filter = TokenListQuery { scope: OwnerScope::Workspace(WORKSPACE), filter: which, now: NOW };
         let rows = store.list_tokens(&filter, &ALL_TOKENS).await.unwrap();
         assert_eq!(store.count_tokens(&filter).await.unwrap(), i64::try_from(rows.len()).unwrap());
         let place = |id: Uuid| ids.iter().position(|(other, _)| *other == id).unwrap();
@@ -73,17 +76,17 @@ async fn people_are_searched_and_listed_in_both_directions(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
     for email in ["zoe@example.com", "Ben@example.com", "cem@example.org"] {
-        store.insert_person(1, &new_person(email), &operator_mutation()).await.unwrap().unwrap();
+        store.insert_person(WORKSPACE, &new_person(email), &operator_mutation()).await.unwrap().unwrap();
     }
     store
         .insert_workspace(&WorkspaceName::parse("Lab").unwrap(), &new_person("eve@example.com"), &operator_mutation())
         .await
         .unwrap();
-    issue_token(store, 1, Lifetime::Seconds(10), NOW).await;
-    issue_token(store, 1, Lifetime::Forever, NOW).await;
+    issue_token(store, ADMIN, Lifetime::Seconds(10), NOW).await;
+    issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
     let list = |filter: PersonSearch, start: PageStart, limit: i64| async move {
         let members =
-            store.list_people_with_token_counts(1, &filter, &start, NOW.plus_seconds(10), limit).await.unwrap();
+            store.list_people_with_token_counts(WORKSPACE, &filter, &start, NOW.plus_seconds(10), limit).await.unwrap();
         members.into_iter().map(|m| (m.person.email, m.active_tokens)).collect::<Vec<_>>()
     };
     let at = |text: &str, tokens: i64| (text.to_owned(), tokens);
@@ -103,15 +106,24 @@ async fn people_are_searched_and_listed_in_both_directions(engine: Engine) {
 async fn token_holders_are_counted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    assert_eq!(store.count_token_holders(1, None, NOW).await.unwrap(), TokenHolderCounts { people: 0, tokens: 0 });
-    issue_token(store, 1, Lifetime::Seconds(10), NOW).await;
-    issue_token(store, 1, Lifetime::Forever, NOW).await;
-    assert_eq!(store.count_token_holders(1, None, NOW).await.unwrap(), TokenHolderCounts { people: 1, tokens: 2 });
     assert_eq!(
-        store.count_token_holders(1, Some(1), NOW.plus_seconds(10)).await.unwrap(),
+        store.count_token_holders(WORKSPACE, None, NOW).await.unwrap(),
+        TokenHolderCounts { people: 0, tokens: 0 }
+    );
+    issue_token(store, ADMIN, Lifetime::Seconds(10), NOW).await;
+    issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
+    assert_eq!(
+        store.count_token_holders(WORKSPACE, None, NOW).await.unwrap(),
+        TokenHolderCounts { people: 1, tokens: 2 }
+    );
+    assert_eq!(
+        store.count_token_holders(WORKSPACE, Some(ADMIN), NOW.plus_seconds(10)).await.unwrap(),
         TokenHolderCounts { people: 1, tokens: 1 }
     );
-    assert_eq!(store.count_token_holders(1, Some(2), NOW).await.unwrap(), TokenHolderCounts { people: 0, tokens: 0 });
+    assert_eq!(
+        store.count_token_holders(WORKSPACE, Some(PersonId::new(2)), NOW).await.unwrap(),
+        TokenHolderCounts { people: 0, tokens: 0 }
+    );
 }
 
 #[apply(both_databases)]
@@ -120,39 +132,47 @@ async fn administrators_are_found(engine: Engine) {
     let store = &app.store;
     for (email, is_admin) in [("ben@example.com", true), ("cem@example.com", false), ("aya@example.com", true)] {
         let person = NewPerson { is_admin, ..new_person(email) };
-        store.insert_person(1, &person, &operator_mutation()).await.unwrap().unwrap();
+        store.insert_person(WORKSPACE, &person, &operator_mutation()).await.unwrap().unwrap();
     }
-    assert_eq!(store.list_administrator_emails(1, 2).await.unwrap(), ["admin@example.com", "aya@example.com"]);
-    assert!(store.list_administrator_emails(2, 9).await.unwrap().is_empty());
+    assert_eq!(store.list_administrator_emails(WORKSPACE, 2).await.unwrap(), ["admin@example.com", "aya@example.com"]);
+    assert!(store.list_administrator_emails(WorkspaceId::new(2), 9).await.unwrap().is_empty());
 }
 
 #[apply(both_databases)]
 async fn non_ascii_text_is_found_as_written(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let mut new = new_token(1, Lifetime::Forever, NOW).1;
+    let mut new = new_token(ADMIN, Lifetime::Forever, NOW).1;
     new.description = "Übersicht".to_owned();
     store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap().unwrap();
     let person = NewPerson { name: PersonName::parse("Émilie").unwrap(), ..new_person("emilie@example.com") };
-    store.insert_person(1, &person, &operator_mutation()).await.unwrap().unwrap();
-    let filter = TokenListQuery { scope: OwnerScope::Workspace(1), filter: search_filter("Übers"), now: NOW };
+    store.insert_person(WORKSPACE, &person, &operator_mutation()).await.unwrap().unwrap();
+    let filter = TokenListQuery { scope: OwnerScope::Workspace(WORKSPACE), filter: search_filter("Übers"), now: NOW };
     assert_eq!(store.count_tokens(&filter).await.unwrap(), 1);
     let filter = PersonSearch { search: Some("Émi".into()), ..PersonSearch::default() };
-    assert_eq!(store.list_people_with_token_counts(1, &filter, &PageStart::default(), NOW, 9).await.unwrap().len(), 1);
+    assert_eq!(
+        store.list_people_with_token_counts(WORKSPACE, &filter, &PageStart::default(), NOW, 9).await.unwrap().len(),
+        1
+    );
 }
 
 #[apply(both_databases)]
 async fn a_deleted_token_creates_no_child_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let (_, parent) = issue_token(store, 1, Lifetime::Forever, NOW).await;
+    let (_, parent) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
     let child = || {
-        let mut new = new_token(1, Lifetime::Forever, NOW).1;
-        new.mutation = token_mutation(1, parent);
+        let mut new = new_token(ADMIN, Lifetime::Forever, NOW).1;
+        new.mutation = token_mutation(ADMIN, parent);
         new
     };
     assert!(store.issue_token(&child(), DEFAULT_SETTINGS).await.unwrap().is_ok());
-    store.delete_token(OwnerScope::Workspace(1), parent, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    store
+        .delete_token(OwnerScope::Workspace(WORKSPACE), parent, &operator_mutation())
+        .await
+        .unwrap()
+        .wait_for(&NoCache)
+        .await;
     let issued = store.issue_token(&child(), DEFAULT_SETTINGS).await;
     assert!(matches!(issued, Err(Error::AuthorizationLost(AuthorizationLost::CallerRevoked))), "{issued:?}");
 }

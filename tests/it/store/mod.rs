@@ -24,6 +24,7 @@ use tokenward::{
     domain::{
         authority::{Authority, Mutation, RequiredRole, VerifiedCredential},
         event::{AuditContext, RequestContext},
+        id::{PersonId, WorkspaceId},
         invalidation::Invalidation,
         person::{Email, EmailKey, PersonName, TokenAccess},
         random::Random,
@@ -43,6 +44,10 @@ use uuid::Uuid;
 
 use crate::support::{Database, Engine, TestApp, both_databases};
 
+/// The first workspace.
+pub const WORKSPACE: WorkspaceId = WorkspaceId::FIRST;
+/// The administrator of the first workspace.
+pub const ADMIN: PersonId = PersonId::new(1);
 const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 const DEFAULT_SETTINGS: Settings = Settings::defaults(true);
 const ALL_TOKENS: TokenPageQuery =
@@ -84,9 +89,9 @@ fn mutation_at(moment: Timestamp) -> Mutation {
 }
 
 /// Returns a mutation by a token, which requires no role.
-fn token_mutation(person_id: i64, token_id: Uuid) -> Mutation {
+fn token_mutation(person_id: PersonId, token_id: Uuid) -> Mutation {
     let authority = Authority {
-        workspace_id: 1,
+        workspace_id: WORKSPACE,
         person_id,
         credential: VerifiedCredential::Token(token_id),
         role: RequiredRole::Member,
@@ -100,7 +105,7 @@ fn token_mutation(person_id: i64, token_id: Uuid) -> Mutation {
 fn audit_context_at(at: Timestamp) -> AuditContext {
     AuditContext {
         at,
-        actor_id: Some(1),
+        actor_id: Some(ADMIN),
         actor_name: "admin@example.com".to_owned(),
         token_id: None,
         request: RequestContext::default(),
@@ -118,12 +123,12 @@ pub fn new_person(email: &str) -> NewPerson {
     }
 }
 
-fn new_token(person_id: i64, lifetime: Lifetime, created_at: Timestamp) -> (TokenValue, NewToken) {
+fn new_token(person_id: PersonId, lifetime: Lifetime, created_at: Timestamp) -> (TokenValue, NewToken) {
     let random = Random::system();
     let value = TokenFormat::default().generate(|bytes| random.fill(bytes));
     let token = NewToken {
         id: Uuid::from_bytes(random.bytes()),
-        workspace_id: 1,
+        workspace_id: WORKSPACE,
         person_id,
         digest: value.digest(),
         display_prefix: value.display_prefix().to_owned(),
@@ -137,7 +142,12 @@ fn new_token(person_id: i64, lifetime: Lifetime, created_at: Timestamp) -> (Toke
     (value, token)
 }
 
-async fn issue_token(store: &Store, person_id: i64, lifetime: Lifetime, created_at: Timestamp) -> (TokenValue, Uuid) {
+async fn issue_token(
+    store: &Store,
+    person_id: PersonId,
+    lifetime: Lifetime,
+    created_at: Timestamp,
+) -> (TokenValue, Uuid) {
     let (value, new) = new_token(person_id, lifetime, created_at);
     let expires_at = lifetime.expires_at(created_at);
     assert_eq!(
@@ -169,7 +179,7 @@ async fn only_the_first_start_creates_workspace_one(engine: Engine) {
     assert!(app.store.is_bootstrapped().await.unwrap());
     let name = WorkspaceName::parse("again").unwrap();
     assert!(!app.store.bootstrap(&name, &new_person("again@example.com"), NOW).await.unwrap());
-    assert_eq!(app.store.count_people_and_tokens(1).await.unwrap(), (1, 0));
+    assert_eq!(app.store.count_people_and_tokens(WORKSPACE).await.unwrap(), (1, 0));
 }
 
 #[apply(both_databases)]
@@ -178,29 +188,39 @@ async fn workspaces_are_inserted_found_listed_renamed_and_deleted(engine: Engine
     let name = WorkspaceName::parse("Lab").unwrap();
     let (lab, admin) =
         app.store.insert_workspace(&name, &new_person("eve@example.com"), &operator_mutation()).await.unwrap();
-    assert_eq!((lab.id, admin.workspace_id, lab.created_at), (2, 2, NOW));
-    assert_eq!(app.store.find_workspace(2).await.unwrap(), Some(lab.clone()));
+    assert_eq!((lab.id, admin.workspace_id, lab.created_at), (WorkspaceId::new(2), WorkspaceId::new(2), NOW));
+    assert_eq!(app.store.find_workspace(WorkspaceId::new(2)).await.unwrap(), Some(lab.clone()));
     assert_eq!(app.store.list_workspaces(1, 1).await.unwrap(), [lab]);
     assert_eq!(app.store.count_workspaces().await.unwrap(), 2);
     let renamed = WorkspaceName::parse("Laboratory").unwrap();
-    assert!(app.store.rename_workspace(2, &renamed, &operator_mutation()).await.unwrap());
-    assert!(!app.store.rename_workspace(3, &renamed, &operator_mutation()).await.unwrap());
-    assert_eq!(app.store.find_workspace(2).await.unwrap().unwrap().name, "Laboratory");
+    assert!(app.store.rename_workspace(WorkspaceId::new(2), &renamed, &operator_mutation()).await.unwrap());
+    assert!(!app.store.rename_workspace(WorkspaceId::new(3), &renamed, &operator_mutation()).await.unwrap());
+    assert_eq!(app.store.find_workspace(WorkspaceId::new(2)).await.unwrap().unwrap().name, "Laboratory");
     app.store
-        .set_settings(2, &[(SettingKey::AllowUsers, SettingValue::Switch(true))], &operator_mutation())
+        .set_settings(
+            WorkspaceId::new(2),
+            &[(SettingKey::AllowUsers, SettingValue::Switch(true))],
+            &operator_mutation(),
+        )
         .await
         .unwrap()
         .wait_for(&NoCache)
         .await;
     assert!(
-        app.store.delete_workspace(2, &operator_mutation()).await.unwrap().wait_for(&NoCache).await
-            && !app.store.delete_workspace(2, &operator_mutation()).await.unwrap().wait_for(&NoCache).await
+        app.store.delete_workspace(WorkspaceId::new(2), &operator_mutation()).await.unwrap().wait_for(&NoCache).await
+            && !app
+                .store
+                .delete_workspace(WorkspaceId::new(2), &operator_mutation())
+                .await
+                .unwrap()
+                .wait_for(&NoCache)
+                .await
     );
-    assert_eq!(app.store.find_person(2, admin.id).await.unwrap(), None);
-    assert_eq!(app.store.find_settings(2).await.unwrap(), []);
+    assert_eq!(app.store.find_person(WorkspaceId::new(2), admin.id).await.unwrap(), None);
+    assert_eq!(app.store.find_settings(WorkspaceId::new(2)).await.unwrap(), []);
     let (next, _) =
         app.store.insert_workspace(&name, &new_person("eve@example.com"), &operator_mutation()).await.unwrap();
-    assert_eq!(next.id, 3);
+    assert_eq!(next.id, WorkspaceId::new(3));
 }
 
 #[apply(both_databases)]
@@ -216,50 +236,70 @@ async fn a_workspace_is_not_created_if_its_administrator_cannot_be(engine: Engin
 async fn people_are_inserted_found_listed_changed_and_deleted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("Ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
-    assert_eq!(store.find_person(1, ada.id).await.unwrap(), Some(ada.clone()));
-    assert_eq!(store.find_person(2, ada.id).await.unwrap(), None);
-    assert!(store.insert_person(99, &new_person("x@example.com"), &operator_mutation()).await.unwrap().is_none());
+    let ada =
+        store.insert_person(WORKSPACE, &new_person("Ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    assert_eq!(store.find_person(WORKSPACE, ada.id).await.unwrap(), Some(ada.clone()));
+    assert_eq!(store.find_person(WorkspaceId::new(2), ada.id).await.unwrap(), None);
+    assert!(
+        store
+            .insert_person(WorkspaceId::new(99), &new_person("x@example.com"), &operator_mutation())
+            .await
+            .unwrap()
+            .is_none()
+    );
     let found = store.find_person_by_email(&EmailKey::from_text("ADA@example.com")).await.unwrap().unwrap();
     assert_eq!((found.person, found.password_hash.as_str()), (ada.clone(), "hash"));
     assert!(store.find_person_by_email(&EmailKey::from_text("a\0b")).await.unwrap().is_none());
     let filter = PersonFilter { email: Some(EmailKey::from_text("ada@EXAMPLE.com")), is_disabled: Some(false) };
-    assert_eq!(store.list_people_after(1, &filter, 0, (10, 0)).await.unwrap(), vec![ada.clone()]);
-    assert_eq!(store.count_people(1, &filter).await.unwrap(), 1);
-    assert_eq!(store.count_people(1, &PersonFilter::default()).await.unwrap(), 2);
+    assert_eq!(store.list_people_after(WORKSPACE, &filter, None, (10, 0)).await.unwrap(), vec![ada.clone()]);
+    assert_eq!(store.count_people(WORKSPACE, &filter).await.unwrap(), 1);
+    assert_eq!(store.count_people(WORKSPACE, &PersonFilter::default()).await.unwrap(), 2);
     let change =
         PersonChange { token_access: Some(TokenAccess::Disabled), is_admin: Some(true), ..PersonChange::default() };
     let later = NOW.plus_seconds(1);
     assert_eq!(
-        store.update_person(1, ada.id, &change, &mutation_at(later)).await.unwrap().wait_for(&NoCache).await,
+        store.update_person(WORKSPACE, ada.id, &change, &mutation_at(later)).await.unwrap().wait_for(&NoCache).await,
         UpdateOutcome::Changed
     );
-    let changed = store.find_person(1, ada.id).await.unwrap().unwrap();
+    let changed = store.find_person(WORKSPACE, ada.id).await.unwrap().unwrap();
     assert_eq!((changed.token_access, changed.is_admin, changed.updated_at), (TokenAccess::Disabled, true, later));
     assert_eq!((changed.name, changed.email), (ada.name, ada.email));
     assert_eq!(
-        store.update_person(2, ada.id, &change, &mutation_at(later)).await.unwrap().wait_for(&NoCache).await,
+        store
+            .update_person(WorkspaceId::new(2), ada.id, &change, &mutation_at(later))
+            .await
+            .unwrap()
+            .wait_for(&NoCache)
+            .await,
         UpdateOutcome::NotFound
     );
     assert_eq!(
-        store.delete_person(2, ada.id, &mutation_at(later)).await.unwrap().wait_for(&NoCache).await,
+        store.delete_person(WorkspaceId::new(2), ada.id, &mutation_at(later)).await.unwrap().wait_for(&NoCache).await,
         UpdateOutcome::NotFound
     );
     assert_eq!(
-        store.delete_person(1, ada.id, &mutation_at(later)).await.unwrap().wait_for(&NoCache).await,
+        store.delete_person(WORKSPACE, ada.id, &mutation_at(later)).await.unwrap().wait_for(&NoCache).await,
         UpdateOutcome::Changed
     );
-    assert_eq!(store.find_person(1, ada.id).await.unwrap(), None);
+    assert_eq!(store.find_person(WORKSPACE, ada.id).await.unwrap(), None);
 }
 
 #[apply(both_databases)]
 async fn emails_are_unique_in_the_whole_store(engine: Engine) {
     let app = TestApp::start(engine).await;
-    let again = app.store.insert_person(1, &new_person("Admin@Example.COM"), &operator_mutation()).await;
+    let again = app.store.insert_person(WORKSPACE, &new_person("Admin@Example.COM"), &operator_mutation()).await;
     assert!(matches!(again, Err(Error::Conflict)));
-    let ada = app.store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let ada = app
+        .store
+        .insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation())
+        .await
+        .unwrap()
+        .unwrap();
     let change = PersonChange { email: Some(Email::parse("ADMIN@example.com").unwrap()), ..PersonChange::default() };
-    assert!(matches!(app.store.update_person(1, ada.id, &change, &operator_mutation()).await, Err(Error::Conflict)));
+    assert!(matches!(
+        app.store.update_person(WORKSPACE, ada.id, &change, &operator_mutation()).await,
+        Err(Error::Conflict)
+    ));
 }
 
 #[apply(both_databases)]
@@ -267,35 +307,35 @@ async fn the_last_administrator_is_kept(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
     let disable = PersonChange { is_disabled: Some(true), ..PersonChange::default() };
-    assert_eq!(store.count_administrators(1).await.unwrap(), (1, 1));
+    assert_eq!(store.count_administrators(WORKSPACE).await.unwrap(), (1, 1));
     assert_eq!(
-        store.update_person(1, 1, &disable, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        store.update_person(WORKSPACE, ADMIN, &disable, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
         UpdateOutcome::LastAdministrator
     );
     assert_eq!(
-        store.delete_person(1, 1, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        store.delete_person(WORKSPACE, ADMIN, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
         UpdateOutcome::LastAdministrator
     );
     let mut second = new_person("bob@example.com");
     second.is_admin = true;
-    let bob = store.insert_person(1, &second, &operator_mutation()).await.unwrap().unwrap();
+    let bob = store.insert_person(WORKSPACE, &second, &operator_mutation()).await.unwrap().unwrap();
     assert_eq!(
-        store.delete_person(1, 1, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        store.delete_person(WORKSPACE, ADMIN, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
         UpdateOutcome::LastPlatformAdministrator
     );
-    assert_eq!(store.count_administrators(1).await.unwrap(), (2, 1));
+    assert_eq!(store.count_administrators(WORKSPACE).await.unwrap(), (2, 1));
     assert_eq!(
-        store.update_person(1, bob.id, &disable, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        store.update_person(WORKSPACE, bob.id, &disable, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
         UpdateOutcome::Changed
     );
-    assert!(!store.find_person(1, 1).await.unwrap().unwrap().is_disabled, "a rejected change is not made");
+    assert!(!store.find_person(WORKSPACE, ADMIN).await.unwrap().unwrap().is_disabled, "a rejected change is not made");
 }
 
 #[apply(both_databases)]
 async fn the_last_login_time_only_moves_forward(engine: Engine) {
     let app = TestApp::start(engine).await;
-    let last_login_at = || async { app.store.find_person(1, 1).await.unwrap().unwrap().last_login_at };
-    let admin = app.store.find_person(1, 1).await.unwrap().unwrap();
+    let last_login_at = || async { app.store.find_person(WORKSPACE, ADMIN).await.unwrap().unwrap().last_login_at };
+    let admin = app.store.find_person(WORKSPACE, ADMIN).await.unwrap().unwrap();
     let note = |moment: Timestamp| {
         let (store, admin) = (app.store.clone(), admin.clone());
         async move { store.record_sign_in(&admin, &audit_context_at(moment), moment.plus_seconds(-60), true).await.unwrap() }
@@ -310,7 +350,12 @@ async fn the_last_login_time_only_moves_forward(engine: Engine) {
 #[apply(both_databases)]
 async fn a_password_hash_is_replaced_only_if_unchanged(engine: Engine) {
     let app = TestApp::start(engine).await;
-    let ada = app.store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let ada = app
+        .store
+        .insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation())
+        .await
+        .unwrap()
+        .unwrap();
     let password_hash_of = || async {
         app.store.find_person_by_email(&EmailKey::from_text("ada@example.com")).await.unwrap().unwrap().password_hash
     };
@@ -326,16 +371,16 @@ async fn settings_are_set_read_and_reset(engine: Engine) {
     let store = &app.store;
     let both =
         [(SettingKey::Enabled, SettingValue::Switch(false)), (SettingKey::MaxLifetimeDays, SettingValue::Days(7))];
-    assert!(store.set_settings(1, &both, &operator_mutation()).await.unwrap().wait_for(&NoCache).await);
+    assert!(store.set_settings(WORKSPACE, &both, &operator_mutation()).await.unwrap().wait_for(&NoCache).await);
     assert!(
         store
-            .set_settings(1, &[(SettingKey::Enabled, SettingValue::Switch(true))], &operator_mutation())
+            .set_settings(WORKSPACE, &[(SettingKey::Enabled, SettingValue::Switch(true))], &operator_mutation())
             .await
             .unwrap()
             .wait_for(&NoCache)
             .await
     );
-    let mut set = store.find_settings(1).await.unwrap();
+    let mut set = store.find_settings(WORKSPACE).await.unwrap();
     set.sort_by_key(|(key, _)| key.as_str());
     assert_eq!(
         set,
@@ -343,17 +388,24 @@ async fn settings_are_set_read_and_reset(engine: Engine) {
     );
     assert_eq!(
         store
-            .reset_settings(1, &[SettingKey::Enabled, SettingKey::AllowUsers], &operator_mutation())
+            .reset_settings(WORKSPACE, &[SettingKey::Enabled, SettingKey::AllowUsers], &operator_mutation())
             .await
             .unwrap()
             .wait_for(&NoCache)
             .await,
         Some(1)
     );
-    assert_eq!(store.find_settings(1).await.unwrap(), [(SettingKey::MaxLifetimeDays, SettingValue::Days(7))]);
-    assert!(!store.set_settings(99, &both, &operator_mutation()).await.unwrap().wait_for(&NoCache).await);
+    assert_eq!(store.find_settings(WORKSPACE).await.unwrap(), [(SettingKey::MaxLifetimeDays, SettingValue::Days(7))]);
+    assert!(
+        !store.set_settings(WorkspaceId::new(99), &both, &operator_mutation()).await.unwrap().wait_for(&NoCache).await
+    );
     assert_eq!(
-        store.reset_settings(99, &[SettingKey::Enabled], &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        store
+            .reset_settings(WorkspaceId::new(99), &[SettingKey::Enabled], &operator_mutation())
+            .await
+            .unwrap()
+            .wait_for(&NoCache)
+            .await,
         None
     );
 }
@@ -362,32 +414,38 @@ async fn settings_are_set_read_and_reset(engine: Engine) {
 async fn a_token_is_issued_by_the_rules_in_force(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
-    let attempt = |person_id: i64, lifetime: Lifetime| async move {
+    let ada =
+        store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let attempt = |person_id: PersonId, lifetime: Lifetime| async move {
         store.issue_token(&new_token(person_id, lifetime, NOW).1, DEFAULT_SETTINGS).await.unwrap()
     };
-    assert!(attempt(1, Lifetime::Forever).await.is_ok());
+    assert!(attempt(ADMIN, Lifetime::Forever).await.is_ok());
     assert_eq!(attempt(ada.id, Lifetime::Forever).await, Err(IssueError::AdministratorsOnly));
-    assert_eq!(attempt(99, Lifetime::Forever).await, Err(IssueError::PersonUnavailable));
+    assert_eq!(attempt(PersonId::new(99), Lifetime::Forever).await, Err(IssueError::PersonUnavailable));
     store
-        .set_settings(1, &[(SettingKey::MaxLifetimeDays, SettingValue::Days(1))], &operator_mutation())
+        .set_settings(WORKSPACE, &[(SettingKey::MaxLifetimeDays, SettingValue::Days(1))], &operator_mutation())
         .await
         .unwrap()
         .wait_for(&NoCache)
         .await;
-    assert!(matches!(attempt(1, Lifetime::Forever).await, Err(IssueError::Lifetime(_))));
-    assert!(attempt(1, Lifetime::Seconds(86_400)).await.is_ok());
+    assert!(matches!(attempt(ADMIN, Lifetime::Forever).await, Err(IssueError::Lifetime(_))));
+    assert!(attempt(ADMIN, Lifetime::Seconds(86_400)).await.is_ok());
     store
-        .set_settings(1, &[(SettingKey::Enabled, SettingValue::Switch(false))], &operator_mutation())
+        .set_settings(WORKSPACE, &[(SettingKey::Enabled, SettingValue::Switch(false))], &operator_mutation())
         .await
         .unwrap()
         .wait_for(&NoCache)
         .await;
-    assert_eq!(attempt(1, Lifetime::Seconds(1)).await, Err(IssueError::FeatureOff));
-    assert_eq!(store.count_people_and_tokens(1).await.unwrap().1, 2);
-    store.reset_settings(1, &[SettingKey::Enabled], &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    assert_eq!(attempt(ADMIN, Lifetime::Seconds(1)).await, Err(IssueError::FeatureOff));
+    assert_eq!(store.count_people_and_tokens(WORKSPACE).await.unwrap().1, 2);
+    store
+        .reset_settings(WORKSPACE, &[SettingKey::Enabled], &operator_mutation())
+        .await
+        .unwrap()
+        .wait_for(&NoCache)
+        .await;
     let off_by_default = Settings::defaults(false);
-    let result = store.issue_token(&new_token(1, Lifetime::Seconds(1), NOW).1, off_by_default).await.unwrap();
+    let result = store.issue_token(&new_token(ADMIN, Lifetime::Seconds(1), NOW).1, off_by_default).await.unwrap();
     assert_eq!(result, Err(IssueError::FeatureOff));
 }
 
@@ -395,7 +453,7 @@ async fn a_token_is_issued_by_the_rules_in_force(engine: Engine) {
 async fn a_digest_finds_token_owner_and_setting(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let (value, id) = issue_token(store, 1, Lifetime::Seconds(60), NOW).await;
+    let (value, id) = issue_token(store, ADMIN, Lifetime::Seconds(60), NOW).await;
     let find = |digest| async move {
         let found = store.find_by_digests(&[digest]).await.unwrap();
         assert!(found.iter().all(|(of, _)| *of == digest) && found.len() < 2);
@@ -403,10 +461,10 @@ async fn a_digest_finds_token_owner_and_setting(engine: Engine) {
     };
     let found = find(value.digest()).await.unwrap();
     assert_eq!((found.token_id, found.expires_at, found.enabled), (id, Some(NOW.plus_seconds(60)), None));
-    assert_eq!((found.person_id, found.workspace_id, found.email.as_str()), (1, 1, "admin@example.com"));
+    assert_eq!((found.person_id, found.workspace_id, found.email.as_str()), (ADMIN, WORKSPACE, "admin@example.com"));
     assert!(found.is_admin && found.is_platform_admin && !found.is_disabled);
     store
-        .set_settings(1, &[(SettingKey::Enabled, SettingValue::Switch(false))], &operator_mutation())
+        .set_settings(WORKSPACE, &[(SettingKey::Enabled, SettingValue::Switch(false))], &operator_mutation())
         .await
         .unwrap()
         .wait_for(&NoCache)
@@ -423,13 +481,16 @@ async fn a_digest_finds_token_owner_and_setting(engine: Engine) {
 async fn tokens_are_found_listed_counted_and_deleted_within_scope(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let (value, old) = issue_token(store, 1, Lifetime::Seconds(10), NOW).await;
-    let (_, young) = issue_token(store, 1, Lifetime::Forever, NOW.plus_seconds(1)).await;
-    let own_tokens = OwnerScope::Person { workspace_id: 1, person_id: 1 };
-    let other_tokens = OwnerScope::Person { workspace_id: 1, person_id: 2 };
-    for (owner, wait_until) in
-        [(own_tokens, true), (OwnerScope::Workspace(1), true), (other_tokens, false), (OwnerScope::Workspace(2), false)]
-    {
+    let (value, old) = issue_token(store, ADMIN, Lifetime::Seconds(10), NOW).await;
+    let (_, young) = issue_token(store, ADMIN, Lifetime::Forever, NOW.plus_seconds(1)).await;
+    let own_tokens = OwnerScope::Person { workspace_id: WORKSPACE, person_id: ADMIN };
+    let other_tokens = OwnerScope::Person { workspace_id: WORKSPACE, person_id: PersonId::new(2) };
+    for (owner, wait_until) in [
+        (own_tokens, true),
+        (OwnerScope::Workspace(WORKSPACE), true),
+        (other_tokens, false),
+        (OwnerScope::Workspace(WorkspaceId::new(2)), false),
+    ] {
         assert_eq!(store.find_token(owner, old).await.unwrap().is_some(), wait_until, "{owner:?}");
         let filter = TokenListQuery { scope: owner, filter: TokenFilter::default(), now: NOW };
         assert_eq!(store.count_tokens(&filter).await.unwrap(), if wait_until { 2 } else { 0 });
@@ -450,7 +511,7 @@ async fn tokens_are_found_listed_counted_and_deleted_within_scope(engine: Engine
     assert!(
         store.delete_token(other_tokens, old, &operator_mutation()).await.unwrap().wait_for(&NoCache).await.is_none()
             && store
-                .delete_token(OwnerScope::Workspace(2), old, &operator_mutation())
+                .delete_token(OwnerScope::Workspace(WorkspaceId::new(2)), old, &operator_mutation())
                 .await
                 .unwrap()
                 .wait_for(&NoCache)
@@ -468,8 +529,9 @@ async fn tokens_are_found_listed_counted_and_deleted_within_scope(engine: Engine
 async fn last_used_times_are_updated_in_bulk_and_only_forward(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let (_, id) = issue_token(store, 1, Lifetime::Forever, NOW).await;
-    let last_used_at = || async { store.find_token(OwnerScope::Workspace(1), id).await.unwrap().unwrap().last_used_at };
+    let (_, id) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
+    let last_used_at =
+        || async { store.find_token(OwnerScope::Workspace(WORKSPACE), id).await.unwrap().unwrap().last_used_at };
     let unknown_tokens = (0..25_000u128).map(|n| (Uuid::from_u128(n), NOW));
     let many: Vec<_> = unknown_tokens.chain([(id, NOW.plus_seconds(5))]).collect();
     store.update_last_used(&many).await.unwrap();
@@ -484,17 +546,17 @@ async fn expired_tokens_are_deleted_in_batches(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
     for _ in 0..3 {
-        issue_token(store, 1, Lifetime::Seconds(10), NOW).await;
+        issue_token(store, ADMIN, Lifetime::Seconds(10), NOW).await;
     }
-    let (_, kept) = issue_token(store, 1, Lifetime::Seconds(11), NOW).await;
-    issue_token(store, 1, Lifetime::Forever, NOW).await;
+    let (_, kept) = issue_token(store, ADMIN, Lifetime::Seconds(11), NOW).await;
+    issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
     let before = NOW.plus_seconds(11);
     let mut counts = Vec::new();
     for _ in 0..3 {
         counts.push(store.delete_expired(before, 2).await.unwrap().wait_for(&NoCache).await);
     }
     assert_eq!(counts, [2, 1, 0]);
-    assert!(store.find_token(OwnerScope::Workspace(1), kept).await.unwrap().is_some());
+    assert!(store.find_token(OwnerScope::Workspace(WORKSPACE), kept).await.unwrap().is_some());
 }
 
 #[apply(both_databases)]
@@ -502,7 +564,7 @@ async fn many_digests_are_found_at_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let mut digests = Vec::new();
     for _ in 0..300 {
-        digests.push(issue_token(&app.store, 1, Lifetime::Forever, NOW).await.0.digest());
+        digests.push(issue_token(&app.store, ADMIN, Lifetime::Forever, NOW).await.0.digest());
     }
     digests.push(TokenFormat::default().generate(|bytes| Random::system().fill(bytes)).digest());
     let found = app.store.find_by_digests(&digests).await.unwrap();

@@ -5,7 +5,12 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use tokenward::{
     domain::{
-        authority::AuthorizationLost, event::Action, invalidation::Invalidation, person::EmailKey, token::Lifetime,
+        authority::AuthorizationLost,
+        event::Action,
+        id::{PersonId, WorkspaceId},
+        invalidation::Invalidation,
+        person::EmailKey,
+        token::Lifetime,
         workspace::WorkspaceName,
     },
     store::{DeletedFamily, Error, OwnerScope, Store, UpdateOutcome},
@@ -14,8 +19,8 @@ use tokenward_guard::token_format::TokenDigest;
 use uuid::Uuid;
 
 use super::{
-    DEFAULT_SETTINGS, NOW, NoCache, RecordingBarrier, issue_token, new_person, new_token, operator_mutation,
-    token_mutation,
+    ADMIN, DEFAULT_SETTINGS, NOW, NoCache, RecordingBarrier, WORKSPACE, issue_token, new_person, new_token,
+    operator_mutation, token_mutation,
 };
 use crate::support::{Engine, TestApp, both_databases};
 
@@ -26,8 +31,8 @@ const FAMILY_SIZE: u32 = 1_500;
 /// of the one before. Token `n` has the digest `numbered_digest(n)` and the ID `numbered_id(n)`.
 async fn insert_numbered_tokens(
     app: &mut TestApp,
-    workspace_id: i64,
-    person_id: i64,
+    workspace_id: WorkspaceId,
+    person_id: PersonId,
     parent: Option<Uuid>,
     is_chain: bool,
 ) {
@@ -83,26 +88,27 @@ async fn assert_family_is_revoked(app: &mut TestApp, root: Uuid, root_digest: To
     let store = &app.store;
     assert!(is_unrevoked(store, numbered_digest(FAMILY_SIZE)).await);
     let barrier = RecordingBarrier::default();
-    let deleted = store.delete_family(OwnerScope::Workspace(1), root, Action::TokenLeaked, &operator_mutation()).await;
+    let deleted =
+        store.delete_family(OwnerScope::Workspace(WORKSPACE), root, Action::TokenLeaked, &operator_mutation()).await;
     let deleted = deleted.unwrap().wait_for(&barrier).await;
     assert_eq!(deleted, DeletedFamily { deleted: 0, is_purge_pending: true });
-    assert_eq!(barrier.invalidations(), [Invalidation::Person(1)]);
+    assert_eq!(barrier.invalidations(), [Invalidation::Person(ADMIN)]);
     for member in [root_digest, numbered_digest(1), numbered_digest(FAMILY_SIZE)] {
         assert!(!is_unrevoked(store, member).await);
     }
     assert!(is_unrevoked(store, other).await, "a token of the same person, but of another family");
-    let mut child = new_token(1, Lifetime::Forever, NOW).1;
-    child.mutation = token_mutation(1, numbered_id(FAMILY_SIZE));
+    let mut child = new_token(ADMIN, Lifetime::Forever, NOW).1;
+    child.mutation = token_mutation(ADMIN, numbered_id(FAMILY_SIZE));
     let created = store.issue_token(&child, DEFAULT_SETTINGS).await;
     assert!(matches!(created, Err(Error::AuthorizationLost(AuthorizationLost::CallerRevoked))), "{created:?}");
     let again = store
-        .delete_family(OwnerScope::Workspace(1), root, Action::TokenDeleted, &operator_mutation())
+        .delete_family(OwnerScope::Workspace(WORKSPACE), root, Action::TokenDeleted, &operator_mutation())
         .await
         .unwrap()
         .wait_for(&NoCache)
         .await;
     assert!(again.is_empty(), "the family is already revoked");
-    let event = store.list_entries(1, 0, 100).await.unwrap().pop().unwrap().0;
+    let event = store.list_entries(WORKSPACE, 0, 100).await.unwrap().pop().unwrap().0;
     assert_eq!((event.action.as_str(), event.target), ("token.leaked", root.to_string()));
     // Another process can resume the purge.
     assert_eq!(store.list_revoked_families().await.unwrap(), [root]);
@@ -115,18 +121,18 @@ async fn assert_family_is_revoked(app: &mut TestApp, root: Uuid, root_digest: To
 #[apply(both_databases)]
 async fn a_large_family_is_revoked_by_one_row_and_purged_later(engine: Engine) {
     let mut app = TestApp::start(engine).await;
-    let (other, _) = issue_token(&app.store, 1, Lifetime::Forever, NOW).await;
-    let (root, root_id) = issue_token(&app.store, 1, Lifetime::Forever, NOW).await;
-    insert_numbered_tokens(&mut app, 1, 1, Some(root_id), false).await;
+    let (other, _) = issue_token(&app.store, ADMIN, Lifetime::Forever, NOW).await;
+    let (root, root_id) = issue_token(&app.store, ADMIN, Lifetime::Forever, NOW).await;
+    insert_numbered_tokens(&mut app, WORKSPACE, ADMIN, Some(root_id), false).await;
     assert_family_is_revoked(&mut app, root_id, root.digest(), other.digest()).await;
 }
 
 #[apply(both_databases)]
 async fn a_deep_family_is_revoked_by_one_row_and_purged_later(engine: Engine) {
     let mut app = TestApp::start(engine).await;
-    let (other, _) = issue_token(&app.store, 1, Lifetime::Forever, NOW).await;
-    let (root, root_id) = issue_token(&app.store, 1, Lifetime::Forever, NOW).await;
-    insert_numbered_tokens(&mut app, 1, 1, Some(root_id), true).await;
+    let (other, _) = issue_token(&app.store, ADMIN, Lifetime::Forever, NOW).await;
+    let (root, root_id) = issue_token(&app.store, ADMIN, Lifetime::Forever, NOW).await;
+    insert_numbered_tokens(&mut app, WORKSPACE, ADMIN, Some(root_id), true).await;
     assert_family_is_revoked(&mut app, root_id, root.digest(), other.digest()).await;
 }
 
@@ -137,33 +143,47 @@ async fn purge_all(store: &Store) {
 #[apply(both_databases)]
 async fn a_person_with_many_tokens_is_deleted_at_once(engine: Engine) {
     let mut app = TestApp::start(engine).await;
-    let ada =
-        app.store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap().id;
-    insert_numbered_tokens(&mut app, 1, ada, None, false).await;
+    let ada = app
+        .store
+        .insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation())
+        .await
+        .unwrap()
+        .unwrap()
+        .id;
+    insert_numbered_tokens(&mut app, WORKSPACE, ada, None, false).await;
     let store = &app.store;
     assert_eq!(
-        store.delete_person(1, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        store.delete_person(WORKSPACE, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
         UpdateOutcome::Changed
     );
     assert!(!is_unrevoked(store, numbered_digest(1)).await && !is_unrevoked(store, numbered_digest(FAMILY_SIZE)).await);
-    assert_eq!(store.find_person(1, ada).await.unwrap(), None);
+    assert_eq!(store.find_person(WORKSPACE, ada).await.unwrap(), None);
     assert!(store.find_person_by_email(&EmailKey::from_text("ada@example.com")).await.unwrap().is_none());
-    assert_eq!(store.list_people_after(1, &Default::default(), 0, (10, 0)).await.unwrap().len(), 1);
-    assert_eq!(store.count_people_and_tokens(1).await.unwrap(), (1, 0));
+    assert_eq!(store.list_people_after(WORKSPACE, &Default::default(), None, (10, 0)).await.unwrap().len(), 1);
+    assert_eq!(store.count_people_and_tokens(WORKSPACE).await.unwrap(), (1, 0));
     assert_eq!(
-        store.delete_person(1, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        store.delete_person(WORKSPACE, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
         UpdateOutcome::NotFound
     );
     assert_eq!(
-        store.update_person(1, ada, &Default::default(), &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        store
+            .update_person(WORKSPACE, ada, &Default::default(), &operator_mutation())
+            .await
+            .unwrap()
+            .wait_for(&NoCache)
+            .await,
         UpdateOutcome::NotFound
     );
-    assert_eq!(store.revoke_all_tokens(1, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await, None);
-    let again = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    assert_eq!(
+        store.revoke_all_tokens(WORKSPACE, ada, &operator_mutation()).await.unwrap().wait_for(&NoCache).await,
+        None
+    );
+    let again =
+        store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
     assert_ne!(again.id, ada, "the e-mail is available again");
     purge_all(store).await;
-    assert_eq!(store.count_people_and_tokens(1).await.unwrap(), (2, 0));
-    assert_eq!(store.find_person(1, again.id).await.unwrap().map(|person| person.id), Some(again.id));
+    assert_eq!(store.count_people_and_tokens(WORKSPACE).await.unwrap(), (2, 0));
+    assert_eq!(store.find_person(WORKSPACE, again.id).await.unwrap().map(|person| person.id), Some(again.id));
     assert_eq!(app.query_text("select cast(count(*) as text) from token").await.as_deref(), Some("0"));
     assert_eq!(app.query_text("select cast(count(*) as text) from person").await.as_deref(), Some("2"));
 }
@@ -186,7 +206,7 @@ async fn a_workspace_with_many_tokens_is_deleted_at_once(engine: Engine) {
     assert!(!store.delete_workspace(lab.id, &operator_mutation()).await.unwrap().wait_for(&NoCache).await);
     assert!(!store.rename_workspace(lab.id, &name, &operator_mutation()).await.unwrap());
     purge_all(store).await;
-    store.insert_person(1, &new_person("eve@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    store.insert_person(WORKSPACE, &new_person("eve@example.com"), &operator_mutation()).await.unwrap().unwrap();
     for table in ["token", "event where workspace_id <> 1"] {
         let count = app.query_text(&format!("select cast(count(*) as text) from {table}")).await;
         assert_eq!(count.as_deref(), Some("0"), "{table}");

@@ -4,6 +4,7 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use tokenward::{
     domain::{
+        id::PersonId,
         person::{EmailKey, PersonName},
         random::Random,
         session::{SessionValue, UserAgent},
@@ -15,11 +16,11 @@ use tokenward::{
 };
 use uuid::Uuid;
 
-use super::{DEFAULT_SETTINGS, NOW, NoCache, new_person, new_token, operator_mutation};
+use super::{ADMIN, DEFAULT_SETTINGS, NOW, NoCache, WORKSPACE, new_person, new_token, operator_mutation};
 use crate::support::{Engine, TestApp, both_databases};
 
 /// Creates a session of a person whose password hash is `hash`; returns its value and ID.
-async fn create_session(store: &Store, person_id: i64, at: Timestamp) -> Option<(SessionValue, Uuid)> {
+async fn create_session(store: &Store, person_id: PersonId, at: Timestamp) -> Option<(SessionValue, Uuid)> {
     let random = Random::system();
     let value = SessionValue::generate(&random);
     let id = Uuid::from_bytes(random.bytes());
@@ -27,7 +28,7 @@ async fn create_session(store: &Store, person_id: i64, at: Timestamp) -> Option<
     let new = NewSession {
         id,
         digest: value.digest(),
-        workspace_id: 1,
+        workspace_id: WORKSPACE,
         person_id,
         email: "ada@example.com".into(),
         created_at: at,
@@ -41,15 +42,26 @@ async fn create_session(store: &Store, person_id: i64, at: Timestamp) -> Option<
 async fn a_session_is_created_only_while_the_password_is_current(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let ada =
+        store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
     assert!(create_session(store, ada.id, NOW).await.is_some());
-    assert!(create_session(store, 99, NOW).await.is_none());
+    assert!(create_session(store, PersonId::new(99), NOW).await.is_none());
     let disable = |is_disabled| PersonChange { is_disabled: Some(is_disabled), ..PersonChange::default() };
-    store.update_person(1, ada.id, &disable(true), &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    store
+        .update_person(WORKSPACE, ada.id, &disable(true), &operator_mutation())
+        .await
+        .unwrap()
+        .wait_for(&NoCache)
+        .await;
     assert!(create_session(store, ada.id, NOW).await.is_none());
-    store.update_person(1, ada.id, &disable(false), &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    store
+        .update_person(WORKSPACE, ada.id, &disable(false), &operator_mutation())
+        .await
+        .unwrap()
+        .wait_for(&NoCache)
+        .await;
     let change = PersonChange { password_hash: Some("another".into()), ..PersonChange::default() };
-    store.update_person(1, ada.id, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    store.update_person(WORKSPACE, ada.id, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     assert!(create_session(store, ada.id, NOW).await.is_none());
 }
 
@@ -57,7 +69,8 @@ async fn a_session_is_created_only_while_the_password_is_current(engine: Engine)
 async fn sessions_are_found_updated_renewed_listed_and_ended(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let ada =
+        store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
     let (value, id) = create_session(store, ada.id, NOW).await.unwrap();
     let (other, other_id) = create_session(store, ada.id, NOW).await.unwrap();
     let found = store.find_session(&value.digest()).await.unwrap().unwrap();
@@ -67,18 +80,18 @@ async fn sessions_are_found_updated_renewed_listed_and_ended(engine: Engine) {
     store.record_session_use(id, later).await.unwrap();
     store.record_session_use(id, NOW).await.unwrap();
     assert_eq!(store.find_session(&value.digest()).await.unwrap().unwrap().session.last_seen_at, later);
-    let sessions = store.list_sessions(1, ada.id).await.unwrap();
+    let sessions = store.list_sessions(WORKSPACE, ada.id).await.unwrap();
     assert_eq!(sessions.iter().map(|session| session.id).collect::<Vec<_>>(), [id, other_id]);
     let renewed = SessionValue::generate(&Random::system());
     assert!(store.rotate_session(id, &renewed.digest(), later).await.unwrap());
     assert!(store.find_session(&value.digest()).await.unwrap().is_none());
     assert_eq!(store.find_session(&renewed.digest()).await.unwrap().unwrap().session.authenticated_at, later);
-    assert!(!store.delete_session(1, 1, id, &operator_mutation()).await.unwrap());
-    assert_eq!(store.delete_sessions(1, ada.id, Some(id), &operator_mutation()).await.unwrap(), 1);
+    assert!(!store.delete_session(WORKSPACE, ADMIN, id, &operator_mutation()).await.unwrap());
+    assert_eq!(store.delete_sessions(WORKSPACE, ada.id, Some(id), &operator_mutation()).await.unwrap(), 1);
     assert!(store.find_session(&other.digest()).await.unwrap().is_none());
     assert!(
-        store.delete_session(1, ada.id, id, &operator_mutation()).await.unwrap()
-            && !store.delete_session(1, ada.id, id, &operator_mutation()).await.unwrap()
+        store.delete_session(WORKSPACE, ada.id, id, &operator_mutation()).await.unwrap()
+            && !store.delete_session(WORKSPACE, ada.id, id, &operator_mutation()).await.unwrap()
     );
     assert!(!store.rotate_session(id, &value.digest(), later).await.unwrap());
 }
@@ -87,7 +100,8 @@ async fn sessions_are_found_updated_renewed_listed_and_ended(engine: Engine) {
 async fn a_new_password_and_disabling_end_sessions(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let ada =
+        store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
     let ends = [
         PersonChange { is_disabled: Some(true), ..PersonChange::default() },
         PersonChange { password_hash: Some("another".into()), ..PersonChange::default() },
@@ -95,14 +109,14 @@ async fn a_new_password_and_disabling_end_sessions(engine: Engine) {
     let (value, _) = create_session(store, ada.id, NOW).await.unwrap();
     let name =
         PersonChange { name: PersonName::parse("Ada L.").ok(), is_disabled: Some(false), ..PersonChange::default() };
-    store.update_person(1, ada.id, &name, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    store.update_person(WORKSPACE, ada.id, &name, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     assert!(store.find_session(&value.digest()).await.unwrap().is_some());
     for change in ends {
         let back =
             PersonChange { is_disabled: Some(false), password_hash: Some("hash".into()), ..PersonChange::default() };
-        store.update_person(1, ada.id, &back, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+        store.update_person(WORKSPACE, ada.id, &back, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
         let (value, _) = create_session(store, ada.id, NOW).await.unwrap();
-        store.update_person(1, ada.id, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+        store.update_person(WORKSPACE, ada.id, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
         assert!(store.find_session(&value.digest()).await.unwrap().is_none());
     }
 }
@@ -111,12 +125,13 @@ async fn a_new_password_and_disabling_end_sessions(engine: Engine) {
 async fn a_role_change_ends_sessions(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let ada =
+        store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
     let (value, _) = create_session(store, ada.id, NOW).await.unwrap();
     let role = |is_admin| PersonChange { is_admin: Some(is_admin), ..PersonChange::default() };
-    store.update_person(1, ada.id, &role(false), &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    store.update_person(WORKSPACE, ada.id, &role(false), &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     assert!(store.find_session(&value.digest()).await.unwrap().is_some());
-    store.update_person(1, ada.id, &role(true), &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    store.update_person(WORKSPACE, ada.id, &role(true), &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     assert!(store.find_session(&value.digest()).await.unwrap().is_none());
 }
 
@@ -124,7 +139,8 @@ async fn a_role_change_ends_sessions(engine: Engine) {
 async fn an_outdated_password_proof_changes_nothing(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let ada =
+        store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
     let set = |proven: &str, new: &str| PersonChange {
         password_hash: Some(new.into()),
         expected_password_hash: Some(proven.into()),
@@ -132,7 +148,7 @@ async fn an_outdated_password_proof_changes_nothing(engine: Engine) {
     };
     assert_eq!(
         store
-            .update_person(1, ada.id, &set("hash", "reset"), &operator_mutation())
+            .update_person(WORKSPACE, ada.id, &set("hash", "reset"), &operator_mutation())
             .await
             .unwrap()
             .wait_for(&NoCache)
@@ -141,7 +157,7 @@ async fn an_outdated_password_proof_changes_nothing(engine: Engine) {
     );
     assert_eq!(
         store
-            .update_person(1, ada.id, &set("hash", "thief"), &operator_mutation())
+            .update_person(WORKSPACE, ada.id, &set("hash", "thief"), &operator_mutation())
             .await
             .unwrap()
             .wait_for(&NoCache)
@@ -157,15 +173,15 @@ async fn a_form_creates_one_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
     let change = PersonChange { password_hash: Some("hash".into()), ..PersonChange::default() };
-    store.update_person(1, 1, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
-    let (_, session_id) = create_session(store, 1, NOW).await.unwrap();
+    store.update_person(WORKSPACE, ADMIN, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    let (_, session_id) = create_session(store, ADMIN, NOW).await.unwrap();
     let form = ConsumedForm { session_id, id: Uuid::from_u128(7) };
     let send = |form: ConsumedForm, lifetime: Lifetime| async move {
-        let new = NewToken { form: Some(form), ..new_token(1, lifetime, NOW).1 };
+        let new = NewToken { form: Some(form), ..new_token(ADMIN, lifetime, NOW).1 };
         store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap()
     };
     store
-        .set_settings(1, &[(SettingKey::MaxLifetimeDays, SettingValue::Days(1))], &operator_mutation())
+        .set_settings(WORKSPACE, &[(SettingKey::MaxLifetimeDays, SettingValue::Days(1))], &operator_mutation())
         .await
         .unwrap()
         .wait_for(&NoCache)
@@ -175,14 +191,15 @@ async fn a_form_creates_one_token(engine: Engine) {
     assert_eq!(send(form, Lifetime::Seconds(9)).await, Err(IssueError::FormConsumed));
     let elsewhere = ConsumedForm { session_id: Uuid::from_u128(1), ..form };
     assert_eq!(send(elsewhere, Lifetime::Seconds(9)).await, Err(IssueError::FormConsumed));
-    assert_eq!(store.count_people_and_tokens(1).await.unwrap().1, 1);
+    assert_eq!(store.count_people_and_tokens(WORKSPACE).await.unwrap().1, 1);
 }
 
 #[apply(both_databases)]
 async fn ended_sessions_are_deleted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
-    let ada = store.insert_person(1, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let ada =
+        store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
     let (old, _) = create_session(store, ada.id, NOW).await.unwrap();
     let (new, _) = create_session(store, ada.id, NOW.plus_seconds(10)).await.unwrap();
     assert_eq!(store.purge_sessions(NOW.plus_seconds(-1), NOW.plus_seconds(-1)).await.unwrap(), 0);

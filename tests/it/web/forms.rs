@@ -3,6 +3,7 @@
 use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::json;
+use tokenward::domain::id::WorkspaceId;
 
 use crate::support::{Browser, Engine, PASSWORD, TestApp, both_databases};
 
@@ -252,7 +253,7 @@ async fn a_denied_user_sees_why_tokens_cannot_be_generated(engine: Engine) {
         submit_generate_form(&browser, &form).await.expect(303).headers["location"],
         "/preferences/access-tokens"
     );
-    assert_eq!(app.store.count_people_and_tokens(1).await.unwrap().1, 0);
+    assert_eq!(app.store.count_people_and_tokens(WorkspaceId::FIRST).await.unwrap().1, 0);
 }
 
 #[apply(both_databases)]

@@ -3,6 +3,7 @@
 use crate::support::{Browser, Engine, PASSWORD, TestApp, both_databases};
 use rstest::rstest;
 use rstest_reuse::apply;
+use tokenward::domain::id::{PersonId, WorkspaceId};
 
 /// The roles, in ascending order of rights.
 const ROLES: [&str; 4] = ["anonymous", "person", "administrator", "platform administrator"];
@@ -164,9 +165,9 @@ impl PageFixture {
             app.client_with_authorization(&[&crate::support::basic_auth(&format!("{email}@example.com"), PASSWORD)]);
         let created = account.post("/v4/apiAccessTokens", &crate::support::one_hour_token()).await.expect(201);
         app.admin().update_person(id, access("default")).await.expect(200);
-        let before = app.store.list_sessions(1, id).await.unwrap();
+        let before = app.store.list_sessions(WorkspaceId::FIRST, PersonId::new(id)).await.unwrap();
         app.signed_in_browser(&format!("{email}@example.com")).await;
-        let sessions = app.store.list_sessions(1, id).await.unwrap();
+        let sessions = app.store.list_sessions(WorkspaceId::FIRST, PersonId::new(id)).await.unwrap();
         let second = sessions.iter().find(|session| before.iter().all(|other| other.id != session.id)).unwrap();
         self.path_ids.push(("{own}", created.json["tokenInfo"]["tokenId"].as_str().unwrap().to_owned()));
         self.path_ids.push(("{session}", second.id.to_string()));

@@ -4,6 +4,7 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tokenward::domain::id::{PersonId, WorkspaceId};
 
 use crate::support::{Browser, Engine, PASSWORD, TestApp, both_databases};
 
@@ -184,7 +185,7 @@ async fn the_store_holds_no_session_value(engine: Engine) {
     let mut app = TestApp::start(engine).await;
     let browser = app.signed_in_browser("admin@example.com").await;
     let value = browser.session_cookie().unwrap().split_once('=').unwrap().1.to_owned();
-    let sessions = app.store.list_sessions(1, 1).await.unwrap();
+    let sessions = app.store.list_sessions(WorkspaceId::FIRST, PersonId::new(1)).await.unwrap();
     assert_eq!(sessions.len(), 1);
     // Neither the ID of the session nor a made-up value authenticates.
     for other in [sessions[0].id.simple().to_string(), "0".repeat(43)] {

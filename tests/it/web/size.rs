@@ -2,13 +2,16 @@
 
 use rstest::rstest;
 use rstest_reuse::apply;
-use tokenward::domain::random::Random;
 use tokenward::domain::{
     authority::Mutation,
     event::AuditContext,
     person::{Email, PersonName},
     time::Timestamp,
     token::Lifetime,
+};
+use tokenward::domain::{
+    id::{PersonId, WorkspaceId},
+    random::Random,
 };
 use tokenward::store::{NewPerson, NewToken};
 use tokenward_guard::token_format::TokenFormat;
@@ -32,20 +35,20 @@ async fn insert_people_and_tokens(app: &TestApp, other: i64) {
             is_platform_admin: false,
             force_password_change: false,
         };
-        app.store.insert_person(1, &person, &mutation).await.unwrap();
-        issue_token(app, 1).await;
-        issue_token(app, other).await;
+        app.store.insert_person(WorkspaceId::FIRST, &person, &mutation).await.unwrap();
+        issue_token(app, PersonId::new(1)).await;
+        issue_token(app, PersonId::new(other)).await;
     }
 }
 
 /// Creates a token of a person of workspace 1 through the store.
-async fn issue_token(app: &TestApp, person_id: i64) {
+async fn issue_token(app: &TestApp, person_id: PersonId) {
     let mutation = Mutation::without_caller(AuditContext::for_operator(Timestamp::from_millis(1_767_225_600_000)));
     let random = Random::system();
     let value = TokenFormat::default().generate(|bytes| random.fill(bytes));
     let token = NewToken {
         id: Uuid::from_bytes(random.bytes()),
-        workspace_id: 1,
+        workspace_id: WorkspaceId::FIRST,
         person_id,
         digest: value.digest(),
         display_prefix: value.display_prefix().to_owned(),

@@ -4,7 +4,7 @@ use std::{collections::HashMap, rc::Rc};
 
 use serde_json::json;
 use tokenward::{
-    domain::{random::Random, workspace},
+    domain::{id::WorkspaceId, random::Random},
     service::people::{ActorKind, CreatePerson},
 };
 use tokenward_guard::token_format::TokenFormat;
@@ -136,7 +136,7 @@ impl MatrixFixture {
     }
 
     async fn create_target(&mut self, whose: &str, actor: &Actor) -> Target {
-        let home = usize::from(actor.own.workspace_id != workspace::FIRST_WORKSPACE_ID);
+        let home = usize::from(actor.own.workspace_id != WorkspaceId::FIRST.get());
         match whose {
             "colleague" => self.create_person_target(home).await,
             "platform" => {
@@ -177,8 +177,7 @@ impl MatrixFixture {
             is_platform_admin: true,
             force_password_change: false,
         };
-        let created =
-            self.app.state.people().add(ActorKind::Operator, workspace::FIRST_WORKSPACE_ID, add).await.unwrap();
-        PersonClient::new(self.app.service.clone(), created.id, workspace::FIRST_WORKSPACE_ID, &email)
+        let created = self.app.state.people().add(ActorKind::Operator, WorkspaceId::FIRST, add).await.unwrap();
+        PersonClient::new(self.app.service.clone(), created.id.get(), WorkspaceId::FIRST.get(), &email)
     }
 }

@@ -3,6 +3,7 @@
 use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::json;
+use tokenward::domain::id::WorkspaceId;
 use tokenward_guard::token_format::{BearerToken, TokenFormat};
 
 use crate::support::{Engine, TestApp, TokenClient, both_databases, one_hour_token};
@@ -158,13 +159,13 @@ async fn concurrent_creation_stops_when_tokens_are_disabled(engine: Engine) {
             })
         })
         .collect();
-    while app.store.count_people_and_tokens(1).await.unwrap().1 < 40 {
+    while app.store.count_people_and_tokens(WorkspaceId::FIRST).await.unwrap().1 < 40 {
         tokio::task::yield_now().await;
     }
     app.set_setting("enabled", false).await;
-    let (_, when_off) = app.store.count_people_and_tokens(1).await.unwrap();
+    let (_, when_off) = app.store.count_people_and_tokens(WorkspaceId::FIRST).await.unwrap();
     for creator in creators {
         creator.await.unwrap();
     }
-    assert_eq!(app.store.count_people_and_tokens(1).await.unwrap().1, when_off);
+    assert_eq!(app.store.count_people_and_tokens(WorkspaceId::FIRST).await.unwrap().1, when_off);
 }
