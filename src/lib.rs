@@ -4,9 +4,10 @@
 //!
 //! 1. [`http::server`] runs the listeners. `http::listener` accepts connections within the limits
 //!    and closes slow ones.
-//! 2. [`http::root`] validates `Host`, normalizes the path and rejects oversized heads. It serves
-//!    forward auth and introspection through [`auth_check`] without the router.
-//! 3. `http::middleware` adds request ID, log line, body and time limits around the router.
+//! 2. [`http::pipeline`] validates `Host`, normalizes the path and rejects oversized heads. It
+//!    serves forward auth and introspection through [`auth_check`] without the router.
+//! 3. `http::routes` runs the router of all other requests, with a span, the access log and the
+//!    common headers. `http::middleware` limits the body and the time, and completes writes.
 //! 4. [`http::authenticate`] authenticates API requests; pages authenticate by session cookie. The
 //!    extractors in the signature of a handler state the required role.
 //! 5. A handler of [`api`] or [`web`] converts the input, calls one method of [`service`] and

@@ -15,7 +15,7 @@ use crate::{
         id::{PersonId, WorkspaceId},
     },
     http::authenticate::{Authenticated, record_principal},
-    service::{Actor, Error, Tokens, sign_in::PasswordLogin},
+    service::{Actor, Error, PasswordLogin, Tokens},
 };
 use tokenward_guard::AuthError;
 

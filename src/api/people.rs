@@ -16,6 +16,7 @@ use super::{
     json_object::JsonFields,
     person_patch::PatchPerson,
     serde_types::{Updated, nullable_timestamp_schema, timestamp_schema},
+    spelling,
     stream::{self, ListReader, ListTrailer},
     strict_json::JsonBody,
     strict_query::{Paging, StrictQuery},
@@ -143,16 +144,7 @@ struct CreatePersonBody {
 
 impl JsonFields for CreatePersonBody {
     fn find_alias(normalized: &str) -> Option<&'static str> {
-        find_person_field_alias(normalized)
-    }
-}
-
-/// Returns the field of a person that another name means.
-pub(super) fn find_person_field_alias(normalized: &str) -> Option<&'static str> {
-    match normalized {
-        "mail" | "emailaddress" => Some("email"),
-        "newpassword" | "passwd" | "passphrase" => Some("password"),
-        _ => None,
+        spelling::find_person_field_alias(normalized)
     }
 }
 

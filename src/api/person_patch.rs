@@ -10,7 +10,7 @@ use utoipa::{
     },
 };
 
-use super::{ApiError, json_object::JsonFields, people};
+use super::{ApiError, json_object::JsonFields, spelling};
 use crate::{
     domain::{ValidationError, person::Email},
     service::{Error, people::UpdatePerson},
@@ -67,7 +67,7 @@ impl JsonFields for PatchPerson {
         match normalized {
             "enabled" | "isenabled" | "active" | "isactive" => Some("isDisabled"),
             "administrator" | "isadministrator" => Some("isAdmin"),
-            normalized => people::find_person_field_alias(normalized),
+            normalized => spelling::find_person_field_alias(normalized),
         }
     }
 }

@@ -59,6 +59,15 @@ pub(super) fn echoable_name(name: &str) -> Option<&str> {
     (!name.is_empty() && name.len() <= MAX_ECHOED_CHARS && name.chars().all(is_name)).then_some(name)
 }
 
+/// Returns the field of a person that another name means.
+pub(super) fn find_person_field_alias(normalized: &str) -> Option<&'static str> {
+    match normalized {
+        "mail" | "emailaddress" => Some("email"),
+        "newpassword" | "passwd" | "passphrase" => Some("password"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ use super::{
     json_object::{JsonFields, JsonObject},
     people::{self, DEFAULT_LIMIT},
     serde_types::{Updated, timestamp_schema},
+    spelling,
     strict_json::JsonBody,
     strict_query::{Paging, StrictQuery},
 };
@@ -93,7 +94,7 @@ impl JsonFields for CreateWorkspace {}
 
 impl JsonFields for FirstAdmin {
     fn find_alias(normalized: &str) -> Option<&'static str> {
-        people::find_person_field_alias(normalized)
+        spelling::find_person_field_alias(normalized)
     }
 }
 

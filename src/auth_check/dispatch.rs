@@ -14,6 +14,7 @@ use super::{
     forward_auth::{self, ForwardAuth},
     introspection::{self, Introspection, IntrospectionOutcome},
     oauth::OAuthError,
+    outcome::{CachedCheck, CheckOutcome, PendingCheck},
 };
 use crate::{
     app::App,
@@ -21,7 +22,6 @@ use crate::{
     domain::event::RequestContext,
     http::{
         access_log,
-        authenticate::PendingAuthentication,
         error::{ApiError, LoggedCause},
         request_body::{read_body, with_timeout},
         request_id::RequestId,
@@ -30,7 +30,6 @@ use crate::{
     service::DeniedAttemptLog,
     telemetry::LogBudget,
 };
-use tokenward_guard::Principal;
 
 /// Serves forward auth and introspection.
 pub(crate) struct AuthChecks {
@@ -42,27 +41,6 @@ pub(crate) struct AuthChecks {
     log_budget: LogBudget,
     counters: AuthCheckCounters,
     denied_attempts: DeniedAttemptLog,
-}
-
-/// The outcome of a check without waiting.
-pub(crate) enum CachedCheck {
-    Decided(CheckOutcome),
-    Pending(PendingCheck),
-}
-
-/// A check that needs a lookup, a password hash or the request body.
-pub(crate) enum PendingCheck {
-    ForwardAuth(PendingAuthentication),
-    Introspection,
-}
-
-/// The outcome of a check.
-pub(crate) enum CheckOutcome {
-    Allowed(Principal),
-    Introspected(IntrospectionOutcome),
-    Denied(ApiError),
-    /// An error in the format of the OAuth 2.0 endpoints.
-    OAuthDenied(OAuthError),
 }
 
 /// What the access log and the counters need to know of a request.

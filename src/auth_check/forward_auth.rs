@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    dispatch::{CachedCheck, CheckOutcome, PendingCheck},
     identity_headers::{self, HEADERS, HeaderValues},
+    outcome::{CachedCheck, CheckOutcome, PendingCheck},
     requirements::{self, ParseRequirementsError},
 };
 use crate::{

@@ -20,7 +20,7 @@ use super::grpc_stream::GrpcStream;
 use crate::http::{
     connection_limit::{ConnectionLimiter, ConnectionPermit},
     listener::{SHUTDOWN_IDLE_TIMEOUT, accept, accept_backlog},
-    ports,
+    socket,
 };
 use crate::{
     app::App,
@@ -51,7 +51,7 @@ impl GrpcPort {
     /// Binds the port, if it is configured.
     pub(crate) fn bind(config: &Config) -> anyhow::Result<Option<Self>> {
         let Some(address) = config.listen.ext_authz else { return Ok(None) };
-        let socket = ports::bind(address)?;
+        let socket = socket::bind(address)?;
         let tls = match (&config.listen.ext_authz_certificate, &config.listen.ext_authz_key) {
             (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
             _ => None,
@@ -60,7 +60,7 @@ impl GrpcPort {
     }
 
     pub(crate) fn listen(self) -> anyhow::Result<GrpcListener> {
-        Ok(GrpcListener { listener: ports::listen(self.socket)?, tls: self.tls })
+        Ok(GrpcListener { listener: socket::listen(self.socket)?, tls: self.tls })
     }
 }
 

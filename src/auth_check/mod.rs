@@ -14,6 +14,7 @@ mod identity_headers;
 mod introspection;
 mod metadata;
 mod oauth;
+mod outcome;
 mod requirements;
 mod revocation;
 
@@ -22,9 +23,10 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{app::App, config::Config};
 pub(crate) use counters::AuthCheckCounters;
-pub(crate) use dispatch::{AuthChecks, CachedCheck, CheckOutcome, CheckRequestInfo};
+pub(crate) use dispatch::{AuthChecks, CheckRequestInfo};
 pub use ext_authz::ExtAuthz;
 pub(crate) use oauth::OAuthErrorBody;
+pub(crate) use outcome::{CachedCheck, CheckOutcome};
 
 /// The OpenAPI description of the auth checks. The pipeline serves them outside the router.
 #[derive(OpenApi)]

@@ -1,7 +1,7 @@
 //! The token cache: the facts that auth checks need of recently checked tokens, in memory.
 //!
-//! [`LeasedCache`] is the entry point. It returns cached tokens only while this node holds a lease,
-//! which [`cluster`](crate::cluster) renews. [`BatchLoader`] reads what is not cached.
+//! `LeasedCache` is the entry point. It returns cached tokens only while this node holds a lease,
+//! which [`cluster`](crate::cluster) renews. `BatchLoader` reads what is not cached.
 //! `docs/adr/0005-own-token-cache.md` explains why this is not a general-purpose cache.
 
 mod access_stamp;

@@ -8,7 +8,9 @@ use figment::{
     providers::{Env, Format as _, Serialized, Toml},
 };
 
-use super::{CacheMode, Config, ConfigDuration, DatabaseUrlSetting, FIRST_START_VARIABLES, secret_file, service_link};
+use super::{
+    CacheMode, Config, ConfigDuration, DatabaseUrlSetting, Error, FIRST_START_VARIABLES, secret_file, service_link,
+};
 use crate::domain::password::{MAX_CHARS, MIN_CHARS_FLOOR};
 
 /// The minimum time that a request has left after waiting for a whole lease.
@@ -19,19 +21,6 @@ const LEASE_MARGIN: Duration = Duration::from_millis(500);
 pub struct Overrides {
     pub listen: Option<SocketAddr>,
     pub database_url: Option<DatabaseUrlSetting>,
-}
-
-/// An invalid configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("cannot read {path}")]
-    File { path: String, source: std::io::Error },
-    #[error("{path} contains a secret and is readable by other users (mode {mode:03o}): run chmod 600 {path}")]
-    Public { path: String, mode: u32 },
-    #[error("{0}")]
-    Key(String),
-    #[error("{key}: {reason}")]
-    Value { key: &'static str, reason: String },
 }
 
 impl Config {

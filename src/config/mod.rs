@@ -5,6 +5,7 @@
 //! `config/default.toml` documents each key; a test compares it with [`Config::default`].
 
 mod duration;
+mod error;
 mod load;
 pub mod secret_file;
 mod sections;
@@ -20,7 +21,8 @@ use crate::{
     store,
 };
 pub use duration::ConfigDuration;
-pub use load::{Error, Overrides};
+pub use error::Error;
+pub use load::Overrides;
 pub use sections::{
     Argon2Config, AuthCheckLogging, CacheConfig, CacheMode, DatabaseConfig, ForwardAuthConfig, HttpConfig,
     IntrospectionConfig, LeaksConfig, ListenConfig, LogConfig, LogFormat, PasswordsConfig, ProcessConfig,

@@ -5,10 +5,10 @@ use std::{collections::HashSet, fmt, sync::LazyLock};
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-use super::ValidationError;
+use super::{ValidationError, validation};
 
 /// The maximum length of a password, in Unicode scalar values after NFC normalization.
-pub const MAX_CHARS: usize = 128;
+pub const MAX_CHARS: usize = validation::MAX_PASSWORD_CHARS;
 /// The lowest minimum length that the configuration accepts, in Unicode scalar values.
 pub const MIN_CHARS_FLOOR: usize = 8;
 

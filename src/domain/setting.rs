@@ -85,13 +85,10 @@ impl SettingKey {
     /// [`ValidationError::UnknownSetting`] for any other name. Its message lists all keys.
     pub fn parse(text: &str) -> Result<Self, ValidationError> {
         let key = Self::ALL.into_iter().find(|key| key.as_str() == text);
-        key.ok_or_else(|| ValidationError::UnknownSetting { key: text.chars().take(100).collect() })
-    }
-
-    /// Returns the names of all keys, separated by commas.
-    #[must_use]
-    pub fn list_names() -> String {
-        Self::ALL.map(Self::as_str).join(", ")
+        key.ok_or_else(|| {
+            let known_keys = Self::ALL.map(Self::as_str).join(", ");
+            ValidationError::UnknownSetting { key: text.chars().take(100).collect(), known_keys }
+        })
     }
 
     /// Returns the label on the settings page.

@@ -9,6 +9,7 @@ use super::{
     setting::{ChildTokenPolicy, Settings},
     text_rules,
     time::Timestamp,
+    validation,
 };
 
 /// A stored access token: all of it except the value, which exists only in the response that
@@ -59,7 +60,7 @@ pub enum Lifetime {
 
 impl Lifetime {
     /// 100 years of 365 days.
-    pub const MAX_SECONDS: i64 = 3_153_600_000;
+    pub const MAX_SECONDS: i64 = validation::MAX_LIFETIME_SECONDS;
 
     /// Reads `lifetimeSeconds`, in which `-1` means that the token never expires.
     ///

@@ -1,11 +1,16 @@
 //! Validation errors: the reason why a value of the right type is rejected.
 
-use crate::domain::{password, time::Timestamp, token};
+use crate::domain::time::Timestamp;
+
+/// The maximum lifetime of a token: 100 years of 365 days.
+pub(super) const MAX_LIFETIME_SECONDS: i64 = 3_153_600_000;
+/// The maximum length of a password, in Unicode scalar values after NFC normalization.
+pub(super) const MAX_PASSWORD_CHARS: usize = 128;
 
 /// A rejected value. Each message states what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValidationError {
-    #[error("lifetimeSeconds must be -1 (never expires) or from 1 to {}", token::Lifetime::MAX_SECONDS)]
+    #[error("lifetimeSeconds must be -1 (never expires) or from 1 to {}", MAX_LIFETIME_SECONDS)]
     Lifetime,
     #[error(
         "lifetimeSeconds exceeds the workspace's maximum lifetime of {max_days} days ({} seconds); \
@@ -38,7 +43,7 @@ pub enum ValidationError {
     EmailInvisibleCharacter { character: char },
     #[error("tokenAccess must be default, enabled or disabled")]
     TokenAccess,
-    #[error("password must have from {min} to {} characters", password::MAX_CHARS)]
+    #[error("password must have from {min} to {} characters", MAX_PASSWORD_CHARS)]
     PasswordLength { min: usize },
     #[error(
         "password is too easy to guess: it is a common password, a repetition of one, or made of words known about this account"
@@ -48,8 +53,8 @@ pub enum ValidationError {
     PasswordMismatch,
     #[error("password must differ from the current password")]
     PasswordUnchanged,
-    #[error("unknown setting {key:?}; the settings are {}", crate::domain::setting::SettingKey::list_names())]
-    UnknownSetting { key: String },
+    #[error("unknown setting {key:?}; the settings are {known_keys}")]
+    UnknownSetting { key: String, known_keys: String },
     #[error("{key} appears more than once in the request")]
     DuplicateSetting { key: &'static str },
     #[error("{key} must be {expected}")]

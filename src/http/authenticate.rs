@@ -12,8 +12,8 @@ use crate::{
     app::App,
     domain::{event::RequestContext, id::PersonId},
     service::{
-        Error, SignIn, Tokens,
-        sign_in::{LoginChannel, PasswordLogin},
+        Error, PasswordLogin, SignIn, Tokens,
+        sign_in::LoginChannel,
         tokens::{CachedVerdict, TokenLookup},
     },
 };

@@ -26,6 +26,7 @@ pub(crate) mod routes;
 pub(crate) mod schema;
 pub(crate) mod sentence;
 pub mod server;
+pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
 

@@ -20,9 +20,10 @@ use super::{
     file_limit::{ConnectionBudget, ConnectionLimits},
     listener, middleware,
     pipeline::HttpService,
-    ports::{self, Ports},
+    ports::Ports,
     request_metrics::RequestMetrics,
     routes::Routes,
+    socket,
 };
 use crate::{
     auth_check::{AuthCheckCounters, AuthChecks, grpc},
@@ -51,7 +52,7 @@ impl Server {
     /// If another process listens on a port by now.
     pub fn listen(ports: Ports, app: App, store: Store, config: Config) -> anyhow::Result<Self> {
         let Ports { http, grpc, metrics, budget } = ports;
-        let listener = ports::listen(http)?;
+        let listener = socket::listen(http)?;
         let grpc = grpc.map(grpc::GrpcPort::listen).transpose()?;
         let metrics = metrics.map(MetricsListener::listen).transpose()?;
         Ok(Self { app, store, config, listener, grpc, metrics, budget })

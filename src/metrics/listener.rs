@@ -18,7 +18,7 @@ use crate::{
     config::HttpConfig,
     http::{
         client_ip::TrustedProxies, connection_limit::ConnectionLimiter, file_limit::ConnectionLimits, host, listener,
-        ports,
+        socket,
     },
 };
 
@@ -31,7 +31,7 @@ pub(crate) struct MetricsListener(TcpListener);
 impl MetricsListener {
     /// Starts to listen on a bound socket.
     pub(crate) fn listen(socket: TcpSocket) -> anyhow::Result<Self> {
-        Ok(Self(ports::listen(socket)?))
+        Ok(Self(socket::listen(socket)?))
     }
 
     /// Returns the address of the port.

@@ -13,7 +13,7 @@ use crate::{
         setting::Settings,
         time::{Clock, Timestamp},
     },
-    service::sign_in::PasswordLogin,
+    service::PasswordLogin,
 };
 use tokenward_guard::Principal;
 

@@ -341,7 +341,7 @@ mod tests {
 
     fn known_source(n: i64, failures: u32) -> KnownSource {
         let failures = (failures > 0).then_some(LoginFailures { count: failures, last_failed_at: NOW });
-        KnownSource { digest: source_digest(n), last_seen_at: NOW, failures: failures }
+        KnownSource { digest: source_digest(n), last_seen_at: NOW, failures }
     }
 
     #[test]

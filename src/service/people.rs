@@ -11,12 +11,11 @@ use crate::{
         time::{Clock, Timestamp},
     },
     service::{
-        Actor, Error, Mutations, ReadBudget, Result,
+        Actor, Error, Mutations, PasswordLogin, ReadBudget, Result,
         error::email_taken,
         list_pages::PersonPages,
         password::{Hasher, HasherBusy},
         read_budget::ReadRequester,
-        sign_in::PasswordLogin,
     },
     store::{NewPerson, PersonChange, Store, UpdateOutcome},
 };

@@ -13,9 +13,9 @@ use crate::{
         time::Clock,
     },
     service::{
-        Actor, Error, Mutations, Result,
+        Actor, Error, Mutations, PasswordLogin, Result,
         people::{ensure_not_protected, role_over},
-        sign_in::{PasswordLogin, principal_of_person},
+        sign_in::principal_of_person,
         tokens::generate_id,
     },
     store::{NewSession, Store},

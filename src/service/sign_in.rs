@@ -14,6 +14,7 @@ use crate::{
         time::Clock,
     },
     service::{
+        PasswordLogin,
         actor::audit_context,
         completion::run_to_completion,
         denied_attempts::{DeniedAttempt, DeniedAttemptLog},
@@ -81,16 +82,6 @@ pub enum SignInError {
     /// have no account. The password was not checked.
     #[error("too many failed logins; retry in {seconds} s")]
     Throttled { seconds: u64 },
-}
-
-/// A successful password login.
-#[derive(Clone, Debug)]
-pub struct PasswordLogin {
-    pub principal: Principal,
-    /// The person must change the password before any other operation.
-    pub must_change_password: bool,
-    /// The stored hash that the password matched. The login is valid until the hash changes.
-    pub(super) password_hash: PasswordHash,
 }
 
 impl SignIn {

@@ -4,6 +4,7 @@
 mod delete;
 mod idempotency;
 mod issue;
+mod listed;
 mod read_access;
 mod verify;
 
@@ -27,13 +28,14 @@ use crate::{
         DeniedAttemptLog, Error, Mutations, ReadBudget, Result, list_pages::TokenPages, rate_limit::KeyedRateLimiter,
         read_budget::ReadRequester,
     },
-    store::{self, OwnerScope, Store, TokenHolderCounts, TokenListQuery, TokenOwner},
+    store::{self, OwnerScope, Store, TokenHolderCounts, TokenListQuery},
 };
 use tokenward_guard::{Principal, token_format::TokenFormat};
 
 pub use crate::store::ConsumedForm;
 pub use idempotency::IdempotencyKey;
 pub use issue::Idempotency;
+pub use listed::ListedToken;
 pub use read_access::ReadAccess;
 pub use verify::{CachedVerdict, TokenLookup, ValidToken};
 
@@ -78,27 +80,6 @@ pub enum TokenScope {
     Own,
     /// Tokens of the workspace, or those of one person in it. For administrators.
     Workspace { person_id: Option<PersonId> },
-}
-
-/// A token with its owner's e-mail address and its current status.
-#[derive(Clone, Debug)]
-pub struct ListedToken {
-    pub token: Token,
-    pub email: String,
-    pub status: TokenStatus,
-    /// The owner may not use tokens at present, whatever the status of the token.
-    pub is_blocked: bool,
-}
-
-impl ListedToken {
-    pub(super) fn new((token, owner): (Token, TokenOwner), now: Timestamp) -> Self {
-        Self {
-            status: token.status(now),
-            token,
-            is_blocked: owner.is_disabled || !owner.token_access.allows_use(),
-            email: owner.email,
-        }
-    }
 }
 
 impl Tokens {

@@ -10,7 +10,7 @@ use std::ops::Deref;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Error, Pool, Result, Store, tokens};
+use super::{Error, Pool, Result, Store, columns};
 use crate::domain::{
     authority::{Authority, CallerFacts, Mutation, PasswordHash, VerifiedCredential},
     event::AuditContext,
@@ -74,7 +74,7 @@ impl CallerRow {
             is_admin: self.is_admin,
             is_platform_admin: self.is_platform_admin,
             is_disabled: self.is_disabled,
-            token_access: tokens::parse_token_access(&self.token_access)?,
+            token_access: columns::parse_token_access(&self.token_access)?,
             force_password_change: self.force_password_change,
             password_hash: PasswordHash(self.password_hash),
             expires_at: self.expires_at,
@@ -92,7 +92,7 @@ macro_rules! caller {
              p.password_hash, ",
             $expires_at,
             " as expires_at, (select value from setting where workspace_id = p.workspace_id and key = $3) as enabled, ",
-            tokens::family::in_doubt!(),
+            columns::in_doubt!(),
             " as in_doubt from person p",
             $credential,
             $lock
@@ -185,7 +185,7 @@ pub(super) fn check_authority<'a>(
 /// Begins the transaction of a mutation in a workspace: locks its row and that of the caller's
 /// workspace, then reads the caller again. Evaluates to the transaction, the authorized context,
 /// and whether the workspace exists. If the caller lost the right, the method returns
-/// [`Error::AuthorityLost`] and nothing is written.
+/// [`Error::AuthorizationLost`] and nothing is written.
 macro_rules! begin {
     ($store:expr, $pool:expr, $workspace_id:expr, $mutation:expr) => {{
         use crate::store::authority::{self, Authorized};

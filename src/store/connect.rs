@@ -14,20 +14,9 @@ use sqlx::{
 use sqlx_core::transaction::TransactionManager as _;
 
 use super::{
-    DatabaseUrl, Error, Outage, Pool, Result, Store, database_url::Scheme, failover::FailoverPool, on_pool, on_readers,
+    DatabaseUrl, Error, Outage, Pool, PoolLimits, Result, Store, database_url::Scheme, failover::FailoverPool, on_pool,
+    on_readers,
 };
-
-/// Pool size and timeouts. An operation that exceeds a timeout fails with [`Error::Unavailable`].
-#[derive(Clone, Copy, Debug)]
-pub struct PoolLimits {
-    /// Maximum number of connections to PostgreSQL, read pool included. SQLite has one writer and
-    /// `SQLITE_READ_CONNECTIONS` readers.
-    pub max_connections: u32,
-    /// Maximum time that a request waits for a connection.
-    pub acquire_timeout: Duration,
-    /// Maximum time that PostgreSQL works on one statement.
-    pub statement_timeout: Duration,
-}
 
 /// Number of open connections, by state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,19 +27,6 @@ pub struct ConnectionCounts {
 
 /// Number of connections to a SQLite file that only read.
 const SQLITE_READ_CONNECTIONS: u32 = 2;
-
-impl PoolLimits {
-    /// Returns the size of the PostgreSQL pool that serves only lists and counts: a quarter of all
-    /// connections, at least one.
-    pub(super) fn read_connections(self) -> u32 {
-        (self.max_connections / 4).max(1)
-    }
-
-    /// Returns the size of the PostgreSQL pool that serves everything else, at least one.
-    pub(super) fn main_connections(self) -> u32 {
-        self.max_connections.saturating_sub(self.read_connections()).max(1)
-    }
-}
 
 impl Store {
     /// Opens the database. A missing SQLite file is created, readable only by its owner.

@@ -26,6 +26,9 @@ pub enum Error {
     Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Result of a store method. An absent row is an `Option`, not an error.
+pub type Result<T> = std::result::Result<T, Error>;
+
 /// Cause of an unavailable database.
 #[derive(Debug, thiserror::Error)]
 pub enum Outage {

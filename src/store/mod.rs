@@ -21,6 +21,7 @@ mod authority;
 mod backup;
 mod clock;
 mod cluster;
+mod columns;
 mod committed;
 mod connect;
 mod counts;
@@ -33,6 +34,7 @@ mod like;
 mod login_failures;
 mod migrations;
 mod people;
+mod pool_limits;
 mod read_only_sessions;
 mod removal;
 mod sessions;
@@ -48,15 +50,16 @@ use sqlx::SqlitePool;
 pub use audit_chain::{AuditChain, StoredEntry};
 pub use cluster::{ClusterExposure, ClusterSecret, ClusterState, ClusterStore, NodeRow, NotificationStream};
 pub use committed::{Barrier, Committed};
-pub use connect::{ConnectionCounts, PoolLimits};
+pub use connect::ConnectionCounts;
 pub use counts::{ReaderRights, WorkspaceWithCounts};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
-pub use error::{Error, Outage};
+pub use error::{Error, Outage, Result};
 pub use events::{EventFilter, EventPage, EventPageStart, NewEvent};
 use failover::FailoverPool;
 pub use last_used::LAST_USED_BATCH_SIZE;
 pub use migrations::SchemaStatus;
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, UpdateOutcome};
+pub use pool_limits::PoolLimits;
 pub use sessions::{FoundSession, NewSession};
 pub use sources::{KnownSource, LoginFailureCounts};
 pub use tokens::{
@@ -64,9 +67,6 @@ pub use tokens::{
     TokenLabel, TokenListQuery, TokenOwner,
 };
 pub use user_list::{PageStart, PersonSearch, PersonWithTokenCount, TokenHolderCounts};
-
-/// Result of a store method. An absent row is an `Option`, not an error.
-pub type Result<T> = std::result::Result<T, Error>;
 
 /// Handle to the database. Cheap to clone.
 #[derive(Clone, Debug)]

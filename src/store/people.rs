@@ -155,7 +155,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error::Conflict`] if the e-mail is taken in any workspace,
-    /// [`Error::AuthorityLost`] if the caller was revoked meanwhile, and [`Error::Unavailable`] if
+    /// [`Error::AuthorizationLost`] if the caller was revoked meanwhile, and [`Error::Unavailable`] if
     /// the database cannot be reached.
     pub async fn insert_person(
         &self,

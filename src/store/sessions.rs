@@ -204,7 +204,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
-    /// or does not respond in time, and [`Error::AuthorityLost`](super::Error::AuthorityLost) if
+    /// or does not respond in time, and [`Error::AuthorizationLost`](super::Error::AuthorizationLost) if
     /// the caller lost its right meanwhile.
     pub async fn delete_session(
         &self,
@@ -226,7 +226,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
-    /// or does not respond in time, and [`Error::AuthorityLost`](super::Error::AuthorityLost) if
+    /// or does not respond in time, and [`Error::AuthorizationLost`](super::Error::AuthorizationLost) if
     /// the caller lost its right meanwhile.
     pub async fn delete_sessions(
         &self,

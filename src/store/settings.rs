@@ -30,7 +30,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
-    /// time, and [`Error::AuthorityLost`] if the caller lost its right meanwhile.
+    /// time, and [`Error::AuthorizationLost`] if the caller lost its right meanwhile.
     pub async fn set_settings(
         &self,
         workspace_id: WorkspaceId,
@@ -67,7 +67,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
-    /// time, and [`Error::AuthorityLost`] if the caller lost its right meanwhile.
+    /// time, and [`Error::AuthorizationLost`] if the caller lost its right meanwhile.
     pub async fn reset_settings(
         &self,
         workspace_id: WorkspaceId,

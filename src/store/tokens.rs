@@ -5,7 +5,11 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Error, Pool, Result, Store, on_pool};
+use super::{
+    Error, Pool, Result, Store,
+    columns::{self, parse_token_access},
+    on_pool,
+};
 use crate::domain::{
     id::{PersonId, WorkspaceId},
     person::TokenAccess,
@@ -117,10 +121,6 @@ fn parse_digest(bytes: &[u8]) -> Result<TokenDigest> {
     bytes.try_into().map(TokenDigest::from_bytes).map_err(|_| Error::corrupt("token.digest"))
 }
 
-pub(super) fn parse_token_access(text: &str) -> Result<TokenAccess> {
-    TokenAccess::parse(text).map_err(|_| Error::corrupt("person.token_access"))
-}
-
 #[derive(FromRow)]
 struct TokenRow {
     id: Uuid,
@@ -174,7 +174,7 @@ impl Store {
                     "select t.digest, t.id, t.created_at, t.expires_at, p.id, p.workspace_id, p.email, p.name, \
                      p.is_admin, p.is_platform_admin, p.is_disabled, p.token_access, (select value from setting \
                      where workspace_id = t.workspace_id and key = $2), ",
-                    family::in_doubt!(),
+                    columns::in_doubt!(),
                     " from token t join ",
                     $person,
                     " where t.digest ",

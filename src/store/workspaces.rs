@@ -67,7 +67,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error::Conflict`] if the e-mail is taken, and nothing is created. Returns
-    /// [`Error::AuthorityLost`] if the caller was revoked meanwhile, and [`Error::Unavailable`] if
+    /// [`Error::AuthorizationLost`] if the caller was revoked meanwhile, and [`Error::Unavailable`] if
     /// the database cannot be reached.
     pub async fn insert_workspace(
         &self,
@@ -120,7 +120,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
-    /// time, and [`Error::AuthorityLost`] if the caller lost its right meanwhile.
+    /// time, and [`Error::AuthorizationLost`] if the caller lost its right meanwhile.
     pub async fn rename_workspace(&self, id: WorkspaceId, name: &WorkspaceName, mutation: &Mutation) -> Result<bool> {
         const UPDATE: &str = "update workspace set name = $2, updated_at = $3 where id = $1 and removed_at is null";
         on_pool!(self, pool => {
@@ -143,7 +143,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
-    /// time, and [`Error::AuthorityLost`] if the caller lost its right meanwhile.
+    /// time, and [`Error::AuthorizationLost`] if the caller lost its right meanwhile.
     pub async fn delete_workspace(&self, id: WorkspaceId, mutation: &Mutation) -> Result<Committed<bool>> {
         const SELECT: &str = "select name from workspace where id = $1 and removed_at is null";
         const DELETE: &str = "delete from workspace where id = $1";

@@ -17,9 +17,10 @@ use uuid::Uuid;
 use super::{
     error::{PageError, PageResult},
     extract::PageForm,
+    form_error::FormError,
     format::DisplayTime,
     layout::{Layout, NavItem, render, render_with_status},
-    messages::{FormError, for_invalid},
+    messages::for_invalid,
     session_user::SessionUser,
     state::WebState,
     tokens::LIST_PATH,

@@ -6,7 +6,7 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 
-use super::{error::PageResult, format, messages::FormError, session_user::SessionUser};
+use super::{error::PageResult, form_error::FormError, format, session_user::SessionUser};
 use crate::service::sessions::ActiveSession;
 
 /// The top bar, the navigation and the notice around a page.

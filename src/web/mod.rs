@@ -15,6 +15,7 @@ mod cookie;
 mod csrf;
 mod error;
 mod extract;
+mod form_error;
 mod format;
 mod generate;
 mod layout;

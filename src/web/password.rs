@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 use super::{
     error::{PageError, PageResult, see_other},
     extract::PageForm,
+    form_error::FormError,
     layout::{render, render_with_status},
-    messages::FormError,
     reauth::verify_own_password,
     session_user::{SessionUser, SessionUserAny},
     sign_in::start_session,

@@ -14,9 +14,9 @@ use uuid::Uuid;
 use super::{
     error::{PageResult, see_other},
     extract::{LenientQuery, PageForm, UuidPath},
+    form_error::FormError,
     format::DisplayTime,
     layout::{Layout, NavItem, render, render_with_status},
-    messages::FormError,
     password::{PasswordForm, change_password},
     session_user::SessionUser,
     state::WebState,

@@ -5,14 +5,17 @@ use axum::http::HeaderMap;
 use super::{
     cookie::Cookies,
     error::{PageError, PageResult},
-    messages::FormError,
+    form_error::FormError,
     session_user::SessionUser,
     state::WebState,
 };
 use crate::{
     domain::id::PersonId,
     http::ApiError,
-    service::sign_in::{LoginChannel, PasswordLogin, SignInError},
+    service::{
+        PasswordLogin,
+        sign_in::{LoginChannel, SignInError},
+    },
 };
 use tokenward_guard::AuthError;
 

@@ -23,7 +23,10 @@ use super::{
 use crate::{
     domain::{event::RequestContext, session::UserAgent},
     http::ApiError,
-    service::sign_in::{LoginChannel, PasswordLogin, SignInError},
+    service::{
+        PasswordLogin,
+        sign_in::{LoginChannel, SignInError},
+    },
 };
 use tokenward_guard::AuthError;
 

@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 use super::{
     error::{PageResult, see_other},
     extract::{LenientQuery, PageForm, UuidPath},
+    form_error::FormError,
     format::{EXPIRES_SOON_SECONDS, TokenOwner, TokenRow, TokenState},
     layout::{Layout, NavItem, render, render_with_status},
-    messages::{FormError, for_error},
+    messages::for_error,
     pagination::{PAGE_SIZE, PageRequest, Pager, page_path},
     reauth::require_recent_password,
     session_user::SessionUser,

@@ -11,6 +11,7 @@ mod api;
 mod auth_check;
 mod cluster;
 mod docs;
+mod import_cycles;
 mod lists;
 mod memory;
 mod module_dependencies;

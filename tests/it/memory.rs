@@ -15,7 +15,7 @@ use crate::support::{Database, Engine, TestApp, TokenClient, both_databases};
 /// Starts a service whose lease outlasts any pause of a busy machine.
 async fn start_with_long_lease(engine: Engine) -> TestApp {
     TestApp::start_with(Database::migrated(engine).await, |config| {
-        config.cache.lease_duration = tokenward::config::ConfigDuration::from_millis(10_000)
+        config.cache.lease_duration = tokenward::config::ConfigDuration::from_millis(10_000);
     })
     .await
 }
@@ -187,7 +187,7 @@ async fn count_nodes(psql: &mut PgConnection) -> i64 {
 #[tokio::test]
 async fn an_unresponsive_node_is_waited_for_once() {
     let app = TestApp::start_with(Database::migrated(Engine::Postgres).await, |config| {
-        config.cache.lease_duration = tokenward::config::ConfigDuration::from_millis(500)
+        config.cache.lease_duration = tokenward::config::ConfigDuration::from_millis(500);
     })
     .await;
     let nodes = app.store.cluster().unwrap();

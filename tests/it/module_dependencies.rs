@@ -92,7 +92,7 @@ fn module_files(src: &Path, module: &str) -> Vec<PathBuf> {
 
 /// Returns a source text without the items that are only compiled for tests. In formatted code an
 /// item ends at the indentation of its first line.
-fn without_tests(text: &str) -> String {
+pub fn without_tests(text: &str) -> String {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut kept = Vec::new();
     let mut lines = text.lines();

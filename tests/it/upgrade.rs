@@ -266,7 +266,7 @@ impl OldData {
             ));
         }
         if self.version >= 3 {
-            rows.extend(self.event_statements(&sql));
+            rows.extend(Self::event_statements(&sql));
         }
         rows
     }
@@ -285,7 +285,7 @@ impl OldData {
     }
 
     /// Returns statements that insert two chained events.
-    fn event_statements(&self, sql: &SqlLiterals) -> Vec<String> {
+    fn event_statements(sql: &SqlLiterals) -> Vec<String> {
         let details = ["{}", r#"{"from":"5","to":"7"}"#];
         let targets = ["feature.apiAccessTokens.enabled", "feature.apiAccessTokens.maxLifetimeDays"];
         let mut rows = Vec::new();
@@ -315,7 +315,7 @@ impl OldData {
                 "r",
                 "success"
             ]);
-            link = hex::encode(&Sha256::digest(format!("{link}\n{text}")));
+            link = hex::encode(Sha256::digest(format!("{link}\n{text}")));
             let hash = sql.bytes(&hex::decode(&link).unwrap());
             rows.push(format!(
                 "insert into event ({columns}, seq, hash, address, request_id) values ({values}, {seq}, {hash}, '192.0.2.1', 'r')"

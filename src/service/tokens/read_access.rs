@@ -4,7 +4,7 @@ use super::{Tokens, ValidToken};
 use crate::{
     cache::Unavailable,
     domain::id::{PersonId, WorkspaceId},
-    service::{Error, Result, sign_in::PasswordLogin},
+    service::{Error, PasswordLogin, Result},
     store,
 };
 use tokenward_guard::{

@@ -3,6 +3,7 @@
 //! PostgreSQL URLs are parsed as libpq parses them, but strictly: a parameter without effect is an
 //! error. No error text contains a part of the URL, because any part may belong to the password.
 
+mod decoding;
 mod error;
 mod host;
 mod parameters;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{InvalidDatabaseUrl, postgres::percent_decode};
+use super::{InvalidDatabaseUrl, decoding::percent_decode};
 
 /// Support for one parameter.
 #[derive(Clone, Copy, Debug)]

@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 
-use percent_encoding::percent_decode_str;
-
 use super::{
     Host, InvalidDatabaseUrl,
+    decoding::percent_decode,
     host::{Endpoint, LoginParameters, TlsSettings},
     parameters::Parameters,
 };
@@ -58,16 +57,6 @@ impl<'a> UrlParts<'a> {
         let decode_part = |text: &str| percent_decode(text).map(|text| Some(text).filter(|text| !text.is_empty()));
         Ok(Self { user: decode_part(user)?, password: decode_part(password)?, hosts, name: decode_part(name)?, query })
     }
-}
-
-/// Decodes `%XX`. As with libpq, a `%` that starts no such sequence is an error.
-pub(super) fn percent_decode(text: &str) -> Result<String, InvalidDatabaseUrl> {
-    let is_encoded = |rest: &str| rest.get(..2).is_some_and(|digits| digits.bytes().all(|c| c.is_ascii_hexdigit()));
-    if !text.split('%').skip(1).all(is_encoded) {
-        return Err(InvalidDatabaseUrl::Ambiguous);
-    }
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| InvalidDatabaseUrl::Encoding)?;
-    if decoded.contains('\0') { Err(InvalidDatabaseUrl::Encoding) } else { Ok(decoded.into_owned()) }
 }
 
 /// Combines hosts, addresses and ports, which parameters may give instead of the authority part.

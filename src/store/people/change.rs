@@ -80,7 +80,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error::Conflict`](crate::store::Error::Conflict) if the e-mail is taken,
-    /// [`Error::AuthorityLost`](crate::store::Error::AuthorityLost) if the caller was revoked
+    /// [`Error::AuthorizationLost`](crate::store::Error::AuthorizationLost) if the caller was revoked
     /// meanwhile, and [`Error::Unavailable`](crate::store::Error::Unavailable) if the database
     /// cannot be reached.
     pub async fn update_person(
@@ -154,7 +154,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
     /// reached or does not respond in time, and
-    /// [`Error::AuthorityLost`](crate::store::Error::AuthorityLost) if the caller lost its right
+    /// [`Error::AuthorizationLost`](crate::store::Error::AuthorizationLost) if the caller lost its right
     /// meanwhile.
     pub async fn delete_person(
         &self,

@@ -61,7 +61,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
     /// reached or does not respond in time, and
-    /// [`Error::AuthorityLost`](crate::store::Error::AuthorityLost) if the caller lost its right
+    /// [`Error::AuthorizationLost`](crate::store::Error::AuthorizationLost) if the caller lost its right
     /// meanwhile.
     pub async fn delete_token(
         &self,
@@ -90,7 +90,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
     /// reached or does not respond in time, and
-    /// [`Error::AuthorityLost`](crate::store::Error::AuthorityLost) if the caller lost its right
+    /// [`Error::AuthorizationLost`](crate::store::Error::AuthorizationLost) if the caller lost its right
     /// meanwhile.
     pub async fn delete_by_digest(&self, digest: &TokenDigest, mutation: &Mutation) -> Result<Committed<bool>> {
         const DELETE: &str = "delete from token where id = (select id from unrevoked_token where digest = $1) \

@@ -38,7 +38,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
     /// reached or does not respond in time, and
-    /// [`Error::AuthorityLost`](crate::store::Error::AuthorityLost) if the caller lost its right
+    /// [`Error::AuthorizationLost`](crate::store::Error::AuthorizationLost) if the caller lost its right
     /// meanwhile.
     pub async fn revoke_all_tokens(
         &self,

@@ -41,14 +41,6 @@ impl DeletedFamily {
     }
 }
 
-/// Column that is true if person `p` has a revoked family whose rows still exist.
-macro_rules! in_doubt {
-    () => {
-        "exists (select 1 from revoked_family f where f.person_id = p.id)"
-    };
-}
-pub(in crate::store) use in_doubt;
-
 #[derive(FromRow)]
 struct Descendant {
     #[sqlx(flatten)]
@@ -108,7 +100,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
     /// reached or does not respond in time, and
-    /// [`Error::AuthorityLost`](crate::store::Error::AuthorityLost) if the caller lost its right
+    /// [`Error::AuthorizationLost`](crate::store::Error::AuthorizationLost) if the caller lost its right
     /// meanwhile.
     pub async fn delete_family(
         &self,
@@ -208,7 +200,7 @@ impl Store {
             pending.extend(&children);
             match children.last() {
                 Some(id) if i64::try_from(children.len()).is_ok_and(|count| count == MAX_TOKENS_PER_STATEMENT) => {
-                    last_id = *id
+                    last_id = *id;
                 }
                 _ => return Ok(()),
             }

@@ -3,7 +3,6 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::parse_token_access;
 use crate::{
     domain::{
         authority::Mutation,
@@ -16,6 +15,7 @@ use crate::{
     store::{
         Result, Store,
         authority::begin,
+        columns::parse_token_access,
         events::{EventDraft, record},
         on_pool, sessions, settings,
     },
@@ -152,7 +152,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
     /// reached or does not respond in time, and
-    /// [`Error::AuthorityLost`](crate::store::Error::AuthorityLost) if the caller lost its right
+    /// [`Error::AuthorizationLost`](crate::store::Error::AuthorizationLost) if the caller lost its right
     /// meanwhile. The inner result is the rule that forbids the token.
     pub async fn issue_token(
         &self,
@@ -203,7 +203,7 @@ impl Store {
                 let active: i64 = sqlx::query_scalar(COUNT_ACTIVE).bind(new.workspace_id).bind(new.person_id).bind(now)
                     .fetch_one(&mut *tx).await?;
                 if active >= i64::from(max) {
-                    return Ok(Err(IssueError::TooManyActiveTokens { max: max }));
+                    return Ok(Err(IssueError::TooManyActiveTokens { max }));
                 }
             }
             insert!(tx, new, created_at, expires_at);

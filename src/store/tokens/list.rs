@@ -3,7 +3,7 @@
 use sqlx::{Database, Encode, FromRow, QueryBuilder, Type};
 use uuid::Uuid;
 
-use super::{OwnerScope, TokenRow, parse_token_access};
+use super::{OwnerScope, TokenRow};
 use crate::{
     domain::{
         id::WorkspaceId,
@@ -12,7 +12,7 @@ use crate::{
         token::{Token, TokenStatus},
         token_query::{CursorKey, NEVER_EXPIRES_KEY, NEVER_USED_KEY, SortKey, TokenFilter, TokenPageQuery},
     },
-    store::{Result, Store, like::contains_pattern, on_readers},
+    store::{Result, Store, columns::parse_token_access, like::contains_pattern, on_readers},
 };
 
 /// Selection of tokens for a list.

@@ -17,9 +17,10 @@ use crate::{
     web::{
         error::{PageError, PageResult, see_other},
         extract::{LenientQuery, PageForm},
+        form_error::FormError,
         format::DisplayTime,
         layout::{Layout, NavItem, render, render_with_status},
-        messages::{self, FormError},
+        messages,
         reauth::require_recent_password,
         session_user::AdminUser,
         state::WebState,

@@ -14,9 +14,9 @@ use crate::{
     web::{
         error::{PageResult, see_other},
         extract::{IdPath, LenientQuery, PageForm},
+        form_error::FormError,
         format::{DisplayTime, display_name},
         layout::{Layout, NavItem, render, render_with_status},
-        messages::FormError,
         reauth::require_recent_password,
         session_user::AdminUser,
         state::WebState,

@@ -11,9 +11,9 @@ use crate::{
     web::{
         error::{PageResult, see_other},
         extract::{IdPath, PageForm},
+        form_error::FormError,
         format::display_name,
         layout::{Layout, NavItem, render_form},
-        messages::FormError,
         reauth::require_recent_password,
         session_user::AdminUser,
         state::WebState,

@@ -14,9 +14,9 @@ use crate::{
     web::{
         error::{PageResult, see_other},
         extract::{LenientQuery, PageForm, is_checked},
+        form_error::FormError,
         format::{DisplayTime, display_name},
         layout::{Layout, NavItem, render, render_with_status},
-        messages::FormError,
         pagination::{PAGE_SIZE, PageRequest, Pager, page_path},
         reauth::require_recent_password,
         session_user::AdminUser,

@@ -14,9 +14,9 @@ use crate::{
     web::{
         error::{PageResult, see_other},
         extract::{IdPath, LenientQuery, PageForm},
+        form_error::FormError,
         format::DisplayTime,
         layout::{Layout, NavItem, render, render_with_status},
-        messages::FormError,
         pagination::{PAGE_SIZE, Pager},
         reauth::require_recent_password,
         session_user::PlatformAdminUser,

@@ -13,7 +13,7 @@ async fn list_events(app: &TestApp, query: &str) -> Vec<Value> {
 
 async fn send_wrong_password(app: &TestApp, email: &str, from: &str) -> TestResponse {
     app.client_with_authorization(&[&basic_auth(email, "not the password")])
-        .from_address(from)
+        .with_address(from)
         .get("/v4/people/current")
         .await
 }
@@ -22,7 +22,7 @@ async fn send_wrong_password(app: &TestApp, email: &str, from: &str) -> TestResp
 async fn events_record_client_address_user_agent_and_request_id(engine: Engine) {
     let app = TestApp::start(engine).await;
     let token = app.admin().create_token().await;
-    let client = app.client_with_authorization(&[&format!("Bearer {}", token.value)]).from_address("192.0.2.7");
+    let client = app.client_with_authorization(&[&format!("Bearer {}", token.value)]).with_address("192.0.2.7");
     let mut request = client.request("DELETE", &token.token_path(), axum::body::Body::empty());
     request.headers_mut().insert("user-agent", format!("sweeper/1.0 {}", "x".repeat(300)).parse().unwrap());
     request.headers_mut().insert("x-request-id", "look-for-me".parse().unwrap());
@@ -94,7 +94,7 @@ async fn use_of_a_deleted_or_expired_token_is_recorded(engine: Engine) {
     app.admin().delete(&deleted.token_path()).await.expect(204);
     app.advance_seconds(60);
     for value in [&deleted.value, &short.value] {
-        let client = app.client_with_authorization(&[&format!("Bearer {value}")]).from_address("192.0.2.9");
+        let client = app.client_with_authorization(&[&format!("Bearer {value}")]).with_address("192.0.2.9");
         for path in ["/v4/auth", "/v4/people/current", "/v4/auth"] {
             assert_eq!(client.get(path).await.status, 401);
         }
@@ -107,7 +107,7 @@ async fn use_of_a_deleted_or_expired_token_is_recorded(engine: Engine) {
         assert_eq!((&event["personId"], &event["address"]), (&json!(1), &json!("192.0.2.9")), "{event}");
         assert!(event["details"]["lastAt"].is_string());
     }
-    let client = app.client_with_authorization(&[&format!("Bearer {}", deleted.value)]).from_address("192.0.2.9");
+    let client = app.client_with_authorization(&[&format!("Bearer {}", deleted.value)]).with_address("192.0.2.9");
     client.get("/v4/auth").await;
     app.advance_seconds(3_599);
     assert_eq!(list_events(&app, "action=token.rejected_revoked").await.len(), 2, "at most one event an hour");
@@ -230,7 +230,7 @@ async fn people_do_not_see_the_addresses_of_others(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = app.add_person("ada").await;
     let admin = app.admin().create_token().await;
-    let acting = app.client_with_authorization(&[&format!("Bearer {}", admin.value)]).from_address("192.0.2.99");
+    let acting = app.client_with_authorization(&[&format!("Bearer {}", admin.value)]).with_address("192.0.2.99");
     acting.patch(&format!("/v4/people/{}", ada.id), &json!({"name": "Ada L."})).await.expect(200);
     let visible_fields = |response: &TestResponse| {
         let event = response.rows()[0].clone();
@@ -251,7 +251,7 @@ async fn client_address_comes_from_the_trusted_proxy() {
         TestApp::start_with(database, |config| config.listen.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()])
             .await;
     let send = async |from: &str, forwarded: &str| {
-        let client = app.client_with_authorization(&[&basic_auth("admin@example.com", "wrong")]).from_address(from);
+        let client = app.client_with_authorization(&[&basic_auth("admin@example.com", "wrong")]).with_address(from);
         let mut request = client.request("GET", "/v4/people/current", axum::body::Body::empty());
         request.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
         client.send(request).await

@@ -93,7 +93,6 @@ fn with_field(mut object: Value, name: &str, value: &Value) -> Value {
     object
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 #[apply(both_databases)]
 async fn misspelled_fields_are_reported_and_change_nothing(engine: Engine) {
     let app = TestApp::start(engine).await;

@@ -25,7 +25,7 @@ async fn start_with_empty_queue(engine: Engine) -> TestApp {
 }
 
 fn client_from(app: &TestApp, email: &str, password: &str, from: &str) -> ApiClient {
-    app.client_with_authorization(&[&basic_auth(email, password)]).from_address(from)
+    app.client_with_authorization(&[&basic_auth(email, password)]).with_address(from)
 }
 
 async fn request_status(client: &ApiClient) -> u16 {
@@ -58,7 +58,7 @@ async fn throttled_logins_do_not_block_other_logins(engine: Engine) {
                 let owner = client_from(&app, "admin@example.com", PASSWORD, "198.51.100.7");
                 assert_eq!(request_status(&owner).await, 200, "attempt {n} of {connections} connections");
             }
-            app.browser().from_address("198.51.100.8").sign_in("admin@example.com", PASSWORD).await.expect(303);
+            app.browser().with_address("198.51.100.8").sign_in("admin@example.com", PASSWORD).await.expect(303);
         };
         let (statuses, ()) = tokio::join!(flood, owner_login);
         assert!(statuses.iter().all(|status| *status == 429));

@@ -12,7 +12,7 @@ async fn a_reported_token_is_revoked_and_its_owner_sees_the_event(engine: Engine
     let ada = app.admin().add_person("ada", true).await;
     let (leaked, second, kept) = (ada.create_token().await, ada.create_token().await, ada.create_token().await);
     let body = json!({"values": [leaked.value, "nonsense", format!(" {} ", second.value)]});
-    app.anonymous().from_address("192.0.2.5").post("/v4/leaks", &body).await.expect(202);
+    app.anonymous().with_address("192.0.2.5").post("/v4/leaks", &body).await.expect(202);
     assert!(!leaked.is_accepted().await && !second.is_accepted().await && kept.is_accepted().await);
     let events = ada.get("/v4/events?action=token.leaked").await.expect(200);
     let targets: Vec<&Value> = events.rows().iter().map(|event| &event["target"]).collect();

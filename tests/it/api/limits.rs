@@ -59,7 +59,7 @@ async fn active_tokens_per_person_are_limited(engine: Engine) {
 }
 
 async fn attempt(app: &TestApp, email: &str, password: &str, from: &str) -> TestResponse {
-    let client = app.client_with_authorization(&[&basic_auth(email, password)]).from_address(from);
+    let client = app.client_with_authorization(&[&basic_auth(email, password)]).with_address(from);
     let mut request = client.request("GET", "/v4/people/current", axum::body::Body::empty());
     // A different address each time, which is ignored because the peer is not trusted.
     let spoofed = format!("203.0.113.{}", random_octet());
@@ -97,10 +97,10 @@ async fn failed_logins_are_limited_per_address_whatever_it_forwards(engine: Engi
     assert_eq!(attempt(&app, &email_of(1), "wrong", "2001:db8:1:2::1").await.status, 429);
     // An auth check returns 401, not 429.
     let proxied =
-        app.client_with_authorization(&[&basic_auth("admin@example.com", PASSWORD)]).from_address("2001:db8:1:2::1");
+        app.client_with_authorization(&[&basic_auth("admin@example.com", PASSWORD)]).with_address("2001:db8:1:2::1");
     assert_eq!(proxied.get("/v4/auth").await.status, 401);
     let token = app.admin().create_token().await;
-    let bearer = app.client_with_authorization(&[&format!("Bearer {}", token.value)]).from_address("2001:db8:1:2::1");
+    let bearer = app.client_with_authorization(&[&format!("Bearer {}", token.value)]).with_address("2001:db8:1:2::1");
     assert_eq!(bearer.get("/v4/auth").await.status, 200, "tokens are not affected");
 }
 
@@ -148,7 +148,7 @@ async fn status_through_proxy(
     peer: &str,
     field: (&'static str, &str),
 ) -> u16 {
-    let client = app.client_with_authorization(&[&basic_auth(email, password)]).from_address(peer);
+    let client = app.client_with_authorization(&[&basic_auth(email, password)]).with_address(peer);
     let mut request = client.request("GET", "/v4/people/current", axum::body::Body::empty());
     request.headers_mut().insert(field.0, field.1.parse().unwrap());
     client.send(request).await.status
@@ -168,7 +168,7 @@ async fn clients_behind_an_untrusted_proxy_do_not_lock_each_other_out(engine: En
             assert_eq!(status_through_proxy(&app, (&email, "wrong"), peer, field).await, 401, "{n}");
         }
         assert_eq!(status_through_proxy(&app, right, peer, field).await, 200, "{peer}");
-        let browser = app.browser().from_address(peer);
+        let browser = app.browser().with_address(peer);
         let mut form = browser.form_request("/sign-in", &[("email", right.0), ("password", right.1)]);
         form.headers_mut().insert("origin", "http://127.0.0.1:3005".parse().unwrap());
         form.headers_mut().insert(field.0, field.1.parse().unwrap());
@@ -181,7 +181,7 @@ async fn clients_behind_an_untrusted_proxy_do_not_lock_each_other_out(engine: En
         assert_eq!(status_through_proxy(&app, (&ben, "wrong"), peer, field).await, 429);
         // One client behind the proxy does not use up the leak reports of the others.
         for _ in 0..3 {
-            let reporter = app.anonymous().from_address(peer);
+            let reporter = app.anonymous().with_address(peer);
             let values = json!({"values": unknown_token_values(100)});
             let mut request = reporter.request("POST", "/v4/leaks", values.to_string().into());
             request.headers_mut().insert("content-type", "application/json".parse().unwrap());
@@ -216,7 +216,7 @@ async fn rejected_tokens_are_delayed_and_valid_ones_are_not(engine: Engine) {
     app.admin().delete(&deleted.token_path()).await.expect(204);
     let check = async |value: &str| {
         app.client_with_authorization(&[&format!("Bearer {value}")])
-            .from_address("192.0.2.1")
+            .with_address("192.0.2.1")
             .get("/v4/auth")
             .await
             .status
@@ -239,14 +239,14 @@ async fn rejected_tokens_are_delayed_and_valid_ones_are_not(engine: Engine) {
     assert_eq!(check(&deleted.value).await, 401, "the response is delayed");
     assert!(begun.elapsed() >= Duration::from_millis(100));
     let leaked = json!({"values": [good.value]});
-    app.anonymous().from_address("192.0.2.1").post("/v4/leaks", &leaked).await.expect(202);
+    app.anonymous().with_address("192.0.2.1").post("/v4/leaks", &leaked).await.expect(202);
 }
 
 #[apply(both_databases_multi_thread)]
 async fn leak_reports_are_limited_per_address(engine: Engine) {
     let app = start_with_config(engine, |config| config.rate_limits.leak_reports_per_ip_per_minute = 60).await;
     let (first, second) = (app.admin().create_token().await, app.admin().create_token().await);
-    let reporter = app.anonymous().from_address("192.0.2.5");
+    let reporter = app.anonymous().with_address("192.0.2.5");
     let mut values = unknown_token_values(99);
     values.push(first.value.clone());
     reporter.post("/v4/leaks", &json!({"values": values})).await.expect(202);
@@ -259,7 +259,7 @@ async fn leak_reports_are_limited_per_address(engine: Engine) {
     assert!(second.is_accepted().await, "a report is processed completely or not at all");
     // Values that are no tokens do not use the limit, and other addresses are not affected.
     reporter.post("/v4/leaks", &json!({"values": ["nonsense"]})).await.expect(202);
-    app.anonymous().from_address("192.0.2.6").post("/v4/leaks", &json!({"values": values})).await.expect(202);
+    app.anonymous().with_address("192.0.2.6").post("/v4/leaks", &json!({"values": values})).await.expect(202);
     assert!(!second.is_accepted().await);
 }
 

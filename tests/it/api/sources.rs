@@ -22,7 +22,7 @@ const HOME: &str = "198.51.100.7";
 const ELSEWHERE: &str = "203.0.113.99";
 
 async fn attempt(app: &TestApp, email: &str, password: &str, from: &str) -> TestResponse {
-    app.client_with_authorization(&[&basic_auth(email, password)]).from_address(from).get("/v4/people/current").await
+    app.client_with_authorization(&[&basic_auth(email, password)]).with_address(from).get("/v4/people/current").await
 }
 
 async fn assert_attempts(app: &TestApp, from: &str, password: &str, count: usize, status: u16) {
@@ -36,9 +36,9 @@ async fn assert_attempts(app: &TestApp, from: &str, password: &str, count: usize
 async fn create_ada_with_known_sources(app: &TestApp) -> Browser {
     app.add_person("ada").await;
     assert_attempts(app, HOME, PASSWORD, 1, 200).await;
-    let browser = app.browser().keeping_device_cookie().from_address("198.51.100.8");
+    let browser = app.browser().keeping_device_cookie().with_address("198.51.100.8");
     browser.sign_in(ADA, PASSWORD).await.expect(303);
-    browser.from_address("192.0.2.200")
+    browser.with_address("192.0.2.200")
 }
 
 /// Signs in with the right password from the known address and with the known browser.
@@ -122,12 +122,12 @@ async fn a_known_browser_can_sign_in_from_any_address(engine: Engine) {
     // The browser can sign in even if an attacker uses the address of the owner.
     assert_attempts(&app, HOME, "wrong", 10, 401).await;
     assert_attempts(&app, HOME, PASSWORD, 1, 429).await;
-    let browser = browser.from_address(HOME);
+    let browser = browser.with_address(HOME);
     for _ in 0..3 {
         browser.sign_in(ADA, PASSWORD).await.expect(303);
     }
     // A stolen device cookie has its own counter, separate from that of the address.
-    let thief = browser.with_device_cookie(browser.device_cookie()).from_address("203.0.113.50");
+    let thief = browser.with_device_cookie(browser.device_cookie()).with_address("203.0.113.50");
     for _ in 0..10 {
         thief.sign_in(ADA, "wrong").await.expect(403);
     }
@@ -163,7 +163,7 @@ async fn a_proxy_address_is_not_a_known_source(engine: Engine) {
     let app = TestApp::start(engine).await;
     app.add_person("ada").await;
     let by_proxy = async |password: &str| {
-        let client = app.client_with_authorization(&[&basic_auth(ADA, password)]).from_address("10.0.0.1");
+        let client = app.client_with_authorization(&[&basic_auth(ADA, password)]).with_address("10.0.0.1");
         let mut request = client.request("GET", "/v4/people/current", axum::body::Body::empty());
         request.headers_mut().insert("x-forwarded-for", HOME.parse().unwrap());
         client.send(request).await.status

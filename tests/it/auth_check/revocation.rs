@@ -13,7 +13,7 @@ const CLIENT_IP: &str = "192.0.2.1";
 
 async fn start(engine: Engine) -> TestApp {
     TestApp::start_with(Database::migrated(engine).await, |config| {
-        config.rate_limits.rejected_tokens_per_ip_per_minute = 3
+        config.rate_limits.rejected_tokens_per_ip_per_minute = 3;
     })
     .await
 }
@@ -31,7 +31,7 @@ fn unknown_token() -> String {
 #[apply(both_databases_multi_thread)]
 async fn unknown_values_are_rate_limited_and_tokens_are_deleted_regardless(engine: Engine) {
     let app = start(engine).await;
-    let client = app.anonymous().from_address(CLIENT_IP);
+    let client = app.anonymous().with_address(CLIENT_IP);
     let (cached, fresh) = (app.admin().create_token().await, app.admin().create_token().await);
     assert!(cached.is_accepted().await);
     for n in 0..3 {
@@ -52,7 +52,7 @@ async fn unknown_values_are_rate_limited_and_tokens_are_deleted_regardless(engin
         revoke(&client, &token.value).await.expect(429);
     }
     // Other addresses are not limited, and 20 seconds later one more request is allowed.
-    revoke(&app.anonymous().from_address("192.0.2.2"), &unknown_token()).await.expect(200);
+    revoke(&app.anonymous().with_address("192.0.2.2"), &unknown_token()).await.expect(200);
     app.advance_seconds(20);
     revoke(&client, &unknown_token()).await.expect(200);
     revoke(&client, &unknown_token()).await.expect(429);
@@ -61,7 +61,7 @@ async fn unknown_values_are_rate_limited_and_tokens_are_deleted_regardless(engin
 #[apply(both_databases_multi_thread)]
 async fn deleting_a_token_does_not_use_up_the_limit(engine: Engine) {
     let app = start(engine).await;
-    let client = app.anonymous().from_address(CLIENT_IP);
+    let client = app.anonymous().with_address(CLIENT_IP);
     for _ in 0..10 {
         let token: TokenClient = app.admin().create_token().await;
         revoke(&client, &token.value).await.expect(200);
@@ -73,7 +73,7 @@ async fn deleting_a_token_does_not_use_up_the_limit(engine: Engine) {
 #[apply(both_databases_multi_thread)]
 async fn malformed_values_never_reach_the_store(engine: Engine) {
     let app = start(engine).await;
-    let client = app.anonymous().from_address(CLIENT_IP);
+    let client = app.anonymous().with_address(CLIENT_IP);
     let value = unknown_token();
     let (head, last) = value.split_at(value.len() - 1);
     let wrong_checksum = format!("{head}{}", if last == "0" { "1" } else { "0" });

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{
-    cluster::{Cluster, NODES},
     linearizability::TestRun,
+    nodes::{Cluster, NODES},
     proxy::Mode,
 };
 use crate::support::postgres::ShutdownMode;

@@ -16,7 +16,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 use uuid::Uuid;
 
 use super::{
-    cluster::{Cluster, NODES, execute_sql},
+    nodes::{Cluster, NODES, execute_sql},
     probes::{Endpoint, check},
     proxy::Mode,
     revocations::{Admin, Revocation, RevocationOutcome},

@@ -20,9 +20,9 @@ use tokio::{
 };
 
 use super::{
-    cluster::{Cluster, NODES},
     faults::Fault,
     load::run_writer,
+    nodes::{Cluster, NODES},
     probes::{Endpoint, WatchList, check, sweep},
     random_faults::{FaultPlan, RandomFaults},
     report::Report,

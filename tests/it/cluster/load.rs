@@ -9,8 +9,8 @@ use std::{
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
-    cluster::{NODES, client},
     linearizability::TestRun,
+    nodes::{NODES, client},
     probes::check_everywhere,
     revocations::{Admin, Revocation, RevocationOutcome},
     tracked_grant::TrackedGrant,

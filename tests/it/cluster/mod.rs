@@ -1,11 +1,11 @@
 //! Several nodes on one database, with injected faults between the nodes and the database.
 
-mod cluster;
 mod every_entry_point;
 mod faults;
 mod forged_messages;
 mod linearizability;
 mod load;
+mod nodes;
 mod pooler;
 mod probes;
 pub mod proxy;
@@ -16,4 +16,4 @@ mod revocations;
 mod tracked_grant;
 mod unprivileged_role;
 
-pub use cluster::execute_sql;
+pub use nodes::execute_sql;

@@ -87,7 +87,7 @@ async fn a_node_behind_a_transaction_pooler_reads_the_database_and_warns() {
         let pooler = Pooler::start(server.port);
         (server, pooler)
     });
-    super::cluster::execute_sql(server.port, "postgres", &format!("create database {DATABASE}")).await;
+    super::nodes::execute_sql(server.port, "postgres", &format!("create database {DATABASE}")).await;
     let direct = start_node(&PostgresServer::url_via_port(server.port, DATABASE));
     // Prepared statements do not exist on the other connections of the pool.
     let pooled =

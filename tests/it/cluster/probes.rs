@@ -11,8 +11,8 @@ use serde_json::Value;
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
-    cluster::{Cluster, NODES},
     linearizability::TestRun,
+    nodes::{Cluster, NODES},
     tracked_grant::{CheckRecord, CheckResult, TrackedGrant},
 };
 
@@ -161,7 +161,7 @@ impl WatchList {
 
 /// Checks all watched grants on one node in turn, alternating the endpoints.
 pub async fn sweep(run: Arc<TestRun>, node: usize) {
-    let http = super::cluster::client();
+    let http = super::nodes::client();
     for turn in 0.. {
         let watched = run.watch_list.watched().clone();
         for (n, grant) in watched.iter().enumerate() {

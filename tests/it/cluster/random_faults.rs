@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
-use super::{cluster::NODES, faults::Fault};
+use super::{faults::Fault, nodes::NODES};
 
 /// The pause before the next faults, and the delay of each fault after the pause.
 pub struct FaultPlan {

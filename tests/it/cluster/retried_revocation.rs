@@ -11,7 +11,7 @@ use crate::support::{Database, Engine, TestApp};
 async fn a_repeated_revocation_waits_for_the_other_nodes() {
     let lease = Duration::from_millis(500);
     let app = TestApp::start_with(Database::migrated(Engine::Postgres).await, |config| {
-        config.cache.lease_duration = tokenward::config::ConfigDuration::from_millis(500)
+        config.cache.lease_duration = tokenward::config::ConfigDuration::from_millis(500);
     })
     .await;
     let nodes = app.store.cluster().unwrap();

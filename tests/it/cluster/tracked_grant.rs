@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{cluster::NODES, probes::Endpoint, report::Tally, revocations::Revocation};
+use super::{nodes::NODES, probes::Endpoint, report::Tally, revocations::Revocation};
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +144,7 @@ impl TrackedGrant {
                 tally.add_violation(format!(
                     "{:?}, {:?} of node {}: {description}",
                     self.revocation, check.endpoint, check.node
-                ))
+                ));
             };
             match check.result {
                 CheckResult::Accepted | CheckResult::OwnerMissing if after_revocation => {

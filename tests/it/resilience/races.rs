@@ -4,11 +4,11 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, Ordering},
 };
 
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{Token, client, create_token, delete_token, iterations};
 use crate::support::{Database, Engine, PASSWORD, binary::ServerProcess, both_databases_multi_thread};
@@ -47,17 +47,18 @@ async fn no_token_is_created_after_tokens_were_disabled(engine: Engine) {
     let database = Database::empty(engine).await;
     let nodes = start_nodes(&database);
     let admin = Token::create(&nodes[0]).await;
-    let (disabled, created) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    // One permit for each created token. The clients share their connections: 50 TLS configurations
+    // would keep the runtime busy for seconds.
+    let (disabled, created) = (Arc::new(AtomicBool::new(false)), Arc::new(Semaphore::new(0)));
+    let http = client();
     let creators: Vec<_> = (0..50)
         .map(|n| {
             let (url, admin) = (nodes[n % nodes.len()].url.clone(), admin.clone());
-            tokio::spawn(create_until_disabled(url, admin, Arc::clone(&disabled), Arc::clone(&created)))
+            tokio::spawn(create_until_disabled(http.clone(), url, admin, Arc::clone(&disabled), Arc::clone(&created)))
         })
         .collect();
-    while created.load(Ordering::SeqCst) < 100 {
-        tokio::task::yield_now().await;
-    }
-    let request = client().patch(format!("{}/v4/workspaces/current/configuration", nodes[0].url));
+    drop(created.acquire_many(100).await.unwrap());
+    let request = http.patch(format!("{}/v4/workspaces/current/configuration", nodes[0].url));
     let disable = json!({"configuration": [{"key": "feature.apiAccessTokens.enabled", "value": false}]});
     let response = request.basic_auth("admin@example.com", Some(PASSWORD)).json(&disable).send().await.unwrap();
     assert_eq!(response.status(), 200);
@@ -66,7 +67,7 @@ async fn no_token_is_created_after_tokens_were_disabled(engine: Engine) {
     for creator in creators {
         late += creator.await.unwrap();
     }
-    let created = created.load(Ordering::SeqCst);
+    let created = created.available_permits();
     println!(
         "[measured] races, {engine:?}: 50 clients created {created} tokens, {late} of them requested after tokens were disabled"
     );
@@ -76,17 +77,18 @@ async fn no_token_is_created_after_tokens_were_disabled(engine: Engine) {
 /// Creates tokens until that is rejected. Returns the number of tokens requested after tokens were
 /// disabled.
 async fn create_until_disabled(
+    http: reqwest::Client,
     url: String,
     admin: Token,
     disabled: Arc<AtomicBool>,
-    created: Arc<AtomicUsize>,
+    created: Arc<Semaphore>,
 ) -> usize {
-    let (http, mut late) = (client(), 0);
+    let mut late = 0;
     loop {
         let was_disabled = disabled.load(Ordering::SeqCst);
         match create_token(&http, &url, &admin).await {
             Some((201, _)) => {
-                created.fetch_add(1, Ordering::SeqCst);
+                created.add_permits(1);
                 late += usize::from(was_disabled);
             }
             // The disabled API returns 404, or 401 because the token of the caller is disabled too.

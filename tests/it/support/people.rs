@@ -43,7 +43,7 @@ impl ApiClient {
     }
 
     /// Returns this client with another client address.
-    pub fn from_address(mut self, address: &str) -> Self {
+    pub fn with_address(mut self, address: &str) -> Self {
         self.peer = Some(address.parse().unwrap());
         self
     }

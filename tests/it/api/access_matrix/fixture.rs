@@ -106,7 +106,7 @@ impl MatrixFixture {
             "expired" => self.app.advance_seconds(1),
             "deleted" => drop(home.delete(&bearer.token_path()).await.expect(204)),
             "disabled" | "disabled-pw" => {
-                drop(home.update_person(person.id, json!({"isDisabled": true})).await.expect(200))
+                drop(home.update_person(person.id, json!({"isDisabled": true})).await.expect(200));
             }
             "barred" | "barred-pw" => {
                 home.update_person(person.id, json!({"tokenAccess": "disabled"})).await.expect(200);

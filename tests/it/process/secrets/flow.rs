@@ -117,6 +117,7 @@ impl Traffic {
         traffic
     }
 
+    #[expect(clippy::too_many_lines, reason = "a list of requests")]
     async fn api(&mut self, service: &ServiceClient) {
         let tokens = "/v4/apiAccessTokens";
         let (_, value) = self
@@ -223,6 +224,7 @@ impl Traffic {
         self.send(service.request("GET", &format!("/health/ready?token={value}"))).await;
     }
 
+    #[expect(clippy::too_many_lines, reason = "a list of requests")]
     async fn pages(&mut self, service: &ServiceClient) {
         let form = |path: &str, cookie: &str, fields: &[(&str, &str)]| {
             let request = service.request("POST", path).header("origin", &service.url).header("cookie", cookie);

@@ -42,8 +42,8 @@ pub fn hashed_forms(name: &str, secret: &str) -> Vec<Needle> {
     let digest = Sha256::digest(secret);
     let decimal: Vec<String> = digest.iter().map(ToString::to_string).collect();
     let mut forms = vec![
-        ("SHA-256", hex::encode(&digest)),
-        ("SHA-256, upper case", hex::encode(&digest).to_uppercase()),
+        ("SHA-256", hex::encode(digest)),
+        ("SHA-256, upper case", hex::encode(digest).to_uppercase()),
         ("SHA-256 as a list of bytes", decimal.join(", ")),
     ];
     forms.extend(base64_forms(&digest).map(|text| ("SHA-256 in base64", text)));
@@ -92,8 +92,8 @@ fn planted_secrets_are_found() {
         (UNPADDED.encode(format!("an@example.com:{secret}")), true),
         (format!("{:?}", secret.as_bytes()), true),
         (hex::encode(secret.as_bytes()), true),
-        (hex::encode(&digest), false),
-        (hex::encode(&digest).to_uppercase(), false),
+        (hex::encode(digest), false),
+        (hex::encode(digest).to_uppercase(), false),
         (format!("{:?}", digest.as_slice()), false),
         (PADDED.encode(digest), false),
         (UNPADDED.encode(digest), false),
@@ -103,7 +103,7 @@ fn planted_secrets_are_found() {
         assert!(find_needle(needles, &text).is_some(), "{}", String::from_utf8_lossy(&text));
     }
     let unrelated = "Zanzibar? quickly> 7";
-    let unrelated = format!("{unrelated} {} {}", PADDED.encode(unrelated), hex::encode(&Sha256::digest(unrelated)));
+    let unrelated = format!("{unrelated} {} {}", PADDED.encode(unrelated), hex::encode(Sha256::digest(unrelated)));
     assert!(find_needle(&all, unrelated.as_bytes()).is_none());
     // A shorter needle could be found by accident.
     assert!(all.iter().all(|needle| needle.text.len() >= secret.len()), "{all:?}");
