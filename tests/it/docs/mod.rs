@@ -1,5 +1,6 @@
 //! The documentation agrees with the program, its links resolve, and its language follows the rules.
 
+mod code_names;
 mod commands;
 mod links;
 mod reference;
