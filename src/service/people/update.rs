@@ -1,0 +1,115 @@
+//! Updates of people: who may change which field.
+
+use super::{ActorKind, People, UpdatePerson, check_outcome, ensure_not_protected, role_over};
+use crate::{
+    domain::{
+        ValidationError,
+        authority::RequiredRole,
+        id::{PersonId, WorkspaceId},
+        password::Password,
+        person::{Email, EmailKey, Person, PersonName, TokenAccess},
+        time::Timestamp,
+    },
+    service::{Error, Result, error::email_taken, password::HasherBusy},
+    store::PersonChange,
+};
+
+impl People {
+    /// Updates a person of a workspace. Either all fields are updated or none. Returns the time of
+    /// the update.
+    ///
+    /// # Errors
+    /// [`Error::AdminOnlyField`] if the caller may not set a field; fields are never ignored.
+    /// [`Error::PasswordCredentialRequired`] if a token changes the password of its owner.
+    /// [`Error::CallerRevoked`] if the password was changed since the caller verified it.
+    /// [`Error::LastAdministrator`] and [`Error::LastPlatformAdministrator`] if none would be left.
+    pub async fn update(
+        &self,
+        initiator: ActorKind<'_>,
+        workspace_id: WorkspaceId,
+        id: PersonId,
+        change: &UpdatePerson<'_>,
+    ) -> Result<Timestamp> {
+        let person = self.store.find_person(workspace_id, id).await?.ok_or(Error::PersonNotFound)?;
+        authorize_update(initiator, &person, change)?;
+        let validated = self.validate_update(initiator, &person, change).await?;
+        let mutation = initiator.mutation(&self.mutations, required_role(initiator, &person, change));
+        let update = self.store.update_person(workspace_id, id, &validated, &mutation).await;
+        check_outcome(self.node.revoke_and_wait(update).await.map_err(email_taken)?)?;
+        Ok(mutation.context.at)
+    }
+
+    async fn validate_update(
+        &self,
+        initiator: ActorKind<'_>,
+        person: &Person,
+        change: &UpdatePerson<'_>,
+    ) -> Result<PersonChange> {
+        let mut validated = PersonChange {
+            email: change.email.map(Email::parse).transpose()?,
+            name: change.name.map(PersonName::parse).transpose()?,
+            password_hash: None,
+            is_admin: change.is_admin,
+            is_disabled: change.is_disabled,
+            token_access: change.token_access.map(TokenAccess::parse).transpose()?,
+            force_password_change: change.force_password_change,
+            expected_password_hash: change.proof.map(|login| login.password_hash.0.clone()),
+        };
+        if let Some(new_password) = change.password {
+            let email = validated.email.as_ref().map_or(person.email.as_str(), Email::as_str);
+            let name = validated.name.as_ref().map_or(person.name.as_str(), PersonName::as_str);
+            let workspace = self.store.find_workspace(person.workspace_id).await?.ok_or(Error::PersonNotFound)?;
+            let password = self.policy.validate(new_password, &[email, name, &workspace.name])?;
+            if is_self(initiator, person) {
+                if person.force_password_change {
+                    self.ensure_password_changed(person, &password).await?;
+                }
+                validated.force_password_change = change.force_password_change.or(Some(false));
+            }
+            validated.password_hash = Some(self.hash(&password).await?);
+        }
+        Ok(validated)
+    }
+
+    /// Checks that a person who must change the password does not set the same password again.
+    async fn ensure_password_changed(&self, person: &Person, password: &Password) -> Result<()> {
+        let key = EmailKey::from_text(&person.email);
+        let current = self.store.find_person_by_email(&key).await?.map(|found| found.password_hash);
+        let permit = self.hasher.reserve().map_err(|HasherBusy| Error::HasherBusy)?;
+        let is_same =
+            self.hasher.verify(password, current.as_deref(), permit).await.map_err(|HasherBusy| Error::HasherBusy)?;
+        if is_same { Err(ValidationError::PasswordUnchanged.into()) } else { Ok(()) }
+    }
+}
+
+fn is_self(initiator: ActorKind<'_>, person: &Person) -> bool {
+    matches!(initiator, ActorKind::Person(actor) if PersonId::of(actor) == person.id)
+}
+
+/// Checks that the initiator may set these fields of `person`.
+fn authorize_update(initiator: ActorKind<'_>, person: &Person, change: &UpdatePerson<'_>) -> Result<()> {
+    let ActorKind::Person(caller) = initiator else { return Ok(()) };
+    let is_own = PersonId::of(caller) == person.id;
+    if !is_own && !caller.is_admin {
+        return Err(Error::NotAdministrator);
+    }
+    if let Some(field) = change.admin_only_field()
+        && !caller.is_admin
+    {
+        return Err(Error::AdminOnlyField { field });
+    }
+    if is_own && change.password.is_some() && caller.token().is_some() {
+        return Err(Error::PasswordCredentialRequired);
+    }
+    ensure_not_protected(caller, person)
+}
+
+/// Returns the role that an update of `person` requires.
+fn required_role(initiator: ActorKind<'_>, person: &Person, change: &UpdatePerson<'_>) -> RequiredRole {
+    let ActorKind::Person(caller) = initiator else { return RequiredRole::Administrator };
+    if PersonId::of(caller) != person.id || change.admin_only_field().is_some() {
+        return role_over(caller, person);
+    }
+    let is_password_only = change.password.is_some() && change.name.is_none();
+    if is_password_only { RequiredRole::PasswordChanger } else { RequiredRole::Member }
+}
