@@ -15,13 +15,30 @@ pub enum Engine {
     Sqlite,
 }
 
-/// A database that belongs to one test.
+/// A database that belongs to one test, removed when dropped.
 #[derive(Debug)]
 pub struct Database {
     pub url: String,
     pub engine: Engine,
     /// The folder of a SQLite file, removed when dropped.
     _folder: Option<TempDir>,
+    /// The name of a PostgreSQL database that this value removes.
+    owned: Option<String>,
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Some(name) = self.owned.take() else { return };
+        // The test's own runtime may be shutting down.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(drop_database(&name));
+        });
+        // A test that failed reports its own failure, not this one.
+        if dropped.join().is_err() && !std::thread::panicking() {
+            panic!("the test database was not removed");
+        }
+    }
 }
 
 /// The PostgreSQL migrations.
@@ -40,7 +57,7 @@ impl Database {
             Engine::Sqlite => {
                 let folder = tempfile::tempdir().unwrap();
                 let url = format!("sqlite:{}", folder.path().join("tokenward.db").display());
-                Self { url, engine, _folder: Some(folder) }
+                Self { url, engine, _folder: Some(folder), owned: None }
             }
         }
     }
@@ -57,7 +74,7 @@ impl Database {
     /// Returns the same database for a second node.
     pub fn for_another_node(&self) -> Self {
         assert_eq!(self.engine, Engine::Postgres, "SQLite has one node");
-        Self { url: self.url.clone(), engine: self.engine, _folder: None }
+        Self { url: self.url.clone(), engine: self.engine, _folder: None, owned: None }
     }
 
     /// Runs an SQL statement. On SQLite no service may have the file open.
@@ -84,7 +101,7 @@ impl Database {
         // Several test runs may share one server.
         let name = format!("t_{:016x}", rand::random::<u64>());
         execute_on_server(&format!("create database {name} template {template}")).await;
-        Self { url: postgres::database_url(&name), engine: Engine::Postgres, _folder: None }
+        Self { url: postgres::database_url(&name), engine: Engine::Postgres, _folder: None, owned: Some(name) }
     }
 }
 
@@ -155,6 +172,16 @@ fn schema_hash() -> String {
         hash.update(&migration.checksum);
     }
     hex::encode(&hash.finalize()[..8])
+}
+
+/// Closes all connections of a database and removes it.
+async fn drop_database(name: &str) {
+    let mut connection = PgConnection::connect(&postgres::database_url("postgres")).await.unwrap();
+    let terminate = "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = $1";
+    // `with (force)` alone checks only every 100 ms whether the connections are closed.
+    while 0 < sqlx::query_scalar::<_, i64>(terminate).bind(name).fetch_one(&mut connection).await.unwrap() {}
+    connection.execute(sqlx::AssertSqlSafe(format!("drop database {name} with (force)"))).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 /// Runs an SQL statement in the `postgres` database.
