@@ -1,6 +1,9 @@
 //! The state of this node that its connection, its barriers and its checks share.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -19,6 +22,8 @@ pub(super) struct LocalState {
     keys: Mutex<Option<Arc<MessageKeys>>>,
     pub(super) dropped: DroppedMessages,
     pub(super) connected: watch::Sender<bool>,
+    /// The last attempt to connect to the database failed before it reached a server.
+    is_database_unreachable: AtomicBool,
 }
 
 impl LocalState {
@@ -29,6 +34,7 @@ impl LocalState {
             keys: Mutex::default(),
             dropped: DroppedMessages::default(),
             connected: watch::Sender::new(false),
+            is_database_unreachable: AtomicBool::new(false),
         }
     }
 
@@ -56,6 +62,15 @@ impl LocalState {
 
     pub(super) fn take_node_id(&self) -> Option<Uuid> {
         self.node_id.lock().take()
+    }
+
+    /// Returns whether a query would fail, as far as this node knows.
+    pub(super) fn is_database_unreachable(&self) -> bool {
+        self.is_database_unreachable.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_database_unreachable(&self, is_unreachable: bool) {
+        self.is_database_unreachable.store(is_unreachable, Ordering::Relaxed);
     }
 
     pub(super) fn set_connected(&self, is_connected: bool) {

@@ -9,6 +9,7 @@ use super::{LocalState, barrier::RevocationBarrier, subscriber::Subscriber};
 use crate::{
     cache::{BatchLoader, Lease, LeasedCache, TokenCache, Unavailable, entry::CachedToken},
     domain::{
+        event::RequestContext,
         invalidation::Invalidation,
         random::Random,
         time::{Clock, Timestamp},
@@ -91,19 +92,32 @@ impl Node {
     /// Reads a token from the database, and caches it; `None` if there is no such token.
     ///
     /// # Errors
-    /// [`Unavailable`] if the database does not respond in time.
+    /// [`Unavailable`] if the database does not respond in time. Fails at once while the subscriber
+    /// cannot connect to the database.
     pub async fn load(&self, digest: &TokenDigest) -> Result<Option<CachedToken>, Unavailable> {
+        if self.0.local.is_database_unreachable() {
+            return Err(Unavailable);
+        }
         self.0.loader.load(digest).await
     }
 
-    /// Returns the value of a committed revocation once it is effective on every node.
+    /// Returns the value of a committed revocation once it is effective on every node. `request` may
+    /// then take longer than other requests, see
+    /// [`RequestContext::barrier_wait`].
     ///
     /// # Errors
     /// Passes on the error of the transaction. It may have been committed all the same, unless the
     /// error is [`store::Error::AuthorizationLost`].
-    pub async fn revoke_and_wait<T>(&self, result: store::Result<Committed<T>>) -> store::Result<T> {
+    pub async fn revoke_and_wait<T>(
+        &self,
+        request: &RequestContext,
+        result: store::Result<Committed<T>>,
+    ) -> store::Result<T> {
         match result {
-            Ok(committed) => Ok(committed.wait_for(self).await),
+            Ok(committed) => {
+                request.barrier_wait.begin();
+                Ok(committed.wait_for(self).await)
+            }
             Err(error) => {
                 let may_be_committed = !matches!(error, store::Error::AuthorizationLost(_));
                 // PostgreSQL notifies this node of a committed change. SQLite has no notifications.

@@ -43,6 +43,13 @@ enum Disconnected {
     Pooler,
 }
 
+impl Disconnected {
+    /// Returns whether no server was reached. Every other failure may concern only this connection.
+    fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Lost(store::Error::Unavailable(outage)) if outage.is_unreachable())
+    }
+}
+
 /// A session: one connection from `LISTEN` to its loss, under one node ID.
 struct Session<'a> {
     subscriber: &'a Subscriber,
@@ -106,13 +113,20 @@ impl Subscriber {
 
     /// Connects and listens. If the last connection was lost, the primary may have changed.
     async fn connect(&self, connection_lost: bool) -> Result<Session<'_>, Disconnected> {
-        if connection_lost {
-            self.cluster.rediscover_primary().await?;
-        }
         let test_id = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
         let listen = self.cluster.listen(self.barrier.process_id(), test_id, self.lease_duration);
-        let listening = tokio::time::timeout(2 * self.lease_duration, listen).await;
-        let mut connection = listening.map_err(|_| Disconnected::Silence)??.ok_or(Disconnected::Pooler)?;
+        let reached = async {
+            if connection_lost {
+                self.cluster.rediscover_primary().await?;
+            }
+            tokio::time::timeout(2 * self.lease_duration, listen)
+                .await
+                .map_err(|_| Disconnected::Silence)?
+                .map_err(Disconnected::from)
+        };
+        let reached = reached.await;
+        self.local.set_database_unreachable(reached.as_ref().is_err_and(Disconnected::is_unreachable));
+        let mut connection = reached?.ok_or(Disconnected::Pooler)?;
         // Read the secret before any notification, so that none is dropped for lack of it.
         let cluster_state = self.within_lease(connection.state()).await?;
         self.local.update_keys(&cluster_state.secret);

@@ -1,6 +1,6 @@
 //! Loading of the configuration from its sources, validation and error messages.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path};
 
 use figment::{
     Figment,
@@ -8,13 +8,8 @@ use figment::{
     providers::{Env, Format as _, Serialized, Toml},
 };
 
-use super::{
-    CacheMode, Config, ConfigDuration, DatabaseUrlSetting, Error, FIRST_START_VARIABLES, secret_file, service_link,
-};
+use super::{Config, ConfigDuration, DatabaseUrlSetting, Error, FIRST_START_VARIABLES, secret_file, service_link};
 use crate::domain::password::{MAX_CHARS, MIN_CHARS_FLOOR};
-
-/// The minimum time that a request has left after waiting for a whole lease.
-const LEASE_MARGIN: Duration = Duration::from_millis(500);
 
 /// Values from the command line, which override all other sources.
 #[derive(Clone, Debug, Default)]
@@ -89,8 +84,7 @@ impl Config {
                 "must be at least 1; set cache.mode = \"off\" to disable the cache",
             ));
         }
-        self.check_durations()?;
-        self.check_lease()
+        self.check_durations()
     }
 
     fn check_durations(&self) -> Result<(), Error> {
@@ -119,21 +113,6 @@ impl Config {
             }
         }
         Ok(())
-    }
-
-    fn check_lease(&self) -> Result<(), Error> {
-        let lease = self.cache.lease_duration;
-        let request = self.http.request_timeout;
-        let max = request.get().saturating_sub(LEASE_MARGIN);
-        if self.cache.mode == CacheMode::Off || lease.get() <= max {
-            return Ok(());
-        }
-        let reason = format!(
-            "is {lease}; with http.request_timeout = {request} the maximum is {}ms, because a deletion may wait for a \
-             whole lease; lower the lease or raise the timeout",
-            max.as_millis()
-        );
-        Err(invalid("cache.lease_duration", &reason))
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{id::PersonId, session::UserAgent, time::Timestamp};
+use super::{barrier_wait::BarrierWait, id::PersonId, session::UserAgent, time::Timestamp};
 
 /// The client and the request that an operation came from. Empty for commands and for operations
 /// that the service starts by itself.
@@ -19,6 +19,8 @@ pub struct RequestContext {
     pub user_agent: UserAgent,
     /// The request ID: at most 128 visible ASCII characters; may be empty.
     pub request_id: String,
+    /// Begins when the request waits for the revocation barrier. Not stored.
+    pub barrier_wait: BarrierWait,
 }
 
 impl RequestContext {

@@ -7,6 +7,7 @@
 
 pub mod audit_chain;
 pub mod authority;
+pub mod barrier_wait;
 pub mod event;
 pub mod id;
 pub mod invalidation;

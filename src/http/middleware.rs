@@ -1,7 +1,7 @@
 //! The layers around the router: route, body, time limit, completion of writes. Everything that auth
 //! checks need as well is in [`pipeline`](super::pipeline).
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use axum::{
     Router,
@@ -17,16 +17,26 @@ use super::{
     error::ApiError,
     request_body::{read_body, with_timeout},
 };
-use crate::{config::Config, service::completion::run_to_completion};
+use crate::{
+    config::Config,
+    domain::{barrier_wait::BarrierWait, event::RequestContext},
+    service::completion::run_to_completion,
+};
+
+/// The time limit of a request beyond the lease that it waits for.
+const BARRIER_MARGIN: Duration = Duration::from_secs(1);
 
 /// Applies the layers to the routes. The first layer is the outermost.
 pub(crate) fn apply_layers(routes: Router, config: &Config) -> Router {
-    let request_timeout = config.http.request_timeout.get();
+    let limits = TimeLimits {
+        request: config.http.request_timeout.get(),
+        barrier: config.cache_limits().lease_duration + BARRIER_MARGIN,
+    };
     let body_timeout = config.http.body_timeout.get();
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn(record_route))
         .layer(middleware::from_fn_with_state(body_timeout, buffer_body))
-        .layer(middleware::from_fn_with_state(request_timeout, apply_timeout))
+        .layer(middleware::from_fn_with_state(limits, apply_timeout))
         .layer(DefaultBodyLimit::disable())
         // Innermost, so that a write finishes after an outer layer has abandoned the request.
         .layer(middleware::from_fn(finish_writes));
@@ -46,9 +56,28 @@ async fn record_route(request: Request, next: Next) -> Response {
     response
 }
 
+/// The time limits of a request.
+#[derive(Clone, Copy)]
+struct TimeLimits {
+    /// Until the response begins, or the revocation barrier.
+    request: Duration,
+    /// The additional time of a request that waits for the revocation barrier. A node that does not
+    /// respond delays it by a whole lease.
+    barrier: Duration,
+}
+
 /// Limits the time to the first byte of the response.
-async fn apply_timeout(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    with_timeout(limit, next.run(request)).await.unwrap_or_else(|| ApiError::TimedOut.into_response())
+async fn apply_timeout(State(limits): State<TimeLimits>, request: Request, next: Next) -> Response {
+    let barrier_wait = request.extensions().get::<RequestContext>().map(|context| context.barrier_wait.clone());
+    let mut response = pin!(next.run(request));
+    if let Some(response) = with_timeout(limits.request, response.as_mut()).await {
+        return response;
+    }
+    let in_time = match barrier_wait.filter(BarrierWait::has_begun) {
+        Some(_) => with_timeout(limits.barrier, response).await,
+        None => None,
+    };
+    in_time.unwrap_or_else(|| ApiError::TimedOut.into_response())
 }
 
 /// Reads the whole body before authentication. Otherwise a credential could be checked, revoked

@@ -8,10 +8,10 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     body::{Body, Bytes},
     extract::Request,
-    routing::get,
+    routing::{get, post},
 };
 use futures_util::stream;
 use hyper::body::Incoming;
@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigDuration},
+    domain::event::RequestContext,
     http::client_ip::{PeerAddr, TrustedProxies},
 };
 
@@ -169,6 +170,33 @@ async fn the_request_timeout_does_not_apply_to_the_response_body() {
     assert!(!is_reset && text.matches("1\r\nx\r\n").count() == 4 && text.ends_with("0\r\n\r\n"), "{text}");
     let mut stream = server.send("GET /never HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
     assert!(read_to_end(&mut stream).await.0.starts_with("HTTP/1.1 503"), "the limit applies before the first byte");
+}
+
+/// A revocation that waits for another node is not aborted by the limit of other requests.
+#[tokio::test]
+async fn the_revocation_barrier_extends_the_request_timeout() {
+    const TIMEOUT: Duration = Duration::from_millis(50);
+    let barrier = |length: Duration| {
+        move |Extension(context): Extension<RequestContext>| async move {
+            context.barrier_wait.begin();
+            tokio::time::sleep(length).await;
+            "effective"
+        }
+    };
+    let routes = Router::new()
+        .route("/slow", post(barrier(TIMEOUT * 4)))
+        .route("/never", post(barrier(Duration::MAX)))
+        .route("/other", post(std::future::pending::<()>));
+    let change = |config: &mut Config| {
+        config.http.request_timeout = ConfigDuration::from_millis(u64::try_from(TIMEOUT.as_millis()).unwrap());
+        config.cache.lease_duration = ConfigDuration::from_millis(500);
+    };
+    let server = TestServer::new(routes, change).await;
+    for (path, status) in [("/slow", "200"), ("/other", "503"), ("/never", "503")] {
+        let request = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let (text, _) = read_to_end(&mut server.send(&request).await).await;
+        assert!(text.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {text}");
+    }
 }
 
 /// Notifies when it is dropped.

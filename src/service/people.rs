@@ -267,7 +267,7 @@ impl People {
         }
         let mutation = self.mutations.by_actor(administrator, role_over(administrator, &person));
         let delete = self.store.delete_person(workspace_id, id, &mutation).await;
-        let outcome = self.node.revoke_and_wait(delete).await?;
+        let outcome = self.node.revoke_and_wait(&mutation.context.request, delete).await?;
         self.mutations.schedule_purge();
         check_outcome(outcome)
     }

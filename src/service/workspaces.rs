@@ -158,7 +158,7 @@ impl Workspaces {
         }
         let mutation = initiator.mutation(&self.mutations, RequiredRole::PlatformAdministrator);
         let delete = self.store.delete_workspace(id, &mutation).await;
-        let is_removed = self.node.revoke_and_wait(delete).await?;
+        let is_removed = self.node.revoke_and_wait(&mutation.context.request, delete).await?;
         self.mutations.schedule_purge();
         if is_removed { Ok(()) } else { Err(Error::WorkspaceNotFound) }
     }
@@ -196,7 +196,7 @@ impl Workspaces {
         }
         let mutation = self.mutations.by_actor(actor, RequiredRole::Administrator);
         let update = self.store.set_settings(id, settings, &mutation).await;
-        let exists = self.node.revoke_and_wait(update).await?;
+        let exists = self.node.revoke_and_wait(&mutation.context.request, update).await?;
         if exists { Ok(mutation.context.at) } else { Err(Error::WorkspaceNotFound) }
     }
 
@@ -208,7 +208,7 @@ impl Workspaces {
         let keys = keys.iter().map(|key| SettingKey::parse(key)).collect::<std::result::Result<Vec<_>, _>>()?;
         let mutation = self.mutations.by_actor(actor, RequiredRole::Administrator);
         let reset = self.store.reset_settings(id, &keys, &mutation).await;
-        let deleted = self.node.revoke_and_wait(reset).await?;
+        let deleted = self.node.revoke_and_wait(&mutation.context.request, reset).await?;
         deleted.ok_or(Error::WorkspaceNotFound)
     }
 }

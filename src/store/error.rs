@@ -46,6 +46,30 @@ pub enum Outage {
     Disconnected,
 }
 
+impl Outage {
+    /// Returns true if no server was reached: none listens or responds, or it is starting up or
+    /// shutting down. A failure that may concern one connection alone, such as a connection limit,
+    /// does not count.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        use std::io::ErrorKind as Io;
+        /// PostgreSQL, `cannot_connect_now`.
+        const STARTING_UP_OR_SHUTTING_DOWN: &str = "57P03";
+        match self {
+            Self::Database(sqlx::Error::Io(error)) => matches!(
+                error.kind(),
+                Io::ConnectionRefused | Io::TimedOut | Io::HostUnreachable | Io::NetworkUnreachable | Io::NotFound
+            ),
+            Self::Database(error) => {
+                let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+                code.as_deref() == Some(STARTING_UP_OR_SHUTTING_DOWN)
+            }
+            Self::TimedOut => true,
+            Self::File(_) | Self::Disconnected => false,
+        }
+    }
+}
+
 impl Error {
     /// Returns the error of an operation that was aborted because it took too long.
     pub(crate) fn timed_out() -> Self {

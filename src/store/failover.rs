@@ -136,7 +136,11 @@ async fn find_primary(hosts: &[Host], known_timeline: i32) -> Result<Primary> {
             let options = host.options.clone().ssl_mode(mode);
             probe = tokio::time::timeout(timeout, probe_host(&options, has_several_hosts)).await;
         }
-        match probe.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut)) {
+        let Ok(probe) = probe else {
+            last_error = Error::timed_out();
+            continue;
+        };
+        match probe {
             // A former primary that came back after a failover still has tokens that were revoked
             // since.
             Ok(primary) if primary.timeline < known_timeline => {

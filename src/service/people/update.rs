@@ -35,7 +35,7 @@ impl People {
         let validated = self.validate_update(initiator, &person, change).await?;
         let mutation = initiator.mutation(&self.mutations, required_role(initiator, &person, change));
         let update = self.store.update_person(workspace_id, id, &validated, &mutation).await;
-        check_outcome(self.node.revoke_and_wait(update).await.map_err(email_taken)?)?;
+        check_outcome(self.node.revoke_and_wait(&mutation.context.request, update).await.map_err(email_taken)?)?;
         Ok(mutation.context.at)
     }
 

@@ -41,7 +41,8 @@ impl Tokens {
 
     async fn delete_within(&self, caller: &Actor, owner: OwnerScope, id: Uuid) -> store::Result<Option<TokenDigest>> {
         let mutation = self.mutations.by_actor(caller, role_for(owner));
-        self.node.revoke_and_wait(self.store.delete_token(owner, id, &mutation).await).await
+        let deleted = self.store.delete_token(owner, id, &mutation).await;
+        self.node.revoke_and_wait(&mutation.context.request, deleted).await
     }
 
     /// Deletes a token with all its descendants, even if the token itself was deleted before.
@@ -78,7 +79,7 @@ impl Tokens {
         mutation: &Mutation,
     ) -> store::Result<DeletedFamily> {
         let deleted = self.store.delete_family(owner, id, action, mutation).await;
-        let deleted = self.node.revoke_and_wait(deleted).await?;
+        let deleted = self.node.revoke_and_wait(&mutation.context.request, deleted).await?;
         if deleted.is_purge_pending {
             self.mutations.schedule_purge();
         }
@@ -99,7 +100,7 @@ impl Tokens {
         let role = if is_own { RequiredRole::Member } else { RequiredRole::Administrator };
         let mutation = self.mutations.by_actor(caller, role);
         let revoked = self.store.revoke_all_tokens(WorkspaceId::of(caller), person_id, &mutation).await;
-        let revoked = self.node.revoke_and_wait(revoked).await.map_err(map_feature_off)?;
+        let revoked = self.node.revoke_and_wait(&mutation.context.request, revoked).await.map_err(map_feature_off)?;
         self.mutations.schedule_purge();
         revoked.ok_or(Error::PersonNotFound)
     }
@@ -149,7 +150,7 @@ impl Tokens {
         let mut total = 0;
         loop {
             let purged = self.store.delete_expired(before, PURGE_BATCH_SIZE).await;
-            match self.node.revoke_and_wait(purged).await? {
+            match self.node.revoke_and_wait(&RequestContext::default(), purged).await? {
                 0 => return Ok(total),
                 purged => total += purged,
             }
@@ -179,7 +180,8 @@ impl Tokens {
             }
         }
         let mutation = Mutation::without_caller(AuditContext::for_token_holder(now, request.clone()));
-        let deleted = self.node.revoke_and_wait(self.store.delete_by_digest(&digest, &mutation).await).await?;
+        let deleted = self.store.delete_by_digest(&digest, &mutation).await;
+        let deleted = self.node.revoke_and_wait(request, deleted).await?;
         if let (true, Ok(()), Some(address)) = (deleted, acquired, address) {
             self.limits.rejections.refund(address);
         }

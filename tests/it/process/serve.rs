@@ -282,31 +282,6 @@ sys.exit(os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 99)
     assert!(output.status.code() == Some(0) && stdout.contains("stopped"), "{:?} {stdout}", output.status);
 }
 
-#[tokio::test]
-async fn a_lease_too_long_for_the_request_timeout_is_rejected() {
-    let database = Database::empty(Engine::Sqlite).await;
-    let serve_with = |lease: &str, request: &str, mode: &str| {
-        let mut serve = tokenward_command(&database.url);
-        serve.env("TOKENWARD_CACHE__LEASE_DURATION", lease).env("TOKENWARD_HTTP__REQUEST_TIMEOUT", request);
-        serve.env("TOKENWARD_CACHE__MODE", mode);
-        serve
-    };
-    for (lease, request) in [("10s", "3s"), ("3s", "3s"), ("2501ms", "3s"), ("500ms", "1ms")] {
-        let mut print = serve_with(lease, request, "leased");
-        print.args(["config", "print"]);
-        let output = run_with_stdin(print, "");
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            output.status.code() == Some(1) && stderr.contains("cache.lease_duration: is"),
-            "{lease} {request}: {stderr}"
-        );
-        assert!(stderr.contains(&format!("request_timeout = {request}")), "{stderr}");
-    }
-    for (lease, request, mode) in [("2500ms", "3s", "leased"), ("2s", "3s", "leased"), ("10s", "3s", "off")] {
-        drop(ServerProcess::start_with(serve_with(lease, request, mode)));
-    }
-}
-
 /// Any client can send checks that are denied. The log has a limited number of lines per second,
 /// and a count of the others.
 #[tokio::test]

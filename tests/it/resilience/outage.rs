@@ -9,7 +9,7 @@ use super::{
     Token,
     acknowledged_writes::Writers,
     checker::{Checkers, TokenKind},
-    client, create_token, delete_token, is_long, iterations, wait_until_writable,
+    client, create_token, delete_token, is_long, iterations, wait_until, wait_until_writable,
 };
 use crate::{
     cluster::{
@@ -17,6 +17,7 @@ use crate::{
         proxy::{Mode, Proxy},
     },
     support::{
+        Database, TestApp,
         binary::{ServerProcess, tokenward_command},
         postgres::{PostgresServer, ShutdownMode},
     },
@@ -131,6 +132,31 @@ async fn a_database_outage_yields_no_wrong_check_result() {
         // Memory growth does not depend on the length of the outage.
         assert!(growth < 64 * 1024, "memory grew by {growth} KiB");
     }
+}
+
+/// The node knows that it cannot connect, so no check waits for a query.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checks_fail_without_a_query_while_the_database_is_unreachable() {
+    let mut server = block_in_place(PostgresServer::durable);
+    execute_sql(server.port, "postgres", "create database tokenward").await;
+    let database = Database::on_own_server(&PostgresServer::url_via_port(server.port, "tokenward"));
+    let app = TestApp::start_with(database, |_| ()).await;
+    let token = app.admin().create_token().await;
+    token.get("/v4/auth").await.expect(200);
+    block_in_place(|| server.stop(ShutdownMode::Immediate));
+    let queries = || app.state.node().stats().lookup_queries;
+    let fails_without_a_query = || async {
+        let before = queries();
+        token.get("/v4/auth").await.expect(503);
+        queries() == before
+    };
+    wait_until(max_recovery_time(), "the node notices the outage", fails_without_a_query).await;
+    for _ in 0..3 {
+        assert!(fails_without_a_query().await);
+    }
+    block_in_place(|| server.start_again());
+    let is_accepted = || async { token.get("/v4/auth").await.status == 200 };
+    wait_until(max_recovery_time(), "checks after the outage", is_accepted).await;
 }
 
 /// Returns the resident memory of a process in KiB.

@@ -11,12 +11,24 @@ use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{Token, client, create_token, delete_token, iterations};
-use crate::support::{Database, Engine, PASSWORD, binary::ServerProcess, both_databases_multi_thread};
+use crate::support::{
+    Database, Engine, PASSWORD,
+    binary::{ServerProcess, tokenward_command},
+    both_databases_multi_thread,
+};
 
-/// Starts two nodes on PostgreSQL, or one on SQLite.
+/// Starts two nodes on PostgreSQL, or one on SQLite. A hundred requests that wait for each other take
+/// longer than the default time limits on a busy machine.
 fn start_nodes(database: &Database) -> Vec<ServerProcess> {
+    let start = || {
+        let mut serve = tokenward_command(&database.url);
+        for limit in ["DATABASE__ACQUIRE_TIMEOUT", "DATABASE__STATEMENT_TIMEOUT", "HTTP__REQUEST_TIMEOUT"] {
+            serve.env(format!("TOKENWARD_{limit}"), "2m");
+        }
+        ServerProcess::start_with(serve)
+    };
     let count = if database.engine == Engine::Postgres { 2 } else { 1 };
-    (0..count).map(|_| ServerProcess::start(&database.url)).collect()
+    (0..count).map(|_| start()).collect()
 }
 
 #[apply(both_databases_multi_thread)]

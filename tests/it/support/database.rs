@@ -71,6 +71,11 @@ impl Database {
         Self::create_from_template(TEMPLATE_DATABASE.get_or_init(create_template).await).await
     }
 
+    /// Returns a database on a server that belongs to one test. It is removed with the server.
+    pub fn on_own_server(url: &str) -> Self {
+        Self { url: url.to_owned(), engine: Engine::Postgres, _folder: None, owned: None }
+    }
+
     /// Returns the same database for a second node.
     pub fn for_another_node(&self) -> Self {
         assert_eq!(self.engine, Engine::Postgres, "SQLite has one node");
