@@ -1,12 +1,12 @@
 //! `/health/live` and `/health/ready`: health checks, without authentication.
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ApiError, error::ApiResult};
-use crate::{app::App, service::health::Health};
+use crate::{app::App, http::json::Json, service::health::Health};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(liveness)).routes(routes!(readiness))

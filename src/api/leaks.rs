@@ -1,7 +1,7 @@
 //! `/v4/leaks` and `/.well-known/api-token-format`: leak reports and the token format, for secret
 //! scanners. Without authentication.
 
-use axum::{Extension, Json, extract::State, http::StatusCode};
+use axum::{Extension, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -12,6 +12,7 @@ use crate::{
     app::App,
     config::Config,
     domain::event::RequestContext,
+    http::json::Json,
     service::{Leaks, leaks::MAX_REPORTED_VALUES},
 };
 

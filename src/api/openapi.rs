@@ -40,13 +40,15 @@ static DOCUMENT_JSON: LazyLock<String> = LazyLock::new(|| {
     document.merge(crate::auth_check::openapi_document());
     add_common_parts(&mut document);
     #[expect(clippy::expect_used, reason = "the document contains only strings, numbers and maps")]
-    document.to_pretty_json().expect("an OpenAPI document serializes to JSON")
+    let mut json = document.to_pretty_json().expect("an OpenAPI document serializes to JSON");
+    json.push('\n');
+    json
 });
 
-/// Returns the document as JSON.
+/// Returns the document as JSON, without a newline at the end.
 #[must_use]
 pub fn document_json() -> &'static str {
-    &DOCUMENT_JSON
+    DOCUMENT_JSON.trim_end()
 }
 
 /// Adds the parts that all operations share: the authentication schemes, and the body and an
@@ -138,5 +140,5 @@ fn describe_oauth_errors(operation: &mut Operation) {
 #[utoipa::path(get, path = "/v4/open-api-spec", operation_id = "getOpenApiSpec", tag = "openapi",
     responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value), (status = 401), (status = 403)))]
 async fn get_document(_: AnyCaller) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], document_json())
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT_JSON.as_str())
 }

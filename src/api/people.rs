@@ -1,7 +1,6 @@
 //! `/v4/people`: the people of the caller's workspace.
 
 use axum::{
-    Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse as _, Response},
@@ -15,7 +14,7 @@ use super::{
     extract::{AdminCaller, AnyCaller, PasswordChanger, PersonIdPath},
     json_object::JsonFields,
     person_patch::PatchPerson,
-    serde_types::{Updated, nullable_timestamp_schema, timestamp_schema},
+    serde_types::{Created, Updated, nullable_timestamp_schema, timestamp_schema},
     spelling,
     stream::{self, ListReader, ListTrailer},
     strict_json::JsonBody,
@@ -29,6 +28,7 @@ use crate::{
         person::{EmailKey, Person},
         time::Timestamp,
     },
+    http::json::Json,
     service::{
         Error, People,
         people::{ActorKind, CreatePerson, PersonFilter, UpdatePerson},
@@ -206,13 +206,14 @@ async fn get(
 /// For administrators: adds a person to the workspace. An e-mail has one account in the whole
 /// service.
 #[utoipa::path(post, path = "/v4/people", operation_id = "createPerson", tag = "people", request_body = CreatePersonBody,
-    responses((status = 201, description = "The person", body = PersonView), (status = 400), (status = 401), (status = 403),
+    responses((status = 201, description = "The person", body = PersonView,
+            headers(("Location" = String, description = "The path of the person: `/v4/people/{id}`"))), (status = 400), (status = 401), (status = 403),
         (status = 404), (status = 409), (status = 413), (status = 415)))]
 async fn create(
     AdminCaller(admin): AdminCaller,
     State(people): State<People>,
     JsonBody(body): JsonBody<CreatePersonBody>,
-) -> ApiResult<(StatusCode, Json<PersonView>)> {
+) -> ApiResult<Created<PersonView>> {
     check_password_confirmation(&body.password, body.password2.as_deref())?;
     let request = CreatePerson {
         email: &body.email,
@@ -223,7 +224,7 @@ async fn create(
         force_password_change: false,
     };
     let person = people.add(ActorKind::Person(&admin), WorkspaceId::of(&admin), request).await?;
-    Ok((StatusCode::CREATED, Json(person.into())))
+    Ok(Created { location: format!("/v4/people/{}", person.id), body: person.into() })
 }
 
 /// Update a person

@@ -2,12 +2,16 @@
 
 use std::fmt;
 
+use axum::{
+    http::{StatusCode, header::LOCATION},
+    response::{IntoResponse, Response},
+};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
 pub(super) use crate::http::schema::{nullable_timestamp_schema, timestamp_schema};
 
-use crate::domain::time::Timestamp;
+use crate::{domain::time::Timestamp, http::json::Json};
 
 /// A whole number. `86400.0` is accepted, because JSON does not distinguish integers (RFC 8259,
 /// section 6). A number outside the range of `i64` becomes the nearest `i64`, which a later range
@@ -43,6 +47,18 @@ impl<'de> Deserialize<'de> for WholeNumber {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// The response to a creation: 201 with the path of the new object.
+pub struct Created<T> {
+    pub location: String,
+    pub body: T,
+}
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::CREATED, [(LOCATION, self.location)], Json(self.body)).into_response()
     }
 }
 

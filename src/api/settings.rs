@@ -1,6 +1,6 @@
 //! `/v4/workspaces/{id}/configuration`: the settings of the administrator's own workspace.
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     app::App,
     domain::setting::{ChildTokenPolicy, SettingKey, SettingKind, SettingValue},
+    http::json::Json,
     service::Workspaces,
 };
 

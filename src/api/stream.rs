@@ -155,6 +155,7 @@ where
         } else {
             buffer.push(b'}');
         }
+        buffer.push(b'\n');
         self.is_finished = true;
     }
 

@@ -1,7 +1,6 @@
 //! `/v4/apiAccessTokens`: access tokens.
 
 use axum::{
-    Json,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
@@ -22,7 +21,7 @@ use super::{
     error::ApiResult,
     extract::{TokenCaller, TokenIdPath},
     json_object::JsonFields,
-    serde_types::{WholeNumber, nullable_timestamp_schema, timestamp_schema},
+    serde_types::{Created, WholeNumber, nullable_timestamp_schema, timestamp_schema},
     stream::{self, ListReader, ListTrailer},
     strict_json::JsonBody,
     strict_query::StrictQuery,
@@ -35,7 +34,7 @@ use crate::{
         token::{Description, Lifetime, Token, TokenStatus},
         token_query::TokenFilter,
     },
-    http::cursor,
+    http::{cursor, json::Json},
     service::{
         Tokens,
         list_pages::TokenPages,
@@ -205,21 +204,23 @@ struct TokenList {
     request_body = CreateToken,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 16 to 255 visible characters, for example a UUID",
         min_length = 16, max_length = 255, pattern = r"^[!-~]{16,255}$")),
-    responses((status = 201, description = "The token, with its value", body = CreatedToken),
+    responses((status = 201, description = "The token, with its value", body = CreatedToken,
+            headers(("Location" = String, description = "The path of the token: `/v4/apiAccessTokens/{tokenId}`"))),
         (status = 400), (status = 401), (status = 403), (status = 404), (status = 409), (status = 413), (status = 415)))]
 async fn create(
     TokenCaller(caller): TokenCaller,
     State(tokens): State<Tokens>,
     headers: HeaderMap,
     JsonBody(body): JsonBody<CreateToken>,
-) -> ApiResult<(StatusCode, Json<CreatedToken>)> {
+) -> ApiResult<Created<CreatedToken>> {
     let lifetime = Lifetime::from_seconds(body.lifetime_seconds.0)?;
     let description = Description::parse(body.description.unwrap_or_default())?;
     let key = parse_idempotency_key(&headers)?;
     let idempotency = key.as_ref().map_or(Idempotency::Disabled, Idempotency::Key);
     let (value, token) = tokens.issue(&caller, lifetime, description, idempotency).await?;
+    let location = format!("/v4/apiAccessTokens/{}", token.id);
     let created = CreatedToken { token_value: value.expose().to_owned(), token_info: token.into() };
-    Ok((StatusCode::CREATED, Json(created)))
+    Ok(Created { location, body: created })
 }
 
 /// Returns the key by which the client marks a request as a repetition.

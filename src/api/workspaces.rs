@@ -1,6 +1,6 @@
 //! `/v4/workspaces`: the caller's workspace, and all workspaces for platform administrators.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -10,7 +10,7 @@ use super::{
     extract::{AnyCaller, PlatformAdminCaller, WorkspaceIdPath},
     json_object::{JsonFields, JsonObject},
     people::{self, DEFAULT_LIMIT},
-    serde_types::{Updated, timestamp_schema},
+    serde_types::{Created, Updated, timestamp_schema},
     spelling,
     strict_json::JsonBody,
     strict_query::{Paging, StrictQuery},
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     app::App,
     domain::{id::WorkspaceId, time::Timestamp, workspace::Workspace},
+    http::json::Json,
     service::{
         Workspaces,
         people::{ActorKind, CreatePerson},
@@ -163,20 +164,22 @@ async fn list(
 ///
 /// For platform administrators: creates a workspace together with its first administrator.
 #[utoipa::path(post, path = "/v4/workspaces", operation_id = "createWorkspace", tag = "workspaces", request_body = CreateWorkspace,
-    responses((status = 201, description = "The workspace", body = CreatedWorkspace), (status = 400), (status = 401), (status = 403),
+    responses((status = 201, description = "The workspace", body = CreatedWorkspace,
+            headers(("Location" = String, description = "The path of the workspace: `/v4/workspaces/{id}`"))), (status = 400), (status = 401), (status = 403),
         (status = 409), (status = 413), (status = 415)))]
 async fn create(
     PlatformAdminCaller(admin): PlatformAdminCaller,
     State(workspaces): State<Workspaces>,
     JsonBody(body): JsonBody<CreateWorkspace>,
-) -> ApiResult<(StatusCode, Json<CreatedWorkspace>)> {
+) -> ApiResult<Created<CreatedWorkspace>> {
     let FirstAdmin { email, name, password, password2 } = &body.admin.0;
     people::check_password_confirmation(password, password2.as_deref())?;
     let request =
         CreatePerson { email, name, password, is_admin: true, is_platform_admin: false, force_password_change: false };
     let (workspace, admin) = workspaces.create(ActorKind::Person(&admin), &body.name, request).await?;
     let admin = CreatedAdmin { id: admin.id.get(), email: admin.email };
-    Ok((StatusCode::CREATED, Json(CreatedWorkspace { workspace: workspace.into(), admin })))
+    let location = format!("/v4/workspaces/{}", workspace.id);
+    Ok(Created { location, body: CreatedWorkspace { workspace: workspace.into(), admin } })
 }
 
 /// Rename a workspace

@@ -173,7 +173,8 @@ fn allow_response(caller: &Principal, request: &CheckRequest) -> CheckResponse {
 /// Returns the response to a denied request: status, headers and body of the API error.
 fn deny_response(error: ApiError) -> CheckResponse {
     let status = error.status();
-    let body = serde_json::to_string(&error.body()).unwrap_or_default();
+    let mut body = serde_json::to_string(&error.body()).unwrap_or_default();
+    body.push('\n');
     let response = error.into_response();
     let headers = response.headers().iter().filter_map(|(name, value)| {
         let action = HeaderAppendAction::AppendIfExistsOrAdd;

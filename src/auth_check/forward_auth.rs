@@ -128,6 +128,7 @@ impl ForwardAuth {
         let mut text = Vec::with_capacity(RESPONSE_CAPACITY);
         // Serializing this struct into memory cannot fail.
         serde_json::to_writer(&mut text, &CallerView::from(caller)).ok();
+        text.push(b'\n');
         let body_end = text.len();
         text.extend_from_slice(id.as_bytes());
         let values_start = text.len();

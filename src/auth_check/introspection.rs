@@ -142,6 +142,7 @@ impl Introspection {
         let mut text = Vec::with_capacity(RESPONSE_CAPACITY);
         // Serializing this struct into memory cannot fail.
         serde_json::to_writer(&mut text, &body.unwrap_or_default()).ok();
+        text.push(b'\n');
         let mut response = Response::new(Full::from(text));
         *response.headers_mut() = self.header_template.render(&id.to_header_value(), []);
         response

@@ -1,11 +1,11 @@
 //! `GET /.well-known/oauth-authorization-server` (RFC 8414): authorization server metadata.
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{app::App, config::Config};
+use crate::{app::App, config::Config, http::json::Json};
 
 pub(super) fn routes(config: &Config) -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(metadata)).with_state(config.public_url().to_owned())

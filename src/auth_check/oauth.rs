@@ -1,7 +1,6 @@
 //! Forms and errors of the OAuth 2.0 endpoints (RFC 6749, section 5.2).
 
 use axum::{
-    Json,
     body::Bytes,
     extract::{FromRequest, Request},
     http::{
@@ -15,7 +14,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::{
-    http::{ApiError, LoggedCause, content_encoding},
+    http::{ApiError, LoggedCause, content_encoding, json::Json},
     service::Error,
 };
 

@@ -1,7 +1,6 @@
 //! Error responses of the HTTP API: status, exception name, message and details of every error.
 
 use axum::{
-    Json,
     http::{
         HeaderName, HeaderValue, StatusCode,
         header::{ACCEPT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -11,7 +10,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::sentence::sentence;
+use super::{json::Json, sentence::sentence};
 use crate::{
     domain::ValidationError,
     service::{Error, health::NotReady, sign_in::SignInError},

@@ -12,6 +12,7 @@ pub mod error;
 pub mod file_limit;
 pub(crate) mod host;
 pub(crate) mod io_timeout;
+pub(crate) mod json;
 pub(crate) mod listener;
 pub(crate) mod middleware;
 mod path_normalization;

@@ -22,7 +22,10 @@ async fn only_platform_administrators_manage_workspaces(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.admin();
     let body = json!({"name": "Lab", "admin": {"email": "eve@lab.example", "name": "Eve", "password": PASSWORD}});
-    let created = admin.post("/v4/workspaces", &body).await.expect(201).json;
+    let created = admin.post("/v4/workspaces", &body).await.expect(201);
+    let location = created.headers["location"].to_str().unwrap().to_owned();
+    let created = created.json;
+    assert_eq!(location, format!("/v4/workspaces/{}", created["id"]));
     assert_eq!(created["admin"]["email"], "eve@lab.example");
     let id = created["id"].as_i64().unwrap();
     assert!(id > 1 && created["createdAt"].is_string());

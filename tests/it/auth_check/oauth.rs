@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{ApiClient, Database, Engine, PASSWORD, TestApp, TestResponse, basic_auth, both_databases};
 
-const INACTIVE: &str = r#"{"active":false}"#;
+const INACTIVE: &str = "{\"active\":false}\n";
 
 async fn post_form(client: &ApiClient, path: &str, body: &str) -> TestResponse {
     let mut request = client.request("POST", path, Body::from(body.to_owned()));

@@ -86,17 +86,17 @@ async fn a_streamed_list_is_complete_in_every_order(engine: Engine) {
             let ids: Vec<&str> = list_token_ids.rows().iter().map(|row| row["tokenId"].as_str().unwrap()).collect();
             assert!(ids == expected && ids.len() == 2_500, "{direction}{name}: {} rows", ids.len());
             assert!(
-                list_token_ids.text.starts_with(r#"{"data":[{"tokenId":""#) && list_token_ids.text.ends_with("}]}")
+                list_token_ids.text.starts_with(r#"{"data":[{"tokenId":""#) && list_token_ids.text.ends_with("}]}\n")
             );
             assert_eq!(list_token_ids.headers["content-type"], "application/json");
         }
     }
     let counted = app.admin().get(&format!("{PATH}?includeCount=true&offset=2300")).await.expect(200);
     assert_eq!(counted.rows().len(), 200);
-    assert!(counted.text.ends_with(r#"}],"count":2500}"#));
+    assert!(counted.text.ends_with("}],\"count\":2500}\n"));
     assert_eq!(
         app.admin().get(&format!("{PATH}?offset=2500&includeCount=true")).await.text,
-        r#"{"data":[],"count":2500}"#
+        "{\"data\":[],\"count\":2500}\n"
     );
 }
 
@@ -254,7 +254,7 @@ async fn people_and_events_are_streamed(engine: Engine) {
     let people = admin.get("/v4/people?limit=100&offset=20&includeCount=true").await.expect(200);
     let emails: Vec<&str> = people.rows().iter().map(|row| row["email"].as_str().unwrap()).collect();
     assert_eq!((emails.len(), emails[0], emails[99]), (100, "p019@example.com", "p118@example.com"));
-    assert!(people.text.ends_with(r#"}],"count":131}"#));
+    assert!(people.text.ends_with("}],\"count\":131}\n"));
     assert_eq!(admin.get("/v4/people?limit=1000&isDisabled=false").await.expect(200).rows().len(), 131);
     let of_workspace = EventFilter::all(WorkspaceId::FIRST);
     let all = app.store.list_events(&of_workspace, EventPageStart::default(), 1_000).await.unwrap();

@@ -22,6 +22,10 @@ impl TestResponse {
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         let is_json = parts.headers.get("content-type").is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
+        if is_json && !text.is_empty() {
+            // A second one would be an empty line in the output of curl.
+            assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "no newline at the end: {text:?}");
+        }
         let json = if is_json && !text.is_empty() { serde_json::from_str(&text).unwrap() } else { Value::Null };
         Self { status: parts.status.as_u16(), headers: parts.headers, text, json }
     }

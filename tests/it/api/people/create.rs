@@ -13,7 +13,10 @@ async fn an_administrator_adds_people_to_their_workspace(engine: Engine) {
     let app = TestApp::start(engine).await;
     let body = json!({"email": " Ada@Example.com ", "name": " Ada ", "password": PASSWORD, "password2": PASSWORD, "accept": "accept",
         "isPlatformAdmin": true, "workspaceId": 2});
-    let created = app.admin().post(PATH, &body).await.expect(201).json;
+    let created = app.admin().post(PATH, &body).await.expect(201);
+    let location = created.headers["location"].to_str().unwrap();
+    assert_eq!(app.admin().get(location).await.expect(200).json, created.json);
+    let created = created.json;
     assert_eq!((&created["email"], &created["name"]), (&json!("Ada@Example.com"), &json!("Ada")));
     assert_eq!(
         (&created["isAdmin"], &created["isPlatformAdmin"], &created["workspaceId"]),

@@ -35,6 +35,8 @@ async fn the_response_has_the_value_and_exactly_the_documented_fields(engine: En
     assert!(info["lastUsed"].is_null());
     assert!(!value.contains(info["tokenId"].as_str().unwrap()));
     assert_eq!(created.headers["cache-control"], "no-store");
+    let path = created.headers["location"].to_str().unwrap();
+    assert_eq!(app.admin().get(path).await.expect(200).json["tokenId"], info["tokenId"]);
 }
 
 #[apply(both_databases)]
