@@ -1,7 +1,7 @@
 //! `/v4/workspaces/{id}/configuration`: the settings of the administrator's own workspace.
 
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -47,10 +47,19 @@ impl From<SettingValue> for ValueView {
 /// A setting and its value.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Setting)]
+#[serde(rename_all = "camelCase")]
 struct SettingView {
     key: &'static str,
-    /// Null: the default is in effect.
+    /// The value that an administrator set. Null: the default is in effect.
     value: Option<ValueView>,
+    /// The value in effect.
+    effective_value: ValueView,
+    /// The value without one of the workspace.
+    default: ValueView,
+    /// Where the value in effect comes from: `workspace`, an administrator set it; `configuration`,
+    /// the operator changed the default; or `default`.
+    #[schema(pattern = "^(workspace|configuration|default)$")]
+    source: &'static str,
 }
 
 /// The type, default, bounds and texts of a setting.
@@ -94,8 +103,10 @@ struct PatchSettings {
 struct SetSetting {
     #[schema(pattern = r"^(feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)|tokenward\.childTokens)$")]
     key: String,
-    #[schema(value_type = ValueView)]
-    value: SettingValueInput,
+    /// Null resets the setting to its default.
+    #[schema(value_type = Option<ValueView>, required = true)]
+    #[serde(deserialize_with = "deserialize_present")]
+    value: Option<SettingValueInput>,
 }
 
 impl JsonFields for PatchSettings {}
@@ -104,22 +115,30 @@ impl JsonFields for SetSetting {}
 
 /// A value in a request, before validation.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "expected true, false, a whole number or a word")]
+#[serde(untagged, expecting = "expected true, false, a whole number, a word or null")]
 enum SettingValueInput {
     Switch(bool),
     Days(WholeNumber),
     Word(String),
 }
 
+/// Deserializes a field that may be null but must not be absent: an absent `value` is a mistake, and
+/// must not reset the setting.
+fn deserialize_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SettingValueInput>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
 impl SetSetting {
-    fn validate(&self) -> Result<(SettingKey, SettingValue), ApiError> {
+    fn validate(&self) -> Result<(SettingKey, Option<SettingValue>), ApiError> {
         let key = SettingKey::parse(&self.key)?;
-        match (&self.value, key.kind()) {
-            (SettingValueInput::Switch(on), SettingKind::Switch) => Ok((key, key.validate_switch(*on)?)),
-            (SettingValueInput::Days(WholeNumber(days)), SettingKind::Days) => Ok((key, key.validate_days(*days)?)),
-            (SettingValueInput::Word(word), SettingKind::ChildTokenPolicy) => Ok((key, key.validate_word(word)?)),
-            _ => Err(ApiError::BadRequest(format!("{}.", key.invalid_value()))),
-        }
+        let Some(input) = &self.value else { return Ok((key, None)) };
+        let value = match (input, key.kind()) {
+            (SettingValueInput::Switch(on), SettingKind::Switch) => key.validate_switch(*on)?,
+            (SettingValueInput::Days(WholeNumber(days)), SettingKind::Days) => key.validate_days(*days)?,
+            (SettingValueInput::Word(word), SettingKind::ChildTokenPolicy) => key.validate_word(word)?,
+            _ => return Err(ApiError::BadRequest(format!("{}.", key.invalid_value()))),
+        };
+        Ok((key, Some(value)))
     }
 }
 
@@ -150,17 +169,22 @@ async fn get(
     StrictQuery(query): StrictQuery<KeyQuery>,
 ) -> ApiResult<Json<Vec<SettingView>>> {
     let settings = workspaces.list_settings(workspace.id, query.key.as_deref()).await?;
+    let defaults = workspaces.defaults();
     let view = |(key, value): (SettingKey, Option<SettingValue>)| SettingView {
         key: key.as_str(),
         value: value.map(ValueView::from),
+        effective_value: value.unwrap_or(defaults.get(key)).into(),
+        default: defaults.get(key).into(),
+        source: defaults.source(key, value).as_str(),
     };
     Ok(Json(settings.into_iter().map(view).collect()))
 }
 
 /// Update settings
 ///
-/// For administrators of the workspace. Either all sent settings are changed, or none. When the
-/// response is sent, the changes are in effect on all nodes.
+/// For administrators of the workspace. The value null resets a setting to its default. Either all
+/// sent settings are changed, or none. When the response is sent, the changes are in effect on all
+/// nodes.
 #[utoipa::path(patch, path = "/v4/workspaces/{id}/configuration", operation_id = "patchWorkspaceConfiguration", tag = "workspaces",
     params(("id" = String, Path, description = "The workspace's ID, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")), request_body = PatchSettings,
     responses((status = 200, description = "Updated", body = Updated), (status = 400), (status = 401), (status = 403), (status = 404),

@@ -199,6 +199,29 @@ impl SettingValue {
     }
 }
 
+/// Where the effective value of a setting comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingSource {
+    /// An administrator of the workspace set it.
+    Workspace,
+    /// The operator's configuration differs from the built-in default.
+    Configuration,
+    /// The built-in default.
+    Default,
+}
+
+impl SettingSource {
+    /// Returns the name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Workspace => "workspace",
+            Self::Configuration => "configuration",
+            Self::Default => "default",
+        }
+    }
+}
+
 /// The settings in effect in a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -239,6 +262,19 @@ impl Settings {
             ) => {}
         }
         self
+    }
+
+    /// Returns where the value of a setting comes from, if these are the operator's defaults and
+    /// `value` is the workspace's own value.
+    #[must_use]
+    pub fn source(&self, key: SettingKey, value: Option<SettingValue>) -> SettingSource {
+        if value.is_some() {
+            SettingSource::Workspace
+        } else if self.get(key) == Self::defaults(true).get(key) {
+            SettingSource::Default
+        } else {
+            SettingSource::Configuration
+        }
     }
 
     /// Returns the value of one setting.

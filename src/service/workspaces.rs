@@ -179,16 +179,16 @@ impl Workspaces {
         Ok(keys.map(|key| (key, value(key))).collect())
     }
 
-    /// Updates all given settings or none. When it returns, the new values are in force on every
-    /// node. Returns the time of the change.
+    /// Updates all given settings or none. `None` resets a setting to its default. When it returns,
+    /// the new values are in force on every node. Returns the time of the change.
     ///
     /// # Errors
     /// [`Error::Invalid`] if a key occurs twice, [`Error::WorkspaceNotFound`].
-    pub async fn update_settings(
+    pub async fn update_settings<V: Into<Option<SettingValue>> + Copy + Sync>(
         &self,
         actor: &Actor,
         id: WorkspaceId,
-        settings: &[(SettingKey, SettingValue)],
+        settings: &[(SettingKey, V)],
     ) -> Result<Timestamp> {
         let duplicate = settings.iter().enumerate().find(|(n, (key, _))| settings[..*n].iter().any(|(k, _)| k == key));
         if let Some((_, (key, _))) = duplicate {

@@ -26,15 +26,16 @@ impl Store {
         parse_rows(rows)
     }
 
-    /// Sets all the given settings or none. Returns false if there is no such workspace.
+    /// Sets all the given settings or none. `None` resets a setting to its default. Returns false
+    /// if there is no such workspace.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time, and [`Error::AuthorizationLost`] if the caller lost its right meanwhile.
-    pub async fn set_settings(
+    pub async fn set_settings<V: Into<Option<SettingValue>> + Copy + Sync>(
         &self,
         workspace_id: WorkspaceId,
-        settings: &[(SettingKey, SettingValue)],
+        settings: &[(SettingKey, V)],
         mutation: &Mutation,
     ) -> Result<Committed<bool>> {
         const UPSERT: &str = "insert into setting (workspace_id, key, value, updated_at) values ($1, $2, $3, $4) \
@@ -47,15 +48,16 @@ impl Store {
             let previous: Vec<(String, String)> =
                 sqlx::query_as(SELECT_SETTINGS).bind(workspace_id).fetch_all(&mut *tx).await?;
             for (key, value) in settings {
-                let text = value.to_text();
-                sqlx::query(UPSERT)
-                    .bind(workspace_id)
-                    .bind(key.as_str())
-                    .bind(&text)
-                    .bind(context.at)
-                    .execute(&mut *tx)
-                    .await?;
-                record!(tx, workspace_id, context, setting_event(*key, previous_value(&previous, *key), &text));
+                let value: Option<SettingValue> = (*value).into();
+                let text = value.map(SettingValue::to_text);
+                let statement = match &text {
+                    Some(text) => sqlx::query(UPSERT).bind(workspace_id).bind(key.as_str()).bind(text).bind(context.at),
+                    None => sqlx::query(DELETE).bind(workspace_id).bind(key.as_str()),
+                };
+                if statement.execute(&mut *tx).await?.rows_affected() == 1 {
+                    let to = text.as_deref().unwrap_or(DEFAULT_LABEL);
+                    record!(tx, workspace_id, context, setting_event(*key, previous_value(&previous, *key), to));
+                }
             }
             tx.commit().await?;
         });
@@ -74,7 +76,6 @@ impl Store {
         keys: &[SettingKey],
         mutation: &Mutation,
     ) -> Result<Committed<Option<u64>>> {
-        const DELETE: &str = "delete from setting where workspace_id = $1 and key = $2";
         on_pool!(self, pool => {
             let (mut tx, context, exists) = begin!(self, pool, workspace_id, mutation);
             if !exists {
@@ -95,6 +96,8 @@ impl Store {
         })
     }
 }
+
+const DELETE: &str = "delete from setting where workspace_id = $1 and key = $2";
 
 /// Value that events show for a setting that is not set.
 const DEFAULT_LABEL: &str = "default";

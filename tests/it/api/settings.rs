@@ -4,7 +4,7 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::{Value, json};
 
-use crate::support::{Engine, TestApp, both_databases, one_hour_token};
+use crate::support::{Database, Engine, TestApp, both_databases, one_hour_token};
 
 const CONFIGURATION: &str = "/v4/workspaces/current/configuration";
 const ENABLED: &str = "feature.apiAccessTokens.enabled";
@@ -20,22 +20,73 @@ fn change(settings: &[(&str, Value)]) -> Value {
 async fn settings_are_read_set_and_reset(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.admin();
-    let all = |enabled: Value, allow: Value, days: Value| json!([{"key": ENABLED, "value": enabled}, {"key": ALLOW_USERS, "value": allow}, {"key": MAX_DAYS, "value": days}, {"key": "tokenward.childTokens", "value": null}]);
-    assert_eq!(admin.get(CONFIGURATION).await.expect(200).json, all(json!(null), json!(null), json!(null)));
+    let all = |enabled: Value, allow: Value, days: Value| {
+        let rows = [(ENABLED, enabled), (ALLOW_USERS, allow), (MAX_DAYS, days), ("tokenward.childTokens", json!(null))];
+        json!(rows.map(|(key, value)| json!({"key": key, "value": value})))
+    };
+    // What the original API returns.
+    let compatible = |response: Value| {
+        let pick = |setting: &Value| json!({"key": setting["key"], "value": setting["value"]});
+        json!(response.as_array().unwrap().iter().map(pick).collect::<Vec<_>>())
+    };
+    assert_eq!(compatible(admin.get(CONFIGURATION).await.expect(200).json), all(json!(null), json!(null), json!(null)));
     app.advance_seconds(3);
     let done =
         admin.patch(CONFIGURATION, &change(&[(ALLOW_USERS, json!(true)), (MAX_DAYS, json!(365.0))])).await.expect(200);
     assert_eq!(done.json, json!({"id": 1, "updatedAt": "2026-01-01T00:00:03.000Z"}));
-    assert_eq!(admin.get("/v4/workspaces/1/configuration").await.json, all(json!(null), json!(true), json!(365)));
+    assert_eq!(
+        compatible(admin.get("/v4/workspaces/1/configuration").await.json),
+        all(json!(null), json!(true), json!(365))
+    );
     let one = admin.get(&format!("{CONFIGURATION}?key={MAX_DAYS}")).await.expect(200);
-    assert_eq!(one.json, json!([{"key": MAX_DAYS, "value": 365}]));
+    assert_eq!(
+        one.json,
+        json!([{"key": MAX_DAYS, "value": 365, "effectiveValue": 365, "default": -1, "source": "workspace"}])
+    );
     admin.get(&format!("{CONFIGURATION}?key=x")).await.expect_error(400, "ValidationFailed");
     let reset = "/v4/workspaces/current/delete-configuration";
     let keys = json!({"settings": [MAX_DAYS, ENABLED]});
     assert_eq!(admin.post(reset, &keys).await.expect(200).json, json!({"numberOfRowsDeleted": 1}));
     assert_eq!(admin.post(reset, &keys).await.expect(200).json, json!({"numberOfRowsDeleted": 0}));
     admin.post(reset, &json!({"settings": ["x"]})).await.expect_error(400, "ValidationFailed");
-    assert_eq!(admin.get(CONFIGURATION).await.json, all(json!(null), json!(true), json!(null)));
+    assert_eq!(compatible(admin.get(CONFIGURATION).await.json), all(json!(null), json!(true), json!(null)));
+}
+
+#[apply(both_databases)]
+async fn null_resets_a_setting_and_an_absent_value_is_an_error(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.admin();
+    admin.patch(CONFIGURATION, &change(&[(ALLOW_USERS, json!(true)), (MAX_DAYS, json!(9))])).await.expect(200);
+    let absent = json!({"configuration": [{"key": ALLOW_USERS}]});
+    admin.patch(CONFIGURATION, &absent).await.expect_error(400, "ApiValidationFailed");
+    // The same key twice is ambiguous, also with null.
+    let twice = change(&[(MAX_DAYS, json!(null)), (MAX_DAYS, json!(1))]);
+    admin.patch(CONFIGURATION, &twice).await.expect_error(400, "ValidationFailed");
+    let days =
+        |json: Value| json!({"key": MAX_DAYS, "value": null, "effectiveValue": -1, "default": -1, "source": json});
+    let read = || async { admin.get(&format!("{CONFIGURATION}?key={MAX_DAYS}")).await.json[0].clone() };
+    assert_eq!(read().await["effectiveValue"], 9);
+    let reset = change(&[(MAX_DAYS, json!(null)), (ENABLED, json!(null))]);
+    admin.patch(CONFIGURATION, &reset).await.expect(200);
+    assert_eq!(read().await, days(json!("default")));
+    assert_eq!(admin.get(&format!("{CONFIGURATION}?key={ALLOW_USERS}")).await.json[0]["value"], true);
+    // Only settings that had a value were changed.
+    let events = admin.get("/v4/events?allUsers=true&action=setting.changed").await;
+    assert_eq!(events.rows().len(), 3);
+    let last = &events.rows()[0];
+    assert_eq!((&last["target"], &last["details"]), (&json!(MAX_DAYS), &json!({"from": "9", "to": "default"})));
+}
+
+#[apply(both_databases)]
+async fn the_source_of_a_setting_is_shown(engine: Engine) {
+    let database = Database::migrated(engine).await;
+    let app = TestApp::start_with(database, |config| config.tokens.enabled_by_default = false).await;
+    let admin = app.admin();
+    let read = || async { admin.get(&format!("{CONFIGURATION}?key={ENABLED}")).await.expect(200).json[0].clone() };
+    let setting = |value: Value, effective: bool, source: &str| json!({"key": ENABLED, "value": value, "effectiveValue": effective, "default": false, "source": source});
+    assert_eq!(read().await, setting(json!(null), false, "configuration"));
+    admin.patch(CONFIGURATION, &change(&[(ENABLED, json!(true))])).await.expect(200);
+    assert_eq!(read().await, setting(json!(true), true, "workspace"));
 }
 
 #[apply(both_databases)]
@@ -55,7 +106,6 @@ async fn a_settings_update_is_all_or_nothing(engine: Engine) {
         change(&[(ALLOW_USERS, json!(true)), (MAX_DAYS, json!(true))]),
         change(&[(ALLOW_USERS, json!(true)), (ENABLED, json!(1))]),
         change(&[(ALLOW_USERS, json!("true"))]),
-        change(&[(ALLOW_USERS, json!(null))]),
         change(&[(MAX_DAYS, json!(1.5))]),
         json!({"configuration": {}}),
         json!({"configuration": [[ALLOW_USERS, true]]}),
