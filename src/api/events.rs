@@ -144,7 +144,7 @@ struct EventList {
 /// The events that concern the caller and the caller's tokens, newest first. For administrators
 /// with `allUsers`: the events of the workspace.
 #[utoipa::path(get, path = "/v4/events", operation_id = "listEvents", tag = "events", params(EventQuery),
-    responses((status = 200, description = "The events", body = EventList), (status = 400), (status = 401), (status = 403)))]
+    responses((status = 200, description = "The events", body = EventList)))]
 async fn list(
     AnyCaller(caller): AnyCaller,
     reader: ListReader,

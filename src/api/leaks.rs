@@ -44,7 +44,7 @@ impl JsonFields for ReportLeak {}
 /// Requires no authentication: a client that has a value could use it. Active tokens are deleted,
 /// and an event is recorded for each owner. The response does not reveal whether there were any.
 #[utoipa::path(post, path = "/v4/leaks", operation_id = "reportLeak", tag = "leaks", security(()), request_body = ReportLeak,
-    responses((status = 202, description = "Active tokens among the values are deleted"), (status = 400), (status = 413), (status = 415), (status = 429)))]
+    responses((status = 202, description = "Active tokens among the values are deleted")))]
 async fn report_leak(
     State(leaks): State<Leaks>,
     Extension(context): Extension<RequestContext>,

@@ -3,10 +3,12 @@
 use std::sync::LazyLock;
 
 use axum::{http::header::CONTENT_TYPE, response::IntoResponse};
+use serde_json::Value;
 use utoipa::{
     OpenApi,
     openapi::{
-        ContentBuilder, Ref, RefOr, Response,
+        ContentBuilder, Header, ObjectBuilder, Ref, RefOr, Response,
+        example::ExampleBuilder,
         path::Operation,
         schema::{Schema, SchemaType, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -14,12 +16,33 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ApiError, error::ErrorBody, extract::AnyCaller};
-use crate::{app::App, auth_check::OAuthErrorBody, config::Config};
+mod descriptions;
+mod errors;
+mod examples;
+
+use super::{error::ErrorBody, extract::AnyCaller};
+use crate::{app::App, auth_check::OAuthError, config::Config};
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Tokenward", description = "Issues API access tokens and identifies their owners."),
+    info(
+        title = "Tokenward",
+        description = "Issues API access tokens and identifies their owners.",
+        contact(name = "Tokenward"),
+        license(name = "MIT or Apache License 2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    servers((url = "/", description = "The service that serves this document")),
+    tags(
+        (name = "apiAccessTokens", description = "Create, list, read and delete access tokens."),
+        (name = "people", description = "The people of a workspace. Each owns tokens."),
+        (name = "workspaces", description = "Workspaces and their settings."),
+        (name = "events", description = "The audit log."),
+        (name = "auth", description = "Auth checks for reverse proxies: is a token valid, and whose is it?"),
+        (name = "oauth2", description = "Token introspection and revocation by OAuth 2.0, for services."),
+        (name = "leaks", description = "Reports of leaked tokens, for secret scanners. They need no credential."),
+        (name = "openapi", description = "This document."),
+        (name = "health", description = "Health checks for load balancers and orchestrators. They need no credential.")
+    ),
     components(schemas(ErrorBody)),
     security(("bearer" = []), ("basic" = []))
 )]
@@ -51,25 +74,95 @@ pub fn document_json() -> &'static str {
     DOCUMENT_JSON.trim_end()
 }
 
-/// Adds the parts that all operations share: the authentication schemes, and the body and an
-/// example of each error.
+/// Adds what the code of the operations does not declare: the authentication schemes, descriptions
+/// of properties, and examples of all requests and responses.
 fn add_common_parts(document: &mut utoipa::openapi::OpenApi) {
     let components = document.components.get_or_insert_default();
     let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some("E-mail and password"));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token value"));
     components.add_security_scheme("basic", SecurityScheme::Http(basic.build()));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
-    for (path, item) in &mut document.paths.paths {
+    descriptions::add_descriptions(components);
+    for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
-            // Every operation rejects unknown query parameters.
-            if path.starts_with("/v4/") && !is_proxy_operation(operation) {
-                operation.responses.responses.entry("400".to_owned()).or_insert_with(|| RefOr::T(Response::default()));
-            }
-            describe_errors(operation);
+            add_examples(operation);
+            add_errors(operation);
             remove_null_type(operation);
         }
     }
+}
+
+/// Adds examples of the request and of the successful response.
+fn add_examples(operation: &mut Operation) {
+    let id = operation.operation_id.clone().unwrap_or_default();
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        for content in body.content.values_mut() {
+            if let RefOr::T(content) = content {
+                content.example = examples::request_of(&id);
+            }
+        }
+    }
+    for response in operation.responses.responses.values_mut() {
+        let RefOr::T(response) = response else { continue };
+        for content in response.content.values_mut() {
+            if let RefOr::T(content) = content {
+                content.example = examples::response_of(&id);
+            }
+        }
+    }
+}
+
+/// Adds the errors of an operation, with an example of each.
+fn add_errors(operation: &mut Operation) {
+    let is_oauth = operation.tags.as_ref().is_some_and(|tags| tags.iter().any(|tag| tag == "oauth2"));
+    for (name, error) in errors::errors_of(operation.operation_id.as_deref().unwrap_or_default()) {
+        let status = error.status();
+        let (schema, body) = if is_oauth {
+            ("OAuthError", serde_json::to_value(OAuthError::from(error).body()))
+        } else {
+            ("Error", serde_json::to_value(error.body()))
+        };
+        let body = body.ok().map(with_request_id);
+        let responses = &mut operation.responses.responses;
+        let response = responses.entry(status.as_str().to_owned()).or_insert_with(|| {
+            let reason = status.canonical_reason().unwrap_or_default();
+            RefOr::T(error_response(status.as_u16(), reason, schema))
+        });
+        let RefOr::T(response) = response else { continue };
+        if let Some(RefOr::T(content)) = response.content.get_mut("application/json") {
+            let example = ExampleBuilder::new().value(body).build();
+            content.examples.insert(name.to_owned(), RefOr::T(example));
+        }
+    }
+}
+
+/// Fills in the request ID, which is all that the response to a bug contains.
+fn with_request_id(mut body: Value) -> Value {
+    for pointer in ["/exception/details", "/error_description"] {
+        if let Some(details) = body.pointer_mut(pointer).filter(|details| **details == "") {
+            *details = "64d12b0c7fd24a7f9b3c1e5a90f3a2c1".into();
+        }
+    }
+    body
+}
+
+/// Returns an error response without examples.
+fn error_response(status: u16, reason: &str, schema: &str) -> Response {
+    let mut response = Response::new(reason);
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+    response.content.insert("application/json".to_owned(), content.into());
+    let header = match status {
+        401 => Some(("WWW-Authenticate", Type::String, "The accepted authentication schemes (RFC 6750, RFC 7617)")),
+        429 | 503 => Some(("Retry-After", Type::Integer, "The time to wait, in seconds; 1 or more")),
+        _ => None,
+    };
+    if let Some((name, header_type, description)) = header {
+        let mut header = Header::new(ObjectBuilder::new().schema_type(header_type).build());
+        header.description = Some(description.to_owned());
+        response.headers.insert(name.to_owned(), RefOr::T(header));
+    }
+    response
 }
 
 /// Removes `null` from the types of parameters. Query parameters and headers cannot be null: an
@@ -86,59 +179,11 @@ fn remove_null_type(operation: &mut Operation) {
     }
 }
 
-/// The operations for reverse proxies, which understand only 401 and 403.
-const PROXY_OPERATIONS: [&str; 2] = ["checkAuthentication", "checkRequirements"];
-
-fn is_proxy_operation(operation: &Operation) -> bool {
-    operation.operation_id.as_deref().is_some_and(|id| PROXY_OPERATIONS.contains(&id))
-}
-
-fn describe_errors(operation: &mut Operation) {
-    // Only the liveness check needs neither the database nor any other resource.
-    if operation.operation_id.as_deref() != Some("getLiveness") {
-        for status in ["500", "503"] {
-            operation.responses.responses.insert(status.to_owned(), RefOr::T(Response::default()));
-        }
-    }
-    // Operations that accept a password throttle failed logins. Proxies get 401 instead.
-    if operation.responses.responses.contains_key("401") && !is_proxy_operation(operation) {
-        operation.responses.responses.insert("429".to_owned(), RefOr::T(Response::default()));
-    }
-    if operation.tags.as_ref().is_some_and(|tags| tags.iter().any(|tag| tag == "oauth2")) {
-        describe_oauth_errors(operation);
-        return;
-    }
-    for error in ApiError::examples() {
-        let status = error.status();
-        if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status.as_str()) {
-            let body = error.body();
-            response.description = status.canonical_reason().unwrap_or_default().to_owned();
-            let content = ContentBuilder::new()
-                .schema(Some(Ref::from_schema_name("Error")))
-                .example(serde_json::to_value(&body).ok())
-                .build();
-            response.content.insert("application/json".to_owned(), content.into());
-        }
-    }
-}
-
-fn describe_oauth_errors(operation: &mut Operation) {
-    for (status, response) in &mut operation.responses.responses {
-        let (RefOr::T(response), Some(body)) = (response, OAuthErrorBody::example(status)) else { continue };
-        body.error.clone_into(&mut response.description);
-        let content = ContentBuilder::new()
-            .schema(Some(Ref::from_schema_name("OAuthError")))
-            .example(serde_json::to_value(&body).ok())
-            .build();
-        response.content.insert("application/json".to_owned(), content.into());
-    }
-}
-
 /// Get the OpenAPI document
 ///
 /// Clients use this operation to test a connection and a credential.
 #[utoipa::path(get, path = "/v4/open-api-spec", operation_id = "getOpenApiSpec", tag = "openapi",
-    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value), (status = 401), (status = 403)))]
+    responses((status = 200, description = "OpenAPI 3.1", body = Value)))]
 async fn get_document(_: AnyCaller) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], DOCUMENT_JSON.as_str())
 }

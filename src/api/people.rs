@@ -158,8 +158,10 @@ pub(super) fn check_password_confirmation(password: &str, confirmation: Option<&
 }
 
 /// Get the current person
+///
+/// The caller. SDKs use this operation to test a connection and a credential.
 #[utoipa::path(get, path = "/v4/people/current", operation_id = "getCurrentPerson", tag = "people",
-    responses((status = 200, description = "The caller", body = PersonView), (status = 401), (status = 403), (status = 404)))]
+    responses((status = 200, description = "The caller", body = PersonView)))]
 async fn current(AnyCaller(caller): AnyCaller, State(people): State<People>) -> ApiResult<Json<PersonView>> {
     Ok(Json(people.find(&caller, PersonId::of(&caller)).await?.into()))
 }
@@ -168,7 +170,7 @@ async fn current(AnyCaller(caller): AnyCaller, State(people): State<People>) -> 
 ///
 /// For administrators: the people of the workspace.
 #[utoipa::path(get, path = "/v4/people", operation_id = "listPeople", tag = "people", params(Paging, PersonFilterQuery),
-    responses((status = 200, description = "The people, by ID", body = PersonList), (status = 400), (status = 401), (status = 403)))]
+    responses((status = 200, description = "The people, by ID", body = PersonList)))]
 async fn list(
     AdminCaller(admin): AdminCaller,
     reader: ListReader,
@@ -192,7 +194,7 @@ async fn list(
 /// The caller. For administrators: any person of the workspace.
 #[utoipa::path(get, path = "/v4/people/{id}", operation_id = "getPerson", tag = "people",
     params(("id" = i64, Path, description = "The person's ID")),
-    responses((status = 200, description = "The person", body = PersonView), (status = 401), (status = 403), (status = 404)))]
+    responses((status = 200, description = "The person", body = PersonView)))]
 async fn get(
     AnyCaller(caller): AnyCaller,
     PersonIdPath(id): PersonIdPath,
@@ -207,8 +209,7 @@ async fn get(
 /// service.
 #[utoipa::path(post, path = "/v4/people", operation_id = "createPerson", tag = "people", request_body = CreatePersonBody,
     responses((status = 201, description = "The person", body = PersonView,
-            headers(("Location" = String, description = "The path of the person: `/v4/people/{id}`"))), (status = 400), (status = 401), (status = 403),
-        (status = 404), (status = 409), (status = 413), (status = 415)))]
+            headers(("Location" = String, description = "The path of the person: `/v4/people/{id}`")))))]
 async fn create(
     AdminCaller(admin): AdminCaller,
     State(people): State<People>,
@@ -234,8 +235,7 @@ async fn create(
 /// own password must authenticate with e-mail and password, not with a token.
 #[utoipa::path(patch, path = "/v4/people/{id}", operation_id = "patchPerson", tag = "people",
     params(("id" = i64, Path, description = "The person's ID")), request_body = PatchPerson,
-    responses((status = 200, description = "Updated", body = Updated), (status = 400), (status = 401), (status = 403),
-        (status = 404), (status = 409), (status = 413), (status = 415)))]
+    responses((status = 200, description = "Updated", body = Updated)))]
 async fn update(
     caller: PasswordChanger,
     PersonIdPath(id): PersonIdPath,
@@ -259,7 +259,7 @@ async fn update(
 /// well.
 #[utoipa::path(delete, path = "/v4/people/{id}", operation_id = "deletePerson", tag = "people",
     params(("id" = i64, Path, description = "The person's ID")),
-    responses((status = 204, description = "Deleted"), (status = 401), (status = 403), (status = 404), (status = 409)))]
+    responses((status = 204, description = "Deleted")))]
 async fn delete(
     AdminCaller(admin): AdminCaller,
     PersonIdPath(id): PersonIdPath,

@@ -162,7 +162,7 @@ struct Reset {
 /// For administrators of the workspace.
 #[utoipa::path(get, path = "/v4/workspaces/{id}/configuration", operation_id = "getWorkspaceConfiguration", tag = "workspaces",
     params(("id" = String, Path, description = "The workspace's ID, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$"), KeyQuery),
-    responses((status = 200, description = "The settings", body = Vec<SettingView>), (status = 400), (status = 401), (status = 403), (status = 404)))]
+    responses((status = 200, description = "The settings", body = Vec<SettingView>)))]
 async fn get(
     workspace: OwnWorkspace,
     State(workspaces): State<Workspaces>,
@@ -187,8 +187,7 @@ async fn get(
 /// nodes.
 #[utoipa::path(patch, path = "/v4/workspaces/{id}/configuration", operation_id = "patchWorkspaceConfiguration", tag = "workspaces",
     params(("id" = String, Path, description = "The workspace's ID, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")), request_body = PatchSettings,
-    responses((status = 200, description = "Updated", body = Updated), (status = 400), (status = 401), (status = 403), (status = 404),
-        (status = 413), (status = 415)))]
+    responses((status = 200, description = "Updated", body = Updated)))]
 async fn update(
     workspace: OwnWorkspace,
     State(workspaces): State<Workspaces>,
@@ -205,8 +204,7 @@ async fn update(
 /// For administrators of the workspace: resets settings to their defaults.
 #[utoipa::path(post, path = "/v4/workspaces/{id}/delete-configuration", operation_id = "deleteWorkspaceConfiguration", tag = "workspaces",
     params(("id" = String, Path, description = "The workspace's ID, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")), request_body = ResetSettings,
-    responses((status = 200, description = "The defaults are in effect", body = Reset), (status = 400), (status = 401), (status = 403), (status = 404),
-        (status = 413), (status = 415)))]
+    responses((status = 200, description = "The defaults are in effect", body = Reset)))]
 async fn reset(
     workspace: OwnWorkspace,
     State(workspaces): State<Workspaces>,
@@ -222,8 +220,7 @@ async fn reset(
 /// For administrators of the workspace.
 #[utoipa::path(get, path = "/v4/workspaces/{id}/configuration-schema", operation_id = "getWorkspaceConfigurationSchema", tag = "workspaces",
     params(("id" = String, Path, description = "The workspace's ID, or `current`", pattern = "^(current|[1-9][0-9]{0,17})$")),
-    responses((status = 200, description = "Type, default, label, help and bounds of each setting", body = Vec<SettingSchema>),
-        (status = 401), (status = 403), (status = 404)))]
+    responses((status = 200, description = "Type, default, label, help and bounds of each setting", body = Vec<SettingSchema>)))]
 async fn schema(_: OwnWorkspace, State(workspaces): State<Workspaces>) -> Json<Vec<SettingSchema>> {
     let defaults = workspaces.defaults();
     let describe = |key: SettingKey| {

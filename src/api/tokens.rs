@@ -205,8 +205,7 @@ struct TokenList {
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 16 to 255 visible characters, for example a UUID",
         min_length = 16, max_length = 255, pattern = r"^[!-~]{16,255}$")),
     responses((status = 201, description = "The token, with its value", body = CreatedToken,
-            headers(("Location" = String, description = "The path of the token: `/v4/apiAccessTokens/{tokenId}`"))),
-        (status = 400), (status = 401), (status = 403), (status = 404), (status = 409), (status = 413), (status = 415)))]
+            headers(("Location" = String, description = "The path of the token: `/v4/apiAccessTokens/{tokenId}`")))))]
 async fn create(
     TokenCaller(caller): TokenCaller,
     State(tokens): State<Tokens>,
@@ -242,8 +241,7 @@ fn parse_idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, 
 /// the tokens of the workspace.
 #[utoipa::path(get, path = "/v4/apiAccessTokens", operation_id = "listApiAccessTokens", tag = "apiAccessTokens",
     params(ListQuery),
-    responses((status = 200, description = "The tokens", body = TokenList),
-        (status = 400), (status = 401), (status = 403), (status = 404)))]
+    responses((status = 200, description = "The tokens", body = TokenList)))]
 async fn list(
     TokenCaller(caller): TokenCaller,
     reader: ListReader,
@@ -272,7 +270,7 @@ async fn list(
 /// not contain the token value.
 #[utoipa::path(get, path = "/v4/apiAccessTokens/{tokenId}", operation_id = "getApiAccessToken", tag = "apiAccessTokens",
     params(("tokenId" = Uuid, Path, description = "The token ID")),
-    responses((status = 200, description = "The token", body = TokenView), (status = 401), (status = 403), (status = 404)))]
+    responses((status = 200, description = "The token", body = TokenView)))]
 async fn get(
     TokenCaller(caller): TokenCaller,
     TokenIdPath(id): TokenIdPath,
@@ -297,7 +295,7 @@ struct DeleteAllQuery {
 /// an empty `tokenId` deletes nothing.
 #[utoipa::path(delete, path = "/v4/apiAccessTokens", operation_id = "deleteApiAccessTokens", tag = "apiAccessTokens",
     params(DeleteAllQuery),
-    responses((status = 204, description = "Deleted"), (status = 400), (status = 401), (status = 403), (status = 404)))]
+    responses((status = 204, description = "Deleted")))]
 async fn delete_all(
     TokenCaller(caller): TokenCaller,
     State(tokens): State<Tokens>,
@@ -321,7 +319,7 @@ struct DeleteQuery {
 /// check accepts it.
 #[utoipa::path(delete, path = "/v4/apiAccessTokens/{tokenId}", operation_id = "deleteApiAccessToken", tag = "apiAccessTokens",
     params(("tokenId" = Uuid, Path, description = "The token ID"), DeleteQuery),
-    responses((status = 204, description = "Deleted"), (status = 400), (status = 401), (status = 403), (status = 404)))]
+    responses((status = 204, description = "Deleted")))]
 async fn delete(
     TokenCaller(caller): TokenCaller,
     TokenIdPath(id): TokenIdPath,

@@ -176,8 +176,7 @@ fn parse_requirements(path: &str) -> Result<Requirements, String> {
     responses((status = 200, description = "The authenticated caller", body = CallerView<'static>,
         headers(("remote-user" = String), ("remote-name" = String), ("remote-email" = String), ("remote-groups" = String),
             ("x-tokenward-person-id" = String), ("x-tokenward-workspace-id" = String), ("x-tokenward-token-id" = String),
-            ("x-tokenward-token-expires" = String))),
-        (status = 401), (status = 403)))]
+            ("x-tokenward-token-expires" = String)))))]
 #[expect(dead_code, reason = "documents the endpoint that `ForwardAuth` serves")]
 pub(super) fn check() {}
 
@@ -189,6 +188,6 @@ pub(super) fn check() {}
 #[utoipa::path(get, path = "/v4/auth/{requirements}", operation_id = "checkRequirements", tag = "auth",
     params(("requirements" = String, Path, description = "Requirements that the caller must meet",
         pattern = "^(any|admin|workspace=[1-9][0-9]{0,17}|workspace=[1-9][0-9]{0,17},admin)$")),
-    responses((status = 200, description = "The authenticated caller", body = CallerView<'static>), (status = 401), (status = 403)))]
+    responses((status = 200, description = "The authenticated caller", body = CallerView<'static>)))]
 #[expect(dead_code, reason = "documents the endpoint that `ForwardAuth` serves")]
 pub(super) fn check_requirements() {}

@@ -25,6 +25,8 @@ struct Metadata {
 }
 
 /// Get the OAuth 2.0 metadata (RFC 8414)
+///
+/// The endpoints of token introspection and revocation, and how clients authenticate there.
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", operation_id = "getOAuthMetadata", tag = "oauth2", security(()),
     responses((status = 200, description = "The metadata", body = Metadata)))]
 async fn metadata(State(issuer): State<String>) -> Json<Metadata> {

@@ -25,7 +25,7 @@ use crate::{app::App, config::Config};
 pub(crate) use counters::AuthCheckCounters;
 pub(crate) use dispatch::{AuthChecks, CheckRequestInfo};
 pub use ext_authz::ExtAuthz;
-pub(crate) use oauth::OAuthErrorBody;
+pub(crate) use oauth::{OAuthError, OAuthErrorBody};
 pub(crate) use outcome::{CachedCheck, CheckOutcome};
 
 /// The OpenAPI description of the auth checks. The pipeline serves them outside the router.

@@ -48,42 +48,16 @@ pub struct OAuthErrorBody {
     error_description: String,
 }
 
-impl OAuthErrorBody {
-    /// Returns an example of a status for the OpenAPI document.
-    pub fn example(status: &str) -> Option<Self> {
-        let (error, description) = match status {
-            "400" => ("invalid_request", "The form must contain the parameter token exactly once."),
-            "401" => (
-                "invalid_client",
-                "Send an Authorization header: Bearer with a token value, or Basic with e-mail and password.",
-            ),
-            "403" => (
-                "access_denied",
-                "the password must be changed first; send PATCH /v4/people/7 with password and password2, authenticated \
-                 with e-mail and current password",
-            ),
-            "413" => ("invalid_request", "The body may have at most 65536 bytes."),
-            "415" => ("invalid_request", "Compressed bodies are not accepted. Send the body without Content-Encoding."),
-            "429" => ("slow_down", "rate limit exceeded; retry in 8 s"),
-            "500" => ("server_error", "01a20a6a-c1b5-7dc2-aeac-0281c48408b8"),
-            "503" => ("temporarily_unavailable", "the database is unreachable or too slow; retry"),
-            _ => return None,
-        };
-        Some(Self { error, error_description: description.to_owned() })
-    }
-}
-
-impl IntoResponse for OAuthError {
-    fn into_response(self) -> Response {
+impl OAuthError {
+    /// Returns the body of the response.
+    pub(crate) fn body(&self) -> OAuthErrorBody {
         let error = match self {
             Self::InvalidRequest(description) => {
-                let body = OAuthErrorBody { error: "invalid_request", error_description: description.to_owned() };
-                return (StatusCode::BAD_REQUEST, Json(body)).into_response();
+                return OAuthErrorBody { error: "invalid_request", error_description: (*description).to_owned() };
             }
             Self::Api(error) => error,
         };
-        let status = error.status();
-        let code = match status {
+        let code = match error.status() {
             StatusCode::UNAUTHORIZED => "invalid_client",
             StatusCode::FORBIDDEN => "access_denied",
             StatusCode::TOO_MANY_REQUESTS => "slow_down",
@@ -91,8 +65,15 @@ impl IntoResponse for OAuthError {
             StatusCode::INTERNAL_SERVER_ERROR => "server_error",
             _ => "invalid_request",
         };
-        let body = OAuthErrorBody { error: code, error_description: error.details() };
-        let mut response = (status, Json(body)).into_response();
+        OAuthErrorBody { error: code, error_description: error.details() }
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let body = self.body();
+        let Self::Api(error) = self else { return (StatusCode::BAD_REQUEST, Json(body)).into_response() };
+        let mut response = (error.status(), Json(body)).into_response();
         // The headers and the logged cause of the error apply here as well.
         let api_response = error.into_response();
         for name in [WWW_AUTHENTICATE, RETRY_AFTER, ACCEPT_ENCODING] {

@@ -18,8 +18,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// address that has sent very many unknown values gets 429 for further unknown values.
 #[utoipa::path(post, path = "/oauth2/revoke", operation_id = "revokeToken", tag = "oauth2", security(()),
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "The token no longer authenticates anywhere"), (status = 400), (status = 413), (status = 415),
-        (status = 429)))]
+    responses((status = 200, description = "The token no longer authenticates anywhere")))]
 async fn revoke(
     State(tokens): State<Tokens>,
     Extension(context): Extension<RequestContext>,

@@ -241,22 +241,6 @@ impl ApiError {
         }
     }
 
-    /// Returns one example of each status for the OpenAPI document.
-    pub(crate) fn examples() -> Vec<Self> {
-        vec![
-            Self::Service(Error::Invalid(ValidationError::Lifetime)),
-            Self::Unauthenticated(AuthError::Missing),
-            Self::Service(Error::NotAdministrator),
-            Self::Service(Error::TokenNotFound),
-            Self::Service(Error::EmailTaken),
-            Self::BodyTooLarge,
-            Self::NotJson,
-            Self::LoginThrottled { seconds: 8 },
-            Self::Internal,
-            Self::Service(Error::HasherBusy),
-        ]
-    }
-
     /// Returns the status of the response.
     pub(crate) fn status(&self) -> StatusCode {
         self.kind().0

@@ -97,6 +97,14 @@ pub enum Error {
     Internal(#[source] store::Error),
 }
 
+impl Error {
+    /// Returns the error of an operation that the database did not complete in time.
+    #[must_use]
+    pub fn timed_out() -> Self {
+        store::Error::timed_out().into()
+    }
+}
+
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {

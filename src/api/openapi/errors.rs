@@ -1,0 +1,301 @@
+//! The errors of each operation, for the examples of the OpenAPI document.
+
+use crate::{
+    api::ApiError,
+    domain::{ValidationError, id::PersonId, setting::SettingKey, time::Timestamp},
+    service::{Error, health::NotReady},
+};
+use tokenward_guard::{AuthError, DenialReason};
+
+/// An error and the name of its example.
+pub(super) type NamedError = (&'static str, ApiError);
+
+/// Returns the errors that an operation can return.
+pub(super) fn errors_of(operation: &str) -> Vec<NamedError> {
+    let own = match operation {
+        "listApiAccessTokens" => list_tokens(),
+        "createApiAccessToken" => create_token(),
+        "deleteApiAccessTokens" => join([token_route(), administrator(), vec![person_not_found()]]),
+        "getApiAccessToken" | "deleteApiAccessToken" => join([token_route(), vec![token_not_found()]]),
+        "checkAuthentication" | "checkRequirements" => return auth_check(operation),
+        "listEvents" => list_events(),
+        "getOpenApiSpec" => Vec::new(),
+        "reportLeak" => return report_leak(),
+        "introspectToken" => return introspect(),
+        "revokeToken" => return revoke(),
+        "getTokenFormat" | "getOAuthMetadata" => return vec![invalid_host(), internal()],
+        "getLiveness" => return vec![invalid_host()],
+        "getReadiness" => return readiness(),
+        operation if operation.contains("Person") || operation == "listPeople" => person_errors(operation),
+        operation => workspace_errors(operation),
+    };
+    join([authenticated(), own])
+}
+
+fn join<const N: usize>(parts: [Vec<NamedError>; N]) -> Vec<NamedError> {
+    parts.into_iter().flatten().collect()
+}
+
+fn invalid(name: &'static str, error: ValidationError) -> NamedError {
+    (name, error.into())
+}
+
+fn service(name: &'static str, error: Error) -> NamedError {
+    (name, error.into())
+}
+
+/// The errors of every operation that requires a credential.
+fn authenticated() -> Vec<NamedError> {
+    let unknown = "verbose is unknown; this operation accepts no query parameters.".to_owned();
+    vec![
+        ("unknownParameter", ApiError::BadRequest(format!("Query parameter {unknown}"))),
+        ("noCredential", ApiError::Unauthenticated(AuthError::Missing)),
+        ("invalidCredential", ApiError::Unauthenticated(AuthError::Denied(DenialReason::UnknownToken))),
+        password_change_required(),
+        ("tooManyFailedLogins", ApiError::LoginThrottled { seconds: 8 }),
+        internal(),
+        service("databaseUnavailable", Error::timed_out()),
+        service("hasherBusy", Error::HasherBusy),
+    ]
+}
+
+/// The errors of every operation with a JSON body.
+fn with_body() -> Vec<NamedError> {
+    let not_json = "The body is not JSON: expected value at line 1 column 1.".to_owned();
+    vec![
+        ("notJson", ApiError::BadRequest(not_json)),
+        ("bodyTooLarge", ApiError::BodyTooLarge),
+        ("wrongContentType", ApiError::NotJson),
+        ("compressedBody", ApiError::UnsupportedEncoding),
+    ]
+}
+
+/// The errors of every read whose cost grows with the data.
+fn reads() -> Vec<NamedError> {
+    vec![service("tooManyReads", Error::RateLimited { retry_after_millis: 1_000 })]
+}
+
+fn limit() -> NamedError {
+    invalid("limitOutOfRange", ValidationError::OutOfRange { parameter: "limit", min: 1, max: 1_000 })
+}
+
+fn administrator() -> Vec<NamedError> {
+    vec![service("notAdministrator", Error::NotAdministrator)]
+}
+
+fn platform_administrator() -> Vec<NamedError> {
+    vec![service("notPlatformAdministrator", Error::NotPlatformAdministrator)]
+}
+
+fn token_route() -> Vec<NamedError> {
+    vec![("featureOff", ApiError::RouteNotFound)]
+}
+
+fn token_not_found() -> NamedError {
+    service("tokenNotFound", Error::TokenNotFound)
+}
+
+fn person_not_found() -> NamedError {
+    service("personNotFound", Error::PersonNotFound)
+}
+
+fn workspace_not_found() -> NamedError {
+    service("workspaceNotFound", Error::WorkspaceNotFound)
+}
+
+fn password_change_required() -> NamedError {
+    service("passwordChangeRequired", Error::PasswordChangeRequired { person_id: PersonId::new(7) })
+}
+
+fn internal() -> NamedError {
+    ("internalError", ApiError::Internal)
+}
+
+fn invalid_host() -> NamedError {
+    let details = "The request must have one Host header field with a valid host name or address.";
+    ("invalidHost", ApiError::BadRequest(details.to_owned()))
+}
+
+fn list_tokens() -> Vec<NamedError> {
+    join([token_route(), administrator(), reads(), vec![limit(), person_not_found()]])
+}
+
+fn create_token() -> Vec<NamedError> {
+    let misspelled = "descripton is unknown; did you mean description? Correct or remove it.".to_owned();
+    let restriction = "tokenScopes is unknown and would not restrict the token; remove it.".to_owned();
+    let end = Timestamp::from_millis(1_798_066_098_000);
+    let own = vec![
+        invalid("lifetime", ValidationError::Lifetime),
+        invalid("lifetimeTooLong", ValidationError::LifetimeTooLong { max_days: 365 }),
+        invalid("outlivesParent", ValidationError::OutlivesParent { end }),
+        invalid("idempotencyKeyReused", ValidationError::IdempotencyKeyReused),
+        ("misspelledField", ApiError::BadRequest(misspelled)),
+        ("unknownRestriction", ApiError::BadRequest(restriction)),
+        service("onlyAdministrators", Error::TokenCreationRestricted),
+        service("childTokensForbidden", Error::ChildTokensDisabled),
+        service("tokenAccessDisabled", Error::TokenAccessDisabled),
+        service("tooManyTokens", Error::TooManyTokens { max: 100 }),
+        service("idempotentTokenDeleted", Error::IdempotentTokenDeleted),
+        service("tooManyCreations", Error::RateLimited { retry_after_millis: 2_000 }),
+    ];
+    join([token_route(), with_body(), own])
+}
+
+fn auth_check(operation: &str) -> Vec<NamedError> {
+    let mut errors = vec![
+        ("noCredential", ApiError::Unauthenticated(AuthError::Missing)),
+        ("invalidCredential", ApiError::Unauthenticated(AuthError::Denied(DenialReason::UnknownToken))),
+        password_change_required(),
+        internal(),
+        ("credentialNotChecked", ApiError::Unauthenticated(AuthError::Unavailable)),
+    ];
+    if operation == "checkRequirements" {
+        errors.push(service("requirementsNotMet", Error::RequirementsNotMet));
+        errors.push(service("invalidRequirements", Error::InvalidRequirement));
+    }
+    errors
+}
+
+fn list_events() -> Vec<NamedError> {
+    let action = "action must be the name of an event, for example token.created.".to_owned();
+    let since = "since must be a timestamp such as 2026-11-24T08:00:00Z.".to_owned();
+    let cursor = "cursor must be the nextCursor of the same list.".to_owned();
+    let own = vec![
+        limit(),
+        ("unknownAction", ApiError::BadRequest(action)),
+        ("invalidTime", ApiError::BadRequest(since)),
+        ("invalidCursor", ApiError::BadRequest(cursor)),
+    ];
+    join([administrator(), reads(), own])
+}
+
+fn report_leak() -> Vec<NamedError> {
+    let too_many = ApiError::BadRequest("values must have at most 100 elements.".to_owned());
+    let own = vec![
+        ("tooManyValues", too_many),
+        service("tooManyReports", Error::RateLimited { retry_after_millis: 6_000 }),
+        internal(),
+        service("databaseUnavailable", Error::timed_out()),
+    ];
+    join([with_body(), own])
+}
+
+fn oauth_form() -> Vec<NamedError> {
+    let form = "The form must contain the parameter token exactly once.".to_owned();
+    vec![
+        ("invalidForm", ApiError::BadRequest(form)),
+        ("bodyTooLarge", ApiError::BodyTooLarge),
+        ("compressedBody", ApiError::UnsupportedEncoding),
+        internal(),
+        service("databaseUnavailable", Error::timed_out()),
+    ]
+}
+
+fn introspect() -> Vec<NamedError> {
+    let own = vec![
+        ("noCredential", ApiError::Unauthenticated(AuthError::Missing)),
+        ("invalidCredential", ApiError::Unauthenticated(AuthError::Denied(DenialReason::UnknownToken))),
+        password_change_required(),
+        ("tooManyFailedLogins", ApiError::LoginThrottled { seconds: 8 }),
+    ];
+    join([oauth_form(), own])
+}
+
+fn revoke() -> Vec<NamedError> {
+    join([oauth_form(), vec![service("tooManyUnknownTokens", Error::RateLimited { retry_after_millis: 1_000 })]])
+}
+
+fn readiness() -> Vec<NamedError> {
+    let schema = NotReady::Schema { database: 4, program: 5 };
+    vec![invalid_host(), internal(), ("schemaBehind", ApiError::NotReady(schema))]
+}
+
+fn person_errors(operation: &str) -> Vec<NamedError> {
+    let password = || invalid("passwordTooShort", ValidationError::PasswordLength { min: 15 });
+    match operation {
+        "listPeople" => join([administrator(), reads(), vec![limit()]]),
+        "getPerson" => join([administrator(), vec![person_not_found()]]),
+        "createPerson" => {
+            let own = vec![
+                invalid("invalidEmail", ValidationError::Email),
+                password(),
+                invalid("commonPassword", ValidationError::PasswordCommon),
+                invalid("passwordMismatch", ValidationError::PasswordMismatch),
+                workspace_not_found(),
+                service("emailTaken", Error::EmailTaken),
+            ];
+            join([administrator(), with_body(), own])
+        }
+        "patchPerson" => {
+            let own = vec![
+                password(),
+                invalid("passwordMismatch", ValidationError::PasswordMismatch),
+                invalid("invalidTokenAccess", ValidationError::TokenAccess),
+                service("administratorField", Error::AdminOnlyField { field: "isAdmin" }),
+                service("readOnlyField", Error::ReadOnlyField { field: "workspaceId" }),
+                service("passwordRequired", Error::PasswordCredentialRequired),
+                service("protectedPerson", Error::ProtectedPerson),
+                person_not_found(),
+                service("emailTaken", Error::EmailTaken),
+                service("lastAdministrator", Error::LastAdministrator),
+            ];
+            join([with_body(), own])
+        }
+        "deletePerson" => {
+            let own = vec![
+                service("ownAccount", Error::CannotRemoveSelf),
+                service("protectedPerson", Error::ProtectedPerson),
+                person_not_found(),
+                service("lastAdministrator", Error::LastAdministrator),
+                service("lastPlatformAdministrator", Error::LastPlatformAdministrator),
+            ];
+            join([administrator(), own])
+        }
+        _ => vec![person_not_found()],
+    }
+}
+
+fn workspace_errors(operation: &str) -> Vec<NamedError> {
+    let empty_name = || invalid("emptyName", ValidationError::Empty { field: "name" });
+    let settings = || join([administrator(), vec![workspace_not_found()]]);
+    match operation {
+        "listWorkspaces" => join([platform_administrator(), reads(), vec![limit()]]),
+        "createWorkspace" => {
+            let own = vec![
+                empty_name(),
+                invalid("passwordTooShort", ValidationError::PasswordLength { min: 15 }),
+                service("emailTaken", Error::EmailTaken),
+            ];
+            join([platform_administrator(), with_body(), own])
+        }
+        "patchWorkspace" => {
+            let own = vec![empty_name(), workspace_not_found()];
+            join([platform_administrator(), with_body(), own])
+        }
+        "deleteWorkspace" => {
+            let own = vec![workspace_not_found(), service("firstWorkspace", Error::CannotRemoveFirstWorkspace)];
+            join([platform_administrator(), own])
+        }
+        "getWorkspaceConfiguration" => join([settings(), vec![unknown_setting()]]),
+        "patchWorkspaceConfiguration" => join([settings(), with_body(), setting_values()]),
+        "deleteWorkspaceConfiguration" => join([settings(), with_body(), vec![unknown_setting()]]),
+        "getWorkspaceConfigurationSchema" => settings(),
+        _ => join([reads(), vec![workspace_not_found()]]),
+    }
+}
+
+fn unknown_setting() -> NamedError {
+    let known_keys = SettingKey::ALL.map(SettingKey::as_str).join(", ");
+    invalid("unknownSetting", ValidationError::UnknownSetting { key: "allowUsers".to_owned(), known_keys })
+}
+
+fn setting_values() -> Vec<NamedError> {
+    let key = SettingKey::MaxLifetimeDays;
+    let wrong_type = format!("{}.", SettingKey::AllowUsers.invalid_value());
+    vec![
+        unknown_setting(),
+        invalid("valueOutOfRange", key.invalid_value()),
+        invalid("settingTwice", ValidationError::DuplicateSetting { key: key.as_str() }),
+        ("wrongType", ApiError::BadRequest(wrong_type)),
+    ]
+}
