@@ -7,8 +7,8 @@ use crate::{
     config::Config,
     domain::{random::Random, time::Clock},
     service::{
-        ClockFloor, DeniedAttemptLog, Events, Leaks, Mutations, People, ReadBudget, Sessions, SignIn, Tokens,
-        Workspaces, health::Health, password::Hasher, webhook::Webhook,
+        ClockFloor, DeniedAttemptLog, Events, Leaks, Mutations, People, ReadBudget, Sessions, SignIn, TokenStatistics,
+        Tokens, Workspaces, health::Health, password::Hasher, webhook::Webhook,
     },
     store::Store,
 };
@@ -27,6 +27,8 @@ pub struct App {
     health: Health,
     node: Node,
     clock_floor: ClockFloor,
+    read_budget: ReadBudget,
+    token_statistics: TokenStatistics,
 }
 
 impl App {
@@ -76,7 +78,9 @@ impl App {
             node,
             people,
             sessions,
-            events: Events::new(store.clone(), clock.clone(), read_budget),
+            events: Events::new(store.clone(), clock.clone(), read_budget.clone()),
+            read_budget,
+            token_statistics: TokenStatistics::new(store.clone(), clock.clone()),
             sign_in: SignIn::new(store.clone(), denied_attempts.clone(), (clock, random), hasher, failed_logins_per_ip),
             denied_attempts,
             clock_floor,
@@ -125,6 +129,30 @@ impl App {
     #[must_use]
     pub fn denied_attempts(&self) -> &DeniedAttemptLog {
         &self.denied_attempts
+    }
+
+    /// Returns the numbers of tokens.
+    #[must_use]
+    pub fn token_statistics(&self) -> &TokenStatistics {
+        &self.token_statistics
+    }
+
+    /// Returns the readiness check.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Returns how often each rate limit was exceeded since the start.
+    #[must_use]
+    pub fn rate_limit_rejections(&self) -> Vec<(&'static str, u64)> {
+        let mut rejections = self.tokens.rate_limit_rejections().to_vec();
+        rejections.extend([
+            self.leaks.rate_limit_rejections(),
+            self.sign_in.rate_limit_rejections(),
+            self.read_budget.rate_limit_rejections(),
+        ]);
+        rejections
     }
 
     /// Returns the web sessions.

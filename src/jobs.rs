@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     app::App,
     config::RetentionConfig,
-    service::{DeniedAttemptLog, Events, Sessions, SignIn, Tokens},
+    service::{DeniedAttemptLog, Events, Sessions, SignIn, TokenStatistics, Tokens},
     store::Store,
     telemetry::LogBudget,
 };
@@ -24,6 +24,8 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
 const BUFFER_RELEASE_INTERVAL: Duration = Duration::from_secs(30);
 /// The interval of flushes of denied attempts. A crash loses at most this much.
 const DENIED_ATTEMPTS_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// The interval at which tokens are counted for the metrics.
+const STATISTICS_INTERVAL: Duration = Duration::from_secs(60);
 /// The interval of purges.
 const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
 
@@ -33,8 +35,14 @@ pub(crate) struct BackgroundJobs {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Starts all jobs.
-pub(crate) fn start(app: &App, store: &Store, retention: &RetentionConfig, log_budget: LogBudget) -> BackgroundJobs {
+/// Starts all jobs. Without a metrics port, there are no token statistics.
+pub(crate) fn start(
+    app: &App,
+    store: &Store,
+    retention: &RetentionConfig,
+    log_budget: LogBudget,
+    token_statistics: Option<TokenStatistics>,
+) -> BackgroundJobs {
     let tokens = app.tokens().clone();
     let RetentionConfig { expired_tokens, deleted_tokens, events } = *retention;
     let (stop, stopped) = watch::channel(());
@@ -53,6 +61,9 @@ pub(crate) fn start(app: &App, store: &Store, retention: &RetentionConfig, log_b
             purge_sessions_and_login_failures(app.sessions().clone(), app.sign_in().clone()),
         )),
     ];
+    if let Some(statistics) = token_statistics {
+        tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), refresh_token_statistics(statistics))));
+    }
     if let Some(retention) = expired_tokens {
         tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), purge_expired_tokens(tokens, retention.get()))));
     }
@@ -174,6 +185,17 @@ async fn purge_sessions_and_login_failures(sessions: Sessions, sign_in: SignIn) 
         }
         if let Err(error) = sign_in.purge_login_failures().await {
             tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge login failures");
+        }
+    }
+}
+
+async fn refresh_token_statistics(statistics: TokenStatistics) {
+    let mut timer = tokio::time::interval(STATISTICS_INTERVAL);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        if let Err(error) = statistics.refresh().await {
+            tracing::warn!(error = ?anyhow::Error::from(error), "failed to count tokens for the metrics");
         }
     }
 }

@@ -1,7 +1,11 @@
-//! Counters of auth checks by endpoint and result.
+//! Counters and durations of auth checks.
+
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use prometheus_client::metrics::{counter::Counter, family::Family};
+
+use super::latency::LatencyHistogram;
 
 /// The endpoint of an auth check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,57 +15,70 @@ pub(crate) enum Endpoint {
     Introspection,
 }
 
-/// The labels of a counter: `endpoint` and `result`.
-pub(crate) type Labels = [(&'static str, &'static str); 2];
+/// The labels of a counter: `entry_point` and `result`.
+pub(crate) type CheckLabels = [(&'static str, &'static str); 2];
+/// The label of a duration: `entry_point`.
+pub(crate) type EntryPointLabel = [(&'static str, &'static str); 1];
 
-/// The family of counters, as the metrics port exposes it.
-pub(crate) type AuthCheckFamily = Family<Labels, Counter>;
-
-/// Counts auth checks. Clones share their counters.
+/// Counts auth checks and measures their durations. Clones share their metrics.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthCheckCounters {
-    family: AuthCheckFamily,
+    checks: Family<CheckLabels, Counter>,
+    durations: Family<EntryPointLabel, LatencyHistogram>,
     /// Resolved once, so that a check looks up no labels.
-    by_endpoint: [ResultCounters; 3],
+    by_endpoint: [EndpointMetrics; 3],
 }
 
 #[derive(Clone, Debug)]
-struct ResultCounters {
+struct EndpointMetrics {
     allowed: Counter,
     denied: Counter,
     error: Counter,
+    durations: LatencyHistogram,
 }
 
 impl Default for AuthCheckCounters {
     fn default() -> Self {
-        let family = AuthCheckFamily::default();
-        let resolve = |endpoint: &'static str| {
-            let counter = |result| family.get_or_create(&[("endpoint", endpoint), ("result", result)]).clone();
-            ResultCounters { allowed: counter("allowed"), denied: counter("denied"), error: counter("error") }
+        let checks = Family::<CheckLabels, Counter>::default();
+        let durations = Family::<EntryPointLabel, LatencyHistogram>::default();
+        let resolve = |entry_point: &'static str| {
+            let counter = |result| checks.get_or_create(&[("entry_point", entry_point), ("result", result)]).clone();
+            EndpointMetrics {
+                allowed: counter("allowed"),
+                denied: counter("denied"),
+                error: counter("error"),
+                durations: durations.get_or_create(&[("entry_point", entry_point)]).clone(),
+            }
         };
         let by_endpoint = ["forward_auth", "ext_authz", "introspection"].map(resolve);
-        Self { family, by_endpoint }
+        Self { checks, durations, by_endpoint }
     }
 }
 
 impl AuthCheckCounters {
-    /// Counts a check by the status of its response.
-    pub(crate) fn record(&self, endpoint: Endpoint, status: StatusCode) {
-        let counters = match endpoint {
+    /// Records a check by the status of its response.
+    pub(crate) fn record(&self, endpoint: Endpoint, status: StatusCode, duration: Duration) {
+        let metrics = match endpoint {
             Endpoint::ForwardAuth => &self.by_endpoint[0],
             Endpoint::ExtAuthz => &self.by_endpoint[1],
             Endpoint::Introspection => &self.by_endpoint[2],
         };
         let counter = match status {
-            StatusCode::OK => &counters.allowed,
-            status if status.is_server_error() => &counters.error,
-            _ => &counters.denied,
+            StatusCode::OK => &metrics.allowed,
+            status if status.is_server_error() => &metrics.error,
+            _ => &metrics.denied,
         };
         counter.inc();
+        metrics.durations.observe(duration);
     }
 
-    /// Returns the family for the registry.
-    pub(crate) fn family(&self) -> AuthCheckFamily {
-        self.family.clone()
+    /// Returns the counters for the registry.
+    pub(crate) fn checks(&self) -> Family<CheckLabels, Counter> {
+        self.checks.clone()
+    }
+
+    /// Returns the durations for the registry.
+    pub(crate) fn durations(&self) -> Family<EntryPointLabel, LatencyHistogram> {
+        self.durations.clone()
     }
 }

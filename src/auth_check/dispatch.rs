@@ -136,7 +136,7 @@ impl AuthChecks {
             CheckOutcome::OAuthDenied(error) => (error_response(error.into_response(), request.id), None),
         };
         let status = response.status();
-        self.counters.record(request.endpoint, status);
+        self.counters.record(request.endpoint, status, request.duration);
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             let cause = response.extensions().get::<LoggedCause>().map_or("not permitted", |cause| cause.0.as_str());
             self.denied_attempts.record_auth_check(route(request.endpoint), cause);

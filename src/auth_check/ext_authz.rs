@@ -18,6 +18,7 @@ use envoy_types::{
     },
     pb::{envoy::config::core::v3::address::Address as EnvoyAddress, google::rpc},
 };
+use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status, async_trait};
 
 use super::{
@@ -89,6 +90,7 @@ impl ExtAuthz {
 #[async_trait]
 impl Authorization for ExtAuthz {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        let started = Instant::now();
         let request = request.into_inner();
         let span =
             tracing::info_span!("ext_authz", person.id = tracing::field::Empty, token.id = tracing::field::Empty);
@@ -96,7 +98,7 @@ impl Authorization for ExtAuthz {
         let check = self.authorize(&request, &context);
         let outcome = tracing::Instrument::instrument(check, span.clone()).await;
         let status = outcome.as_ref().map_or_else(ApiError::status, |_| StatusCode::OK);
-        self.counters.record(Endpoint::ExtAuthz, status);
+        self.counters.record(Endpoint::ExtAuthz, status, started.elapsed());
         if let Err(error) = &outcome
             && !error.status().is_server_error()
         {

@@ -12,6 +12,7 @@ pub(crate) mod grpc;
 mod grpc_stream;
 mod identity_headers;
 mod introspection;
+mod latency;
 mod metadata;
 mod oauth;
 mod outcome;

@@ -1,6 +1,13 @@
 //! Limits on open connections, in total and per client address.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 
@@ -16,6 +23,7 @@ struct Inner {
     max_per_ip: usize,
     proxies: TrustedProxies,
     open: Mutex<OpenConnections>,
+    rejections: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -36,12 +44,26 @@ pub(crate) struct ConnectionPermit {
 impl ConnectionLimiter {
     /// Creates a limiter; 0 means no limit. Trusted proxies count towards the total only.
     pub(crate) fn new(max_total: usize, max_per_ip: usize, proxies: TrustedProxies) -> Self {
-        Self(Arc::new(Inner { max_total, max_per_ip, proxies, open: Mutex::default() }))
+        let (open, rejections) = (Mutex::default(), AtomicU64::new(0));
+        Self(Arc::new(Inner { max_total, max_per_ip, proxies, open, rejections }))
     }
 
     /// Returns a permit, or `None` if a limit is reached.
     pub(crate) fn try_acquire(&self, peer: IpAddr) -> Option<ConnectionPermit> {
-        let Inner { max_total, max_per_ip, proxies, open } = &*self.0;
+        let permit = self.acquire(peer);
+        if permit.is_none() {
+            self.0.rejections.fetch_add(1, Ordering::Relaxed);
+        }
+        permit
+    }
+
+    /// Returns the number of open connections, and how many were rejected since the start.
+    pub(crate) fn counts(&self) -> (usize, u64) {
+        (self.0.open.lock().total, self.0.rejections.load(Ordering::Relaxed))
+    }
+
+    fn acquire(&self, peer: IpAddr) -> Option<ConnectionPermit> {
+        let Inner { max_total, max_per_ip, proxies, open, .. } = &*self.0;
         let ip_key = (!proxies.contains(peer)).then(|| rate_limit_key(peer));
         let mut open = open.lock();
         // The last eighth is reserved for trusted proxies, so that direct clients cannot lock out

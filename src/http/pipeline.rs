@@ -2,8 +2,7 @@
 //!
 //! The pipeline normalizes the path, determines the request ID and the client address, catches
 //! panics, adds the common headers, writes the access log and counts the request. An auth check that
-//! the cache decides completes without waiting: it needs no timer, no span and no allocation for its
-//! future.
+//! the cache decides completes without waiting: it needs no span and no allocation for its future.
 
 use std::{
     convert::Infallible,
@@ -11,7 +10,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use axum::{
@@ -91,6 +89,7 @@ impl HttpService {
             }
             endpoint = AuthChecks::endpoint(request.method(), request.uri().path());
         }
+        let started = Instant::now();
         let inner = Arc::clone(&self.0);
         let Some(endpoint) = endpoint else {
             let request = request.map(Body::new);
@@ -99,13 +98,13 @@ impl HttpService {
         let cached = catch_unwind(AssertUnwindSafe(|| inner.auth_checks.check_cached(endpoint, &request)));
         match cached.unwrap_or(CachedCheck::Decided(CheckOutcome::Denied(ApiError::Internal))) {
             CachedCheck::Decided(outcome) => {
-                let info = CheckRequestInfo { endpoint, method: request.method(), id: &id, duration: Duration::ZERO };
+                let info =
+                    CheckRequestInfo { endpoint, method: request.method(), id: &id, duration: started.elapsed() };
                 ResponseFuture::Ready(Some(inner.auth_checks.finish(outcome, &info)))
             }
             CachedCheck::Pending(pending) => {
                 let (parts, body) = request.into_parts();
                 ResponseFuture::Boxed(Box::pin(async move {
-                    let started = Instant::now();
                     let context = inner.routes.trusted_proxies.client_context(peer, &parts.headers);
                     let check = inner.auth_checks.complete(pending, &parts, body, &context);
                     let outcome = catch_panic(check).await.unwrap_or(CheckOutcome::Denied(ApiError::Internal));

@@ -88,25 +88,30 @@ impl Server {
         let Self { app, store, config, listener, grpc, metrics, budget } = self;
         let limiter =
             |limits: ConnectionLimits| ConnectionLimiter::new(limits.total, limits.per_ip, trusted_proxies(&config));
+        let http_limiter = limiter(budget.http);
         let (shutdown_sender, shutdown_receiver) = watch::channel(false);
         let measurements = Measurements::default();
         let checks = measurements.checks.clone();
         let grpc = grpc.map(|grpc| grpc.serve(&app, &config, limiter(budget.grpc), checks, shutdown_receiver));
         let log_budget = LogBudget::new(config.log.denied_auth_checks_per_second);
         let (metrics_stop, metrics_stopped) = watch::channel(());
+        let has_metrics = metrics.is_some();
         if let Some(metrics) = metrics {
-            let registry = metrics::registry(app.node(), &store, &measurements.requests, &measurements.checks);
-            metrics.serve(registry, config.http.clone(), budget.metrics, metrics_stopped.clone());
+            let Measurements { requests, checks } = &measurements;
+            let sources = metrics::Sources { app: &app, store: &store, requests, checks, connections: &http_limiter };
+            let (registry, health) = (metrics::registry(&sources), app.health().clone());
+            metrics.serve(registry, health, config.http.clone(), budget.metrics, metrics_stopped.clone());
         }
         let service = build_service(&app, &config, measurements, log_budget.clone());
         let handler = move |request, peer| service.handle_from_network(request, PeerAddr(peer));
-        let jobs = jobs::start(&app, &store, &config.retention, log_budget.clone());
+        let token_statistics = has_metrics.then(|| app.token_statistics().clone());
+        let jobs = jobs::start(&app, &store, &config.retention, log_budget.clone(), token_statistics);
         let stop = async {
             stop.await;
             shutdown_sender.send_replace(true);
             tracing::info!("shutting down; finishing requests in progress");
         };
-        listener::serve(listener, handler, &config.http, &limiter(budget.http), stop).await;
+        listener::serve(listener, handler, &config.http, &http_limiter, stop).await;
         drop((metrics_stop, metrics_stopped));
         if let Some(grpc) = grpc
             && tokio::time::timeout(CLOSE_TIMEOUT, grpc).await.is_err()

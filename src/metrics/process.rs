@@ -28,6 +28,7 @@ impl ProcessCollector {
 
 impl Collector for ProcessCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        encode_open_files(&mut encoder)?;
         let start_time = ConstGauge::new(self.started_at);
         start_time.encode(encoder.encode_descriptor(
             "process_start_time",
@@ -53,17 +54,32 @@ impl Collector for ProcessCollector {
                 MetricType::Gauge,
             )?)?;
         }
-        if let Ok(files) = fs::read_dir("/proc/self/fd") {
-            let gauge = ConstGauge::new(i64::try_from(files.count()).unwrap_or(i64::MAX));
-            gauge.encode(encoder.encode_descriptor(
-                "process_open_fds",
-                "Open files of the process",
-                None,
-                MetricType::Gauge,
-            )?)?;
-        }
         Ok(())
     }
+}
+
+/// Encodes the number of open files and its limit.
+fn encode_open_files(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let max_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    if let Some(max_files) = max_files.and_then(|files| i64::try_from(files).ok()) {
+        let gauge = ConstGauge::new(max_files);
+        gauge.encode(encoder.encode_descriptor(
+            "process_max_fds",
+            "Limit on open files",
+            None,
+            MetricType::Gauge,
+        )?)?;
+    }
+    if let Ok(files) = fs::read_dir("/proc/self/fd") {
+        let gauge = ConstGauge::new(i64::try_from(files.count()).unwrap_or(i64::MAX));
+        gauge.encode(encoder.encode_descriptor(
+            "process_open_fds",
+            "Open files of the process",
+            None,
+            MetricType::Gauge,
+        )?)?;
+    }
+    Ok(())
 }
 
 /// Returns the user and system time of the process (proc(5), `/proc/pid/stat`, fields 14 and 15).

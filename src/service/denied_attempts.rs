@@ -227,6 +227,14 @@ impl DeniedAttemptLog {
         self.lock().unknown_tokens.len()
     }
 
+    /// Returns the number of events that are not written yet, at most 20,000.
+    #[must_use]
+    pub fn pending_events(&self) -> usize {
+        let pending = self.lock();
+        let attempts = pending.attempts.values().filter(|aggregate| aggregate.count > 0).count();
+        attempts + pending.unknown_tokens.len()
+    }
+
     /// Writes the aggregates that are due, or all of them. Aggregates that cannot be written stay
     /// in the log.
     ///

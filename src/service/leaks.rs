@@ -48,6 +48,12 @@ impl Leaks {
         &self.format
     }
 
+    /// Returns how many reports exceeded the limit since the start.
+    #[must_use]
+    pub fn rate_limit_rejections(&self) -> (&'static str, u64) {
+        ("leak_reports", self.limiter.rejections() + self.shared_limiter.rejections())
+    }
+
     /// Takes one rate-limit token per value, or none if the limit does not allow all. A rejected
     /// report can thus be sent again as a whole.
     fn acquire(&self, values: usize, request: &RequestContext) -> Result<()> {

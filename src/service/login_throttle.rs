@@ -106,6 +106,11 @@ impl LoginThrottle {
         Self { store, clock, queues, address_limiter, tarpit_slots: Arc::new(Semaphore::new(MAX_TARPITTED)) }
     }
 
+    /// Returns how many attempts exceeded the limit per address since the start.
+    pub(super) fn address_rejections(&self) -> u64 {
+        self.address_limiter.rejections()
+    }
+
     /// Charges one attempt to the address. The charge is refunded if the password is right or is
     /// not checked. Concurrent attempts therefore cannot exceed the limit, and a client that
     /// disconnects early has paid.

@@ -1,6 +1,13 @@
 //! A rate limiter with one token bucket per key, for example per client address or person.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 
@@ -18,12 +25,13 @@ const MAX_KEYS: usize = 65_536;
 pub(super) struct KeyedRateLimiter<K> {
     rate: Rate,
     buckets: Arc<Mutex<HashMap<K, TokenBucket>>>,
+    rejections: Arc<AtomicU64>,
 }
 
 impl<K: Copy + Eq + Hash> KeyedRateLimiter<K> {
     /// Creates a limiter. A rate with a burst of 0 is unlimited.
     pub(super) fn new(rate: Rate) -> Self {
-        Self { rate, buckets: Arc::default() }
+        Self { rate, buckets: Arc::default(), rejections: Arc::default() }
     }
 
     /// Takes one token from the bucket of `key`.
@@ -41,7 +49,16 @@ impl<K: Copy + Eq + Hash> KeyedRateLimiter<K> {
                 evict_half(&mut buckets);
             }
         }
-        buckets.entry(key).or_insert(TokenBucket::full()).try_acquire(self.rate, now)
+        let acquired = buckets.entry(key).or_insert(TokenBucket::full()).try_acquire(self.rate, now);
+        if acquired.is_err() {
+            self.rejections.fetch_add(1, Ordering::Relaxed);
+        }
+        acquired
+    }
+
+    /// Returns how often [`Self::try_acquire`] failed since the start.
+    pub(super) fn rejections(&self) -> u64 {
+        self.rejections.load(Ordering::Relaxed)
     }
 
     /// Returns one token to the bucket of `key`.
@@ -73,6 +90,7 @@ mod tests {
         assert_eq!(limiter.try_acquire(1, NOW), Ok(()));
         assert_eq!(limiter.try_acquire(2, NOW), Ok(()));
         assert_eq!(limiter.try_acquire(1, NOW), Err(500));
+        assert_eq!(limiter.rejections(), 1);
         limiter.refund(1);
         assert_eq!(limiter.try_acquire(1, NOW), Ok(()));
         assert!((0..100).all(|_| KeyedRateLimiter::new(Rate::per_minute(0)).try_acquire(1, NOW).is_ok()));

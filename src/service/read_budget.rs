@@ -4,7 +4,14 @@
 //! creation never wait for them. One person uses at most half of the connections at a time. A list
 //! holds a connection for one page at a time.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,6 +36,7 @@ struct Inner {
     total: Arc<Semaphore>,
     max_per_person: usize,
     people: Mutex<HashMap<PersonId, PersonPermits>>,
+    rejections: AtomicU64,
 }
 
 /// The permits of one person.
@@ -106,7 +114,7 @@ impl ReadBudget {
         let max_reads = max_reads.max(1);
         let total = Arc::new(Semaphore::new(max_reads));
         let max_per_person = (max_reads / 2).max(1);
-        Self(Arc::new(Inner { total, max_per_person, people: Mutex::default() }))
+        Self(Arc::new(Inner { total, max_per_person, people: Mutex::default(), rejections: AtomicU64::new(0) }))
     }
 
     /// Runs a read within the budget. The permit is held until the database has finished, even if
@@ -130,6 +138,12 @@ impl ReadBudget {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_cancelled) => Err(store::Error::timed_out().into()),
         }
+    }
+
+    /// Returns how many reads exceeded the limit per person since the start.
+    #[must_use]
+    pub fn rate_limit_rejections(&self) -> (&'static str, u64) {
+        ("concurrent_reads", self.0.rejections.load(Ordering::Relaxed))
     }
 
     async fn acquire(&self, requester: ReadRequester) -> Result<ReadPermit> {
@@ -161,7 +175,11 @@ impl ReadBudget {
             Some((person.reads.acquire_owned().await.ok()?, continuation))
         };
         let permits = tokio::time::timeout(timeout, acquisition).await.ok().flatten();
-        let permits = Some(permits.ok_or(Error::RateLimited { retry_after_millis: 1_000 })?);
+        let Some(permits) = permits else {
+            self.0.rejections.fetch_add(1, Ordering::Relaxed);
+            return Err(Error::RateLimited { retry_after_millis: 1_000 });
+        };
+        let permits = Some(permits);
         Ok(PersonPermit { budget: self.clone(), person_id, permits })
     }
 

@@ -20,6 +20,7 @@ use crate::{
         denied_attempts::{DeniedAttempt, DeniedAttemptLog},
         login_throttle::{LoginAttempt, LoginThrottle, ThrottleError},
         password::Hasher,
+        sign_in_counters::SignInCounters,
     },
     store::{self, PersonWithHash, Store},
 };
@@ -42,6 +43,7 @@ pub struct SignIn {
     hasher: Hasher,
     throttle: LoginThrottle,
     denied_attempts: DeniedAttemptLog,
+    counters: SignInCounters,
 }
 
 /// The channel through which a password was sent.
@@ -68,6 +70,15 @@ impl<'a> LoginChannel<'a> {
         if let Self::OAuthClient { alternative } = self { alternative } else { None }
     }
 
+    /// Returns the name of the channel in the metrics.
+    const fn entry_point(self) -> &'static str {
+        match self {
+            Self::Request => "api",
+            Self::OAuthClient { .. } => "oauth2",
+            Self::Page { .. } => "page",
+        }
+    }
+
     fn device(self) -> Option<&'a DeviceValue> {
         if let Self::Page { device } = self { device } else { None }
     }
@@ -84,6 +95,20 @@ pub enum SignInError {
     Throttled { seconds: u64 },
 }
 
+impl SignInError {
+    /// Returns the name of the error in the metrics.
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::Throttled { .. } | Self::Denied(AuthError::Denied(DenialReason::Throttled)) => "throttled",
+            Self::Denied(AuthError::Denied(DenialReason::UnknownEmail)) => "unknown_email",
+            Self::Denied(AuthError::Denied(DenialReason::WrongPassword)) => "wrong_password",
+            Self::Denied(AuthError::Denied(DenialReason::PersonDisabled)) => "disabled",
+            Self::Denied(AuthError::Unavailable) => "unavailable",
+            Self::Denied(_) => "malformed",
+        }
+    }
+}
+
 impl SignIn {
     /// Creates the entry point. `max_failures_per_address` failed logins at once are allowed per
     /// client address; 0 disables this limit.
@@ -96,7 +121,7 @@ impl SignIn {
         max_failures_per_address: u32,
     ) -> Self {
         let throttle = LoginThrottle::new(store.clone(), clock.clone(), max_failures_per_address);
-        Self { store, denied_attempts, clock, random, hasher, throttle }
+        Self { store, denied_attempts, clock, random, hasher, throttle, counters: SignInCounters::default() }
     }
 
     /// Generates the value of the long-lived device cookie.
@@ -110,6 +135,18 @@ impl SignIn {
     #[must_use]
     pub fn hasher_counts(&self) -> (u64, usize) {
         self.hasher.counts()
+    }
+
+    /// Returns the counters of sign-ins.
+    #[must_use]
+    pub fn counters(&self) -> &SignInCounters {
+        &self.counters
+    }
+
+    /// Returns how many sign-ins exceeded the limit per address since the start.
+    #[must_use]
+    pub fn rate_limit_rejections(&self) -> (&'static str, u64) {
+        ("failed_logins_per_ip", self.throttle.address_rejections())
     }
 
     /// Prevents new hashes until the guard is dropped. For tests.
@@ -130,6 +167,18 @@ impl SignIn {
     /// [`AuthError::Denied`] if the login is rejected, [`AuthError::Unavailable`] if the database
     /// or the hasher is not available, [`SignInError::Throttled`] if too many logins failed before.
     pub async fn authenticate(
+        &self,
+        email: &str,
+        password: &str,
+        channel: LoginChannel<'_>,
+        request: &RequestContext,
+    ) -> Result<PasswordLogin, SignInError> {
+        let result = self.check_password(email, password, channel, request).await;
+        self.counters.record(channel.entry_point(), result.as_ref().map_or_else(SignInError::label, |_| "success"));
+        result
+    }
+
+    async fn check_password(
         &self,
         email: &str,
         password: &str,

@@ -95,6 +95,14 @@ impl Tokens {
         Self { store, clock, random, format, defaults, node, denied_attempts, read_budget, limits, mutations }
     }
 
+    /// Returns how often each limit on tokens was exceeded since the start: creations per person,
+    /// and rejected tokens per address.
+    #[must_use]
+    pub fn rate_limit_rejections(&self) -> [(&'static str, u64); 2] {
+        let TokenLimits { creations, rejections, .. } = &self.limits;
+        [("created_tokens", creations.rejections()), ("rejected_tokens", rejections.rejections())]
+    }
+
     /// Lists one page of the tokens in `scope`.
     ///
     /// # Errors

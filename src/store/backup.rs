@@ -5,11 +5,24 @@ use std::{
     fs::{File, rename},
     io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use super::{Error, Outage, Pool, Result, Store, connect::create_private};
 
+/// What follows the name of the SQLite file in the name of its backup.
+const BACKUP_SUFFIX: &str = ".backup";
+
 impl Store {
+    /// Returns the time of the last complete backup beside the SQLite file. `None` if there is none,
+    /// or on PostgreSQL.
+    #[must_use]
+    pub fn last_backup(&self) -> Option<SystemTime> {
+        let Pool::Sqlite(pool) = &self.pool else { return None };
+        let backup = with_suffix(pool.connect_options().get_filename(), BACKUP_SUFFIX);
+        std::fs::metadata(backup).ok()?.modified().ok()
+    }
+
     /// Writes a full copy of the SQLite file beside it and returns its path: the file name followed
     /// by `.backup`. An earlier copy is replaced atomically. Returns `None` on PostgreSQL, which
     /// has its own backup tools.
@@ -23,7 +36,7 @@ impl Store {
         let Pool::Sqlite(pool) = &self.pool else { return Ok(None) };
         let file = pool.connect_options().get_filename().to_owned();
         let unfinished = with_suffix(&file, ".backup-unfinished");
-        let backup = with_suffix(&file, ".backup");
+        let backup = with_suffix(&file, BACKUP_SUFFIX);
         match std::fs::remove_file(&unfinished) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
             _ => {}

@@ -14,15 +14,20 @@ use sqlx::{
 use sqlx_core::transaction::TransactionManager as _;
 
 use super::{
-    DatabaseUrl, Error, Outage, Pool, PoolLimits, Result, Store, database_url::Scheme, failover::FailoverPool, on_pool,
-    on_readers,
+    DatabaseUrl, Error, OperationCounter, Outage, Pool, PoolLimits, Result, Store, database_url::Scheme,
+    failover::FailoverPool, on_pool, on_readers,
 };
 
-/// Number of open connections, by state.
+/// Number of open connections by state, and the operations that wait for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionCounts {
     pub in_use: u32,
     pub idle: u32,
+    /// Maximum number of connections.
+    pub max: u32,
+    /// Number of operations without a connection. An estimate, because operations begin and end
+    /// while this is counted.
+    pub waiting: u32,
 }
 
 /// Number of connections to a SQLite file that only read.
@@ -36,13 +41,15 @@ impl Store {
     /// or [`Error::InUse`] if another process has the SQLite file open.
     pub async fn open(url: &DatabaseUrl, limits: PoolLimits) -> Result<Self> {
         match &url.scheme {
-            Scheme::Postgres(hosts) => {
-                Ok(Self { pool: Pool::Postgres(FailoverPool::open(hosts, limits).await?), readers: None })
-            }
+            Scheme::Postgres(hosts) => Ok(Self {
+                pool: Pool::Postgres(FailoverPool::open(hosts, limits).await?),
+                readers: None,
+                operations: OperationCounter::default(),
+            }),
             Scheme::Sqlite(options) => {
                 let writer = open_sqlite(options, limits).await?;
                 let readers = Some(sqlite_read_pool(&writer, limits));
-                Ok(Self { pool: Pool::Sqlite(writer), readers })
+                Ok(Self { pool: Pool::Sqlite(writer), readers, operations: OperationCounter::default() })
             }
         }
     }
@@ -50,13 +57,20 @@ impl Store {
     /// Returns the number of connections to the database.
     #[must_use]
     pub fn connection_counts(&self) -> ConnectionCounts {
-        let count = |size: u32, idle: usize| {
+        let operations = self.operations.in_progress();
+        let count = |size: u32, idle: usize, max: u32| {
             let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(size);
-            ConnectionCounts { in_use: size - idle, idle }
+            (size - idle, idle, max)
         };
-        let main = on_pool!(self, pool => count(pool.size(), pool.num_idle()));
-        let read = on_readers!(self, pool => count(pool.size(), pool.num_idle()));
-        ConnectionCounts { in_use: main.in_use + read.in_use, idle: main.idle + read.idle }
+        let main = on_pool!(self, pool => count(pool.size(), pool.num_idle(), pool.options().get_max_connections()));
+        let read = on_readers!(self, pool => count(pool.size(), pool.num_idle(), pool.options().get_max_connections()));
+        let in_use = main.0 + read.0;
+        ConnectionCounts {
+            in_use,
+            idle: main.1 + read.1,
+            max: main.2 + read.2,
+            waiting: operations.saturating_sub(in_use),
+        }
     }
 
     /// Returns the number of lists that can be read concurrently, which is the size of the read

@@ -26,6 +26,17 @@ pub struct ReaderRights {
     pub password_hash: String,
 }
 
+/// Numbers of unrevoked tokens in the whole database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenCounts {
+    /// Tokens that have not expired.
+    pub active: i64,
+    /// Tokens that have expired and are not deleted yet.
+    pub expired: i64,
+    /// Active tokens that expire soon.
+    pub expiring: i64,
+}
+
 #[derive(FromRow)]
 struct WorkspaceCountRow {
     id: WorkspaceId,
@@ -63,6 +74,26 @@ impl Store {
         const SELECT: &str = "select coalesce(max(people), 0), coalesce(max(tokens), 0) \
                               from workspace_count where workspace_id = $1";
         Ok(on_readers!(self, pool => sqlx::query_as(SELECT).bind(workspace_id).fetch_one(pool).await)?)
+    }
+
+    /// Counts the tokens of all workspaces at `now`. Those that expire until `soon` count as
+    /// expiring. The total is maintained by triggers; tokens with an expiry until `soon` are read
+    /// from an index.
+    ///
+    /// # Errors
+    /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
+    /// or does not respond in time.
+    pub async fn count_tokens_by_expiry(&self, now: Timestamp, soon: Timestamp) -> Result<TokenCounts> {
+        const COUNT: &str = "select \
+             (select cast(coalesce(sum(c.tokens), 0) as bigint) from workspace_count c \
+              join workspace w on w.id = c.workspace_id where w.removed_at is null), \
+             (select count(*) from unrevoked_token t join workspace w on w.id = t.workspace_id \
+              where t.expires_at <= $1 and w.removed_at is null), \
+             (select count(*) from unrevoked_token t join workspace w on w.id = t.workspace_id \
+              where t.expires_at > $1 and t.expires_at <= $2 and w.removed_at is null)";
+        let (total, expired, expiring): (i64, i64, i64) =
+            on_readers!(self, pool => sqlx::query_as(COUNT).bind(now).bind(soon).fetch_one(pool).await)?;
+        Ok(TokenCounts { active: total - expired, expired, expiring })
     }
 
     /// Finds a workspace with its counts.

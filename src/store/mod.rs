@@ -33,6 +33,7 @@ mod last_used;
 mod like;
 mod login_failures;
 mod migrations;
+mod operations;
 mod people;
 mod pool_limits;
 mod read_only_sessions;
@@ -51,13 +52,14 @@ pub use audit_chain::{AuditChain, StoredEntry};
 pub use cluster::{ClusterExposure, ClusterSecret, ClusterState, ClusterStore, NodeRow, NotificationStream};
 pub use committed::{Barrier, Committed};
 pub use connect::ConnectionCounts;
-pub use counts::{ReaderRights, WorkspaceWithCounts};
+pub use counts::{ReaderRights, TokenCounts, WorkspaceWithCounts};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use error::{Error, Outage, Result};
 pub use events::{EventFilter, EventPage, EventPageStart, NewEvent};
 use failover::FailoverPool;
 pub use last_used::LAST_USED_BATCH_SIZE;
 pub use migrations::SchemaStatus;
+use operations::OperationCounter;
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, UpdateOutcome};
 pub use pool_limits::PoolLimits;
 pub use sessions::{FoundSession, NewSession};
@@ -75,6 +77,7 @@ pub struct Store {
     /// Connections that only read lists, on SQLite. On PostgreSQL they are part of
     /// [`FailoverPool`].
     readers: Option<SqlitePool>,
+    operations: OperationCounter,
 }
 
 #[derive(Clone, Debug)]
@@ -86,7 +89,8 @@ enum Pool {
 /// Runs one expression on the pool of the database in use. The compiler checks it against both
 /// drivers.
 macro_rules! on_pool {
-    ($store:expr, $pool:ident => $body:expr) => {
+    ($store:expr, $pool:ident => $body:expr) => {{
+        let _operation = $store.operations.start();
         match &$store.pool {
             crate::store::Pool::Postgres(failover) => {
                 let current = failover.pool();
@@ -95,14 +99,15 @@ macro_rules! on_pool {
             }
             crate::store::Pool::Sqlite($pool) => $body,
         }
-    };
+    }};
 }
 use on_pool;
 
 /// Runs one expression on the read pool, which serves lists, counts and other reads whose cost
 /// grows with the data. Auth checks, sign-ins and writes never wait for one of its connections.
 macro_rules! on_readers {
-    ($store:expr, $pool:ident => $body:expr) => {
+    ($store:expr, $pool:ident => $body:expr) => {{
+        let _operation = $store.operations.start();
         match &$store.pool {
             crate::store::Pool::Postgres(failover) => {
                 let current = failover.readers();
@@ -114,7 +119,7 @@ macro_rules! on_readers {
                 $body
             }
         }
-    };
+    }};
 }
 use on_readers;
 

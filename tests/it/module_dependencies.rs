@@ -18,7 +18,7 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 16] = [
     ("auth_check", &["http", "service", "domain", "app", "config", "telemetry"]),
     ("api", &["auth_check", "http", "service", "domain", "app", "config"]),
     ("web", &["http", "service", "domain", "app", "config"]),
-    ("metrics", &["auth_check", "http", "cluster", "store", "config"]),
+    ("metrics", &["auth_check", "http", "service", "app", "store", "config"]),
     ("jobs", &["app", "service", "store", "config", "domain", "telemetry"]),
     ("cli", &["api", "app", "config", "domain", "http", "service", "store", "telemetry"]),
 ];

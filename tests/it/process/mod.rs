@@ -5,6 +5,7 @@ mod commands;
 mod files;
 mod hosts;
 mod log;
+mod metrics;
 mod output;
 mod readers;
 mod secrets;

@@ -2,6 +2,7 @@
 
 use rstest::rstest;
 use rstest_reuse::apply;
+use serde_json::json;
 use tokenward::{
     domain::{
         event::Action,
@@ -12,8 +13,8 @@ use tokenward::{
         workspace::WorkspaceName,
     },
     store::{
-        EventFilter, EventPageStart, OwnerScope, PersonChange, PersonFilter, ReaderRights, Store, TokenListQuery,
-        WorkspaceWithCounts,
+        EventFilter, EventPageStart, OwnerScope, PersonChange, PersonFilter, ReaderRights, Store, TokenCounts,
+        TokenListQuery, WorkspaceWithCounts,
     },
 };
 use uuid::Uuid;
@@ -281,4 +282,29 @@ async fn a_reader_has_the_current_rights(engine: Engine) {
             == Some(ReaderRights { is_admin: false, is_disabled: true, ..reader })
     );
     assert!(store.find_reader_rights(WorkspaceId::new(2), ada).await.unwrap().is_none());
+}
+
+#[apply(both_databases)]
+async fn tokens_are_counted_by_expiry(engine: Engine) {
+    const WEEK: i64 = 7 * 86_400;
+    let app = TestApp::start(engine).await;
+    let statistics = app.state.token_statistics();
+    assert_eq!(statistics.latest(), None);
+    for seconds in [1, WEEK + 1, WEEK + 2, -1] {
+        app.admin().create_token_with(json!({"lifetimeSeconds": seconds})).await;
+    }
+    let other = app.create_workspace_with_admin("eve").await;
+    let deleted = other.create_token().await;
+    other.create_token().await;
+    deleted.delete(&deleted.token_path()).await.expect(204);
+    app.advance_seconds(1);
+    statistics.refresh().await.unwrap();
+    assert_eq!(statistics.latest(), Some(TokenCounts { active: 4, expired: 1, expiring: 2 }));
+    // The tokens of a removed workspace do not count, even before they are purged.
+    app.admin().delete(&format!("/v4/workspaces/{}", other.workspace_id)).await.expect(204);
+    statistics.refresh().await.unwrap();
+    assert_eq!(statistics.latest(), Some(TokenCounts { active: 3, expired: 1, expiring: 1 }));
+    app.store.close().await;
+    assert!(statistics.refresh().await.is_err());
+    assert_eq!(statistics.latest(), None);
 }
