@@ -36,22 +36,12 @@ const IDENTITY_HEADERS: [&str; 8] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_forwards_only_authenticated_requests() {
-    let command = |folder: &Path| {
-        let mut nginx = Command::new("nginx");
-        nginx.arg("-p").arg(folder).args(["-c", "nginx.conf"]);
-        nginx
-    };
-    ProxySetup::start("nginx", &["nginx.conf"], command).await.run_all_checks().await;
+    ProxySetup::start("nginx", &["nginx.conf"], nginx).await.run_all_checks().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn caddy_forwards_only_authenticated_requests() {
-    let command = |folder: &Path| {
-        let mut caddy = Command::new("caddy");
-        caddy.args(["run", "--adapter", "caddyfile", "--config", "Caddyfile"]).env("HOME", folder);
-        caddy
-    };
-    ProxySetup::start("caddy", &["Caddyfile"], command).await.run_all_checks().await;
+    ProxySetup::start("caddy", &["Caddyfile"], caddy).await.run_all_checks().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,41 +56,49 @@ async fn envoy_grpc_forwards_only_authenticated_requests() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn haproxy_forwards_only_authenticated_requests() {
-    let command = |_: &Path| {
-        let mut haproxy = Command::new("haproxy");
-        haproxy.args(["-db", "-f", "haproxy.cfg"]);
-        haproxy
-    };
-    ProxySetup::start("haproxy", &["haproxy.cfg", "haproxy-tokenward.lua"], command).await.run_all_checks().await;
+    ProxySetup::start("haproxy", &HAPROXY_FILES, haproxy).await.run_all_checks().await;
 }
 
 /// The longest name and e-mail address of a person result in 5 KB of headers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_longest_identity_headers_pass_every_proxy() {
-    let nginx = |folder: &Path| {
-        let mut nginx = Command::new("nginx");
-        nginx.arg("-p").arg(folder).args(["-c", "nginx.conf"]);
-        nginx
-    };
     ProxySetup::start("nginx", &["nginx.conf"], nginx).await.check_longest_identity().await;
-    let caddy = |folder: &Path| {
-        let mut caddy = Command::new("caddy");
-        caddy.args(["run", "--adapter", "caddyfile", "--config", "Caddyfile"]).env("HOME", folder);
-        caddy
-    };
     ProxySetup::start("caddy", &["Caddyfile"], caddy).await.check_longest_identity().await;
     for file in ["envoy-http.yaml", "envoy-grpc.yaml"] {
         ProxySetup::start(file, &[file], |_| envoy(file)).await.check_longest_identity().await;
     }
-    let haproxy = |_: &Path| {
-        let mut haproxy = Command::new("haproxy");
-        haproxy.args(["-db", "-f", "haproxy.cfg"]);
-        haproxy
-    };
-    ProxySetup::start("haproxy", &["haproxy.cfg", "haproxy-tokenward.lua"], haproxy)
-        .await
-        .check_longest_identity()
-        .await;
+    ProxySetup::start("haproxy", &HAPROXY_FILES, haproxy).await.check_longest_identity().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn preflights_pass_every_proxy_with_the_lines_for_cors() {
+    let edit = |text: &str| text.replace("#cors ", "");
+    ProxySetup::start_edited("nginx", &["nginx.conf"], edit, nginx).await.check_preflights().await;
+    ProxySetup::start_edited("caddy", &["Caddyfile"], edit, caddy).await.check_preflights().await;
+    for file in ["envoy-http.yaml", "envoy-grpc.yaml"] {
+        ProxySetup::start_edited(file, &[file], edit, |_| envoy(file)).await.check_preflights().await;
+    }
+    ProxySetup::start_edited("haproxy", &HAPROXY_FILES, edit, haproxy).await.check_preflights().await;
+}
+
+const HAPROXY_FILES: [&str; 2] = ["haproxy.cfg", "haproxy-tokenward.lua"];
+
+fn nginx(folder: &Path) -> Command {
+    let mut nginx = Command::new("nginx");
+    nginx.arg("-p").arg(folder).args(["-c", "nginx.conf"]);
+    nginx
+}
+
+fn caddy(folder: &Path) -> Command {
+    let mut caddy = Command::new("caddy");
+    caddy.args(["run", "--adapter", "caddyfile", "--config", "Caddyfile"]).env("HOME", folder);
+    caddy
+}
+
+fn haproxy(_: &Path) -> Command {
+    let mut haproxy = Command::new("haproxy");
+    haproxy.args(["-db", "-f", "haproxy.cfg"]);
+    haproxy
 }
 
 fn envoy(file: &str) -> Command {
@@ -118,6 +116,8 @@ struct ProxySetup {
     service: EchoService,
     proxy: Child,
     port: u16,
+    /// The number of connections from the proxy to Tokenward's HTTP port.
+    connections: Arc<AtomicUsize>,
     _database: Database,
     _folder: TempDir,
 }
@@ -132,6 +132,16 @@ impl Drop for ProxySetup {
 
 impl ProxySetup {
     async fn start(name: &'static str, files: &[&str], proxy_command: impl FnOnce(&Path) -> Command) -> Self {
+        Self::start_edited(name, files, str::to_owned, proxy_command).await
+    }
+
+    /// Starts a proxy with edited configurations.
+    async fn start_edited(
+        name: &'static str,
+        files: &[&str],
+        edit: impl Fn(&str) -> String,
+        proxy_command: impl FnOnce(&Path) -> Command,
+    ) -> Self {
         let database = Database::empty(Engine::Sqlite).await;
         let mut serve = tokenward_command(&database.url);
         serve.env("TOKENWARD_LISTEN__EXT_AUTHZ", "127.0.0.1:0");
@@ -140,15 +150,16 @@ impl ProxySetup {
         let port = free_port();
         let log = tokenward.log();
         let grpc = log.lines().find_map(|line| line.split("grpc://").nth(1)).expect("the address of the gRPC listener");
+        let (counted_port, connections) = count_connections(tokenward.url.trim_start_matches("http://"));
         let folder = tempfile::tempdir().unwrap();
         for file in files {
             let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/proxies").join(file);
             let text = std::fs::read_to_string(shipped).unwrap();
-            let text = text
-                .replace("127.0.0.1:3005", tokenward.url.trim_start_matches("http://"))
+            let text = edit(&text)
+                .replace("127.0.0.1:3005", &format!("127.0.0.1:{counted_port}"))
                 .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
                 .replace("127.0.0.1:9000", &format!("127.0.0.1:{}", service.port))
-                .replace("port_value: 3005", &format!("port_value: {}", tokenward.url.rsplit(':').next().unwrap()))
+                .replace("port_value: 3005", &format!("port_value: {counted_port}"))
                 .replace("port_value: 3006", &format!("port_value: {}", grpc.rsplit(':').next().unwrap()))
                 .replace("port_value: 8080", &format!("port_value: {port}"))
                 .replace("port_value: 9000", &format!("port_value: {}", service.port));
@@ -165,7 +176,7 @@ impl ProxySetup {
             assert!(proxy.try_wait().unwrap().is_none(), "{name} did not start: {}", proxy_log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Self { name, tokenward, service, proxy, port, _database: database, _folder: folder }
+        Self { name, tokenward, service, proxy, port, connections, _database: database, _folder: folder }
     }
 
     async fn run_all_checks(&self) {
@@ -179,7 +190,54 @@ impl ProxySetup {
         self.check_client_queries(&value);
         self.check_unusual_paths(&value);
         self.check_two_credentials(&value);
+        self.check_connections_are_kept().await;
         self.check_outage(&value);
+    }
+
+    /// Checks use one connection after another, whatever their results are.
+    async fn check_connections_are_kept(&self) {
+        let token = self.tokenward.create_token(&http_client()).await.unwrap();
+        let value = token["tokenValue"].as_str().unwrap();
+        let before = self.connections.load(Ordering::SeqCst);
+        for _ in 0..10 {
+            assert_eq!(self.get("/", &[bearer(value)]).0, 200, "{}", self.name);
+            assert_eq!(self.get("/", &[bearer("x")]).0, 401, "{}", self.name);
+        }
+        let opened = self.connections.load(Ordering::SeqCst) - before;
+        assert!(opened <= 2, "{}: 20 checks opened {opened} connections", self.name);
+    }
+
+    /// With the lines for CORS, preflights reach the service without a credential and without
+    /// identity headers. Other requests without a credential do not.
+    async fn check_preflights(&self) {
+        const PREFLIGHT: &str = "Origin: https://app.example\r\nAccess-Control-Request-Method: PUT";
+        let token = self.tokenward.create_token(&http_client()).await.unwrap();
+        let value = token["tokenValue"].as_str().unwrap();
+        for path in ["/", "/x/y?z=1"] {
+            let spoofed = format!("Remote-User: root\r\nX-Tokenward-Person-Id: 1\r\n{}", bearer(value));
+            let head = format!("OPTIONS {path} HTTP/1.1\r\n{PREFLIGHT}\r\n{spoofed}");
+            let (status, received) = self.send(&head, "");
+            assert_eq!(status, 200, "{}: {received}", self.name);
+            let received = received.to_ascii_lowercase();
+            assert!(received.contains(&format!("options {path} http/1.1")), "{}: {received}", self.name);
+            for absent in ["remote-user", "x-tokenward-", "authorization:", "root"] {
+                assert!(!received.contains(absent), "{}: {absent} in {received}", self.name);
+            }
+        }
+        let before = self.service.requests();
+        for head in [
+            format!("GET / HTTP/1.1\r\n{PREFLIGHT}"),
+            format!("POST / HTTP/1.1\r\n{PREFLIGHT}\r\nContent-Length: 0"),
+            "OPTIONS / HTTP/1.1".to_owned(),
+            "OPTIONS / HTTP/1.1\r\nOrigin: https://app.example".to_owned(),
+            "OPTIONS / HTTP/1.1\r\nAccess-Control-Request-Method: PUT".to_owned(),
+            format!("OPTIONSX / HTTP/1.1\r\n{PREFLIGHT}"),
+        ] {
+            let (status, response) = self.send(&head, "");
+            assert!([400, 401, 405].contains(&status), "{}: {head}: {response}", self.name);
+        }
+        assert_eq!(self.service.requests(), before, "{}: the service was reached", self.name);
+        self.check_valid_token(value, token["tokenInfo"]["tokenId"].as_str().unwrap());
     }
 
     async fn check_longest_identity(&self) {
@@ -386,6 +444,28 @@ impl ProxySetup {
         }
         assert_eq!(self.service.requests(), before, "{}: the service was reached", self.name);
     }
+}
+
+/// Forwards connections to an address and counts them. Returns the port.
+fn count_connections(target: &str) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let count = Arc::new(AtomicUsize::new(0));
+    let (target, counted) = (target.to_owned(), Arc::clone(&count));
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            // While Tokenward is stopped, the connection is closed at once.
+            let Ok(server) = TcpStream::connect(&target) else { continue };
+            for (mut from, mut to) in [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)] {
+                std::thread::spawn(move || {
+                    std::io::copy(&mut from, &mut to).ok();
+                    to.shutdown(Shutdown::Both).ok();
+                });
+            }
+        }
+    });
+    (port, count)
 }
 
 fn bearer(value: &str) -> String {
