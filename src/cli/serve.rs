@@ -69,7 +69,9 @@ impl Serve {
                 () = stop => {}
                 () = hangup.terminal_closed() => {}
             }
+            sd_notify::notify(&[sd_notify::NotifyState::Stopping]).ok();
         };
+        sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
         server.run(stop).await;
         Ok(())
     }

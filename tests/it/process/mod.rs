@@ -2,6 +2,7 @@
 
 mod audit;
 mod commands;
+mod deployment;
 mod files;
 mod hosts;
 mod log;
