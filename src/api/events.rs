@@ -176,6 +176,7 @@ impl EventQuery {
             actor_id: self.actor_id.map(PersonId::new),
             since: self.since.as_deref().map(|text| parse_timestamp_parameter("since", text)).transpose()?,
             until: self.until.as_deref().map(|text| parse_timestamp_parameter("until", text)).transpose()?,
+            ..EventCriteria::default()
         })
     }
 }

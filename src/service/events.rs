@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::{
     domain::{
         event::{Action, AuditContext, Event},
@@ -34,6 +36,8 @@ pub struct EventCriteria {
     pub action: Option<Action>,
     /// Caused by this person.
     pub actor_id: Option<PersonId>,
+    /// About this token, or performed with it.
+    pub token_id: Option<Uuid>,
     /// At or after this time.
     pub since: Option<Timestamp>,
     /// Before this time.
@@ -132,6 +136,6 @@ fn build_filter(caller: &Principal, scope: EventScope, criteria: EventCriteria) 
         EventScope::Workspace { person_id } if caller.is_admin => person_id,
         EventScope::Workspace { .. } => return Err(Error::NotAdministrator),
     };
-    let EventCriteria { action, actor_id, since, until } = criteria;
-    Ok(EventFilter { workspace_id: WorkspaceId::of(caller), person_id, action, actor_id, since, until })
+    let EventCriteria { action, actor_id, token_id, since, until } = criteria;
+    Ok(EventFilter { workspace_id: WorkspaceId::of(caller), person_id, action, actor_id, token_id, since, until })
 }

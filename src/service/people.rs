@@ -222,6 +222,20 @@ impl People {
         self.read_budget.run(ReadRequester::person(PersonId::of(administrator)), query).await
     }
 
+    /// Counts the people of the administrator's workspace that match the filter.
+    ///
+    /// # Errors
+    /// [`Error::NotAdministrator`] if the caller is not an administrator, [`Error::RateLimited`] if
+    /// the caller has too many reads in progress.
+    pub async fn count(&self, administrator: &Principal, filter: &PersonSearch) -> Result<i64> {
+        if !administrator.is_admin {
+            return Err(Error::NotAdministrator);
+        }
+        let (store, workspace_id, filter) = (self.store.clone(), WorkspaceId::of(administrator), filter.clone());
+        let query = async move { store.count_found_people(workspace_id, &filter).await };
+        self.read_budget.run(ReadRequester::person(PersonId::of(administrator)), query).await
+    }
+
     /// Returns the e-mail addresses of up to three administrators of a workspace.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::{
         person::Person,
         random::Random,
         session::{Session, SessionLifetime, SessionValue, UserAgent},
-        time::Clock,
+        time::{Clock, Timestamp},
     },
     service::{
         Actor, Error, Mutations, PasswordLogin, Result,
@@ -41,6 +41,8 @@ pub struct ActiveSession {
     pub session: Session,
     pub person: Person,
     pub workspace_name: String,
+    /// When the session was validated.
+    pub validated_at: Timestamp,
     /// A sensitive operation must ask for the password again.
     pub needs_reauth: bool,
 }
@@ -108,6 +110,7 @@ impl Sessions {
             session: found.session,
             person: found.person,
             workspace_name: found.workspace_name,
+            validated_at: now,
         }))
     }
 

@@ -73,6 +73,13 @@ impl TokenLimits {
     }
 }
 
+/// The numbers of active and of expired tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenStatusCounts {
+    pub active: i64,
+    pub expired: i64,
+}
+
 /// The scope of a token list.
 #[derive(Clone, Copy, Debug)]
 pub enum TokenScope {
@@ -123,6 +130,29 @@ impl Tokens {
         };
         let rows = self.read_budget.run(ReadRequester::person(PersonId::of(caller)), query).await?;
         Ok(rows.into_iter().map(|row| ListedToken::new(row, now)).collect())
+    }
+
+    /// Counts the active and the expired tokens in `scope` that match the filter, whatever its status.
+    ///
+    /// # Errors
+    /// [`Error::NotAdministrator`] if the scope requires an administrator, [`Error::RateLimited`]
+    /// if the caller has too many reads in progress.
+    pub async fn count_by_status(
+        &self,
+        caller: &Principal,
+        scope: TokenScope,
+        filter: TokenFilter,
+    ) -> Result<TokenStatusCounts> {
+        let all = self.build_list_query(caller, scope, TokenFilter { status: None, ..filter })?;
+        let mut active = all.clone();
+        active.filter.status = Some(TokenStatus::Active);
+        let store = self.store.clone();
+        let query = async move {
+            let (all, active) = (store.count_tokens(&all).await?, store.count_tokens(&active).await?);
+            // A token may be created between the two queries.
+            Ok(TokenStatusCounts { active, expired: (all - active).max(0) })
+        };
+        self.read_budget.run(ReadRequester::person(PersonId::of(caller)), query).await
     }
 
     /// Lists the tokens in `scope` page by page, with the total number if `count` is set.

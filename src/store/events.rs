@@ -116,6 +116,8 @@ pub struct EventFilter {
     pub action: Option<Action>,
     /// Person who caused the event.
     pub actor_id: Option<PersonId>,
+    /// Token that the event concerns or was caused with.
+    pub token_id: Option<Uuid>,
     /// Inclusive lower bound.
     pub since: Option<Timestamp>,
     /// Exclusive upper bound.
@@ -126,7 +128,7 @@ impl EventFilter {
     /// Creates a filter that matches all events of a workspace.
     #[must_use]
     pub const fn all(workspace_id: WorkspaceId) -> Self {
-        Self { workspace_id, person_id: None, action: None, actor_id: None, since: None, until: None }
+        Self { workspace_id, person_id: None, action: None, actor_id: None, token_id: None, since: None, until: None }
     }
 }
 
@@ -223,7 +225,8 @@ macro_rules! list {
             " and id ",
             $comparison,
             " $3 and (cast($5 as text) is null or action = $5) and (cast($6 as bigint) is null or actor_id = $6) \
-             and occurred_at >= $7 and occurred_at < $8 order by id",
+             and occurred_at >= $7 and occurred_at < $8 and (cast($9 as text) is null or target = $9 or actor_token_id = $10) \
+             order by id",
             $order,
             " limit $4"
         )
@@ -269,6 +272,7 @@ impl Store {
             .bind(filter.workspace_id).bind(filter.person_id).bind(id).bind(limit)
             .bind(filter.action.map(Action::as_str)).bind(filter.actor_id)
             .bind(filter.since.unwrap_or(Timestamp::MIN)).bind(filter.until.unwrap_or(Timestamp::MAX))
+            .bind(filter.token_id.map(|id| id.to_string())).bind(filter.token_id)
             .fetch_all(pool).await)?)
     }
 

@@ -129,6 +129,22 @@ impl Store {
         Ok(people)
     }
 
+    /// Counts the people of a workspace that match the filter.
+    ///
+    /// # Errors
+    /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
+    /// or does not respond in time.
+    pub async fn count_found_people(&self, workspace_id: WorkspaceId, filter: &PersonSearch) -> Result<i64> {
+        const COUNT: &str = "select count(*) from person where workspace_id = $1 and removed_at is null \
+             and is_disabled = coalesce($2, is_disabled) and is_admin = coalesce($3, is_admin) \
+             and (lower(name) like $4 escape '\\' or name like $5 escape '\\' or email_key like $4 escape '\\')";
+        let search = filter.search.as_deref().unwrap_or_default();
+        let (lower_pattern, pattern) = (contains_pattern(&search.to_lowercase()), contains_pattern(search));
+        Ok(on_readers!(self, pool => sqlx::query_scalar(COUNT)
+            .bind(workspace_id).bind(filter.is_disabled).bind(filter.is_admin)
+            .bind(&lower_pattern).bind(&pattern).fetch_one(pool).await)?)
+    }
+
     /// Lists the e-mails of up to `limit` enabled administrators of a workspace, in ascending
     /// order.
     ///

@@ -216,6 +216,26 @@ async fn events_are_listed_in_both_directions_by_workspace_and_person(engine: En
 }
 
 #[apply(both_databases)]
+async fn events_of_a_token_are_those_about_it_and_with_it(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let parent = app.admin().create_token().await;
+    app.advance_seconds(1);
+    app.admin().create_token().await;
+    let bearer = app.client_with_authorization(&[&format!("Bearer {}", parent.value)]);
+    let child = bearer.post("/v4/apiAccessTokens", &crate::support::one_hour_token()).await.expect(201);
+    let id = |text: &str| Some(Uuid::try_parse(text).unwrap());
+    let targets = async |token_id: Option<Uuid>| {
+        let filter = EventFilter { token_id, action: Some(Action::TokenCreated), ..workspace_filter(WORKSPACE) };
+        let events = app.store.list_events(&filter, EventPageStart::default(), 9).await.unwrap();
+        events.into_iter().map(|event| event.target).collect::<Vec<_>>()
+    };
+    let child_id = child.json["tokenInfo"]["tokenId"].as_str().unwrap();
+    assert_eq!(targets(id(&parent.token_id)).await, [child_id, parent.token_id.as_str()]);
+    assert_eq!(targets(id(child_id)).await, [child_id]);
+    assert_eq!(targets(None).await.len(), 3);
+}
+
+#[apply(both_databases)]
 async fn the_last_change_of_a_setting_is_found(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;

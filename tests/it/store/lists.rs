@@ -100,6 +100,11 @@ async fn people_are_searched_and_listed_in_both_directions(engine: Engine) {
     assert_eq!(list(search, PageStart::default(), 9).await, [cem]);
     assert_eq!(list(PersonSearch { is_admin: Some(true), ..everyone() }, PageStart::default(), 9).await, [admin]);
     assert_eq!(list(PersonSearch { is_disabled: Some(true), ..everyone() }, PageStart::default(), 9).await, []);
+    let count = async |filter: PersonSearch| store.count_found_people(WORKSPACE, &filter).await.unwrap();
+    assert_eq!(count(everyone()).await, 4);
+    assert_eq!(count(PersonSearch { search: Some("EXAMPLE.ORG".into()), ..everyone() }).await, 1);
+    assert_eq!(count(PersonSearch { is_admin: Some(true), ..everyone() }).await, 1);
+    assert_eq!(count(PersonSearch { is_disabled: Some(true), ..everyone() }).await, 0);
 }
 
 #[apply(both_databases)]
