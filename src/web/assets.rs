@@ -15,25 +15,30 @@ use axum::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{error::PageError, state::WebState};
+use super::{
+    error::PageError,
+    minify::{minify_css, minify_script},
+    state::WebState,
+};
 
 /// An embedded static file.
 pub(super) struct Asset {
     path: String,
     content_type: &'static str,
-    content: &'static str,
+    content: String,
 }
 
-pub(super) static STYLE: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("style", "css", "text/css; charset=utf-8", include_str!("../../static/style.css")));
+pub(super) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("style", "css", "text/css; charset=utf-8", minify_css(include_str!("../../static/style.css")))
+});
 pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("script", "js", "text/javascript; charset=utf-8", include_str!("../../static/script.js"))
+    Asset::new("script", "js", "text/javascript; charset=utf-8", minify_script(include_str!("../../static/script.js")))
 });
 pub(super) static ICON: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("../../static/icon.svg")));
+    LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("../../static/icon.svg").to_owned()));
 
 impl Asset {
-    fn new(name: &str, extension: &str, content_type: &'static str, content: &'static str) -> Self {
+    fn new(name: &str, extension: &str, content_type: &'static str, content: String) -> Self {
         let digest = Sha256::digest(content.as_bytes());
         let hash = hex::encode(&digest[..6]);
         Self { path: format!("/assets/{name}-{hash}.{extension}"), content_type, content }
@@ -62,11 +67,11 @@ async fn serve_favicon() -> Response {
     asset_response(&ICON, "public, max-age=86400")
 }
 
-fn asset_response(asset: &Asset, cache_control: &'static str) -> Response {
+fn asset_response(asset: &'static Asset, cache_control: &'static str) -> Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(asset.content_type)),
         (CACHE_CONTROL, HeaderValue::from_static(cache_control)),
         (VARY, HeaderValue::from_static("accept-encoding")),
     ];
-    (StatusCode::OK, headers, asset.content).into_response()
+    (StatusCode::OK, headers, asset.content.as_str()).into_response()
 }

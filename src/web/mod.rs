@@ -20,6 +20,7 @@ mod format;
 mod generate;
 mod layout;
 mod messages;
+mod minify;
 mod pagination;
 mod password;
 mod profile;

@@ -1,0 +1,61 @@
+//! Removes comments and white space from the embedded style sheet and script.
+//!
+//! The functions rely on how those files are written: strings are in double quotes, and a comment of
+//! the script has lines of its own.
+
+/// Removes comments, line breaks and optional spaces from a style sheet.
+pub(super) fn minify_css(source: &str) -> String {
+    let mut output = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(next) = rest.chars().next() {
+        if let Some(comment) = rest.strip_prefix("/*") {
+            rest = comment.split_once("*/").map_or("", |(_, rest)| rest);
+        } else if let Some(string) = rest.strip_prefix('"') {
+            let end = string.find('"').map_or(rest.len(), |end| end + 2);
+            output.push_str(&rest[..end]);
+            rest = &rest[end..];
+        } else if next.is_whitespace() {
+            rest = rest.trim_start();
+            // A space before a colon or an opening parenthesis has a meaning in selectors.
+            let is_optional = output.is_empty() || output.ends_with(['{', '}', ';', ':', ',']);
+            if !is_optional && !rest.starts_with(['{', '}']) {
+                output.push(' ');
+            }
+        } else {
+            if next == '}' && output.ends_with(';') {
+                output.pop();
+            }
+            output.push(next);
+            rest = &rest[next.len_utf8()..];
+        }
+    }
+    output
+}
+
+/// Removes the indentation and the comments of a script. Line breaks stay, because they end
+/// statements.
+pub(super) fn minify_script(source: &str) -> String {
+    let lines = source.lines().map(str::trim);
+    let code = lines.filter(|line| !line.is_empty() && !line.starts_with("//") && !line.starts_with("/**"));
+    code.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn style_sheets_keep_their_meaning() {
+        let source = "/* x */\na { b: c;\n  d: \" : \"; }\n\n.x :is(y) > z , w { e: 1px 2px; }\n@media (f: 1px) {\n  g { h: i; }\n}\n";
+        let expected = "a{b:c;d:\" : \"}.x :is(y) > z ,w{e:1px 2px}@media (f:1px){g{h:i}}";
+        assert_eq!(minify_css(source), expected);
+    }
+
+    #[test]
+    fn scripts_keep_their_line_breaks() {
+        assert_eq!(
+            minify_script("// a\n\"use strict\";\n\n/** b */\nif (x) {\n  y();\n}\n"),
+            "\"use strict\";\nif (x) {\ny();\n}"
+        );
+    }
+}
