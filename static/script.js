@@ -1,16 +1,48 @@
 // Enhancements of the pages: local times, copy buttons, menus that close. The pages also work without JavaScript.
 "use strict";
 
-const timeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const timeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 const dayFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
+const clockFormat = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const relativeFormat = new Intl.RelativeTimeFormat(undefined, { numeric: "always", style: "short" });
+// Each unit with its length and the time from which it is used.
+const UNITS = [["year", 31536e6, 63072e6], ["month", 2592e6, 7776e6], ["day", 864e5, 864e5], ["hour", 36e5, 36e5], ["minute", 6e4, 6e4]];
+
+const parseTime = (text) => new Date(text.replace(" ", "T"));
+// Times are relative to the service's clock.
+const main = document.getElementById("main");
+const now = main && main.dataset.now ? parseTime(main.dataset.now) : new Date();
+
+function relative(date) {
+  const distance = date - now;
+  const unit = UNITS.find(([, , start]) => Math.abs(distance) >= start);
+  if (unit) return relativeFormat.format(Math.round(distance / unit[1]), unit[0]);
+  return distance > 0 ? "in less than a minute" : "just now";
+}
 
 for (const time of document.querySelectorAll("time")) {
   const utc = time.dateTime || time.textContent;
-  const date = new Date(utc.replace(" ", "T"));
+  const date = parseTime(utc);
   if (Number.isNaN(date.getTime())) continue;
   time.dateTime = utc;
-  time.title = utc.replace("Z", " UTC");
-  time.textContent = (time.hasAttribute("data-day") ? dayFormat : timeFormat).format(date);
+  time.title = timeFormat.format(date);
+  if (time.closest(".activity")) time.textContent = clockFormat.format(date);
+  else if ("day" in time.dataset) time.textContent = dayFormat.format(date);
+  else time.textContent = "exact" in time.dataset ? timeFormat.format(date) : relative(date);
+}
+
+// Groups events by the days of the browser's time zone instead of those in UTC.
+for (const table of document.querySelectorAll(".activity")) {
+  const heading = table.querySelector(".day");
+  for (const day of table.querySelectorAll(".day")) day.remove();
+  let last = "";
+  for (const time of table.querySelectorAll("td time")) {
+    const day = dayFormat.format(parseTime(time.dateTime));
+    if (day === last) continue;
+    const row = heading.cloneNode(true);
+    row.firstElementChild.textContent = last = day;
+    time.closest("tr").before(row);
+  }
 }
 
 for (const number of document.querySelectorAll("[data-number]")) {
@@ -21,6 +53,7 @@ for (const number of document.querySelectorAll("[data-number]")) {
 const currentUrl = new URL(location.href);
 if (currentUrl.searchParams.has("done")) {
   currentUrl.searchParams.delete("done");
+  currentUrl.searchParams.delete("token");
   history.replaceState(null, "", currentUrl);
 }
 
@@ -55,7 +88,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", () => copy(document.getElementById(button.dataset.copy), button));
 }
 
-for (const id of document.querySelectorAll("td code, .id")) {
+for (const id of document.querySelectorAll(".id")) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "copy";
@@ -63,6 +96,29 @@ for (const id of document.querySelectorAll("td code, .id")) {
   button.setAttribute("aria-label", "Copy token ID");
   button.addEventListener("click", () => copy(id, button));
   id.after(button);
+}
+
+// Adds the other actions to the menus of the rows. Without scripts they are on the page of the token.
+for (const remove of document.querySelectorAll("td details a")) {
+  const path = remove.pathname.replace(/\/delete$/, "");
+  const id = path.split("/").pop();
+  const link = (text, href) => {
+    const entry = document.createElement("a");
+    entry.href = href;
+    entry.textContent = text;
+    remove.before(entry);
+  };
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Copy token ID";
+  button.addEventListener("click", () => {
+    const source = document.createElement("span");
+    source.textContent = id;
+    copy(source, null);
+  });
+  remove.before(button);
+  if (path.startsWith("/preferences")) link("Generate a replacement…", `/preferences/access-tokens/generate?replaces=${id}`);
+  link("Show activity", `${path}#history`);
 }
 
 // Closes a menu when the user clicks outside, moves the focus out of it or presses Escape.
@@ -111,6 +167,20 @@ if (days) {
     if (event.detail > 0) days.focus();
   });
   showEnd();
+}
+
+// Counts characters as the service does: `maxlength` counts a character outside the basic plane twice.
+for (const field of document.querySelectorAll("[data-max]")) {
+  const counter = document.createElement("p");
+  counter.className = "hint count";
+  field.after(counter);
+  const count = () => {
+    const length = [...field.value].length;
+    counter.textContent = `${length} of ${field.dataset.max} characters`;
+    field.setCustomValidity(length > field.dataset.max ? `Enter at most ${field.dataset.max} characters.` : "");
+  };
+  field.addEventListener("input", count);
+  count();
 }
 
 // Submits a form only once, even if its button is pressed repeatedly.

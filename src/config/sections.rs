@@ -114,6 +114,8 @@ pub struct SessionsConfig {
     pub idle_timeout: ConfigDuration,
     /// The maximum lifetime of a session.
     pub max_age: ConfigDuration,
+    /// Generating a token requires the password if it was entered some time ago.
+    pub reauth_for_tokens: bool,
 }
 
 /// Forward-auth checks (`/v4/auth`).
@@ -295,7 +297,11 @@ impl Default for HttpConfig {
 
 impl Default for SessionsConfig {
     fn default() -> Self {
-        Self { idle_timeout: ConfigDuration::from_secs(30 * 60), max_age: ConfigDuration::from_secs(12 * 3_600) }
+        Self {
+            idle_timeout: ConfigDuration::from_secs(30 * 60),
+            max_age: ConfigDuration::from_secs(12 * 3_600),
+            reauth_for_tokens: true,
+        }
     }
 }
 

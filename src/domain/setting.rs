@@ -98,7 +98,7 @@ impl SettingKey {
             Self::Enabled => "API Access Token",
             Self::AllowUsers => "Allow users to generate access tokens",
             Self::MaxLifetimeDays => "Maximum lifetime for user generated access tokens (days)",
-            Self::ChildTokens => "Tokens created by tokens",
+            Self::ChildTokens => "May a token create more tokens?",
         }
     }
 
@@ -107,20 +107,18 @@ impl SettingKey {
     pub const fn help(self) -> &'static str {
         match self {
             Self::Enabled => {
-                "If off, tokens cannot be created, listed or deleted by their owners, and every token of the workspace stops \
-                 working at once. Nothing is deleted: when the setting is on again, tokens that have not expired work again."
+                "When disabled, no token in this workspace works, and none can be generated. Nothing is deleted: enable it again \
+                 and unexpired tokens work."
             }
             Self::AllowUsers => {
-                "If off, only administrators and individually enabled people may generate tokens. Existing tokens keep working."
+                "When disabled, only administrators and individually enabled people may generate tokens. Existing tokens keep \
+                 working."
             }
             Self::MaxLifetimeDays => {
-                "Limits the lifetime of every new token, including administrators' tokens; -1 is unlimited. Existing tokens are \
-                 not affected."
+                "Applies to all new tokens, including administrators'. Existing tokens keep their expiry."
             }
             Self::ChildTokens => {
-                "Controls whether a token may create other tokens for its owner: allowed; bounded, if they do not expire later \
-                 than the token itself; or forbidden, so that creating one requires the password or a page. Existing tokens are \
-                 not affected."
+                "A script can then renew its token by itself. So can the thief of a token. Existing tokens are not affected."
             }
         }
     }

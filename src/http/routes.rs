@@ -32,8 +32,7 @@ use crate::web;
 pub(crate) struct Routes {
     pub(crate) router: Router,
     pub(crate) trusted_proxies: TrustedProxies,
-    /// Whether the public URL is HTTPS.
-    pub(crate) has_https_url: bool,
+    pub(crate) error_pages: web::ErrorPages,
     pub(crate) metrics: RequestMetrics,
 }
 
@@ -46,7 +45,8 @@ impl Routes {
         id: RequestId,
     ) -> HttpResponse {
         let method = request.method().clone();
-        let is_page = web::is_page(request.uri().path(), request.headers());
+        let page = web::is_page(request.uri().path(), request.headers())
+            .then(|| web::FailedRequest::new(request.headers(), request.uri()));
         let context = self.trusted_proxies.request_context(peer, request.headers(), &id);
         request.extensions_mut().insert(context);
         let span = access_log::request_span(&id, &method, "-");
@@ -65,8 +65,8 @@ impl Routes {
         let route = response.extensions_mut().remove::<MatchedPath>();
         let route = route.as_ref().map_or("-", MatchedPath::as_str);
         self.metrics.record(access_log::method_name(&method), route, response.status(), duration);
-        if is_page {
-            response = web::render_error_page(response, id.as_str(), self.has_https_url);
+        if let Some(page) = page {
+            response = self.error_pages.render(response, &page, id.as_str()).await;
         }
         insert_common_headers(response.headers_mut(), &id);
         // A body of known length is already in memory and cannot fail.

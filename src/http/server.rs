@@ -161,9 +161,9 @@ fn build_service(app: &App, config: &Config, measurements: Measurements, log_bud
     let routes = api::routes(app, config).merge(web::routes(app, config));
     let router = middleware::apply_layers(routes, config);
     let auth_checks = AuthChecks::new(app, config, measurements.checks, log_budget);
-    let has_https_url = config.public_url().starts_with("https://");
+    let error_pages = web::ErrorPages::new(app, config);
     let trusted_proxies = trusted_proxies(config);
-    HttpService::new(auth_checks, Routes { router, trusted_proxies, has_https_url, metrics: measurements.requests })
+    HttpService::new(auth_checks, Routes { router, trusted_proxies, error_pages, metrics: measurements.requests })
 }
 
 /// Returns the trusted proxies of the configuration.

@@ -50,7 +50,7 @@ impl TestServer {
         let routes = Arc::new(Routes {
             router,
             trusted_proxies: TrustedProxies::default(),
-            has_https_url: false,
+            error_pages: Default::default(),
             metrics: RequestMetrics::default(),
         });
         let handler = move |request: Request<Incoming>, peer| {

@@ -3,41 +3,53 @@
 use askama::Template;
 use axum::{Router, extract::State, response::Response, routing::get};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use uuid::Uuid;
 
 use super::{
+    activity_csv::csv_response,
+    activity_rows::{ActivityDay, action_label, group_by_day},
     error::PageResult,
     extract::LenientQuery,
-    format::DisplayTime,
     layout::{Layout, NavItem, render},
-    pagination::{PAGE_SIZE, PageRequest, Pager, page_path},
+    pagination::{PAGE_SIZE, PageRequest, Pager, page_path, path_with_fields},
     session_user::{AdminUser, SessionUser},
     state::WebState,
-    user_agent::browser_name,
 };
 use crate::{
-    domain::event::{Action, Event, Outcome},
+    domain::{event::Action, id::PersonId, time::Timestamp},
     service::events::{EventCriteria, EventPageStart, EventScope},
 };
 
 pub(super) fn routes() -> Router<WebState> {
-    Router::new().route("/preferences/activity", get(show_own)).route("/admin/activity", get(show_workspace))
+    Router::new()
+        .route("/preferences/activity", get(show_own))
+        .route("/preferences/activity.csv", get(export_own))
+        .route("/admin/activity", get(show_workspace))
+        .route("/admin/activity.csv", get(export_workspace))
 }
 
+/// The query string of an activity page: filter and cursors.
 #[derive(Default, Deserialize, Serialize)]
 struct ActivityQuery {
+    action: Option<String>,
+    /// The first day.
+    since: Option<String>,
+    /// The last day.
+    until: Option<String>,
+    token: Option<String>,
+    /// For administrators: events of one person.
+    person: Option<String>,
     #[serde(skip_serializing)]
     after: Option<String>,
     #[serde(skip_serializing)]
     before: Option<String>,
 }
 
-struct ActivityRow {
-    at: DisplayTime,
+/// An option of the filter by action.
+struct ActionOption {
+    value: &'static str,
     label: &'static str,
-    subject: String,
-    details: String,
-    by: String,
+    is_selected: bool,
 }
 
 #[derive(Template)]
@@ -45,8 +57,52 @@ struct ActivityRow {
 struct ActivityPage {
     layout: Layout,
     intro: &'static str,
-    rows: Vec<ActivityRow>,
+    list_path: &'static str,
+    csv_path: String,
+    actions: Vec<ActionOption>,
+    since: String,
+    until: String,
+    token: String,
+    person: String,
+    is_filtered: bool,
+    days: Vec<ActivityDay>,
     pager: Pager,
+}
+
+impl ActivityQuery {
+    fn action(&self) -> Option<Action> {
+        self.action.as_deref().and_then(Action::parse)
+    }
+
+    fn criteria(&self) -> EventCriteria {
+        const DAY_SECONDS: i64 = 86_400;
+        let day = |text: &Option<String>| text.as_deref().and_then(Timestamp::parse_date);
+        EventCriteria {
+            action: self.action(),
+            token_id: self.token.as_deref().and_then(|text| Uuid::try_parse(text).ok()),
+            since: day(&self.since),
+            until: day(&self.until).map(|day| day.plus_seconds(DAY_SECONDS)),
+            ..EventCriteria::default()
+        }
+    }
+
+    /// Returns the scope of the administrators' page.
+    fn workspace_scope(&self) -> EventScope {
+        let person_id = self.person.as_deref().and_then(|text| text.parse().ok()).map(PersonId::new);
+        EventScope::Workspace { person_id }
+    }
+
+    fn actions(&self) -> Vec<ActionOption> {
+        let selected = self.action();
+        let option = |action: &Action| ActionOption {
+            value: action.as_str(),
+            label: action_label(*action),
+            is_selected: selected == Some(*action),
+        };
+        let mut options: Vec<ActionOption> = Action::ALL.iter().map(option).collect();
+        options.sort_by_key(|option| option.label);
+        options
+    }
 }
 
 async fn show_own(
@@ -55,7 +111,7 @@ async fn show_own(
     LenientQuery(query): LenientQuery<ActivityQuery>,
 ) -> PageResult<Response> {
     let intro = "Events of your account and your tokens.";
-    render(&page(&user, &state, &query, EventScope::Own, NavItem::Activity, intro).await?)
+    show(&user, &state, &query, EventScope::Own, (NavItem::Activity, "/preferences/activity", intro)).await
 }
 
 async fn show_workspace(
@@ -64,17 +120,33 @@ async fn show_workspace(
     LenientQuery(query): LenientQuery<ActivityQuery>,
 ) -> PageResult<Response> {
     let intro = "Events of the people, tokens and settings of this workspace.";
-    render(&page(&user, &state, &query, EventScope::Workspace { person_id: None }, NavItem::AllActivity, intro).await?)
+    let section = (NavItem::AllActivity, "/admin/activity", intro);
+    show(&user, &state, &query, query.workspace_scope(), section).await
 }
 
-async fn page(
+async fn export_own(
+    user: SessionUser,
+    State(state): State<WebState>,
+    LenientQuery(query): LenientQuery<ActivityQuery>,
+) -> PageResult<Response> {
+    csv_response(&state, &user.actor(), EventScope::Own, query.criteria()).await
+}
+
+async fn export_workspace(
+    AdminUser(user): AdminUser,
+    State(state): State<WebState>,
+    LenientQuery(query): LenientQuery<ActivityQuery>,
+) -> PageResult<Response> {
+    csv_response(&state, &user.actor(), query.workspace_scope(), query.criteria()).await
+}
+
+async fn show(
     user: &SessionUser,
     state: &WebState,
     query: &ActivityQuery,
     scope: EventScope,
-    nav_item: NavItem,
-    intro: &'static str,
-) -> PageResult<ActivityPage> {
+    (nav_item, list_path, intro): (NavItem, &'static str, &'static str),
+) -> PageResult<Response> {
     let parse_cursor = |cursor: &Option<String>| cursor.as_deref().and_then(|text| text.parse::<i64>().ok());
     let page_request = PageRequest::from_cursors(parse_cursor(&query.after), parse_cursor(&query.before));
     let start = match page_request {
@@ -83,100 +155,25 @@ async fn page(
         PageRequest::Before(cursor) => EventPageStart::Before(cursor),
     };
     let limit = i64::try_from(PAGE_SIZE + 1).unwrap_or(i64::MAX);
-    let mut events = state.events.list(&user.actor(), scope, EventCriteria::default(), start, limit).await?;
-    let list_path = if scope == EventScope::Own { "/preferences/activity" } else { "/admin/activity" };
+    let mut events = state.events.list(&user.actor(), scope, query.criteria(), start, limit).await?;
     let pager = page_request.split(
         &mut events,
         |event| event.id.to_string(),
         |direction, cursor| page_path(list_path, query, direction, &cursor),
     );
-    Ok(ActivityPage {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    render(&ActivityPage {
         layout: user.layout(nav_item),
         intro,
-        rows: events.into_iter().map(activity_row).collect(),
+        list_path,
+        csv_path: path_with_fields(&format!("{list_path}.csv"), query, &[]),
+        actions: query.actions(),
+        since: text(&query.since),
+        until: text(&query.until),
+        token: text(&query.token),
+        person: text(&query.person),
+        is_filtered: path_with_fields("", query, &[]).contains('='),
+        days: group_by_day(events, list_path),
         pager,
     })
-}
-
-/// Returns the details of an event as text.
-fn describe_details(event: &Event) -> String {
-    let fields = &event.details.0;
-    let text =
-        |name: &str| fields.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    let source = || {
-        let request = &event.context.request;
-        let address = request.client_ip.map(|address| format!("from {address}"));
-        let browser =
-            Some(browser_name(request.user_agent.as_str())).filter(|_| event.action == Action::SessionCreated);
-        browser.into_iter().chain(address).collect::<Vec<_>>().join(" ")
-    };
-    match event.action {
-        Action::SessionCreated | Action::LoginSucceeded => source(),
-        Action::SettingChanged => [text("from"), text("to")].into_iter().flatten().collect::<Vec<_>>().join(" → "),
-        Action::TokenCreated | Action::TokenDeleted | Action::TokenLeaked => text("description").unwrap_or_default(),
-        Action::EventsPruned => text("upTo").map(|number| format!("up to event {number}")).unwrap_or_default(),
-        action if action.outcome() == Outcome::Denied => {
-            let times = text("count").filter(|count| count != "1").map(|count| format!("{count} times"));
-            let parts = [text("cause"), times, Some(source()).filter(|source| !source.is_empty())];
-            parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-        }
-        _ => {
-            let describe_field = |(name, value): (&String, &Value)| {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                format!("{}: {value}", field_label(name))
-            };
-            fields.iter().filter(|(name, _)| *name != "count").map(describe_field).collect::<Vec<_>>().join(", ")
-        }
-    }
-}
-
-/// Returns the label of a field of the details.
-fn field_label(name: &str) -> &str {
-    match name {
-        "email" => "e-mail",
-        "tokenAccess" => "token access",
-        "forcePasswordChange" => "password change required",
-        name => name,
-    }
-}
-
-fn activity_row(event: Event) -> ActivityRow {
-    let label = match event.action {
-        Action::TokenCreated => "Token generated",
-        Action::TokenDeleted => "Token deleted",
-        Action::TokensDeleted => "All tokens of a person deleted",
-        Action::SettingChanged => "Setting changed",
-        Action::PersonAdded => "User added",
-        Action::PersonChanged => "User changed",
-        Action::PersonDisabled => "Account disabled",
-        Action::PersonEnabled => "Account enabled",
-        Action::PersonRemoved => "User removed",
-        Action::PasswordChanged => "Password changed",
-        Action::SessionCreated => "Signed in",
-        Action::TokenLeaked => "Token deleted: reported as leaked",
-        Action::RevokedTokenRejected => "Token rejected: revoked or expired",
-        Action::LoginSucceeded => "Signed in to the API by password",
-        Action::LoginFailed => "Sign-in failed: wrong e-mail or password",
-        Action::LoginThrottled => "Sign-in throttled: too many failed attempts",
-        Action::AuthCheckDenied => "Auth checks denied",
-        Action::WorkspaceCreated => "Workspace created",
-        Action::WorkspaceRenamed => "Workspace renamed",
-        Action::WorkspaceRemoved => "Workspace removed",
-        Action::EventsPruned => "Old events removed",
-    };
-    let details = describe_details(&event);
-    let subject = match event.action {
-        Action::TokenCreated | Action::TokenDeleted | Action::TokenLeaked => format!("{}…", event.label),
-        Action::RevokedTokenRejected if !event.label.is_empty() => format!("{}…", event.label),
-        Action::SessionCreated | Action::LoginSucceeded => String::new(),
-        _ => event.label,
-    };
-    let by_token = if event.context.token_id.is_some() { " (with a token)" } else { "" };
-    ActivityRow {
-        at: DisplayTime(event.context.at),
-        label,
-        subject,
-        details,
-        by: format!("{}{by_token}", event.context.actor_name),
-    }
 }

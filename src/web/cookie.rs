@@ -87,7 +87,8 @@ impl Cookies {
         self.read_cookie(headers, DEVICE_COOKIE, PLAIN_DEVICE_COOKIE, DeviceValue::parse)
     }
 
-    fn read_cookie<T>(
+    /// Returns the value of a cookie, whose plain name is accepted on loopback only.
+    pub(super) fn read_cookie<T>(
         self,
         headers: &HeaderMap,
         secure_name: &str,
@@ -149,7 +150,7 @@ impl Cookies {
 }
 
 /// Returns a header value that is redacted in logs.
-fn sensitive_header(text: &str) -> HeaderValue {
+pub(super) fn sensitive_header(text: &str) -> HeaderValue {
     let mut field = HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
     field.set_sensitive(true);
     field

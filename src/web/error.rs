@@ -1,16 +1,12 @@
-//! Error pages and redirects of the page handlers.
+//! Errors and redirects of the page handlers.
 
-use askama::Template;
 use axum::{
-    http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE},
-    },
-    response::{Html, IntoResponse, Redirect, Response},
+    http::{HeaderValue, StatusCode, header::LOCATION},
+    response::{IntoResponse, Redirect, Response},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{messages, security_headers};
+use super::messages;
 use crate::{http::ApiError, service::Error};
 
 /// A response of a page handler other than its page.
@@ -37,6 +33,12 @@ impl PageError {
         Self::Message { status, title, advice }
     }
 
+    /// Returns the error page for users without the required role.
+    fn no_access(advice: &'static str) -> Self {
+        let (title, _) = messages::for_status(StatusCode::FORBIDDEN);
+        Self::message(StatusCode::FORBIDDEN, title, advice)
+    }
+
     pub(super) fn signed_out() -> Self {
         Self::SignedOut { return_to: None, was_post: false }
     }
@@ -50,6 +52,8 @@ impl From<Error> for PageError {
     fn from(error: Error) -> Self {
         match error {
             Error::CallerRevoked => Self::signed_out(),
+            Error::NotAdministrator => Self::no_access("This page is for administrators."),
+            Error::NotPlatformAdministrator => Self::no_access("This page is for platform administrators."),
             error => Self::Api(error.into()),
         }
     }
@@ -72,75 +76,44 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         match self {
             Self::SignedOut { return_to, was_post } => {
-                let next = return_to.map(|path| format!("next={}", utf8_percent_encode(&path, NON_ALPHANUMERIC)));
+                let next =
+                    return_to.as_deref().map(|path| format!("next={}", utf8_percent_encode(path, NON_ALPHANUMERIC)));
                 let query: Vec<String> = next.into_iter().chain(was_post.then(|| "ended=yes".to_owned())).collect();
+                let form_page = was_post.then(|| path_without_query(return_to.as_deref())).flatten();
                 let separator = if query.is_empty() { "" } else { "?" };
-                Redirect::to(&format!("/sign-in{separator}{}", query.join("&"))).into_response()
+                let mut response = Redirect::to(&format!("/sign-in{separator}{}", query.join("&"))).into_response();
+                response.extensions_mut().insert(EndedSession { form_page });
+                response
             }
             Self::PasswordChangeRequired => Redirect::to("/change-password").into_response(),
             Self::Redirect(path) => Redirect::to(path).into_response(),
-            // `render_error_page` turns this response into a page.
+            // `ErrorPages` turns these responses into pages.
             Self::Api(error) => error.into_response(),
-            Self::Message { status, title, advice } => error_page(status, title, advice, None),
+            Self::Message { status, title, advice } => {
+                let mut response = status.into_response();
+                response.extensions_mut().insert(ErrorText { title, advice });
+                response
+            }
         }
     }
 }
 
-#[derive(Template)]
-#[template(path = "error.html")]
-struct ErrorPage<'a> {
-    status: u16,
-    title: &'a str,
-    advice: &'a str,
-    request_id: Option<&'a str>,
+/// Marks the redirect to the sign-in page.
+#[derive(Clone)]
+pub(super) struct EndedSession {
+    /// The path of the page that contained a submitted form.
+    pub form_page: Option<String>,
 }
 
-fn error_page(status: StatusCode, title: &str, advice: &str, request_id: Option<&str>) -> Response {
-    let page = ErrorPage { status: status.as_u16(), title, advice, request_id };
-    let text = page.render().unwrap_or_else(|_| title.to_owned());
-    let mut response = (status, Html(text)).into_response();
-    response.extensions_mut().insert(RenderedPage);
-    response
+fn path_without_query(path: Option<&str>) -> Option<String> {
+    path.and_then(|path| path.split('?').next()).map(str::to_owned)
 }
 
-/// Marks responses that are pages already.
-#[derive(Clone, Copy)]
-struct RenderedPage;
-
-/// Turns an error response for a browser into an error page, and adds the security headers.
-///
-/// The error may come from a service, a panic, a size or time limit, or an unknown path.
-pub(crate) fn render_error_page(response: Response, request_id: &str, has_https_url: bool) -> Response {
-    let status = response.status();
-    let needs_page = (status.is_client_error() || status.is_server_error()) && !is_html(response.headers());
-    let mut response = if needs_page && response.extensions().get::<RenderedPage>().is_none() {
-        let (title, advice) = messages::for_status(status);
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let advice = match retry_after {
-            Some(seconds) if status == StatusCode::TOO_MANY_REQUESTS => {
-                format!("{} {advice}", messages::retry_after(seconds))
-            }
-            _ => advice.to_owned(),
-        };
-        let request_id = status.is_server_error().then_some(request_id);
-        let mut page = error_page(status, title, &advice, request_id);
-        for name in [RETRY_AFTER, SET_COOKIE] {
-            for value in response.headers().get_all(&name) {
-                page.headers_mut().append(&name, value.clone());
-            }
-        }
-        page
-    } else {
-        response
-    };
-    // Browsers would show their own password dialog.
-    response.headers_mut().remove(WWW_AUTHENTICATE);
-    security_headers::insert(response.headers_mut(), has_https_url);
-    response
-}
-
-fn is_html(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|content_type| content_type.as_bytes().starts_with(b"text/html"))
+/// The title and the advice of an error page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ErrorText {
+    pub title: &'static str,
+    pub advice: &'static str,
 }
 
 /// Redirects the browser to a path of this service, which it requests with GET.

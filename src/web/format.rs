@@ -9,8 +9,8 @@ use crate::domain::{
     token::{Token, TokenStatus},
 };
 
-/// Seconds before its expiry from which a token is shown as expiring soon.
-pub(super) const EXPIRES_SOON_SECONDS: i64 = 7 * 86_400;
+/// The maximum time before its expiry at which a token is shown as expiring soon.
+const EXPIRES_SOON_SECONDS: i64 = 7 * 86_400;
 
 /// A time, rendered in UTC. A script converts it to the browser's time zone.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,10 @@ impl DisplayTime {
     /// Formats the time to the second, as a valid HTML `datetime`.
     pub(super) fn datetime(self) -> String {
         self.format("%Y-%m-%d %H:%M:%SZ")
+    }
+
+    pub(super) fn time(self) -> String {
+        self.format("%H:%M:%S")
     }
 
     pub(super) fn date(self) -> String {
@@ -47,9 +51,7 @@ impl TokenState {
         match status {
             TokenStatus::Active if is_blocked => Self::Blocked,
             TokenStatus::Expired => Self::Expired,
-            TokenStatus::Active
-                if token.expires_at.is_some_and(|expires_at| expires_at <= now.plus_seconds(EXPIRES_SOON_SECONDS)) =>
-            {
+            TokenStatus::Active if token.expires_at.is_some_and(|end| now >= soon_from(token.created_at, end)) => {
                 Self::ExpiresSoon
             }
             TokenStatus::Active => Self::Active,
@@ -75,6 +77,13 @@ impl TokenState {
     }
 }
 
+/// Returns the time from which a token expires soon: in the last fifth of its lifetime, and at most a
+/// week before its end.
+fn soon_from(created_at: Timestamp, expires_at: Timestamp) -> Timestamp {
+    let fifth = expires_at.as_millis().saturating_sub(created_at.as_millis()) / 5;
+    Timestamp::from_millis(expires_at.as_millis() - fifth.min(EXPIRES_SOON_SECONDS * 1_000))
+}
+
 /// A row of a token table.
 pub(super) struct TokenRow {
     pub id: Uuid,
@@ -86,7 +95,8 @@ pub(super) struct TokenRow {
     pub last_used: Option<DisplayTime>,
     /// Set if the table shows tokens of several people.
     pub owner: Option<TokenOwner>,
-    pub delete_path: String,
+    /// The path of the token's page.
+    pub path: String,
 }
 
 /// The owner of a token in a table.
@@ -108,7 +118,22 @@ impl TokenRow {
             expires: token.expires_at.map(DisplayTime),
             last_used: token.last_used_at.map(DisplayTime),
             owner,
-            delete_path: format!("{list_path}/{}/delete", token.id),
+            path: format!("{list_path}/{}", token.id),
+        }
+    }
+}
+
+impl TokenRow {
+    /// Returns the path of the token's page relative to its list. A list has fifty rows.
+    pub(super) fn relative_path(&self) -> &str {
+        self.path.split_once('/').and_then(|(_, path)| path.split_once('/')).map_or(&self.path, |(_, path)| path)
+    }
+
+    /// Returns the description, or the display prefix if it is empty.
+    pub(super) fn name(&self) -> String {
+        match self.description.as_str() {
+            "" => format!("{}…", self.display_prefix),
+            description => description.to_owned(),
         }
     }
 }
@@ -121,6 +146,15 @@ pub(super) fn display_name<'a>(name: &'a str, email: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_expires_soon_in_the_last_fifth_of_its_life_and_at_most_a_week_before_its_end() {
+        const DAY: i64 = 86_400_000;
+        let soon = |days: i64| soon_from(Timestamp::from_millis(0), Timestamp::from_millis(days * DAY)).as_millis();
+        assert_eq!(soon(5), 4 * DAY);
+        assert_eq!(soon(35), 28 * DAY);
+        assert_eq!(soon(365), 358 * DAY);
+    }
 
     #[test]
     fn times_are_formatted_in_utc() {

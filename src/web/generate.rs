@@ -13,16 +13,21 @@ use axum::{
 };
 use serde::Deserialize;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::{
+    draft::Draft,
     error::{PageError, PageResult},
-    extract::PageForm,
+    extract::{LenientQuery, PageForm},
     form_error::FormError,
-    format::DisplayTime,
+    format::{DisplayTime, TokenRow},
     layout::{Layout, NavItem, render, render_with_status},
     messages::for_invalid,
+    reauth::require_recent_password,
     session_user::SessionUser,
     state::WebState,
+    token_list::list_page,
+    token_query::TokenQuery,
     tokens::LIST_PATH,
 };
 use crate::{
@@ -32,7 +37,7 @@ use crate::{
     },
     service::{
         Error,
-        tokens::{ConsumedForm, Idempotency},
+        tokens::{ConsumedForm, Idempotency, TokenScope},
     },
 };
 use tokenward_guard::token_format::TokenValue;
@@ -40,6 +45,7 @@ use tokenward_guard::token_format::TokenValue;
 /// The suggested lifetimes in days.
 const LIFETIME_PRESETS: [i64; 3] = [30, 90, 365];
 const DAY_SECONDS: i64 = 86_400;
+const REPLACEMENT_NOTICE: &str = "The old token keeps working. Delete it as soon as the new one is in use.";
 
 struct LifetimePreset {
     days: i64,
@@ -51,7 +57,7 @@ struct LifetimePreset {
 #[template(path = "generate.html")]
 struct GeneratePage<'a> {
     layout: Layout,
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
     form_id: Uuid,
     max_days: Option<i64>,
     presets: Vec<LifetimePreset>,
@@ -59,6 +65,9 @@ struct GeneratePage<'a> {
     is_custom_selected: bool,
     days: &'a str,
     description: &'a str,
+    needs_reauth: bool,
+    /// Shown if the form has generated a token already.
+    newest_token: Option<TokenRow>,
 }
 
 #[derive(Template)]
@@ -83,9 +92,26 @@ struct GenerateForm {
     days: String,
     #[serde(default)]
     description: String,
+    own_password: Option<Zeroizing<String>>,
 }
 
 impl GenerateForm {
+    /// Returns the form for a token with the description and the lifetime of another one, or with this
+    /// lifetime if that one exceeds the maximum.
+    fn replacing(&self, token: &Token, max_days: Option<i64>) -> Self {
+        let millis = token.expires_at.map(|end| end.as_millis() - token.created_at.as_millis());
+        let days = millis.map_or(-1, |millis| (millis / (DAY_SECONDS * 1_000)).max(1));
+        let description = token.description.clone();
+        if max_days.is_some_and(|max| days == -1 || days > max) {
+            let (lifetime, days) = (self.lifetime.clone(), self.days.clone());
+            return Self { lifetime, days, description, ..Self::default() };
+        }
+        let is_preset = days == -1 || LIFETIME_PRESETS.contains(&days);
+        let (lifetime, days) =
+            if is_preset { (days.to_string(), String::new()) } else { ("custom".to_owned(), days.to_string()) };
+        Self { lifetime, days, description, ..Self::default() }
+    }
+
     /// Returns the requested lifetime. `max_days` is the maximum of the workspace.
     fn parse_lifetime(&self, max_days: Option<i64>) -> Result<Lifetime, FormError> {
         let selected = self.lifetime.trim();
@@ -95,14 +121,15 @@ impl GenerateForm {
             (selected, "") => selected,
             (selected, entered) if selected == entered => selected,
             (_, entered) => {
-                return Err(FormError::new(format!(
+                let message = format!(
                     "You entered {entered} days, but chose another lifetime. Choose Custom, or clear the field."
-                )));
+                );
+                return Err(FormError::of_field("days", message));
             }
         };
         let invalid = || match max_days {
-            Some(max) => FormError::new(format!("Enter a whole number of days from 1 to {max}.")),
-            None => FormError::new(for_invalid(&ValidationError::Lifetime)),
+            Some(max) => FormError::of_field("days", format!("Enter a whole number of days from 1 to {max}.")),
+            None => FormError::of_field("days", for_invalid(&ValidationError::Lifetime)),
         };
         let days: i64 = text.parse().map_err(|_| invalid())?;
         let seconds = if days == -1 { -1 } else { days.checked_mul(DAY_SECONDS).ok_or_else(invalid)? };
@@ -114,7 +141,19 @@ pub(super) fn routes() -> Router<WebState> {
     Router::new().route("/preferences/access-tokens/generate", get(show_form).post(generate))
 }
 
-async fn show_form(user: SessionUser, State(state): State<WebState>) -> PageResult<Response> {
+/// The query string of the form.
+#[derive(Default, Deserialize)]
+struct GenerateQuery {
+    /// The token that the new one replaces.
+    replaces: Option<Uuid>,
+}
+
+async fn show_form(
+    user: SessionUser,
+    State(state): State<WebState>,
+    draft: Draft,
+    LenientQuery(query): LenientQuery<GenerateQuery>,
+) -> PageResult<Response> {
     let max_days = max_lifetime_days(&state, &user).await?;
     let first = LIFETIME_PRESETS.into_iter().find(|days| max_days.is_none_or(|max| *days <= max));
     let form = match first {
@@ -125,7 +164,20 @@ async fn show_form(user: SessionUser, State(state): State<WebState>) -> PageResu
             ..GenerateForm::default()
         },
     };
-    render(&page(&user, &state, max_days, &form, None))
+    let restored = draft.form::<GenerateForm>();
+    let replaced = match query.replaces {
+        Some(id) => Some(state.tokens.find(&user.actor(), id).await?.0),
+        None => None,
+    };
+    let replacement = replaced
+        .as_ref()
+        .filter(|token| token.person_id == user.person.id)
+        .map(|token| form.replacing(token, max_days));
+    let shown = restored.as_ref().or(replacement.as_ref()).unwrap_or(&form);
+    let page = page(&user, &state, max_days, shown, None);
+    let notice = replacement.as_ref().map(|_| REPLACEMENT_NOTICE.to_owned());
+    let layout = page.layout.with_text(notice).with_restored_text(restored.is_some());
+    render(&GeneratePage { layout, ..page })
 }
 
 /// Returns the maximum lifetime of a new token in days, or `None` if it is unlimited.
@@ -151,7 +203,7 @@ fn page<'a>(
     state: &WebState,
     max_days: Option<i64>,
     form: &'a GenerateForm,
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
 ) -> GeneratePage<'a> {
     let now = state.tokens.now();
     let has_days = !form.days.trim().is_empty();
@@ -171,6 +223,8 @@ fn page<'a>(
         is_custom_selected: form.lifetime == "custom" || has_days,
         days: &form.days,
         description: &form.description,
+        needs_reauth: state.reauth_for_tokens && user.needs_reauth(),
+        newest_token: None,
     }
 }
 
@@ -180,7 +234,7 @@ async fn generate(
     headers: HeaderMap,
     PageForm(form): PageForm<GenerateForm>,
 ) -> PageResult<Response> {
-    match issue_token(&state, &user, &form).await? {
+    match issue_token(&state, &user, &headers, &form).await? {
         Ok((value, token)) => render(&GeneratedPage {
             layout: user.layout(NavItem::Tokens),
             value: value.expose(),
@@ -191,14 +245,23 @@ async fn generate(
         }),
         Err(error) => {
             let max_days = max_lifetime_days(&state, &user).await?;
-            render_with_status(error.status, &page(&user, &state, max_days, &form, Some(&error.message)))
+            let newest_token = if error.is_resubmission { newest_token(&state, &user).await } else { None };
+            let page = page(&user, &state, max_days, &form, Some(&error));
+            render_with_status(error.status, &GeneratePage { newest_token, ..page })
         }
     }
+}
+
+/// Returns the user's newest active token, or `None` if it cannot be read.
+async fn newest_token(state: &WebState, user: &SessionUser) -> Option<TokenRow> {
+    let list = list_page(state, &user.actor(), TokenScope::Own, &TokenQuery::default(), LIST_PATH).await;
+    list.ok()?.rows.into_iter().next()
 }
 
 async fn issue_token(
     state: &WebState,
     user: &SessionUser,
+    headers: &HeaderMap,
     form: &GenerateForm,
 ) -> PageResult<Result<(TokenValue, Token), FormError>> {
     let is_own_form = |id: &Uuid| state.sessions.is_form_for(&user.session, *id);
@@ -207,6 +270,12 @@ async fn issue_token(
             "Your session has changed since this page was opened. Nothing was generated. Select Generate again.",
         )));
     };
+    let password = form.own_password.as_ref().map(|password| password.as_str());
+    if state.reauth_for_tokens
+        && let Err(error) = require_recent_password(state, user, headers, password).await?
+    {
+        return Ok(Err(error));
+    }
     let lifetime = match form.parse_lifetime(max_lifetime_days(state, user).await?) {
         Ok(lifetime) => lifetime,
         Err(error) => return Ok(Err(error)),

@@ -6,14 +6,21 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 
-use super::{error::PageResult, form_error::FormError, format, session_user::SessionUser};
+use super::{
+    error::PageResult,
+    form_error::FormError,
+    format::{self, DisplayTime},
+    session_user::SessionUser,
+};
 use crate::service::sessions::ActiveSession;
 
 /// The top bar, the navigation and the notice around a page.
 pub(super) struct Layout {
     pub user: CurrentUser,
     pub nav_item: NavItem,
-    pub notice: Option<&'static str>,
+    pub notice: Option<String>,
+    /// The time of the response. Scripts display times relative to it.
+    pub now: DisplayTime,
 }
 
 /// The signed-in user in the top bar.
@@ -46,6 +53,10 @@ pub(super) enum NavItem {
     AllTokens,
     AllActivity,
     Workspaces,
+    /// An error page, which is no entry itself.
+    Error {
+        in_admin: bool,
+    },
 }
 
 /// A link in the navigation.
@@ -59,8 +70,13 @@ impl NavItem {
     const PREFERENCES: [Self; 3] = [Self::Tokens, Self::Profile, Self::Activity];
     const ADMIN: [Self; 5] = [Self::Users, Self::Settings, Self::AllTokens, Self::AllActivity, Self::Workspaces];
 
+    /// Returns whether the entry belongs to the Admin console.
+    fn is_admin(self) -> bool {
+        Self::ADMIN.contains(&self) || matches!(self, Self::Error { in_admin: true })
+    }
+
     pub(super) fn title(&self) -> &'static str {
-        if Self::ADMIN.contains(self) { "Admin console" } else { "Preferences" }
+        if self.is_admin() { "Admin console" } else { "Preferences" }
     }
 
     fn link(self) -> (&'static str, &'static str) {
@@ -73,6 +89,7 @@ impl NavItem {
             Self::AllTokens => ("/admin/tokens", "All tokens"),
             Self::AllActivity => ("/admin/activity", "Activity"),
             Self::Workspaces => ("/admin/workspaces", "Workspaces"),
+            Self::Error { .. } => ("/", "Start"),
         }
     }
 }
@@ -88,7 +105,13 @@ impl Layout {
             is_admin: person.is_admin,
             is_platform_admin: person.can_manage_workspaces(),
         };
-        Self { user, nav_item, notice: None }
+        Self { user, nav_item, notice: None, now: DisplayTime(session.validated_at) }
+    }
+
+    /// Adds the notice that a form contains text from before the sign-in.
+    pub(super) fn with_restored_text(self, is_restored: bool) -> Self {
+        let text = "You were signed out before the form was submitted. Check what you entered, and submit it again.";
+        Self { notice: is_restored.then(|| text.to_owned()).or(self.notice), ..self }
     }
 
     /// Adds the notice for a completed operation. `operation` is its name in the query string.
@@ -98,24 +121,35 @@ impl Layout {
             Some("all-deleted") => Some("All tokens were deleted. They no longer work."),
             Some("saved") => Some("Saved."),
             Some("setting") => Some("Saved. The setting takes effect everywhere immediately."),
-            Some("ended") => Some("The web session was ended."),
-            Some("others-ended") => Some("All other web sessions were ended."),
+            Some("ended") => Some("The browser was signed out."),
+            Some("others-ended") => Some("All other browsers were signed out."),
             Some("added") => Some("The user was added."),
             Some("removed") => Some("The user was removed."),
             Some("disabled") => Some("The account was disabled. Its password and tokens no longer work."),
             Some("enabled") => Some("The account was enabled."),
             Some("forced") => Some("The user must change the password at the next sign-in."),
-            Some("sessions-ended") => Some("All web sessions were ended."),
+            Some("password-set") => {
+                Some("The temporary password was set. The user must change it at the next sign-in.")
+            }
+            Some("sessions-ended") => Some("The user was signed out everywhere."),
             Some("workspace-added") => Some("The workspace was added."),
             Some("workspace-removed") => Some("The workspace was removed."),
             _ => None,
         };
-        Self { notice, ..self }
+        Self { notice: notice.map(str::to_owned), ..self }
+    }
+
+    /// Replaces the notice if there is a more specific text.
+    pub(super) fn with_text(self, text: Option<String>) -> Self {
+        Self { notice: text.or(self.notice), ..self }
+    }
+
+    pub(super) fn is_in_admin(&self) -> bool {
+        self.nav_item.is_admin()
     }
 
     pub(super) fn links(&self) -> Vec<NavLink> {
-        let items: &[NavItem] =
-            if NavItem::ADMIN.contains(&self.nav_item) { &NavItem::ADMIN } else { &NavItem::PREFERENCES };
+        let items: &[NavItem] = if self.nav_item.is_admin() { &NavItem::ADMIN } else { &NavItem::PREFERENCES };
         let is_platform_admin = self.user.is_platform_admin;
         let visible = items.iter().filter(|nav_item| **nav_item != NavItem::Workspaces || is_platform_admin);
         let link = |nav_item: &NavItem| {

@@ -16,9 +16,7 @@ pub(super) fn for_error(error: &Error) -> String {
         Error::TokenAccessDisabled => "Your token access is disabled.",
         Error::NotAdministrator => "Only administrators of the workspace can do this.",
         Error::EmailTaken => "An account with this e-mail address already exists in the service.",
-        Error::FormAlreadyUsed => {
-            "This form was already used to generate a token. It was shown once and cannot be shown again."
-        }
+        Error::FormAlreadyUsed => "Your token was created and shown once. Lost it? Delete it and generate a new one.",
         Error::LastAdministrator => {
             "This is the last enabled administrator of the workspace. Make another person an administrator first."
         }
@@ -64,10 +62,9 @@ pub(super) fn retry_after(seconds: u64) -> String {
 /// Returns title and advice of the error page for a status.
 pub(super) fn for_status(status: StatusCode) -> (&'static str, &'static str) {
     match status {
-        StatusCode::FORBIDDEN => (
-            "Access denied",
-            "You are signed in, but you may not open this page. Ask an administrator of your workspace.",
-        ),
+        StatusCode::FORBIDDEN => {
+            ("You don’t have access", "Your account may not open this page. Ask an administrator of your workspace.")
+        }
         StatusCode::NOT_FOUND => {
             ("Page not found", "The page does not exist, or its content was deleted. Check the address.")
         }

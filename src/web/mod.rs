@@ -9,11 +9,15 @@
 //! sites.
 
 mod activity;
+mod activity_csv;
+mod activity_rows;
 mod admin;
 mod assets;
 mod cookie;
 mod csrf;
+mod draft;
 mod error;
+mod error_page;
 mod extract;
 mod form_error;
 mod format;
@@ -30,6 +34,10 @@ mod security_headers;
 mod session_user;
 mod sign_in;
 mod state;
+mod token_delete;
+mod token_list;
+mod token_page;
+mod token_query;
 mod tokens;
 mod transport;
 mod user_agent;
@@ -39,7 +47,7 @@ use tower_http::csrf::CsrfLayer;
 
 use crate::{app::App, config::Config};
 use error::PageError;
-pub(crate) use error::render_error_page;
+pub(crate) use error_page::{ErrorPages, FailedRequest};
 pub(crate) use security_headers::is_page;
 use state::WebState;
 
@@ -58,9 +66,11 @@ pub fn routes(app: &App, config: &Config) -> Router {
         .merge(password::routes())
         .merge(tokens::routes())
         .merge(generate::routes())
+        .merge(token_page::routes())
         .merge(profile::routes())
         .merge(activity::routes())
         .merge(admin::routes())
+        .route_layer(middleware::from_fn_with_state(state.clone(), draft::keep))
         .route_layer(middleware::from_fn(response_cookies::attach))
         .route_layer(middleware::from_fn_with_state(state.clone(), transport::require_secure_transport))
         // Allowed over plain HTTP: it shows nothing, and load balancers probe it.

@@ -5,16 +5,48 @@ use serde::Serialize;
 /// Rows per page.
 pub(super) const PAGE_SIZE: usize = 50;
 
-/// The paths of the previous and the next page of a list.
+/// The paths of the previous and the next page of a list, and the position of this page.
 #[derive(Debug, Default)]
 pub(super) struct Pager {
     pub prev: Option<String>,
     pub next: Option<String>,
+    /// Set if the length of the list is known.
+    pub range: Option<PageRange>,
+}
+
+/// The position of a page in its list: the numbers of the first and the last row, starting from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PageRange {
+    pub first: i64,
+    pub last: i64,
+    pub count: i64,
+}
+
+impl PageRange {
+    /// Creates the range of a page with `rows` rows. `first` comes from the link to the page. It is
+    /// only displayed, and therefore only made plausible.
+    pub(super) fn new(first: Option<i64>, rows: usize, count: i64) -> Option<Self> {
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        let first = first.unwrap_or(1).clamp(1, (count - rows + 1).max(1));
+        (rows > 0).then(|| Self { first, last: first + rows - 1, count: count.max(first + rows - 1) })
+    }
 }
 
 impl Pager {
     pub(super) fn is_needed(&self) -> bool {
-        self.prev.is_some() || self.next.is_some()
+        self.prev.is_some() || self.next.is_some() || self.range.is_some()
+    }
+
+    /// Adds the position of the page, also to the links to the adjacent pages.
+    pub(super) fn with_range(self, range: Option<PageRange>) -> Self {
+        let Some(PageRange { first, last, .. }) = range else { return self };
+        let page_rows = i64::try_from(PAGE_SIZE).unwrap_or(i64::MAX);
+        let add = |path: String, from: i64| format!("{path}&from={from}");
+        Self {
+            prev: self.prev.map(|path| add(path, (first - page_rows).max(1))),
+            next: self.next.map(|path| add(path, last + 1)),
+            range,
+        }
     }
 }
 
@@ -59,21 +91,29 @@ impl<T> PageRequest<T> {
         };
         let prev = rows.first().filter(|_| has_prev).map(|row| path("before", to_cursor(row)));
         let next = rows.last().filter(|_| has_next).map(|row| path("after", to_cursor(row)));
-        Pager { prev, next }
+        Pager { prev, next, range: None }
     }
 }
 
 /// Returns the path of another page of a list. It keeps the non-empty `fields` of the query string.
 pub(super) fn page_path(list_path: &str, fields: &impl Serialize, direction: &str, cursor: &str) -> String {
+    path_with_fields(list_path, fields, &[(direction, cursor)])
+}
+
+/// Returns the path of a list with the non-empty `fields` of the query string. `changed` replaces
+/// fields; an empty value removes the field.
+pub(super) fn path_with_fields(list_path: &str, fields: &impl Serialize, changed: &[(&str, &str)]) -> String {
     let values = serde_json::to_value(fields).unwrap_or_default();
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in values.as_object().into_iter().flatten() {
-        if let Some(text) = value.as_str().filter(|text| !text.is_empty()) {
+        let is_changed = changed.iter().any(|(changed, _)| changed == name);
+        if let Some(text) = value.as_str().filter(|text| !text.is_empty() && !is_changed) {
             query.append_pair(name, text);
         }
     }
-    query.append_pair(direction, cursor);
-    format!("{list_path}?{}", query.finish())
+    query.extend_pairs(changed.iter().filter(|(_, value)| !value.is_empty()));
+    let query = query.finish();
+    if query.is_empty() { list_path.to_owned() } else { format!("{list_path}?{query}") }
 }
 
 #[cfg(test)]
@@ -107,5 +147,23 @@ mod tests {
         }
         let fields = Fields { search: Some("a&b=c".into()), status: Some(String::new()) };
         assert_eq!(page_path("/x", &fields, "after", "m"), "/x?search=a%26b%3Dc&after=m");
+        assert_eq!(path_with_fields("/x", &fields, &[("search", ""), ("status", "")]), "/x");
+        assert_eq!(path_with_fields("/x", &fields, &[("search", "b")]), "/x?search=b");
+    }
+
+    #[test]
+    fn a_range_is_plausible_whatever_the_link_says() {
+        let range = |first, rows, count| PageRange::new(first, rows, count).map(|r| (r.first, r.last, r.count));
+        assert_eq!(range(None, 50, 206), Some((1, 50, 206)));
+        assert_eq!(range(Some(201), 6, 206), Some((201, 206, 206)));
+        assert_eq!(range(Some(-5), 6, 6), Some((1, 6, 6)));
+        assert_eq!(range(Some(900), 6, 206), Some((201, 206, 206)));
+        // Rows were deleted after the page was read.
+        assert_eq!(range(None, 6, 2), Some((1, 6, 6)));
+        assert_eq!(range(None, 0, 0), None);
+        let pager = Pager { prev: Some("/x?before=a".to_owned()), next: Some("/x?after=b".to_owned()), range: None };
+        let pager = pager.with_range(PageRange::new(Some(51), 50, 206));
+        assert_eq!(pager.prev.as_deref(), Some("/x?before=a&from=1"));
+        assert_eq!(pager.next.as_deref(), Some("/x?after=b&from=101"));
     }
 }

@@ -29,7 +29,7 @@ use crate::{
 #[derive(Template)]
 #[template(path = "change_password.html")]
 struct ChangePasswordPage<'a> {
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
     email: &'a str,
     min_chars: usize,
 }
@@ -64,11 +64,11 @@ async fn submit_form(
 ) -> PageResult<Response> {
     match change_password(&state, &user, &headers, &form).await? {
         Ok(()) => Ok(see_other("/preferences/access-tokens")),
-        Err(error) => render_with_status(error.status, &page(&user, &state, Some(&error.message))),
+        Err(error) => render_with_status(error.status, &page(&user, &state, Some(&error))),
     }
 }
 
-fn page<'a>(user: &'a SessionUser, state: &WebState, error: Option<&'a str>) -> ChangePasswordPage<'a> {
+fn page<'a>(user: &'a SessionUser, state: &WebState, error: Option<&'a FormError>) -> ChangePasswordPage<'a> {
     ChangePasswordPage { error, email: &user.person.email, min_chars: state.min_password_length }
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn change_password(
         return Ok(Err(FormError::from_error(ValidationError::PasswordMismatch.into())?));
     }
     let Some(proof) = verify_own_password(state, user, headers, &form.old_password).await? else {
-        return Ok(Err(FormError::new("The current password is incorrect.")));
+        return Ok(Err(FormError::of_field("old_password", "The current password is incorrect.")));
     };
     let change = UpdatePerson { password: Some(&form.new_password), proof: Some(&proof), ..UpdatePerson::default() };
     let actor = user.actor();

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
+    draft::Draft,
     error::{PageResult, see_other},
     extract::{LenientQuery, PageForm, UuidPath},
     form_error::FormError,
@@ -42,11 +43,12 @@ struct SessionRow {
 #[template(path = "profile.html")]
 struct ProfilePage<'a> {
     layout: Layout,
-    error: Option<&'a str>,
-    password_error: Option<&'a str>,
+    error: Option<&'a FormError>,
+    password_error: Option<&'a FormError>,
     is_password_changed: bool,
     name: &'a str,
     email: &'a str,
+    user_id: PersonId,
     min_chars: usize,
     sessions: Vec<SessionRow>,
 }
@@ -86,6 +88,7 @@ async fn page<'a>(user: &'a SessionUser, state: &WebState) -> PageResult<Profile
         is_password_changed: false,
         name: &user.person.name,
         email: &user.person.email,
+        user_id: user.person.id,
         min_chars: state.min_password_length,
         sessions: sessions.into_iter().map(row).collect(),
     })
@@ -94,11 +97,15 @@ async fn page<'a>(user: &'a SessionUser, state: &WebState) -> PageResult<Profile
 async fn show(
     user: SessionUser,
     State(state): State<WebState>,
+    draft: Draft,
     LenientQuery(query): LenientQuery<ProfileQuery>,
 ) -> PageResult<Response> {
     let page = page(&user, &state).await?;
     let is_password_changed = query.done.as_deref() == Some("password");
-    render(&ProfilePage { layout: page.layout.with_notice(query.done.as_deref()), is_password_changed, ..page })
+    let restored = draft.form::<NameForm>().filter(|form| !form.name.is_empty());
+    let layout = page.layout.with_notice(query.done.as_deref()).with_restored_text(restored.is_some());
+    let name = restored.as_ref().map_or(page.name, |form| form.name.as_str());
+    render(&ProfilePage { layout, is_password_changed, name, ..page })
 }
 
 async fn rename(
@@ -112,7 +119,7 @@ async fn rename(
         Ok(_) => Ok(see_other("/preferences/profile?done=saved")),
         Err(error) => {
             let error = FormError::from_error(error)?;
-            render_with_status(error.status, &ProfilePage { error: Some(&error.message), ..page(&user, &state).await? })
+            render_with_status(error.status, &ProfilePage { error: Some(&error), ..page(&user, &state).await? })
         }
     }
 }
@@ -127,7 +134,7 @@ async fn submit_password(
         Ok(()) => Ok(see_other("/preferences/profile?done=password")),
         Err(error) => {
             let page = page(&user, &state).await?;
-            render_with_status(error.status, &ProfilePage { password_error: Some(&error.message), ..page })
+            render_with_status(error.status, &ProfilePage { password_error: Some(&error), ..page })
         }
     }
 }

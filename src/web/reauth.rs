@@ -34,10 +34,10 @@ pub(super) async fn require_recent_password(
         return Ok(Ok(()));
     }
     let Some(password) = password.filter(|text| !text.is_empty()) else {
-        return Ok(Err(FormError::new("Enter your password to continue.")));
+        return Ok(Err(FormError::of_field("own_password", "Enter your password to continue.")));
     };
     if verify_own_password(state, user, headers, password).await?.is_none() {
-        return Ok(Err(FormError::new("The password is incorrect.")));
+        return Ok(Err(FormError::of_field("own_password", "The password is incorrect.")));
     }
     let value = state.sessions.rotate(&user.session).await?.ok_or(PageError::signed_out())?;
     user.cookies.set(Cookies::set_session(&value, state.transport(headers)));

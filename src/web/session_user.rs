@@ -41,7 +41,7 @@ impl SessionUser {
     /// Returns whether a sensitive operation requires the password. It does not if the password was
     /// verified in this request.
     pub(super) fn needs_reauth(&self) -> bool {
-        self.active_session.needs_reauth && self.cookies.is_empty()
+        self.active_session.needs_reauth && self.cookies.is_session_unchanged()
     }
 }
 
@@ -90,7 +90,7 @@ impl FromRequestParts<WebState> for SessionUserAny {
 }
 
 /// Returns the path of the page that contained a submitted form.
-fn referring_page(headers: &HeaderMap) -> Option<PathAndQuery> {
+pub(super) fn referring_page(headers: &HeaderMap) -> Option<PathAndQuery> {
     let page: Uri = headers.get(REFERER)?.to_str().ok()?.parse().ok()?;
     page.into_parts().path_and_query
 }

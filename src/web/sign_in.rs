@@ -4,7 +4,10 @@ use askama::Template;
 use axum::{
     Extension, Router,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::USER_AGENT},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{RETRY_AFTER, USER_AGENT},
+    },
     response::Response,
     routing::{get, post},
 };
@@ -13,9 +16,11 @@ use zeroize::Zeroizing;
 
 use super::{
     cookie::Cookies,
+    draft,
     error::{PageResult, see_other},
     extract::{LenientQuery, PageForm},
     layout::{render, render_with_status},
+    messages,
     response_cookies::ResponseCookies,
     session_user::SessionUser,
     state::WebState,
@@ -33,7 +38,7 @@ use tokenward_guard::AuthError;
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 /// The same for every failure, so that it reveals nothing about accounts.
 const SIGN_IN_FAILED: &str =
-    "Sign-in failed. Check your e-mail and password. If both are correct, your account may be disabled.";
+    "Wrong e-mail or password. If you are sure of both, ask your administrator whether the account is disabled.";
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -78,7 +83,10 @@ async fn show_form(
     }
     let notice = match (query.out, query.ended) {
         (Some(_), _) => Some("You are signed out."),
-        (None, Some(_)) => Some("Your session had ended, so nothing was changed. Sign in, and submit the form again."),
+        (None, Some(_)) if draft::is_kept(&state, &headers) => {
+            Some("You were signed out for inactivity. Sign in to continue. The text that you entered is kept.")
+        }
+        (None, Some(_)) => Some("You were signed out for inactivity. Sign in to continue."),
         (None, None) => None,
     };
     render(&SignInPage { error: None, notice, next, email: "" })
@@ -101,7 +109,8 @@ async fn sign_in(
             tracing::info!(cause = %denied, "denied sign-in");
             None
         }
-        // An outage, or too many failed attempts.
+        Err(SignInError::Throttled { seconds }) => return throttled_page(&form, seconds),
+        // An outage.
         Err(error) => return Err(ApiError::from(error).into()),
     };
     let session_value = match &login {
@@ -116,6 +125,16 @@ async fn sign_in(
     let next = if login.must_change_password { "/change-password" } else { next };
     cookies.set([Cookies::set_device(&device, transport)].into_iter().chain(Cookies::set_session(&value, transport)));
     Ok(see_other(next))
+}
+
+/// Shows the form again after too many failed attempts.
+fn throttled_page(form: &SignInForm, seconds: u64) -> PageResult<Response> {
+    let wait = messages::retry_after(seconds);
+    let message = format!("Too many failed attempts. {wait} Existing sessions and tokens are not affected.");
+    let page = SignInPage { error: Some(&message), notice: None, next: &form.next, email: &form.email };
+    let mut response = render_with_status(StatusCode::TOO_MANY_REQUESTS, &page)?;
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    Ok(response)
 }
 
 /// Ends the previous session of this browser, even one of another user. Its cookie is replaced, so
@@ -139,6 +158,7 @@ async fn sign_out(
         state.sessions.sign_out(&session).await?;
     }
     cookies.set(Cookies::clear_session());
+    cookies.append(draft::clear());
     let mut response = see_other("/sign-in?out=yes");
     response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
     Ok(response)

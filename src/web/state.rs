@@ -23,6 +23,9 @@ pub(super) struct WebState {
     /// The minimum length of a new password in characters.
     #[from_ref(skip)]
     pub min_password_length: usize,
+    /// Generating a token requires the password if it was entered some time ago.
+    #[from_ref(skip)]
+    pub reauth_for_tokens: bool,
 }
 
 /// The public URL of the service.
@@ -42,6 +45,7 @@ impl WebState {
             cookies: Cookies::new(public_url.starts_with("https://")),
             public_url: PublicUrl(public_url.to_owned()),
             min_password_length: config.passwords.min_length,
+            reauth_for_tokens: config.sessions.reauth_for_tokens,
         }
     }
 }

@@ -1,168 +1,45 @@
-//! The list of a person's own tokens, and the pages that delete one or all of them.
+//! The list of a person's own tokens, and the page that deletes all of them.
 
 use askama::Template;
 use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
     error::{PageResult, see_other},
-    extract::{LenientQuery, PageForm, UuidPath},
+    extract::{LenientQuery, PageForm},
     form_error::FormError,
-    format::{EXPIRES_SOON_SECONDS, TokenOwner, TokenRow, TokenState},
     layout::{Layout, NavItem, render, render_with_status},
     messages::for_error,
-    pagination::{PAGE_SIZE, PageRequest, Pager, page_path},
     reauth::require_recent_password,
     session_user::SessionUser,
     state::WebState,
+    token_delete::deletion_notice,
+    token_list::{TokenList, list_page},
+    token_query::TokenQuery,
 };
-use crate::{
-    domain::{
-        time::Timestamp,
-        token::{Token, TokenStatus},
-        token_query::{Cursor, Sort, SortKey, TokenFilter, TokenPageQuery},
-    },
-    http::cursor,
-    service::{
-        Error,
-        tokens::{ListedToken, TokenScope},
-    },
-};
-use tokenward_guard::Principal;
+use crate::service::{Error, events::EventScope, tokens::TokenScope};
 
 /// The path of the list.
 pub(super) const LIST_PATH: &str = "/preferences/access-tokens";
-const NEWEST_FIRST: Sort = Sort { key: SortKey::CreatedAt, descending: true };
-const OLDEST_FIRST: Sort = Sort { key: SortKey::CreatedAt, descending: false };
-
 pub(super) fn routes() -> Router<WebState> {
     Router::new()
         .route(LIST_PATH, get(list))
         .route("/preferences", get(async || see_other(LIST_PATH)))
-        .route("/preferences/access-tokens/{id}/delete", get(show_delete_form).post(delete))
         .route("/preferences/access-tokens/delete-all", get(show_delete_all_form).post(delete_all))
-}
-
-/// The query string of a token list: filters, cursors and notice.
-#[derive(Clone, Default, Deserialize, Serialize)]
-pub(super) struct TokenQuery {
-    pub search: Option<String>,
-    pub status: Option<String>,
-    pub unused_since: Option<String>,
-    pub person: Option<String>,
-    #[serde(skip_serializing)]
-    pub after: Option<String>,
-    #[serde(skip_serializing)]
-    pub before: Option<String>,
-    #[serde(skip_serializing)]
-    pub done: Option<String>,
-}
-
-impl TokenQuery {
-    /// Returns whether a filter is set.
-    pub(super) fn is_filtered(&self) -> bool {
-        [&self.search, &self.status, &self.unused_since]
-            .into_iter()
-            .any(|field| field.as_ref().is_some_and(|f| !f.is_empty()))
-    }
-
-    pub(super) fn search(&self) -> &str {
-        self.search.as_deref().unwrap_or_default()
-    }
-
-    /// Returns the date since which tokens are unused, if it is valid.
-    pub(super) fn unused_since(&self) -> Option<&str> {
-        self.unused_since.as_deref().filter(|text| Timestamp::parse_date(text).is_some())
-    }
-
-    /// Returns the options of the status filter: value, label, and whether it is selected.
-    pub(super) fn statuses(&self) -> [(&'static str, &'static str, bool); 4] {
-        let selected = self.status.as_deref().unwrap_or_default();
-        [("", "All"), ("active", "Active"), ("soon", "Expires soon"), ("expired", "Expired")]
-            .map(|(value, label)| (value, label, value == selected))
-    }
-
-    pub(super) fn filter(&self, now: Timestamp) -> TokenFilter {
-        let (status, expires_by) = match self.status.as_deref() {
-            Some("active") => (Some(TokenStatus::Active), None),
-            Some("soon") => (Some(TokenStatus::Active), Some(now.plus_seconds(EXPIRES_SOON_SECONDS))),
-            Some("expired") => (Some(TokenStatus::Expired), None),
-            _ => (None, None),
-        };
-        let search = self.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
-        let search = search.map(|text| text.chars().take(255).collect());
-        TokenFilter { status, expires_by, unused_since: self.unused_since().and_then(Timestamp::parse_date), search }
-    }
-
-    fn page_request(&self) -> PageResult<PageRequest<Cursor>> {
-        let parse =
-            |encoded: &Option<String>, sort| encoded.as_deref().map(|text| cursor::decode(text, sort)).transpose();
-        Ok(PageRequest::from_cursors(parse(&self.after, NEWEST_FIRST)?, parse(&self.before, NEWEST_FIRST)?))
-    }
-}
-
-/// Returns whether the workspace has API access tokens switched off.
-pub(super) async fn is_feature_off(state: &WebState, caller: &Principal) -> PageResult<bool> {
-    match state.tokens.ensure_enabled(caller).await {
-        Ok(()) => Ok(false),
-        Err(Error::FeatureOff) => Ok(true),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Returns a page of a token list, newest first.
-pub(super) async fn list_page(
-    state: &WebState,
-    caller: &Principal,
-    scope: TokenScope,
-    query: &TokenQuery,
-    list_path: &str,
-) -> PageResult<(Vec<TokenRow>, Pager)> {
-    let page_request = query.page_request()?;
-    let (sort, after) = match &page_request {
-        PageRequest::First => (NEWEST_FIRST, None),
-        PageRequest::After(cursor) => (NEWEST_FIRST, Some(cursor.clone())),
-        PageRequest::Before(cursor) => (OLDEST_FIRST, Some(cursor.clone())),
-    };
-    let page = TokenPageQuery { sort, limit: i64::try_from(PAGE_SIZE + 1).ok(), offset: 0, after };
-    let now = state.tokens.now();
-    let is_feature_off = is_feature_off(state, caller).await?;
-    let mut rows = state.tokens.list(caller, scope, query.filter(now), &page).await?;
-    if !page.sort.descending {
-        rows.reverse();
-    }
-    let to_cursor =
-        |listed: &ListedToken| cursor::encode(&Cursor::from_token(&listed.token, SortKey::CreatedAt), NEWEST_FIRST);
-    let pager =
-        page_request.split(&mut rows, to_cursor, |direction, cursor| page_path(list_path, query, direction, &cursor));
-    let row = |listed: ListedToken| {
-        let token_state = TokenState::for_token(&listed.token, listed.status, is_feature_off || listed.is_blocked, now);
-        let owner = TokenOwner { id: listed.token.person_id, email: listed.email };
-        TokenRow::new(
-            listed.token,
-            token_state,
-            matches!(scope, TokenScope::Workspace { .. }).then_some(owner),
-            list_path,
-        )
-    };
-    Ok((rows.into_iter().map(row).collect(), pager))
 }
 
 #[derive(Template)]
 #[template(path = "tokens.html")]
-struct TokensPage<'a> {
+struct TokensPage {
     layout: Layout,
     is_feature_off: bool,
     /// The reason why the user may not generate tokens.
     denied_reason: Option<String>,
     /// The administrators to contact.
     contacts: String,
-    rows: Vec<TokenRow>,
-    pager: Pager,
-    is_filtered: bool,
-    search: &'a str,
-    statuses: [(&'static str, &'static str, bool); 4],
+    /// `None` if the feature is off.
+    list: Option<TokenList>,
 }
 
 async fn list(
@@ -177,61 +54,17 @@ async fn list(
         Some(error @ (Error::Unavailable(_) | Error::Internal(_) | Error::CallerRevoked)) => return Err(error.into()),
         Some(error) => Some(for_error(&error)),
     };
-    let (rows, pager) = if is_feature_off {
-        Default::default()
-    } else {
-        list_page(&state, &user.actor(), TokenScope::Own, &query, LIST_PATH).await?
+    let list = match is_feature_off {
+        true => None,
+        false => Some(list_page(&state, &user.actor(), TokenScope::Own, &query, LIST_PATH).await?),
     };
     let contacts = match denied_reason {
         None => String::new(),
         Some(_) => state.people.admin_contacts(user.person.workspace_id).await?.join(" or "),
     };
-    render(&TokensPage {
-        layout: user.layout(NavItem::Tokens).with_notice(query.done.as_deref()),
-        is_feature_off,
-        denied_reason,
-        contacts,
-        rows,
-        pager,
-        is_filtered: query.is_filtered(),
-        search: query.search(),
-        statuses: query.statuses(),
-    })
-}
-
-/// The confirmation page for deleting a token.
-#[derive(Template)]
-#[template(path = "delete_token.html")]
-pub(super) struct DeleteTokenPage {
-    pub layout: Layout,
-    pub row: TokenRow,
-    pub back_path: &'static str,
-    pub back_label: &'static str,
-}
-
-async fn show_delete_form(
-    user: SessionUser,
-    State(state): State<WebState>,
-    UuidPath(id): UuidPath,
-) -> PageResult<Response> {
-    let (token, status) = ensure_own_token(state.tokens.find(&user.actor(), id).await?, &user)?;
-    let is_blocked = is_feature_off(&state, &user.actor()).await? || !user.person.can_use_tokens();
-    let token_state = TokenState::for_token(&token, status, is_blocked, state.tokens.now());
-    let row = TokenRow::new(token, token_state, None, LIST_PATH);
-    let layout = user.layout(NavItem::Tokens);
-    render(&DeleteTokenPage { layout, row, back_path: LIST_PATH, back_label: "Access Tokens" })
-}
-
-/// Rejects tokens of other people, which the service returns to administrators.
-fn ensure_own_token((token, status): (Token, TokenStatus), user: &SessionUser) -> PageResult<(Token, TokenStatus)> {
-    if token.person_id == user.person.id { Ok((token, status)) } else { Err(Error::TokenNotFound.into()) }
-}
-
-async fn delete(user: SessionUser, State(state): State<WebState>, UuidPath(id): UuidPath) -> PageResult<Response> {
-    let caller = user.actor();
-    ensure_own_token(state.tokens.find(&caller, id).await?, &user)?;
-    state.tokens.delete(&caller, id).await?;
-    Ok(see_other("/preferences/access-tokens?done=deleted"))
+    let notice = deletion_notice(&state, &user.actor(), EventScope::Own, &query).await?;
+    let layout = user.layout(NavItem::Tokens).with_notice(query.done.as_deref()).with_text(notice);
+    render(&TokensPage { layout, is_feature_off, denied_reason, contacts, list })
 }
 
 /// The confirmation page for deleting all tokens of a person.
@@ -239,7 +72,7 @@ async fn delete(user: SessionUser, State(state): State<WebState>, UuidPath(id): 
 #[template(path = "delete_all.html")]
 pub(super) struct DeleteAllPage<'a> {
     pub layout: Layout,
-    pub error: Option<&'a str>,
+    pub error: Option<&'a FormError>,
     pub question: String,
     pub active_tokens: i64,
     pub action: String,
@@ -263,7 +96,7 @@ impl ReauthForm {
 async fn delete_all_page<'a>(
     user: &'a SessionUser,
     state: &WebState,
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
 ) -> PageResult<DeleteAllPage<'a>> {
     let counts = state.tokens.count_holders(&user.actor(), Some(user.person.id)).await?;
     Ok(DeleteAllPage {
@@ -293,8 +126,6 @@ async fn delete_all(
             state.tokens.delete_all(&user.actor(), user.person.id).await?;
             Ok(see_other("/preferences/access-tokens?done=all-deleted"))
         }
-        Err(FormError { status, message }) => {
-            render_with_status(status, &delete_all_page(&user, &state, Some(&message)).await?)
-        }
+        Err(error) => render_with_status(error.status, &delete_all_page(&user, &state, Some(&error)).await?),
     }
 }

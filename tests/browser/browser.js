@@ -13,7 +13,12 @@ const ADMIN = "admin@example.com";
 /** The folder for screenshots. */
 const SCREENSHOTS = path.join(__dirname, "../../target/screenshots");
 
-const WIDTHS = { wide: { width: 1280, height: 800 }, phone: { width: 360, height: 740 } };
+const WIDTHS = {
+  wide: { width: 1280, height: 800 },
+  phone: { width: 360, height: 740 },
+  small: { width: 1024, height: 768 },
+  large: { width: 1920, height: 1080 },
+};
 
 /**
  * A running Chromium, the address of the service under test and a channel to the test that started

@@ -4,6 +4,7 @@ mod settings;
 mod tokens;
 mod user;
 mod user_actions;
+mod user_password;
 mod users;
 mod workspaces;
 
@@ -17,6 +18,7 @@ pub(super) fn routes() -> Router<WebState> {
         .merge(users::routes())
         .merge(user::routes())
         .merge(user_actions::routes())
+        .merge(user_password::routes())
         .merge(settings::routes())
         .merge(tokens::routes())
         .merge(workspaces::routes())

@@ -15,6 +15,7 @@ use crate::{
     domain::setting::{ChildTokenPolicy, SettingKey, SettingKind, SettingValue},
     service::Error,
     web::{
+        draft::Draft,
         error::{PageError, PageResult, see_other},
         extract::{LenientQuery, PageForm},
         form_error::FormError,
@@ -26,6 +27,9 @@ use crate::{
         state::WebState,
     },
 };
+
+/// The option for no maximum.
+const UNLIMITED: &str = "unlimited";
 
 pub(super) fn routes() -> Router<WebState> {
     Router::new().route("/admin/settings", get(list)).route("/admin/settings/{key}", get(show_form).post(save))
@@ -93,9 +97,11 @@ fn display_value(value: SettingValue) -> String {
         SettingValue::Days(-1) => "Unlimited".to_owned(),
         SettingValue::Days(1) => "1 day".to_owned(),
         SettingValue::Days(days) => format!("{days} days"),
-        SettingValue::ChildTokenPolicy(ChildTokenPolicy::Allowed) => "Allowed".to_owned(),
-        SettingValue::ChildTokenPolicy(ChildTokenPolicy::WithinParent) => "No longer than the parent token".to_owned(),
-        SettingValue::ChildTokenPolicy(ChildTokenPolicy::Forbidden) => "Forbidden".to_owned(),
+        SettingValue::ChildTokenPolicy(ChildTokenPolicy::Allowed) => "Yes".to_owned(),
+        SettingValue::ChildTokenPolicy(ChildTokenPolicy::WithinParent) => "Yes, but none that outlives it".to_owned(),
+        SettingValue::ChildTokenPolicy(ChildTokenPolicy::Forbidden) => {
+            "No, only by password or in the browser".to_owned()
+        }
     }
 }
 
@@ -103,7 +109,7 @@ fn choices(kind: SettingKind) -> Vec<(String, String)> {
     let values = match kind {
         SettingKind::Switch => [true, false].map(SettingValue::Switch).to_vec(),
         SettingKind::ChildTokenPolicy => ChildTokenPolicy::ALL.map(SettingValue::ChildTokenPolicy).to_vec(),
-        SettingKind::Days => Vec::new(),
+        SettingKind::Days => return vec![(UNLIMITED.to_owned(), "Unlimited".to_owned())],
     };
     values.into_iter().map(|value| (value.to_text(), display_value(value))).collect()
 }
@@ -112,14 +118,15 @@ fn choices(kind: SettingKind) -> Vec<(String, String)> {
 #[template(path = "admin/setting.html")]
 struct SettingPage<'a> {
     layout: Layout,
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
     key: &'static str,
     label: &'static str,
     help: &'static str,
     kind: SettingKind,
     /// The options: stored value and label.
     choices: Vec<(String, String)>,
-    default: String,
+    /// The default value, unless it is in effect.
+    default: Option<String>,
     selected: &'a str,
     days: &'a str,
     shown_days: &'a str,
@@ -131,6 +138,8 @@ struct SettingPage<'a> {
 struct SettingForm {
     #[serde(default)]
     value: String,
+    /// Resets the setting to its default.
+    reset: Option<String>,
     #[serde(default)]
     days: String,
     /// The initial content of the field `days`.
@@ -149,8 +158,10 @@ async fn page<'a>(
     state: &WebState,
     key: SettingKey,
     form: &'a SettingForm,
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
 ) -> PageResult<SettingPage<'a>> {
+    let settings = state.workspaces.list_settings(user.person.workspace_id, Some(key.as_str())).await?;
+    let is_set = settings.iter().any(|(_, value)| value.is_some());
     Ok(SettingPage {
         layout: user.layout(NavItem::Settings),
         error,
@@ -159,7 +170,7 @@ async fn page<'a>(
         help: key.help(),
         kind: key.kind(),
         choices: choices(key.kind()),
-        default: display_value(state.workspaces.defaults().get(key)),
+        default: is_set.then(|| display_value(state.workspaces.defaults().get(key))),
         selected: &form.value,
         days: &form.days,
         shown_days: &form.shown_days,
@@ -184,31 +195,44 @@ async fn warning(user: &AdminUser, state: &WebState, key: SettingKey) -> PageRes
     })
 }
 
-async fn show_form(user: AdminUser, State(state): State<WebState>, Path(key): Path<String>) -> PageResult<Response> {
+async fn show_form(
+    user: AdminUser,
+    State(state): State<WebState>,
+    Path(key): Path<String>,
+    draft: Draft,
+) -> PageResult<Response> {
     let key = parse_key(&key)?;
     let settings = state.workspaces.list_settings(user.person.workspace_id, Some(key.as_str())).await?;
     let value = settings.into_iter().find_map(|(_, value)| value);
-    let (value, days) = match value {
-        None => ("default".to_owned(), String::new()),
-        Some(SettingValue::Days(days)) => ("custom".to_owned(), days.to_string()),
-        Some(value) => (value.to_text(), String::new()),
+    let (value, days) = match value.unwrap_or_else(|| state.workspaces.defaults().get(key)) {
+        SettingValue::Days(-1) => (UNLIMITED.to_owned(), String::new()),
+        SettingValue::Days(days) => ("custom".to_owned(), days.to_string()),
+        value => (value.to_text(), String::new()),
     };
-    let form = SettingForm { value, shown_days: days.clone(), days, own_password: None };
-    render(&page(&user, &state, key, &form, None).await?)
+    let form = SettingForm { value, reset: None, shown_days: days.clone(), days, own_password: None };
+    let restored = draft.form::<SettingForm>().map(|restored| SettingForm { shown_days: days_of(&form), ..restored });
+    let page = page(&user, &state, key, restored.as_ref().unwrap_or(&form), None).await?;
+    render(&SettingPage { layout: user.layout(NavItem::Settings).with_restored_text(restored.is_some()), ..page })
+}
+
+fn days_of(form: &SettingForm) -> String {
+    form.days.clone()
 }
 
 impl SettingForm {
     /// Returns the new value, or `None` for the default.
     fn parse_value(&self, key: SettingKey) -> Result<Option<SettingValue>, FormError> {
+        if self.reset.is_some() {
+            return Ok(None);
+        }
         let days = self.days.trim();
         let is_edited = !days.is_empty() && days != self.shown_days;
         let value = match (self.value.as_str(), key.kind()) {
-            ("default", SettingKind::Days) if is_edited => {
-                return Err(FormError::new(format!(
-                    "You entered {days} days, but chose Default. Choose one of the two."
-                )));
+            (UNLIMITED, SettingKind::Days) if is_edited => {
+                let message = format!("You entered {days} days, but chose Unlimited. Choose one of the two.");
+                return Err(FormError::of_field("days", message));
             }
-            ("default", _) => return Ok(None),
+            (UNLIMITED, SettingKind::Days) => key.validate_days(-1),
             ("true", SettingKind::Switch) => key.validate_switch(true),
             ("false", SettingKind::Switch) => key.validate_switch(false),
             (policy, SettingKind::ChildTokenPolicy) => key.validate_word(policy),
@@ -217,7 +241,7 @@ impl SettingForm {
             }
             _ => Err(key.invalid_value()),
         };
-        value.map(Some).map_err(|invalid| FormError::new(messages::for_invalid(&invalid)))
+        value.map(Some).map_err(|invalid| FormError::of_field("days", messages::for_invalid(&invalid)))
     }
 }
 
@@ -240,7 +264,7 @@ async fn save(
         },
         Err(error) => error,
     };
-    render_with_status(error.status, &page(&user, &state, key, &form, Some(&error.message)).await?)
+    render_with_status(error.status, &page(&user, &state, key, &form, Some(&error)).await?)
 }
 
 async fn apply(user: &AdminUser, state: &WebState, key: SettingKey, value: Option<SettingValue>) -> Result<(), Error> {

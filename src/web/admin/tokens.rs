@@ -1,26 +1,37 @@
 //! The tokens of all people in the workspace.
 
 use askama::Template;
-use axum::{Router, extract::State, response::Response, routing::get};
+use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
 
 use crate::{
-    service::tokens::TokenScope,
+    service::{events::EventScope, tokens::TokenScope},
     web::{
-        error::{PageResult, see_other},
-        extract::{LenientQuery, UuidPath},
-        format::{TokenOwner, TokenRow, TokenState},
+        error::PageResult,
+        extract::{LenientQuery, PageForm, UuidPath},
+        format::TokenOwner,
         layout::{Layout, NavItem, render},
-        pagination::Pager,
         session_user::AdminUser,
         state::WebState,
-        tokens::{DeleteTokenPage, TokenQuery, is_feature_off, list_page},
+        token_delete::{DeleteForm, delete_token, deletion_notice, show_confirmation},
+        token_list::{TokenList, is_feature_off, list_page},
+        token_page::{TokenSection, find_in_workspace, show_token},
+        token_query::TokenQuery,
     },
 };
 
 const LIST_PATH: &str = "/admin/tokens";
+const ALL_TOKENS: TokenSection = TokenSection {
+    nav_item: NavItem::AllTokens,
+    list_path: LIST_PATH,
+    label: "All tokens",
+    activity_path: "/admin/activity",
+};
 
 pub(super) fn routes() -> Router<WebState> {
-    Router::new().route(LIST_PATH, get(list)).route("/admin/tokens/{id}/delete", get(show_delete_form).post(delete))
+    Router::new()
+        .route(LIST_PATH, get(list))
+        .route("/admin/tokens/{id}", get(show))
+        .route("/admin/tokens/{id}/delete", get(show_delete_form).post(delete))
 }
 
 #[derive(Template)]
@@ -30,11 +41,7 @@ struct AllTokensPage<'a> {
     workspace: &'a str,
     person: Option<TokenOwner>,
     is_feature_off: bool,
-    rows: Vec<TokenRow>,
-    pager: Pager,
-    is_filtered: bool,
-    search: &'a str,
-    statuses: [(&'static str, &'static str, bool); 4],
+    list: TokenList,
     unused_since: &'a str,
 }
 
@@ -49,37 +56,37 @@ async fn list(
         None => None,
     };
     let scope = TokenScope::Workspace { person_id: person.as_ref().map(|person| person.id) };
-    let (rows, pager) = list_page(&state, &administrator, scope, &query, LIST_PATH).await?;
+    let notice = deletion_notice(&state, &administrator, EventScope::Workspace { person_id: None }, &query).await?;
     render(&AllTokensPage {
-        layout: user.layout(NavItem::AllTokens).with_notice(query.done.as_deref()),
+        layout: user.layout(NavItem::AllTokens).with_notice(query.done.as_deref()).with_text(notice),
         workspace: &user.workspace_name,
         person: person.map(|person| TokenOwner { id: person.id, email: person.email }),
         is_feature_off: is_feature_off(&state, &administrator).await?,
-        rows,
-        pager,
-        is_filtered: query.is_filtered(),
-        search: query.search(),
-        statuses: query.statuses(),
+        list: list_page(&state, &administrator, scope, &query, LIST_PATH).await?,
         unused_since: query.unused_since().unwrap_or_default(),
     })
+}
+
+async fn show(user: AdminUser, State(state): State<WebState>, UuidPath(id): UuidPath) -> PageResult<Response> {
+    let (token, row) = find_in_workspace(&user, &state, id, LIST_PATH).await?;
+    show_token(&user, &state, token, row, &ALL_TOKENS).await
 }
 
 async fn show_delete_form(
     user: AdminUser,
     State(state): State<WebState>,
+    headers: HeaderMap,
     UuidPath(id): UuidPath,
 ) -> PageResult<Response> {
-    let administrator = user.actor();
-    let (token, status) = state.tokens.find(&administrator, id).await?;
-    let owner = state.people.find(&administrator, token.person_id).await?;
-    let is_blocked = !owner.can_use_tokens() || is_feature_off(&state, &administrator).await?;
-    let token_state = TokenState::for_token(&token, status, is_blocked, state.tokens.now());
-    let row = TokenRow::new(token, token_state, Some(TokenOwner { id: owner.id, email: owner.email }), LIST_PATH);
-    let layout = user.layout(NavItem::AllTokens);
-    render(&DeleteTokenPage { layout, row, back_path: LIST_PATH, back_label: "All tokens" })
+    let (_, row) = find_in_workspace(&user, &state, id, LIST_PATH).await?;
+    show_confirmation(&user, &headers, row, (NavItem::AllTokens, LIST_PATH))
 }
 
-async fn delete(user: AdminUser, State(state): State<WebState>, UuidPath(id): UuidPath) -> PageResult<Response> {
-    state.tokens.delete(&user.actor(), id).await?;
-    Ok(see_other("/admin/tokens?done=deleted"))
+async fn delete(
+    user: AdminUser,
+    State(state): State<WebState>,
+    UuidPath(id): UuidPath,
+    PageForm(form): PageForm<DeleteForm>,
+) -> PageResult<Response> {
+    delete_token(&user, &state, id, &form, LIST_PATH).await
 }

@@ -12,6 +12,7 @@ use crate::{
     },
     service::people::{ActorKind, UpdatePerson},
     web::{
+        draft::Draft,
         error::{PageResult, see_other},
         extract::{IdPath, LenientQuery, PageForm},
         form_error::FormError,
@@ -31,12 +32,13 @@ pub(super) fn routes() -> Router<WebState> {
 #[template(path = "admin/user.html")]
 struct UserPage<'a> {
     layout: Layout,
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
     id: PersonId,
     display_name: &'a str,
     email: &'a str,
     name: &'a str,
     is_admin: bool,
+    is_platform_admin: bool,
     is_disabled: bool,
     must_change_password: bool,
     is_self: bool,
@@ -100,6 +102,7 @@ async fn page<'a>(user: &AdminUser, state: &WebState, person: &'a Person) -> Pag
         email: &person.email,
         name: &person.name,
         is_admin: person.is_admin,
+        is_platform_admin: person.can_manage_workspaces(),
         is_disabled: person.is_disabled,
         must_change_password: person.force_password_change,
         is_self: person.id == user.person.id,
@@ -121,18 +124,30 @@ pub(super) async fn show_with_error(
     person: &Person,
     error: &FormError,
 ) -> PageResult<Response> {
-    render_with_status(error.status, &UserPage { error: Some(&error.message), ..page(user, state, person).await? })
+    render_with_status(error.status, &UserPage { error: Some(error), ..page(user, state, person).await? })
 }
 
 async fn show(
     user: AdminUser,
     State(state): State<WebState>,
     IdPath(id): IdPath<PersonId>,
+    draft: Draft,
     LenientQuery(query): LenientQuery<UserPageQuery>,
 ) -> PageResult<Response> {
     let person = state.people.find(&user.actor(), id).await?;
     let page = page(&user, &state, &person).await?;
-    render(&UserPage { layout: page.layout.with_notice(query.done.as_deref()), ..page })
+    let layout = user.layout(NavItem::Users).with_notice(query.done.as_deref());
+    match draft.form::<UserForm>() {
+        Some(form) => render(&UserPage {
+            layout: layout.with_restored_text(true),
+            email: &form.email,
+            name: &form.name,
+            is_admin: form.role == "administrator",
+            token_access: &form.token_access,
+            ..page
+        }),
+        None => render(&UserPage { layout, ..page }),
+    }
 }
 
 async fn save(
@@ -158,7 +173,7 @@ async fn save(
         Err(error) => error,
     };
     let page = UserPage {
-        error: Some(&error.message),
+        error: Some(&error),
         email: &form.email,
         name: &form.name,
         is_admin: form.role == "administrator",

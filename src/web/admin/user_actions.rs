@@ -13,7 +13,7 @@ use crate::{
         extract::{IdPath, PageForm},
         form_error::FormError,
         format::display_name,
-        layout::{Layout, NavItem, render_form},
+        layout::{Layout, NavItem, render, render_form},
         reauth::require_recent_password,
         session_user::AdminUser,
         state::WebState,
@@ -23,7 +23,7 @@ use crate::{
 
 pub(super) fn routes() -> Router<WebState> {
     Router::new()
-        .route("/admin/users/{id}/disable", get(redirect_to_user).post(disable))
+        .route("/admin/users/{id}/disable", get(show_disable_form).post(disable))
         .route("/admin/users/{id}/enable", get(redirect_to_user).post(enable))
         .route("/admin/users/{id}/force-password-change", get(redirect_to_user).post(force_password_change))
         .route("/admin/users/{id}/end-sessions", get(redirect_to_user).post(end_sessions))
@@ -34,6 +34,35 @@ pub(super) fn routes() -> Router<WebState> {
 /// Shows the person's page if the user reloads the error page of an action.
 async fn redirect_to_user(_: AdminUser, IdPath(id): IdPath<PersonId>) -> Response {
     see_other(&format!("/admin/users/{id}"))
+}
+
+/// The confirmation page for disabling an account.
+#[derive(Template)]
+#[template(path = "admin/disable_user.html")]
+struct DisableUserPage<'a> {
+    layout: Layout,
+    id: PersonId,
+    display_name: &'a str,
+    email: &'a str,
+    /// The number of tokens that stop working.
+    stopping_tokens: i64,
+}
+
+async fn show_disable_form(
+    user: AdminUser,
+    State(state): State<WebState>,
+    IdPath(id): IdPath<PersonId>,
+) -> PageResult<Response> {
+    let administrator = user.actor();
+    let person = state.people.find(&administrator, id).await?;
+    let active_tokens = state.tokens.count_holders(&administrator, Some(id)).await?.tokens;
+    render(&DisableUserPage {
+        layout: user.layout(NavItem::Users),
+        id,
+        display_name: display_name(&person.name, &person.email),
+        email: &person.email,
+        stopping_tokens: if person.can_use_tokens() { active_tokens } else { 0 },
+    })
 }
 
 async fn disable(user: AdminUser, State(state): State<WebState>, IdPath(id): IdPath<PersonId>) -> PageResult<Response> {
@@ -102,7 +131,7 @@ async fn delete_tokens_page(
     let name = display_name(&person.name, &person.email);
     let page = DeleteAllPage {
         layout: user.layout(NavItem::Users),
-        error: error.map(|error| error.message.as_str()),
+        error,
         question: format!("Delete all tokens of {name}?"),
         active_tokens: state.tokens.count_holders(&administrator, Some(id)).await?.tokens,
         action: format!("/admin/users/{id}/delete-tokens"),
@@ -135,7 +164,7 @@ async fn delete_tokens(
 #[template(path = "admin/remove_user.html")]
 struct RemoveUserPage<'a> {
     layout: Layout,
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
     id: PersonId,
     display_name: &'a str,
     email: &'a str,
@@ -161,7 +190,7 @@ async fn remove_page(
     let person = state.people.find(&administrator, id).await?;
     let page = RemoveUserPage {
         layout: user.layout(NavItem::Users),
-        error: error.map(|error| error.message.as_str()),
+        error,
         id,
         display_name: display_name(&person.name, &person.email),
         email: &person.email,

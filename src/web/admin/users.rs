@@ -12,12 +12,13 @@ use crate::{
     },
     service::people::{ActorKind, CreatePerson, PageStart, PersonSearch, PersonWithTokenCount},
     web::{
+        draft::Draft,
         error::{PageResult, see_other},
         extract::{LenientQuery, PageForm, is_checked},
         form_error::FormError,
         format::{DisplayTime, display_name},
         layout::{Layout, NavItem, render, render_with_status},
-        pagination::{PAGE_SIZE, PageRequest, Pager, page_path},
+        pagination::{PAGE_SIZE, PageRange, PageRequest, Pager, page_path},
         reauth::require_recent_password,
         session_user::AdminUser,
         state::WebState,
@@ -39,6 +40,8 @@ struct UserQuery {
     after: Option<String>,
     #[serde(skip_serializing)]
     before: Option<String>,
+    #[serde(skip_serializing)]
+    from: Option<String>,
     #[serde(skip_serializing)]
     done: Option<String>,
 }
@@ -135,6 +138,9 @@ async fn list(
     let to_cursor = |entry: &PersonWithTokenCount| EmailKey::from_text(&entry.person.email).as_str().to_owned();
     let pager = page_request
         .split(&mut people, to_cursor, |direction, cursor| page_path(LIST_PATH, &query, direction, &cursor));
+    let count = state.people.count(&user.actor(), &query.filter()).await?;
+    let from = query.from.as_deref().and_then(|text| text.parse().ok());
+    let pager = pager.with_range(PageRange::new(from, people.len(), count));
     render(&UsersPage {
         layout: user.layout(NavItem::Users).with_notice(query.done.as_deref()),
         workspace: &user.workspace_name,
@@ -149,7 +155,7 @@ async fn list(
 #[template(path = "admin/new_user.html")]
 struct NewUserPage<'a> {
     layout: Layout,
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
     email: &'a str,
     name: &'a str,
     must_change_password: bool,
@@ -184,8 +190,28 @@ fn new_page<'a>(user: &AdminUser, state: &WebState) -> NewUserPage<'a> {
     }
 }
 
-async fn show_form(user: AdminUser, State(state): State<WebState>) -> PageResult<Response> {
-    render(&new_page(&user, &state))
+async fn show_form(user: AdminUser, State(state): State<WebState>, draft: Draft) -> PageResult<Response> {
+    let page = new_page(&user, &state);
+    match draft.form::<NewUserForm>() {
+        Some(form) => {
+            let layout = user.layout(NavItem::Users).with_restored_text(true);
+            render(&NewUserPage { layout, ..form.fill(page) })
+        }
+        None => render(&page),
+    }
+}
+
+impl NewUserForm {
+    /// Fills the page with the entered text.
+    fn fill<'a>(&'a self, page: NewUserPage<'a>) -> NewUserPage<'a> {
+        NewUserPage {
+            email: &self.email,
+            name: &self.name,
+            must_change_password: is_checked(self.must_change.as_ref()),
+            is_admin: is_checked(self.is_admin.as_ref()),
+            ..page
+        }
+    }
 }
 
 async fn add(
@@ -210,13 +236,6 @@ async fn add(
         },
         Err(error) => error,
     };
-    let page = NewUserPage {
-        error: Some(&error.message),
-        email: &form.email,
-        name: &form.name,
-        must_change_password: is_checked(form.must_change.as_ref()),
-        is_admin: is_checked(form.is_admin.as_ref()),
-        ..new_page(&user, &state)
-    };
-    render_with_status(error.status, &page)
+    let page = NewUserPage { error: Some(&error), ..new_page(&user, &state) };
+    render_with_status(error.status, &form.fill(page))
 }

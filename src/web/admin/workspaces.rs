@@ -12,12 +12,13 @@ use crate::{
         workspaces::WorkspaceSummary,
     },
     web::{
+        draft::Draft,
         error::{PageResult, see_other},
         extract::{IdPath, LenientQuery, PageForm},
         form_error::FormError,
         format::DisplayTime,
         layout::{Layout, NavItem, render, render_with_status},
-        pagination::{PAGE_SIZE, Pager},
+        pagination::{PAGE_SIZE, PageRange, Pager},
         reauth::require_recent_password,
         session_user::PlatformAdminUser,
         state::WebState,
@@ -80,6 +81,7 @@ async fn list(
     let pager = Pager {
         prev: (offset > 0).then(|| path((offset - limit).max(0))),
         next: (offset + limit < count).then(|| path(offset + limit)),
+        range: PageRange::new(Some(offset + 1), workspaces.len(), count),
     };
     render(&WorkspacesPage {
         layout: user.layout(NavItem::Workspaces).with_notice(query.done.as_deref()),
@@ -92,7 +94,7 @@ async fn list(
 #[template(path = "admin/new_workspace.html")]
 struct NewWorkspacePage<'a> {
     layout: Layout,
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
     name: &'a str,
     admin_email: &'a str,
     admin_name: &'a str,
@@ -117,7 +119,7 @@ fn new_page<'a>(
     user: &PlatformAdminUser,
     state: &WebState,
     form: &'a NewWorkspaceForm,
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
 ) -> NewWorkspacePage<'a> {
     NewWorkspacePage {
         layout: user.layout(NavItem::Workspaces),
@@ -130,8 +132,12 @@ fn new_page<'a>(
     }
 }
 
-async fn show_form(user: PlatformAdminUser, State(state): State<WebState>) -> PageResult<Response> {
-    render(&new_page(&user, &state, &NewWorkspaceForm::default(), None))
+async fn show_form(user: PlatformAdminUser, State(state): State<WebState>, draft: Draft) -> PageResult<Response> {
+    let restored = draft.form::<NewWorkspaceForm>();
+    let is_restored = restored.is_some();
+    let form = restored.unwrap_or_default();
+    let page = new_page(&user, &state, &form, None);
+    render(&NewWorkspacePage { layout: page.layout.with_restored_text(is_restored), ..page })
 }
 
 async fn add(
@@ -156,14 +162,14 @@ async fn add(
         },
         Err(error) => error,
     };
-    render_with_status(error.status, &new_page(&user, &state, &form, Some(&error.message)))
+    render_with_status(error.status, &new_page(&user, &state, &form, Some(&error)))
 }
 
 #[derive(Template)]
 #[template(path = "admin/workspace.html")]
 struct WorkspacePage<'a> {
     layout: Layout,
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
     id: WorkspaceId,
     name: String,
     new_name: String,
@@ -190,7 +196,7 @@ async fn page<'a>(
     user: &PlatformAdminUser,
     state: &WebState,
     id: WorkspaceId,
-    error: Option<&'a str>,
+    error: Option<&'a FormError>,
 ) -> PageResult<WorkspacePage<'a>> {
     let summary = state.workspaces.find_summary(&user.actor(), id).await?;
     Ok(WorkspacePage {
@@ -226,7 +232,7 @@ async fn rename(
         Ok(_) => Ok(see_other(&format!("{LIST_PATH}/{id}?done=saved"))),
         Err(error) => {
             let error = FormError::from_error(error)?;
-            let page = page(&user, &state, id, Some(&error.message)).await?;
+            let page = page(&user, &state, id, Some(&error)).await?;
             render_with_status(error.status, &WorkspacePage { new_name: form.name, ..page })
         }
     }
@@ -257,5 +263,5 @@ async fn remove(
     } else {
         FormError::new("This is not the name of the workspace. Nothing was removed.")
     };
-    render_with_status(error.status, &page(&user, &state, id, Some(&error.message)).await?)
+    render_with_status(error.status, &page(&user, &state, id, Some(&error)).await?)
 }

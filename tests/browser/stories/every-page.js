@@ -54,6 +54,9 @@ module.exports = async (harness) => {
     tokens: "/preferences/access-tokens",
     "tokens-nothing-found": "/preferences/access-tokens?search=zzz",
     generate: "/preferences/access-tokens/generate",
+    token: `/preferences/access-tokens/${laptop}`,
+    "tokens-expired": "/preferences/access-tokens?status=expired&sort=description",
+    "token-of-workspace": `/admin/tokens/${laptop}`,
     "delete-token": `/preferences/access-tokens/${laptop}/delete`,
     "delete-all": "/preferences/access-tokens/delete-all",
     activity: "/preferences/activity",
@@ -64,6 +67,8 @@ module.exports = async (harness) => {
     "new-user": "/admin/users/new",
     user: `/admin/users/${grace}`,
     "user-longest": `/admin/users/${longest}`,
+    "password-of-user": `/admin/users/${grace}/password`,
+    "disable-user": `/admin/users/${grace}/disable`,
     "remove-user-longest": `/admin/users/${longest}/remove`,
     "remove-user": `/admin/users/${grace}/remove`,
     "delete-tokens-of-user": `/admin/users/${grace}/delete-tokens`,
@@ -95,7 +100,7 @@ module.exports = async (harness) => {
       await anonymous.page.getByLabel("E-mail").fill("ada@example.com");
       await anonymous.page.getByLabel("Password").fill("wrong");
       await anonymous.page.getByRole("button", { name: "Sign in" }).click();
-      await anonymous.expectText("Sign-in failed");
+      await anonymous.expectText("Wrong e-mail or password");
       await checkPage(anonymous, "sign-in-failed");
       await anonymous.signIn("new@example.com");
       await checkPage(anonymous, "change-password", "/change-password");
@@ -116,6 +121,20 @@ module.exports = async (harness) => {
       const user = await harness.newSignedInUser("barbara.liskov@example.com", { scheme, size });
       await checkPage(user, "tokens-not-permitted", "/preferences/access-tokens");
       await checkPage(user, "forbidden", "/admin/users");
+    }
+  }
+
+  // Lists are tables from 1024 pixels on, and use the width of large screens.
+  for (const size of ["small", "large"]) {
+    const viewer = await harness.newSignedInUser(ADMIN, { size });
+    for (const name of ["tokens", "users", "all-tokens", "all-activity", "token"]) {
+      await viewer.open(adminPages[name]);
+      await viewer.checkAccessibility();
+      const [display, width] = await viewer.page.locator(".table").evaluate(
+        (table) => [getComputedStyle(table.querySelector("td")).display, table.offsetWidth]);
+      assert.equal(display, "table-cell", `${name} at ${size}`);
+      assert.ok(size === "small" || width > 1500, `${name} is ${width} px wide`);
+      await viewer.takeScreenshot(`${name}-light-${size}`);
     }
   }
 

@@ -31,7 +31,7 @@ module.exports = async (harness) => {
     await harness.advance({ seconds: 1 });
   }
   await user.open("/preferences/access-tokens");
-  const shown = await page.locator("tbody td:nth-child(2) bdi").evaluateAll((cells) => cells.map((cell) => cell.textContent));
+  const shown = await page.locator("tbody td:first-child bdi").evaluateAll((cells) => cells.map((cell) => cell.textContent));
   assert.deepEqual(shown, [...TEXTS].reverse(), "descriptions are shown unchanged");
   await user.checkAccessibility();
   await user.takeScreenshot("hostile-text-light-wide");

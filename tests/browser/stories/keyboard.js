@@ -54,6 +54,9 @@ module.exports = async (harness) => {
   await press("Enter");
   await user.expectText("Lifetime (days)");
 
+  await tabTo("description");
+  await page.keyboard.type("by keyboard");
+
   // The arrow keys cycle through the lifetimes.
   await tabTo("30");
   const checkedLifetime = () => page.locator("input[name=lifetime]:checked").inputValue();
@@ -68,8 +71,6 @@ module.exports = async (harness) => {
   await press("Tab");
   await page.keyboard.type("7");
   await page.getByText(/^until /).last().waitFor();
-  await press("Tab");
-  await page.keyboard.type("by keyboard");
   await tabTo("Generate");
   await press("Enter");
   await user.expectText("Token generated");
@@ -95,11 +96,12 @@ module.exports = async (harness) => {
   // Deletes the token from the row's menu.
   await user.open("/preferences/access-tokens");
   await page.locator("td summary").press("Enter");
-  await press("Tab", "Enter");
+  await tabTo("Delete Token…");
+  await press("Enter");
   await user.expectText("Delete this token?");
   await tabTo("Delete Token");
   await press("Enter");
-  await user.expectText("The token was deleted.");
+  await user.expectText("Deleted “by keyboard”");
   assert.equal(new URL(page.url()).search, "", "a reload does not repeat the message");
   assert.equal(await harness.statusWithToken(value), 401);
 };

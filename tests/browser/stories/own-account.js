@@ -21,8 +21,8 @@ module.exports = async (harness) => {
   // Lists a session in another browser, and ends it.
   const other = await harness.newSignedInUser();
   await user.open("/preferences/profile");
-  await page.getByRole("button", { name: /^End the session/ }).click();
-  await user.expectText("The web session was ended.");
+  await page.getByRole("button", { name: /^Sign out of/ }).click();
+  await user.expectText("The browser was signed out.");
   await other.open("/preferences/profile");
   assert.equal(new URL(other.page.url()).pathname, "/sign-in");
   await other.signIn(ADMIN);
@@ -30,7 +30,7 @@ module.exports = async (harness) => {
   const changePassword = async (present, next, repeated = next) => {
     await page.getByLabel("Current password").fill(present);
     await page.getByLabel("New password", { exact: true }).fill(next);
-    await page.getByLabel("New password again").fill(repeated);
+    await page.getByLabel("Confirm new password").fill(repeated);
     await page.getByRole("button", { name: "Change password" }).click();
   };
   await changePassword("wrong", NEW_PASSWORD);

@@ -26,7 +26,7 @@ async function checkShownOnce(harness, scripts) {
   // A reload sends the form again. The service creates no token, does not show the value, and says
   // so.
   await page.reload();
-  await user.expectText("This form was already used to generate a token.");
+  await user.expectText("Your token was created and shown once.");
   assert.ok(!(await page.content()).includes(value));
   assert.equal(await count(), 1);
 

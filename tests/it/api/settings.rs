@@ -132,7 +132,7 @@ async fn the_configuration_schema_describes_all_settings(engine: Engine) {
             "API Access Token",
             "Allow users to generate access tokens",
             "Maximum lifetime for user generated access tokens (days)",
-            "Tokens created by tokens"
+            "May a token create more tokens?"
         ]
     );
     assert_eq!((&described[0]["type"], &described[0]["default"]), (&json!("boolean"), &json!(true)));

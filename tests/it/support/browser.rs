@@ -17,6 +17,7 @@ pub struct Browser {
     service: HttpService,
     session_cookie: Mutex<Option<String>>,
     device_cookie: Mutex<Option<String>>,
+    draft_cookie: Mutex<Option<String>>,
     keeps_device_cookie: bool,
     peer: Option<IpAddr>,
 }
@@ -27,6 +28,7 @@ impl Browser {
             service,
             session_cookie: Mutex::default(),
             device_cookie: Mutex::default(),
+            draft_cookie: Mutex::default(),
             keeps_device_cookie: false,
             peer: None,
         }
@@ -58,6 +60,11 @@ impl Browser {
     /// Returns the device cookie as `name=value`.
     pub fn device_cookie(&self) -> Option<String> {
         self.device_cookie.lock().unwrap().clone()
+    }
+
+    /// Returns the cookie with the text of a form whose session had ended, as `name=value`.
+    pub fn draft_cookie(&self) -> Option<String> {
+        self.draft_cookie.lock().unwrap().clone()
     }
 
     /// Returns another browser with this device cookie.
@@ -96,7 +103,8 @@ impl Browser {
         let mut request = Request::builder().method(method).uri(path).body(body).unwrap();
         request.headers_mut().insert("host", HeaderValue::from_static("127.0.0.1:3005"));
         request.headers_mut().insert("accept", HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"));
-        let cookies: Vec<String> = self.session_cookie().into_iter().chain(self.device_cookie()).collect();
+        let cookies: Vec<String> =
+            self.session_cookie().into_iter().chain(self.device_cookie()).chain(self.draft_cookie()).collect();
         if !cookies.is_empty() {
             request.headers_mut().insert(COOKIE, HeaderValue::from_str(&cookies.join("; ")).unwrap());
         }
@@ -117,6 +125,10 @@ impl Browser {
                 continue;
             }
             let is_gone = field.contains("Max-Age=0");
+            if pair.contains("-draft=") {
+                *self.draft_cookie.lock().unwrap() = (!is_gone).then(|| pair.to_owned());
+                continue;
+            }
             let mut kept = self.session_cookie.lock().unwrap();
             let name = |pair: &str| pair.split('=').next().unwrap().to_owned();
             if !is_gone {

@@ -38,8 +38,13 @@ async fn a_form_creates_one_token_however_often_it_is_sent(engine: Engine) {
     assert_eq!(created[0].headers["cache-control"], "no-store");
     for response in rejected {
         assert_eq!(response.status, 409);
-        assert!(response.text.contains("already used to generate a token") && !response.text.contains(value));
+        assert!(
+            response.text.contains("Your token was created and shown once. Lost it?") && !response.text.contains(value)
+        );
     }
+    let again = submit_generate_form(&admin, &form).await.expect(409);
+    let id = app.admin().get("/v4/apiAccessTokens").await.rows()[0]["tokenId"].as_str().unwrap().to_owned();
+    assert!(again.text.contains(&format!("Your newest token: <a href=\"/preferences/access-tokens/{id}\">")));
     submit_generate_form(&admin, &admin.fetch_form_id().await).await.expect(200);
     assert_eq!(count_tokens(&app).await, 2);
 }
@@ -87,7 +92,9 @@ async fn rejected_forms_show_the_reason_and_keep_the_input(engine: Engine) {
         let fields = [("form", form.as_str()), ("lifetime", lifetime), ("days", days), ("description", description)];
         let response = admin.post(GENERATE, &fields).await.expect(400);
         assert!(
-            response.text.contains(message) && response.text.contains(r#"role="alert""#),
+            response.text.contains(message)
+                && response.text.contains(r#"role="alert""#)
+                && response.text.contains(r#"aria-invalid="true""#),
             "{lifetime} {days}: {}",
             response.text
         );
@@ -154,11 +161,17 @@ async fn a_choice_and_its_text_field_must_agree(engine: Engine) {
         admin.post(path, &[("value", value), ("days", days), ("shown_days", shown)]).await
     };
     set("custom", "60", "").await.expect(303);
-    assert!(set("default", "90", "60").await.expect(400).text.contains("You entered 90 days, but chose Default"));
+    assert!(set("unlimited", "90", "60").await.expect(400).text.contains("You entered 90 days, but chose Unlimited"));
     assert!(admin.get("/admin/settings").await.text.contains("60 days"));
     // The value that the page prefilled is not an input.
-    set("default", "60", "60").await.expect(303);
+    set("unlimited", "60", "60").await.expect(303);
     assert!(admin.get("/admin/settings").await.text.contains("Unlimited"));
+    let settings = admin.get("/admin/settings").await.text;
+    assert!(settings.contains("Unlimited") && settings.matches("(default)").count() == 3, "{settings}");
+    assert!(admin.get(path).await.text.contains("Reset to default (Unlimited)"));
+    admin.post(path, &[("value", "custom"), ("days", "5"), ("reset", "yes")]).await.expect(303);
+    assert_eq!(admin.get("/admin/settings").await.text.matches("(default)").count(), 4);
+    assert!(!admin.get(path).await.text.contains("Reset to default"));
     assert!(set("nothing", "60", "60").await.expect(400).text.contains("whole number of days"));
 }
 

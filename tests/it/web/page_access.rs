@@ -9,24 +9,29 @@ use tokenward::domain::id::{PersonId, WorkspaceId};
 const ROLES: [&str; 4] = ["anonymous", "person", "administrator", "platform administrator"];
 
 /// Each page, with the lowest role that may open it.
-pub const PAGES: [(&str, &str); 20] = [
+pub const PAGES: [(&str, &str); 25] = [
     ("/sign-in", "anonymous"),
     ("/preferences/access-tokens", "person"),
     ("/preferences/access-tokens/generate", "administrator"),
     ("/preferences/access-tokens/delete-all", "person"),
     ("/preferences/profile", "person"),
     ("/preferences/activity", "person"),
+    ("/preferences/activity.csv", "person"),
     ("/admin/users", "administrator"),
     ("/admin/users/new", "administrator"),
     ("/admin/users/{person}", "administrator"),
+    ("/admin/users/{person}/password", "administrator"),
+    ("/admin/users/{person}/disable", "administrator"),
     ("/admin/users/{person}/remove", "administrator"),
     ("/admin/users/{person}/delete-tokens", "administrator"),
     ("/admin/settings", "administrator"),
     ("/admin/settings/feature.apiAccessTokens.enabled", "administrator"),
     ("/admin/tokens", "administrator"),
     ("/admin/tokens?person={person}", "administrator"),
+    ("/admin/tokens/{token}", "administrator"),
     ("/admin/tokens/{token}/delete", "administrator"),
     ("/admin/activity", "administrator"),
+    ("/admin/activity.csv", "administrator"),
     ("/admin/workspaces", "platform administrator"),
     ("/admin/workspaces/new", "platform administrator"),
     ("/admin/workspaces/{workspace}", "platform administrator"),
@@ -46,7 +51,7 @@ fn fill_form_id<'a>(fields: &[(&'a str, &'a str)], form: &'a str) -> Vec<(&'a st
 
 /// Each form, the lowest role that may send it, valid fields, and the location of the redirect on
 /// success; empty if the response is a page. The order allows one role to send all of its forms.
-const FORMS: [(&str, &str, Fields, &str); 23] = [
+const FORMS: [(&str, &str, Fields, &str); 24] = [
     (
         "/preferences/access-tokens/generate",
         "administrator",
@@ -86,6 +91,12 @@ const FORMS: [(&str, &str, Fields, &str); 23] = [
     ("/admin/users/{person}/disable", "administrator", &[], "/admin/users/{person}?done="),
     ("/admin/users/{person}/enable", "administrator", &[], "/admin/users/{person}?done="),
     ("/admin/users/{person}/force-password-change", "administrator", &[], "/admin/users/{person}?done="),
+    (
+        "/admin/users/{person}/password",
+        "administrator",
+        &[("password", NEW_PASSWORD)],
+        "/admin/users/{person}?done=password-set",
+    ),
     ("/admin/users/{person}/end-sessions", "administrator", &[], "/admin/users/{person}?done=sessions-ended"),
     ("/admin/tokens/{token}/delete", "administrator", &[], "/admin/tokens?done=deleted"),
     ("/admin/users/{person}/delete-tokens", "administrator", &[], "/admin/users/{person}?done=all-deleted"),
@@ -330,10 +341,14 @@ async fn administrators_cannot_access_other_workspaces(engine: Engine) {
     let other = app.signed_in_browser("other@other.example").await;
     for template in [
         "/admin/users/{person}",
+        "/admin/users/{person}/password",
+        "/admin/users/{person}/disable",
         "/admin/users/{person}/remove",
         "/admin/users/{person}/delete-tokens",
         "/admin/tokens?person={person}",
+        "/admin/tokens/{token}",
         "/admin/tokens/{token}/delete",
+        "/preferences/access-tokens/{token}",
         "/preferences/access-tokens/{token}/delete",
     ] {
         assert_eq!(other.get(&fixture.path(template)).await.status, 404, "{template}");
@@ -363,6 +378,7 @@ async fn an_administrator_cannot_change_a_platform_administrator(engine: Engine)
         ),
         ("/admin/users/1/disable", &[]),
         ("/admin/users/1/force-password-change", &[]),
+        ("/admin/users/1/password", &[("password", NEW_PASSWORD)]),
         ("/admin/users/1/remove", &[]),
     ] {
         let response = administrator.post(path, fields).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokenward::domain::id::{PersonId, WorkspaceId};
 
-use crate::support::{Browser, Engine, PASSWORD, TestApp, both_databases};
+use crate::support::{Browser, Database, Engine, PASSWORD, TestApp, both_databases};
 
 const NEW_PASSWORD: &str = "a wholly different phrase of words";
 
@@ -165,7 +165,10 @@ async fn a_form_of_an_ended_session_reports_that_nothing_was_done(engine: Engine
         let response = browser.send(request).await.expect(303);
         assert_eq!(response.headers["location"], format!("/sign-in?{next}ended=yes"));
         let page = browser.get(response.headers["location"].to_str().unwrap()).await.expect(200).text;
-        assert!(page.contains("so nothing was changed") && !page.contains("elsewhere"), "{page}");
+        assert!(
+            page.contains("You were signed out for inactivity. Sign in to continue.") && !page.contains("elsewhere"),
+            "{page}"
+        );
     }
 }
 
@@ -215,11 +218,13 @@ async fn sensitive_operations_require_reauthentication_after_15_minutes(engine: 
     let admin = app.signed_in_browser("admin@example.com").await;
     let (user, remove) = (format!("/admin/users/{}", ada.id), format!("/admin/users/{}/remove", ada.id));
     let delete = format!("/admin/users/{}/delete-tokens", ada.id);
-    let operations: [(&str, &[(&str, &str)]); 7] = [
+    let password = format!("/admin/users/{}/password", ada.id);
+    let operations: [(&str, &[(&str, &str)]); 8] = [
         ("/preferences/access-tokens/delete-all", &[]),
         ("/admin/settings/feature.apiAccessTokens.enabled", &[("value", "false")]),
         (&user, &[("email", "ada@example.com"), ("role", "administrator"), ("token_access", "default")]),
         (&delete, &[]),
+        (&password, &[("password", NEW_PASSWORD)]),
         ("/admin/users/new", &[("email", "eve@example.com"), ("password", PASSWORD), ("is_admin", "yes")]),
         ("/admin/workspaces/new", &[("name", "X"), ("admin_email", "x@example.com"), ("password", PASSWORD)]),
         (&remove, &[]),
@@ -243,6 +248,79 @@ async fn sensitive_operations_require_reauthentication_after_15_minutes(engine: 
         admin.post(path, &fields).await.expect(303);
     }
     assert!(!token.is_accepted().await);
+}
+
+#[apply(both_databases)]
+async fn generating_a_token_requires_reauthentication_after_15_minutes(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.signed_in_browser("admin@example.com").await;
+    let path = "/preferences/access-tokens/generate";
+    let form = admin.fetch_form_id().await;
+    let generate = async |admin: &Browser, form: &str, password: Option<&str>| {
+        let fields = [("form", form), ("lifetime", "30")];
+        let fields: Vec<_> = fields.into_iter().chain(password.map(|text| ("own_password", text))).collect();
+        admin.post(path, &fields).await
+    };
+    app.advance_seconds(15 * 60 - 1);
+    assert!(!admin.get(path).await.text.contains("own_password"));
+    app.advance_seconds(1);
+    assert!(admin.get(path).await.text.contains(r#"name="own_password""#));
+    for wrong in [None, Some(""), Some("wrong")] {
+        let response = generate(&admin, &form, wrong).await.expect(400);
+        assert!(response.text.contains(r#"aria-invalid="true" aria-errormessage="form-error""#), "{}", response.text);
+    }
+    assert!(app.admin().get("/v4/apiAccessTokens").await.rows().is_empty());
+    generate(&admin, &form, Some(PASSWORD)).await.expect(200);
+    // The operator can switch it off.
+    let app =
+        TestApp::start_with(Database::migrated(engine).await, |config| config.sessions.reauth_for_tokens = false).await;
+    let admin = app.signed_in_browser("admin@example.com").await;
+    app.advance_seconds(15 * 60);
+    let form = admin.fetch_form_id().await;
+    generate(&admin, &form, None).await.expect(200);
+}
+
+#[apply(both_databases)]
+async fn an_administrator_sets_a_temporary_password(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = app.add_person("ada").await;
+    let browser = app.signed_in_browser("ada@example.com").await;
+    let admin = app.signed_in_browser("admin@example.com").await;
+    let user = format!("/admin/users/{}", ada.id);
+    assert!(admin.get(&user).await.text.contains("Set temporary password"));
+    let path = format!("{user}/password");
+    let response = admin.post(&path, &[("password", "short")]).await.expect(400);
+    assert!(response.text.contains("from 15 to 128 characters") && response.text.contains("aria-invalid"));
+    admin.post(&path, &[("password", NEW_PASSWORD)]).await.expect(303);
+    assert!(!is_signed_in(&browser).await, "web sessions end");
+    let response = app.browser().sign_in("ada@example.com", NEW_PASSWORD).await.expect(303);
+    assert_eq!(response.headers["location"], "/change-password");
+    // Administrators change their own password on the profile page.
+    assert_eq!(admin.get("/admin/users/1/password").await.expect(303).headers["location"], "/preferences/profile");
+    assert!(app.browser().get("/sign-in").await.text.contains("Forgot your password?"));
+}
+
+#[apply(both_databases)]
+async fn text_of_a_form_whose_session_has_ended_is_shown_after_sign_in(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.signed_in_browser("admin@example.com").await;
+    app.advance_seconds(30 * 60);
+    let path = "/preferences/access-tokens/generate";
+    let fields = [("description", "kept & safe"), ("lifetime", "custom"), ("days", "12"), ("own_password", "secret")];
+    let mut request = admin.form_request(path, &fields);
+    request.headers_mut().insert("sec-fetch-site", "same-origin".parse().unwrap());
+    request.headers_mut().insert("referer", format!("http://127.0.0.1:3005{path}").parse().unwrap());
+    admin.send(request).await.expect(303);
+    let draft = admin.draft_cookie().unwrap();
+    assert!(draft.contains("kept") && !draft.contains("secret"), "{draft}");
+    admin.sign_in("admin@example.com", PASSWORD).await.expect(303);
+    assert!(app.admin().get("/v4/apiAccessTokens").await.rows().is_empty(), "signing in submits nothing");
+    assert!(!admin.get("/admin/users/new").await.text.contains("kept"), "other pages do not show it");
+    let page = admin.get(path).await.expect(200).text;
+    assert!(page.contains(r#"value="kept &#38; safe""#) && page.contains(r#"value="12""#), "{page}");
+    assert!(page.contains("You were signed out before the form was submitted"));
+    // It is shown once, and not after signing out.
+    assert!(admin.draft_cookie().is_none() && !admin.get(path).await.text.contains("kept"));
 }
 
 #[apply(both_databases)]

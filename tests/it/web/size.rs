@@ -74,7 +74,7 @@ async fn no_page_exceeds_fifty_kilobytes(engine: Engine) {
         shared += admin.get(file).await.expect(200).text.len();
     }
     assert!(shared > 0 && sign_in.len() + shared < MAX_PAGE_BYTES, "{} and {shared} bytes", sign_in.len());
-    for (template, _) in PAGES.iter().filter(|(path, _)| *path != "/sign-in") {
+    for (template, _) in PAGES.iter().filter(|(path, _)| *path != "/sign-in" && !path.ends_with(".csv")) {
         let path = fixture.path(template);
         let page = admin.get(&path).await.expect(200).text.len();
         assert!(page + shared < MAX_PAGE_BYTES, "{path}: {page} and {shared} bytes");

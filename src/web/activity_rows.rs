@@ -1,0 +1,119 @@
+//! Rows of the activity tables: events grouped by day, described in words.
+
+use serde_json::Value;
+
+use super::{format::DisplayTime, user_agent::browser_name};
+use crate::domain::event::{Action, Event, Outcome};
+
+/// The events of one day in UTC.
+pub(super) struct ActivityDay {
+    pub day: DisplayTime,
+    pub rows: Vec<ActivityRow>,
+}
+
+/// An event in words.
+pub(super) struct ActivityRow {
+    pub at: DisplayTime,
+    pub label: &'static str,
+    pub subject: String,
+    pub details: String,
+    pub by: String,
+    /// The path of the events of the token that authenticated the actor.
+    pub token_path: Option<String>,
+    pub address: String,
+}
+
+/// Groups events by day. `activity_path` is the page that lists the events of a token.
+pub(super) fn group_by_day(events: Vec<Event>, activity_path: &str) -> Vec<ActivityDay> {
+    let mut days: Vec<ActivityDay> = Vec::new();
+    for event in events {
+        let row = activity_row(event, activity_path);
+        match days.last_mut() {
+            Some(last) if last.day.date() == row.at.date() => last.rows.push(row),
+            _ => days.push(ActivityDay { day: row.at, rows: vec![row] }),
+        }
+    }
+    days
+}
+
+/// Returns the details of an event as text.
+fn describe_details(event: &Event) -> String {
+    let fields = &event.details.0;
+    let text =
+        |name: &str| fields.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    match event.action {
+        Action::SessionCreated => browser_name(event.context.request.user_agent.as_str()),
+        Action::LoginSucceeded => String::new(),
+        Action::SettingChanged => [text("from"), text("to")].into_iter().flatten().collect::<Vec<_>>().join(" → "),
+        Action::TokenCreated | Action::TokenDeleted | Action::TokenLeaked => text("description").unwrap_or_default(),
+        Action::EventsPruned => text("upTo").map(|number| format!("up to event {number}")).unwrap_or_default(),
+        action if action.outcome() == Outcome::Denied => {
+            let times = text("count").filter(|count| count != "1").map(|count| format!("{count} times"));
+            [text("cause"), times].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        }
+        _ => {
+            let describe_field = |(name, value): (&String, &Value)| {
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                format!("{}: {value}", field_label(name))
+            };
+            fields.iter().filter(|(name, _)| *name != "count").map(describe_field).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+/// Returns the label of a field of the details.
+fn field_label(name: &str) -> &str {
+    match name {
+        "email" => "e-mail",
+        "tokenAccess" => "token access",
+        "forcePasswordChange" => "password change required",
+        name => name,
+    }
+}
+
+/// Returns an action in words.
+pub(super) fn action_label(action: Action) -> &'static str {
+    match action {
+        Action::TokenCreated => "Token generated",
+        Action::TokenDeleted => "Token deleted",
+        Action::TokensDeleted => "All tokens of a person deleted",
+        Action::SettingChanged => "Setting changed",
+        Action::PersonAdded => "User added",
+        Action::PersonChanged => "User changed",
+        Action::PersonDisabled => "Account disabled",
+        Action::PersonEnabled => "Account enabled",
+        Action::PersonRemoved => "User removed",
+        Action::PasswordChanged => "Password changed",
+        Action::SessionCreated => "Signed in",
+        Action::TokenLeaked => "Token deleted: reported as leaked",
+        Action::RevokedTokenRejected => "Token rejected: revoked or expired",
+        Action::LoginSucceeded => "Signed in to the API by password",
+        Action::LoginFailed => "Sign-in failed: wrong e-mail or password",
+        Action::LoginThrottled => "Sign-in throttled: too many failed attempts",
+        Action::AuthCheckDenied => "Auth checks denied",
+        Action::WorkspaceCreated => "Workspace created",
+        Action::WorkspaceRenamed => "Workspace renamed",
+        Action::WorkspaceRemoved => "Workspace removed",
+        Action::EventsPruned => "Old events removed",
+    }
+}
+
+fn activity_row(event: Event, activity_path: &str) -> ActivityRow {
+    let details = describe_details(&event);
+    let subject = match event.action {
+        Action::TokenCreated | Action::TokenDeleted | Action::TokenLeaked => format!("{}…", event.label),
+        Action::RevokedTokenRejected if !event.label.is_empty() => format!("{}…", event.label),
+        Action::SessionCreated | Action::LoginSucceeded => String::new(),
+        _ => event.label,
+    };
+    let context = event.context;
+    ActivityRow {
+        at: DisplayTime(context.at),
+        label: action_label(event.action),
+        subject,
+        details,
+        by: context.actor_name,
+        token_path: context.token_id.map(|id| format!("{activity_path}?token={id}")),
+        address: context.request.client_ip.map(|address| address.to_string()).unwrap_or_default(),
+    }
+}
