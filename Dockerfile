@@ -14,6 +14,9 @@ COPY config config
 COPY templates templates
 COPY static static
 COPY src src
+# The build context has no repository: --build-arg COMMIT="$(git rev-parse --short HEAD)" adds it to the version.
+ARG COMMIT=""
+ENV TOKENWARD_COMMIT=$COMMIT
 # Without a newer timestamp, cargo would consider the empty files up to date.
 RUN touch src/main.rs src/lib.rs && cargo build --release --locked
 
@@ -30,4 +33,5 @@ USER 10001:10001
 # hadolint ignore=DL3064
 ENV TOKENWARD_LISTEN__HTTP=0.0.0.0:3005
 EXPOSE 3005
+HEALTHCHECK --interval=30s --timeout=6s --start-period=40s CMD ["/usr/local/bin/tokenward", "health"]
 ENTRYPOINT ["/usr/local/bin/tokenward"]

@@ -64,7 +64,7 @@ class Program:
         )
         self.pid = self.process.pid
         try:
-            self.url = self.wait_for(r"listening on (http://\S+)")
+            self.url = self.wait_for(r"(?:listening on |\"message\":\"listening\".*\"url\":\")(http://[^\s\"]+)")
         except BaseException:
             self.__exit__()
             raise

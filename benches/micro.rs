@@ -19,7 +19,7 @@ use tokenward::{
     http::{pipeline::HttpService, server},
     service::{
         Actor,
-        bootstrap::{FirstAdministrator, bootstrap},
+        bootstrap::{FirstAdministrator, bootstrap, generate_password},
         sign_in::LoginChannel,
         tokens::{CachedVerdict, Idempotency, ValidToken},
     },
@@ -51,12 +51,11 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
         let store = server::open_store(&config, true).await.expect("a store");
         let (clock, random) = (Clock::system(), Random::system());
         let app = App::new(store.clone(), clock.clone(), random.clone(), &config).expect("an app");
-        let first = FirstAdministrator { email: "admin@example.com".to_owned(), password: None };
-        let first_start =
-            bootstrap(&store, app.people(), &clock, &random, first).await.expect("a first start").expect("a password");
-        let password = first_start.password.expect("a password");
+        let first = FirstAdministrator { email: "admin@example.com".to_owned(), password: generate_password(&random) };
+        bootstrap(&store, app.people(), &clock, &first).await.expect("a first start").expect("an administrator");
+        let (email, password) = (&first.email, &first.password);
         let context = RequestContext::default();
-        let login = app.sign_in().authenticate(&first_start.email, &password, LoginChannel::Request, &context).await;
+        let login = app.sign_in().authenticate(email, password, LoginChannel::Request, &context).await;
         let login = login.expect("a sign-in");
         let admin = Actor::from_principal(login.principal.clone(), Some(&login), context.clone()).expect("an actor");
         let (value, _) = app

@@ -215,7 +215,7 @@ def barrier_times(node, unit):
 
 
 def metrics(node):
-    address = urlparse(node.wait_for(r"serving metrics on (http://\S+)"))
+    address = urlparse(node.wait_for(r"\"serving metrics\".*\"url\":\"(http://[^\"]+)"))
     connection = http.client.HTTPConnection(address.hostname, address.port)
     connection.request("GET", "/metrics")
     return connection.getresponse().read().decode()

@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     app::App,
     config::RetentionConfig,
+    domain::causes::Causes,
     service::{DeniedAttemptLog, Events, Sessions, SignIn, TokenStatistics, Tokens},
     store::Store,
     telemetry::LogBudget,
@@ -101,7 +102,7 @@ async fn flush_last_used(tokens: Tokens) {
             () = tokens.wait_for_flush_threshold() => {}
         }
         if let Err(error) = tokens.flush_last_used().await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "failed to flush last-used timestamps; retrying");
+            tracing::warn!(error = %Causes(&error), "failed to flush last-used timestamps; retrying");
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
@@ -113,7 +114,7 @@ async fn flush_denied_attempts(denied_attempts: DeniedAttemptLog) {
     loop {
         timer.tick().await;
         if let Err(error) = denied_attempts.flush(false).await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "failed to flush denied attempts; retrying");
+            tracing::warn!(error = %Causes(&error), "failed to flush denied attempts; retrying");
         }
     }
 }
@@ -122,7 +123,7 @@ async fn flush_denied_attempts(denied_attempts: DeniedAttemptLog) {
 async fn purge_revoked_tokens(tokens: Tokens) {
     loop {
         if let Err(error) = tokens.purge_revoked().await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge revoked tokens");
+            tracing::warn!(error = %Causes(&error), "failed to purge revoked tokens");
         }
         tokio::time::timeout(PURGE_INTERVAL, tokens.wait_for_purge()).await.ok();
     }
@@ -133,7 +134,7 @@ async fn purge_tombstones(tokens: Tokens, retention: Duration) {
     loop {
         timer.tick().await;
         if let Err(error) = tokens.purge_tombstones(retention).await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge tombstones");
+            tracing::warn!(error = %Causes(&error), "failed to purge tombstones");
         }
     }
 }
@@ -145,7 +146,7 @@ async fn purge_events(events: Events, retention: Duration) {
         match events.prune(retention).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, ?retention, "deleted old events"),
-            Err(error) => tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge old events"),
+            Err(error) => tracing::warn!(error = %Causes(&error), "failed to purge old events"),
         }
     }
 }
@@ -163,7 +164,7 @@ async fn back_up_on_signal(store: Store) {
         match store.back_up().await {
             Ok(Some(file)) => tracing::info!(file = %file.display(), "backed up"),
             Ok(None) => tracing::warn!("ignored SIGUSR1: use pg_dump or a base backup for PostgreSQL"),
-            Err(error) => tracing::error!(error = ?anyhow::Error::from(error), "failed to back up the database"),
+            Err(error) => tracing::error!(error = %Causes(&error), "failed to back up the database"),
         }
     }
 }
@@ -181,10 +182,10 @@ async fn purge_sessions_and_login_failures(sessions: Sessions, sign_in: SignIn) 
     loop {
         timer.tick().await;
         if let Err(error) = sessions.purge_expired().await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge expired sessions");
+            tracing::warn!(error = %Causes(&error), "failed to purge expired sessions");
         }
         if let Err(error) = sign_in.purge_login_failures().await {
-            tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge login failures");
+            tracing::warn!(error = %Causes(&error), "failed to purge login failures");
         }
     }
 }
@@ -207,7 +208,7 @@ async fn purge_expired_tokens(tokens: Tokens, retention: Duration) {
         match tokens.purge_expired(retention).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, ?retention, "deleted expired tokens"),
-            Err(error) => tracing::warn!(error = ?anyhow::Error::from(error), "failed to purge expired tokens"),
+            Err(error) => tracing::warn!(error = %Causes(&error), "failed to purge expired tokens"),
         }
     }
 }

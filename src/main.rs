@@ -1,9 +1,11 @@
 //! The `tokenward` program: parses the command line, runs the command and prints errors.
 
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::Parser as _;
-use tokenward::cli::{Cli, StdoutClosed};
+use tokenward::{
+    cli::{Cli, StdoutClosed},
+    telemetry,
+};
 
 /// Keeps memory bounded after many password hashes; docs/explanation/performance.md has the
 /// measurement.
@@ -11,12 +13,11 @@ use tokenward::cli::{Cli, StdoutClosed};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    match Cli::parse_arguments().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<StdoutClosed>() => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error may be closed as well.
-            writeln!(std::io::stderr(), "tokenward: {error:#}").ok();
+            telemetry::report_failure(&error);
             ExitCode::FAILURE
         }
     }

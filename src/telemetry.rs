@@ -1,19 +1,27 @@
 //! Logging: text on a terminal, JSON otherwise, filtered by `RUST_LOG`.
 
+mod log_line;
+
 use std::{
     fmt,
     io::{self, IsTerminal as _, Write as _},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use tokio::time::Instant;
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, filter::Directive, fmt::format::JsonFields, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
-use crate::config::LogFormat;
+use crate::{config::LogFormat, domain::causes::Causes};
+use log_line::{LogLine, TextStyle};
+
+/// The format of the log, once it is initialized.
+static LOG_LINE: OnceLock<LogLine> = OnceLock::new();
 
 /// Initializes logging to standard error.
 ///
@@ -21,23 +29,62 @@ use crate::config::LogFormat;
 /// If `RUST_LOG` is invalid.
 pub fn init_logging(format: LogFormat) -> anyhow::Result<()> {
     let filter = match std::env::var("RUST_LOG") {
-        Ok(text) if !text.is_empty() => EnvFilter::try_new(text)?,
+        Ok(text) if !text.is_empty() => parse_filter(&text)?,
         _ => EnvFilter::new("info"),
     };
-    let is_terminal = std::io::stderr().is_terminal();
-    let as_text = match format {
-        LogFormat::Auto => is_terminal,
-        LogFormat::Text => true,
-        LogFormat::Json => false,
+    let is_terminal = io::stderr().is_terminal();
+    let line = match format {
+        LogFormat::Json => LogLine::Json,
+        LogFormat::Auto if !is_terminal => LogLine::Json,
+        LogFormat::Auto | LogFormat::Text => {
+            LogLine::Text(TextStyle { is_terminal, has_colors: is_terminal && are_colors_wanted() })
+        }
     };
-    let layer = tracing_subscriber::fmt::layer().with_writer(|| Stderr);
-    let registry = tracing_subscriber::registry().with(filter);
-    if as_text {
-        registry.with(layer.with_ansi(is_terminal).with_target(false)).init();
-    } else {
-        registry.with(layer.json().flatten_event(true).with_current_span(true).with_span_list(false)).init();
+    let line = *LOG_LINE.get_or_init(|| line);
+    let layer =
+        tracing_subscriber::fmt::layer().with_writer(|| Stderr).fmt_fields(JsonFields::new()).event_format(line);
+    tracing_subscriber::registry().with(filter).with(layer).init();
+    if line == LogLine::Json {
+        // The default hook writes text.
+        std::panic::set_hook(Box::new(|panic| {
+            tracing::error!(panic = %panic.to_string(), "a thread panicked");
+        }));
     }
     Ok(())
+}
+
+/// Parses the value of `RUST_LOG`.
+fn parse_filter(text: &str) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(text).map_err(|_| {
+        let invalid = text.split(',').find(|part| !part.is_empty() && part.parse::<Directive>().is_err());
+        anyhow::anyhow!(
+            "environment variable RUST_LOG: {:?} is not a directive; write a level (error, warn, info, debug, trace or \
+             off) or TARGET=LEVEL, for example RUST_LOG=info,sqlx=debug",
+            invalid.unwrap_or(text)
+        )
+    })
+}
+
+/// Returns whether the environment allows colors (<https://no-color.org>).
+fn are_colors_wanted() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Returns whether a person reads the log: it is text on a terminal.
+pub(crate) fn is_interactive() -> bool {
+    matches!(LOG_LINE.get(), Some(LogLine::Text(style)) if style.is_terminal)
+}
+
+/// Reports why the program ends with a failure: as a log line if the log is JSON, otherwise as text.
+/// Write errors are ignored, because standard error may be closed.
+pub fn report_failure(error: &anyhow::Error) {
+    let causes = Causes(error.as_ref());
+    if LOG_LINE.get() == Some(&LogLine::Json) {
+        tracing::error!(error = %causes, "failed");
+    } else {
+        print_notice(format_args!("tokenward: {causes}"));
+    }
 }
 
 /// Standard error that ignores write errors: the service continues when the program that reads its

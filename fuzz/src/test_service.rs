@@ -84,8 +84,8 @@ impl TestService {
             let (stop, stopped) = watch::channel(());
             tokio::spawn(app.node().clone().run(stopped));
             app.node().wait_until_connected().await;
-            let first = FirstAdministrator { email: EMAIL.to_owned(), password: Some(PASSWORD.to_owned().into()) };
-            bootstrap(&store, app.people(), &clock, &random, first).await.expect("an administrator");
+            let first = FirstAdministrator { email: EMAIL.to_owned(), password: PASSWORD.to_owned().into() };
+            bootstrap(&store, app.people(), &clock, &first).await.expect("an administrator");
             (app, stop)
         });
         let [valid_token, deleted_token, user_token, session] = Default::default();

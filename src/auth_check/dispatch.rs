@@ -1,6 +1,6 @@
 //! Auth checks over HTTP: which requests are one, and how they are decided, counted and logged.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use axum::{
     body::{Bytes, HttpBody},
@@ -49,6 +49,8 @@ pub(crate) struct CheckRequestInfo<'a> {
     pub(crate) method: &'a Method,
     pub(crate) id: &'a RequestId,
     pub(crate) duration: Duration,
+    /// Returns the client address. Called only if the request is logged.
+    pub(crate) client: &'a dyn Fn() -> Option<IpAddr>,
 }
 
 impl AuthChecks {
@@ -142,7 +144,8 @@ impl AuthChecks {
             self.denied_attempts.record_auth_check(route(request.endpoint), cause);
         }
         if self.is_logged(status) {
-            let span = access_log::request_span(request.id, request.method, route(request.endpoint));
+            let span =
+                access_log::request_span(request.id, request.method, route(request.endpoint), (request.client)());
             span.in_scope(|| {
                 if let Some(caller) = &caller {
                     crate::http::authenticate::record_principal(caller);

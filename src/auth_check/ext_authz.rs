@@ -92,9 +92,13 @@ impl Authorization for ExtAuthz {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let started = Instant::now();
         let request = request.into_inner();
-        let span =
-            tracing::info_span!("ext_authz", person.id = tracing::field::Empty, token.id = tracing::field::Empty);
         let context = client_context(&request);
+        let span = tracing::info_span!(
+            "ext_authz",
+            person.id = tracing::field::Empty,
+            token.id = tracing::field::Empty,
+            client.address = context.client_ip.map(tracing::field::display),
+        );
         let check = self.authorize(&request, &context);
         let outcome = tracing::Instrument::instrument(check, span.clone()).await;
         let status = outcome.as_ref().map_or_else(ApiError::status, |_| StatusCode::OK);

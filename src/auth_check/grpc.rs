@@ -26,6 +26,7 @@ use crate::{
     app::App,
     auth_check::{AuthCheckCounters, ExtAuthz},
     config::{Config, HttpConfig},
+    domain::causes::Causes,
 };
 
 /// The maximum number of concurrent checks on one connection.
@@ -51,7 +52,7 @@ impl GrpcPort {
     /// Binds the port, if it is configured.
     pub(crate) fn bind(config: &Config) -> anyhow::Result<Option<Self>> {
         let Some(address) = config.listen.ext_authz else { return Ok(None) };
-        let socket = socket::bind(address)?;
+        let socket = socket::bind("listen.ext_authz", address)?;
         let tls = match (&config.listen.ext_authz_certificate, &config.listen.ext_authz_key) {
             (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
             _ => None,
@@ -112,7 +113,7 @@ impl GrpcListener {
                 accept_finished.await.ok();
             };
             if let Err(error) = router.serve_with_incoming_shutdown(Incoming(incoming), stop).await {
-                tracing::error!(error = ?anyhow::Error::from(error), "the ext_authz server failed");
+                tracing::error!(error = %Causes(&error), "the ext_authz server failed");
             }
         })
     }

@@ -18,7 +18,10 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::{entry::CachedToken, leased::LeasedCache};
-use crate::store::{self, Store};
+use crate::{
+    domain::causes::Causes,
+    store::{self, Store},
+};
 use tokenward_guard::token_format::TokenDigest;
 
 /// The maximum number of tokens per query.
@@ -124,7 +127,7 @@ impl Inner {
             Ok(rows) => rows,
             Err(error) => {
                 let tokens = digests.len();
-                tracing::warn!(tokens, error = ?anyhow::Error::from(error), "failed to look up tokens");
+                tracing::warn!(tokens, error = %Causes(&error), "failed to look up tokens");
                 return;
             }
         };

@@ -2,13 +2,16 @@
 
 use std::io::Write as _;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{ConfigSource, output};
+use super::{
+    GlobalOptions,
+    arguments::{parse_chain_end, parse_time, parse_workspace},
+    output,
+};
 use crate::{
     domain::{audit_chain::EntryHash, id::WorkspaceId, time::Timestamp},
-    http::server,
     service::audit_verify,
     store::Store,
 };
@@ -32,8 +35,6 @@ pub(super) struct Verify {
     /// verify; repeatable
     #[arg(long = "end", value_name = "END", value_parser = parse_chain_end)]
     ends: Vec<(WorkspaceId, i64, EntryHash)>,
-    #[command(flatten)]
-    source: ConfigSource,
 }
 
 /// The arguments of `tokenward audit export`.
@@ -43,13 +44,11 @@ pub(super) struct Export {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<Timestamp>,
     /// Print only events of the workspace with this ID
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = parse_workspace)]
     workspace: Option<WorkspaceId>,
     /// Write the events in this format
     #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
     format: ExportFormat,
-    #[command(flatten)]
-    source: ConfigSource,
 }
 
 /// The output format of exported events.
@@ -60,17 +59,17 @@ enum ExportFormat {
 }
 
 impl AuditCommand {
-    pub(super) async fn run(self) -> anyhow::Result<()> {
+    pub(super) async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
         match self {
-            Self::Verify(verify) => verify.run().await,
-            Self::Export(export) => export.run().await,
+            Self::Verify(verify) => verify.run(global).await,
+            Self::Export(export) => export.run(global).await,
         }
     }
 }
 
 impl Verify {
-    async fn run(self) -> anyhow::Result<()> {
-        let store = server::open_store(&self.source.load(None)?, false).await?;
+    async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
+        let store = global.open_store().await?;
         let verdict = audit_verify::verify(&store).await?;
         let mut lines: Vec<String> = verdict.findings.iter().map(ToString::to_string).collect();
         for chain_end in &self.ends {
@@ -110,9 +109,14 @@ async fn chain_contains(
 }
 
 impl Export {
-    async fn run(self) -> anyhow::Result<()> {
+    async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
         let ExportFormat::Jsonl = self.format;
-        let store = server::open_store(&self.source.load(None)?, false).await?;
+        let store = global.open_store().await?;
+        if let Some(workspace) = self.workspace
+            && store.find_workspace(workspace).await?.is_none()
+        {
+            bail!("there is no workspace {workspace}; tokenward workspace list prints them");
+        }
         let mut out = std::io::BufWriter::new(std::io::stdout());
         for chain in store.list_chains().await? {
             if self.workspace.is_none_or(|workspace| workspace == chain.workspace_id) {
@@ -144,20 +148,4 @@ impl Export {
             }
         }
     }
-}
-
-/// Parses an end of a chain.
-fn parse_chain_end(text: &str) -> anyhow::Result<(WorkspaceId, i64, EntryHash)> {
-    let mut parts = text.splitn(3, ':');
-    let mut next = || parts.next().context("expected WORKSPACE:EVENT:HASH, as printed by verify");
-    let workspace_id = next()?.parse()?;
-    let seq = next()?.parse()?;
-    let hash = EntryHash::parse_hex(next()?).context("the hash must have 64 hexadecimal digits")?;
-    Ok((workspace_id, seq, hash))
-}
-
-/// Parses a date or a timestamp.
-fn parse_time(text: &str) -> anyhow::Result<Timestamp> {
-    let time = Timestamp::parse_date(text).or_else(|| Timestamp::parse(text));
-    time.context("expected a date such as 2026-11-24 or a time such as 2026-11-24T08:00:00Z")
 }

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::ConfigSource;
+use super::{GlobalOptions, output};
 use crate::{domain::random::Random, http::server, service::cluster::rotate_secret};
 
 /// The subcommands of `tokenward cluster`.
@@ -10,17 +10,16 @@ use crate::{domain::random::Random, http::server, service::cluster::rotate_secre
 pub(super) enum ClusterCommand {
     /// Replace the secret that authenticates messages between nodes, while they run; takes four
     /// lease durations
-    RotateSecret(ConfigSource),
+    RotateSecret,
 }
 
 impl ClusterCommand {
-    pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Self::RotateSecret(source) = self;
-        let config = source.load(None)?;
+    pub(super) async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
+        let Self::RotateSecret = self;
+        let config = global.load(None)?;
         let store = server::open_store(&config, false).await?;
         rotate_secret(&store, &Random::system(), config.cache_limits().lease_duration).await?;
         store.close().await;
-        println!("replaced the cluster secret");
-        Ok(())
+        output::print_line(format_args!("replaced the cluster secret"))
     }
 }

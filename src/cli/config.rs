@@ -1,24 +1,78 @@
-//! `tokenward config`: prints the effective and the default configuration.
+//! `tokenward config`: checks and prints the configuration.
+
+use std::fmt::Write as _;
 
 use clap::Subcommand;
 
-use super::{ConfigSource, output};
-use crate::config::DEFAULT_FILE;
+use super::{GlobalOptions, output};
+use crate::config::{Config, DEFAULT_FILE, Sources, known_keys};
 
 /// The subcommands of `tokenward config`.
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Print the effective configuration, with secrets redacted
-    Print(ConfigSource),
+    /// Check the configuration and print where it was read from; exit code 1 if it is invalid
+    Check,
+    /// Print each key with its value in force and the source of the value, with secrets redacted
+    Print,
     /// Print the default configuration with a description of each key
     Default,
 }
 
 impl ConfigCommand {
-    pub(super) fn run(self) -> anyhow::Result<()> {
+    pub(super) fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
         match self {
-            Self::Print(source) => output::print(format_args!("{}", toml::to_string(&source.load(None)?)?)),
+            Self::Check => check(global),
+            Self::Print => {
+                let (config, sources) = global.load_with_sources(None)?;
+                output::print(format_args!("{}", render(&config, &sources)?))
+            }
             Self::Default => output::print(format_args!("{DEFAULT_FILE}")),
         }
+    }
+}
+
+fn check(global: &GlobalOptions) -> anyhow::Result<()> {
+    let (config, sources) = global.load_with_sources(None)?;
+    let file = global.config.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
+    let names = sources.names();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    output::print_line(format_args!("configuration file: {file}"))?;
+    output::print_line(format_args!("variables and options: {names}"))?;
+    output::print_line(format_args!("database: {}", config.database.url))?;
+    output::print_line(format_args!("the configuration is valid"))
+}
+
+/// Renders the configuration as TOML. The comment after each value names its source; a key without
+/// a value is a comment.
+fn render(config: &Config, sources: &Sources) -> anyhow::Result<String> {
+    let values = toml::Value::try_from(config)?;
+    let mut text = String::new();
+    let mut current_section = String::new();
+    for key in known_keys() {
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", &key));
+        if section != current_section {
+            write!(text, "\n[{section}]\n")?;
+            section.clone_into(&mut current_section);
+        }
+        let value = key.split('.').try_fold(&values, |value, part| value.get(part));
+        match value {
+            Some(value) => writeln!(text, "{name} = {value}  # {}", sources.find(&key))?,
+            None => writeln!(text, "# {name} is unset")?,
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_configuration_is_toml_with_every_key() {
+        let config = Config::default();
+        let text = render(&config, &Sources::default()).unwrap();
+        assert_eq!(toml::from_str::<Config>(&text).unwrap(), config);
+        assert!(text.contains("\n# metrics is unset\n"), "{text}");
+        assert!(text.contains("\nhttp = \"127.0.0.1:3005\"  # default\n"), "{text}");
     }
 }

@@ -1,15 +1,23 @@
 //! `tokenward person`: people in the database.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
+use serde_json::json;
 
-use super::{ConfigSource, output, prompt};
+use super::{
+    GlobalOptions,
+    arguments::parse_workspace,
+    output::{self, ListOptions, Table},
+    prompt,
+};
 use crate::{
-    domain::id::WorkspaceId,
+    app::App,
+    domain::{id::WorkspaceId, person::Person},
     service::{
-        Error,
+        self, Error,
         people::{ActorKind, CreatePerson, UpdatePerson},
     },
+    store::Store,
     telemetry::print_notice,
 };
 
@@ -26,6 +34,10 @@ pub(super) enum PersonCommand {
     Disable(PersonByEmail),
     /// Enable a disabled person
     Enable(PersonByEmail),
+    /// Print the fields of a person
+    Show(ShowPerson),
+    /// Remove a person with all tokens and sessions
+    Remove(PersonByEmail),
 }
 
 #[derive(Debug, Args)]
@@ -36,7 +48,7 @@ pub(super) struct AddPerson {
     #[arg(long, default_value = "")]
     name: String,
     /// Workspace ID
-    #[arg(long, default_value_t = WorkspaceId::FIRST)]
+    #[arg(long, default_value_t = WorkspaceId::FIRST, value_parser = parse_workspace)]
     workspace: WorkspaceId,
     /// Make the person an administrator of the workspace
     #[arg(long)]
@@ -47,17 +59,15 @@ pub(super) struct AddPerson {
     /// Read the password from standard input
     #[arg(long)]
     password_stdin: bool,
-    #[command(flatten)]
-    source: ConfigSource,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ListPeople {
     /// Workspace ID
-    #[arg(long, default_value_t = WorkspaceId::FIRST)]
+    #[arg(long, default_value_t = WorkspaceId::FIRST, value_parser = parse_workspace)]
     workspace: WorkspaceId,
     #[command(flatten)]
-    source: ConfigSource,
+    output: ListOptions,
 }
 
 #[derive(Debug, Args)]
@@ -67,33 +77,41 @@ pub(super) struct SetPassword {
     /// Read the password from standard input
     #[arg(long)]
     password_stdin: bool,
-    #[command(flatten)]
-    source: ConfigSource,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct PersonByEmail {
     /// E-mail address
     email: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowPerson {
+    /// E-mail address
+    email: String,
     #[command(flatten)]
-    source: ConfigSource,
+    output: ListOptions,
 }
 
 impl PersonCommand {
-    pub(super) async fn run(self) -> anyhow::Result<()> {
+    pub(super) async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
+        let (store, app) = global.open_services().await?;
         match self {
-            Self::Add(add) => add.run().await,
-            Self::List(list) => list.run().await,
-            Self::SetPassword(command) => command.run().await,
-            Self::Disable(person) => person.set_disabled(true).await,
-            Self::Enable(person) => person.set_disabled(false).await,
-        }
+            Self::Add(add) => add.run(&app).await,
+            Self::List(list) => list.run(&store, &app).await,
+            Self::SetPassword(command) => command.run(&app).await,
+            Self::Disable(person) => person.set_disabled(&app, true).await,
+            Self::Enable(person) => person.set_disabled(&app, false).await,
+            Self::Show(person) => person.run(&app).await,
+            Self::Remove(person) => person.remove(&app).await,
+        }?;
+        store.close().await;
+        Ok(())
     }
 }
 
 impl AddPerson {
-    async fn run(self) -> anyhow::Result<()> {
-        let (store, app) = self.source.open_services().await?;
+    async fn run(self, app: &App) -> anyhow::Result<()> {
         let password = prompt::read_new_password(self.password_stdin)?;
         let person_data = CreatePerson {
             email: &self.email,
@@ -103,83 +121,135 @@ impl AddPerson {
             is_platform_admin: self.platform_admin,
             force_password_change: false,
         };
-        let person = app
-            .people()
-            .add(ActorKind::Operator, self.workspace, person_data)
-            .await
-            .context("failed to add the person")?;
-        output::print_line(format_args!("{}\t{}", person.id, person.email))?;
-        store.close().await;
-        Ok(())
+        let person = match app.people().add(ActorKind::Operator, self.workspace, person_data).await {
+            Err(Error::WorkspaceNotFound) => return Err(no_workspace(self.workspace)),
+            person => person.context("failed to add the person")?,
+        };
+        output::print_line(format_args!("{}\t{}", person.id, person.email))
     }
 }
 
 impl ListPeople {
-    async fn run(self) -> anyhow::Result<()> {
+    async fn run(self, store: &Store, app: &App) -> anyhow::Result<()> {
         const PAGE_SIZE: i64 = 1_000;
-        let (store, app) = self.source.open_services().await?;
-        output::print_line(format_args!("id\temail\tname\trole\tstate\ttokens"))?;
+        if store.find_workspace(self.workspace).await?.is_none() {
+            return Err(no_workspace(self.workspace));
+        }
+        let mut table = Table::new(&["id", "email", "name", "role", "state", "tokenAccess"]);
         let mut after = None;
         loop {
             let people = app.people().list(self.workspace, after, PAGE_SIZE).await?;
             for person in &people {
-                let role = match (person.can_manage_workspaces(), person.is_admin) {
-                    (true, _) => "platform administrator",
-                    (false, true) => "administrator",
-                    (false, false) => "user",
-                };
-                let state = if person.is_disabled { "disabled" } else { "enabled" };
-                let access = person.token_access.as_str();
-                output::print_line(format_args!(
-                    "{}\t{}\t{}\t{role}\t{state}\t{access}",
-                    person.id, person.email, person.name
-                ))?;
+                let (role, state, access) = (role(person), state(person), person.token_access.as_str());
+                let id = person.id.get();
+                table.push([
+                    json!(id),
+                    json!(person.email),
+                    json!(person.name),
+                    json!(role),
+                    json!(state),
+                    json!(access),
+                ]);
             }
             match people.last() {
                 Some(last) => after = Some(last.id),
                 None => break,
             }
         }
-        store.close().await;
-        Ok(())
+        table.print(self.output)
     }
 }
 
 impl SetPassword {
-    async fn run(self) -> anyhow::Result<()> {
+    async fn run(self, app: &App) -> anyhow::Result<()> {
+        let person = find_person(app, &self.email).await?;
         let password = prompt::read_new_password(self.password_stdin)?;
-        update_person(
-            &self.source,
-            &self.email,
-            &UpdatePerson { password: Some(&password), ..UpdatePerson::default() },
-        )
-        .await?;
-        print_notice(format_args!("set the password of {}; tokens are not affected", self.email));
+        let update = UpdatePerson { password: Some(&password), ..UpdatePerson::default() };
+        update_person(app, &person, &update).await?;
+        print_notice(format_args!("set the password of {}; tokens are not affected", person.email));
         Ok(())
     }
 }
 
 impl PersonByEmail {
-    async fn set_disabled(self, is_disabled: bool) -> anyhow::Result<()> {
-        update_person(
-            &self.source,
-            &self.email,
-            &UpdatePerson { is_disabled: Some(is_disabled), ..UpdatePerson::default() },
-        )
-        .await?;
-        print_notice(format_args!("{} is {}", self.email, if is_disabled { "disabled" } else { "enabled" }));
+    async fn set_disabled(self, app: &App, is_disabled: bool) -> anyhow::Result<()> {
+        let person = find_person(app, &self.email).await?;
+        let update = UpdatePerson { is_disabled: Some(is_disabled), ..UpdatePerson::default() };
+        update_person(app, &person, &update).await?;
+        print_notice(format_args!("{} is {}", person.email, if is_disabled { "disabled" } else { "enabled" }));
+        Ok(())
+    }
+
+    async fn remove(self, app: &App) -> anyhow::Result<()> {
+        let person = find_person(app, &self.email).await?;
+        app.people().remove_as_operator(&person).await.context("failed to remove the person")?;
+        // If the tokens are many, they are already revoked, but their rows are left.
+        app.tokens().purge_revoked().await.context("failed to delete the rows of the tokens")?;
+        print_notice(format_args!("removed {} with all tokens and sessions", person.email));
         Ok(())
     }
 }
 
-async fn update_person(source: &ConfigSource, email: &str, update: &UpdatePerson<'_>) -> anyhow::Result<()> {
-    let (store, app) = source.open_services().await?;
-    let person = match app.people().find_by_email(email).await {
+impl ShowPerson {
+    async fn run(self, app: &App) -> anyhow::Result<()> {
+        let person = find_person(app, &self.email).await?;
+        let mut table = Table::new(&[
+            "id",
+            "workspace",
+            "email",
+            "name",
+            "role",
+            "state",
+            "tokenAccess",
+            "forcePasswordChange",
+            "lastLogin",
+            "createdAt",
+        ]);
+        table.push([
+            json!(person.id.get()),
+            json!(person.workspace_id.get()),
+            json!(person.email),
+            json!(person.name),
+            json!(role(&person)),
+            json!(state(&person)),
+            json!(person.token_access.as_str()),
+            json!(person.force_password_change),
+            json!(person.last_login_at.map(|time| time.to_string())),
+            json!(person.created_at.to_string()),
+        ]);
+        table.print_single(self.output)
+    }
+}
+
+fn role(person: &Person) -> &'static str {
+    match (person.can_manage_workspaces(), person.is_admin) {
+        (true, _) => "platform administrator",
+        (false, true) => "administrator",
+        (false, false) => "user",
+    }
+}
+
+fn state(person: &Person) -> &'static str {
+    if person.is_disabled { "disabled" } else { "enabled" }
+}
+
+/// Returns the error of a workspace that does not exist. On the command line, every workspace is
+/// accessible.
+pub(super) fn no_workspace(id: WorkspaceId) -> anyhow::Error {
+    anyhow!("there is no workspace {id}; tokenward workspace list prints them")
+}
+
+/// Finds a person of any workspace by e-mail address.
+pub(super) async fn find_person(app: &App, email: &str) -> anyhow::Result<Person> {
+    match app.people().find_by_email(email).await {
         Err(Error::PersonNotFound) => bail!("no person has the e-mail {email}"),
-        result => result?,
-    };
-    let updated = app.people().update(ActorKind::Operator, person.workspace_id, person.id, update).await;
+        person => Ok(person?),
+    }
+}
+
+async fn update_person(app: &App, person: &Person, update: &UpdatePerson<'_>) -> anyhow::Result<()> {
+    let updated: service::Result<_> =
+        app.people().update(ActorKind::Operator, person.workspace_id, person.id, update).await;
     updated.context("failed to update the person")?;
-    store.close().await;
     Ok(())
 }

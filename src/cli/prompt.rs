@@ -3,12 +3,24 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use zeroize::Zeroizing;
 
 /// Reads a new password: the first line of standard input with `--password-stdin`, otherwise twice
 /// from the terminal.
 pub(super) fn read_new_password(from_stdin: bool) -> anyhow::Result<Zeroizing<String>> {
+    let first = read_password(from_stdin, "Password: ")?;
+    if from_stdin {
+        return Ok(first);
+    }
+    let second = Zeroizing::new(rpassword::prompt_password("Repeat password: ")?);
+    ensure!(*first == *second, "the passwords do not match");
+    Ok(first)
+}
+
+/// Reads a password: the first line of standard input with `--password-stdin`, otherwise once from
+/// the terminal.
+pub(super) fn read_password(from_stdin: bool, prompt: &str) -> anyhow::Result<Zeroizing<String>> {
     if from_stdin {
         let mut line = Zeroizing::new(String::new());
         std::io::stdin().lock().read_line(&mut line).context("failed to read the password from standard input")?;
@@ -17,10 +29,5 @@ pub(super) fn read_new_password(from_stdin: bool) -> anyhow::Result<Zeroizing<St
     if !std::io::stdin().is_terminal() {
         bail!("standard input is not a terminal; pass the password on standard input with --password-stdin");
     }
-    let first = Zeroizing::new(rpassword::prompt_password("Password: ")?);
-    let second = Zeroizing::new(rpassword::prompt_password("Repeat password: ")?);
-    if *first != *second {
-        bail!("the passwords do not match");
-    }
-    Ok(first)
+    Ok(Zeroizing::new(rpassword::prompt_password(prompt)?))
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{ConfigSource, output};
+use super::{GlobalOptions, output};
 use tokenward_guard::token_format::TokenFormat;
 
 /// The arguments of `tokenward scanner-rules`.
@@ -11,8 +11,6 @@ pub(super) struct ScannerRules {
     /// Secret scanner
     #[arg(value_enum)]
     scanner: Scanner,
-    #[command(flatten)]
-    source: ConfigSource,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -26,8 +24,8 @@ enum Scanner {
 }
 
 impl ScannerRules {
-    pub(super) fn run(self) -> anyhow::Result<()> {
-        let config = self.source.load(None)?;
+    pub(super) fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
+        let config = global.load(None)?;
         let rules = render_rules(self.scanner, &config.token_format()?, config.public_url());
         output::print(format_args!("{rules}"))
     }

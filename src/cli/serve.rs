@@ -1,4 +1,4 @@
-//! `tokenward serve`: the server process with its signals and first-start output.
+//! `tokenward serve`: the server process with its signals and the output of a start.
 
 use std::{io::IsTerminal as _, net::SocketAddr};
 
@@ -8,41 +8,50 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::ConfigSource;
+use super::{GlobalOptions, VERSION, arguments::parse_listen_address, first_start};
 use crate::{
     app::App,
-    config::{FIRST_START_VARIABLES, ProcessConfig, secret_file},
+    config::{DatabaseUrlSetting, ProcessConfig},
     domain::{random::Random, time::Clock},
     http::{
         file_limit,
         ports::Ports,
         server::{self, Server},
     },
-    service::bootstrap::{BootstrapResult, FirstAdministrator, bootstrap},
     telemetry::{self, print_notice},
 };
 
 /// The arguments of `tokenward serve`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Serve {
-    #[command(flatten)]
-    source: ConfigSource,
-    /// Listen on this address and port; port 0 picks a free one
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Listen on this address; a port alone means 127.0.0.1, and port 0 picks a free one
+    /// [env: TOKENWARD_LISTEN__HTTP] [default: 127.0.0.1:3005]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_listen_address)]
     listen: Option<SocketAddr>,
 }
 
 impl Serve {
-    pub(super) async fn run(self) -> anyhow::Result<()> {
-        let config = self.source.load(self.listen)?;
+    /// Returns `true` if no option is set.
+    pub(super) fn is_empty(&self) -> bool {
+        self.listen.is_none()
+    }
+
+    /// Takes the options that are not set from others.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self { listen: self.listen.or(other.listen) }
+    }
+
+    pub(super) async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
+        let config = global.load(self.listen)?;
         telemetry::init_logging(config.log.format)?;
         let mut hangup = HangupSignal::install()?;
-        let first_administrator = read_first_administrator()?;
+        let first_administrator = first_start::read_first_administrator()?;
         file_limit::raise_file_limit();
         // Ports first: a start that fails because a port is in use must not create a database or
         // print a password.
         let ports = Ports::bind(&config)?;
         protect_memory(&config.process);
+        let database = config.database.url.clone();
         let store = server::open_store(&config, true).await?;
         let (clock, random) = (Clock::system(), Random::system());
         let app = App::new(store.clone(), clock.clone(), random.clone(), &config)?;
@@ -50,20 +59,14 @@ impl Serve {
         let engine = store.engine();
         let server = Server::listen(ports, app.clone(), store.clone(), config)?;
         let address = server.address()?;
-        let bootstrapped = bootstrap(&store, app.people(), &clock, &random, first_administrator).await?;
-        if let Some(bootstrapped) = bootstrapped {
-            print_first_start(&bootstrapped, address);
+        let created = first_start::bootstrap(&store, &app, (&clock, &random), first_administrator, &database).await?;
+        if let Some(created) = created {
+            created.report(address);
         }
-        tracing::info!(engine, "opened the store");
+        tracing::info!(%database, engine, "opened the store");
         let stop = shutdown_signal()?;
         // Clients that connect now are served as soon as the server runs.
-        if let Some(ext_authz) = server.ext_authz_address()? {
-            print_notice(format_args!("ext_authz listening on grpc://{ext_authz}"));
-        }
-        if let Some(metrics) = server.metrics_address()? {
-            print_notice(format_args!("serving metrics on http://{metrics}/metrics"));
-        }
-        print_notice(format_args!("listening on http://{address}"));
+        report_listeners(&server, &database)?;
         let stop = async {
             tokio::select! {
                 () = stop => {}
@@ -75,6 +78,31 @@ impl Serve {
         server.run(stop).await;
         Ok(())
     }
+}
+
+/// Reports the addresses of the service: in sentences for a person at a terminal, otherwise as log
+/// lines.
+fn report_listeners(server: &Server, database: &DatabaseUrlSetting) -> anyhow::Result<()> {
+    let address = server.address()?;
+    if let Some(ext_authz) = server.ext_authz_address()? {
+        tracing::info!(url = %format_args!("grpc://{ext_authz}"), "listening for ext_authz");
+    }
+    if let Some(metrics) = server.metrics_address()? {
+        tracing::info!(url = %format_args!("http://{metrics}/metrics"), "serving metrics");
+    }
+    if telemetry::is_interactive() {
+        let sqlite_hint = if database.is_sqlite() { " (for one process; PostgreSQL is for several)" } else { "" };
+        let stop_hint = if database.is_sqlite() { " while the service is stopped" } else { "" };
+        print_notice(format_args!(
+            "Tokenward {VERSION}\n\n  database  {}{sqlite_hint}\n  pages     http://{address}/\n  API       \
+             http://{address}/v4\n\nLost a password? Run tokenward person set-password E-MAIL{stop_hint}.\n",
+            database.absolute()
+        ));
+        print_notice(format_args!("listening on http://{address}"));
+    } else {
+        tracing::info!(url = %format_args!("http://{address}"), "listening");
+    }
+    Ok(())
 }
 
 /// Keeps passwords and token values in memory out of core dumps and away from debuggers of the same
@@ -92,36 +120,6 @@ fn protect_memory(config: &ProcessConfig) {
     }
 }
 
-/// Reads the credentials of the first administrator from the environment.
-fn read_first_administrator() -> anyhow::Result<FirstAdministrator> {
-    let [email, password] = FIRST_START_VARIABLES;
-    let email = secret_file::variable(email)?.map_or_else(|| "admin@localhost".to_owned(), |email| email.to_string());
-    Ok(FirstAdministrator { email, password: secret_file::variable(password)? })
-}
-
-/// Prints the first administrator's credentials and the first steps. This is not a log line,
-/// because it may contain a password.
-fn print_first_start(bootstrapped: &BootstrapResult, address: SocketAddr) {
-    let email = &bootstrapped.email;
-    let credentials = match &bootstrapped.password {
-        Some(password) => {
-            print_notice(format_args!(
-                "\nFirst start. Credentials of the administrator, shown once:\n\n  e-mail    {email}\n  password  {}\n",
-                password.as_str()
-            ));
-            format!("{email}:{}", password.as_str())
-        }
-        None => {
-            print_notice(format_args!("\nFirst start. The administrator is {email}, with the configured password.\n"));
-            email.clone()
-        }
-    };
-    print_notice(format_args!(
-        "Sign in:\n\n  http://{address}/\n\nOr create a token:\n\n  curl -u '{credentials}' -H 'Content-Type: application/json' \
-         -d '{{\"lifetimeSeconds\": 2592000}}' http://{address}/v4/apiAccessTokens\n"
-    ));
-}
-
 /// Returns a future that completes at SIGTERM or SIGINT. A second signal ends the process at once.
 fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -130,7 +128,7 @@ fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
         recv_either(&mut terminate, &mut interrupt).await;
         tokio::spawn(async move {
             recv_either(&mut terminate, &mut interrupt).await;
-            print_notice(format_args!("tokenward: terminated by a second signal"));
+            tracing::warn!("terminated by a second signal");
             std::process::exit(1);
         });
     })

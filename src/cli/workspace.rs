@@ -2,8 +2,13 @@
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use serde_json::json;
 
-use super::{ConfigSource, output, prompt};
+use super::{
+    GlobalOptions,
+    output::{self, ListOptions, Table},
+    prompt,
+};
 use crate::service::people::{ActorKind, CreatePerson};
 
 /// The subcommands of `tokenward workspace`.
@@ -12,7 +17,7 @@ pub(super) enum WorkspaceCommand {
     /// Add a workspace with its first administrator
     Add(AddWorkspace),
     /// List workspaces
-    List(ConfigSource),
+    List(ListOptions),
 }
 
 #[derive(Debug, Args)]
@@ -28,22 +33,20 @@ pub(super) struct AddWorkspace {
     /// Read the administrator's password from standard input
     #[arg(long)]
     password_stdin: bool,
-    #[command(flatten)]
-    source: ConfigSource,
 }
 
 impl WorkspaceCommand {
-    pub(super) async fn run(self) -> anyhow::Result<()> {
+    pub(super) async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
         match self {
-            Self::Add(command) => command.run().await,
-            Self::List(source) => list(source).await,
+            Self::Add(command) => command.run(global).await,
+            Self::List(options) => list(global, options).await,
         }
     }
 }
 
 impl AddWorkspace {
-    async fn run(self) -> anyhow::Result<()> {
-        let (store, app) = self.source.open_services().await?;
+    async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
+        let (store, app) = global.open_services().await?;
         let password = prompt::read_new_password(self.password_stdin)?;
         let admin_data = CreatePerson {
             email: &self.admin_email,
@@ -64,15 +67,16 @@ impl AddWorkspace {
     }
 }
 
-async fn list(source: ConfigSource) -> anyhow::Result<()> {
+async fn list(global: &GlobalOptions, options: ListOptions) -> anyhow::Result<()> {
     const PAGE_SIZE: i64 = 1_000;
-    let (store, app) = source.open_services().await?;
-    output::print_line(format_args!("id\tname\tcreated"))?;
+    let (store, app) = global.open_services().await?;
+    let mut table = Table::new(&["id", "name", "createdAt"]);
     let mut offset = 0;
     loop {
         let (workspaces, _) = app.workspaces().list(ActorKind::Operator, PAGE_SIZE, offset, false).await?;
         for workspace in &workspaces {
-            output::print_line(format_args!("{}\t{}\t{}", workspace.id, workspace.name, workspace.created_at))?;
+            let created_at = workspace.created_at.to_string();
+            table.push([json!(workspace.id.get()), json!(workspace.name), json!(created_at)]);
         }
         if workspaces.is_empty() {
             break;
@@ -80,5 +84,5 @@ async fn list(source: ConfigSource) -> anyhow::Result<()> {
         offset += PAGE_SIZE;
     }
     store.close().await;
-    Ok(())
+    table.print(options)
 }

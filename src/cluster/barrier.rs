@@ -25,6 +25,7 @@ use uuid::Uuid;
 use super::{LocalState, message::Message};
 use crate::{
     cache::MAX_LEASE,
+    domain::causes::Causes,
     store::{self, ClusterStore, NodeRow},
 };
 
@@ -156,8 +157,10 @@ impl Inner {
             let nodes = match tokio::time::timeout(self.max_lease(), self.ping(batch.number)).await {
                 Ok(Ok(nodes)) => Some(nodes),
                 Ok(Err(error)) => {
-                    let error = anyhow::Error::from(error);
-                    tracing::warn!(?error, "failed to ping the nodes; waiting until their leases have run out");
+                    tracing::warn!(
+                        error = %Causes(&error),
+                        "failed to ping the nodes; waiting until their leases have run out"
+                    );
                     None
                 }
                 Err(_) => None,

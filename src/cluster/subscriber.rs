@@ -9,7 +9,7 @@ use tokio::{sync::watch, time::MissedTickBehavior};
 
 use super::{LocalState, barrier::RevocationBarrier, message::Message, node_state::NodeState};
 use crate::{
-    domain::{invalidation::Invalidation, random::Random, time::Clock},
+    domain::{causes::Causes, invalidation::Invalidation, random::Random, time::Clock},
     store::{self, ClusterStore},
 };
 
@@ -189,8 +189,10 @@ fn log_disconnected(reason: Disconnected) {
              in between, set database.url to the database server itself"
         ),
         Disconnected::Lost(_) | Disconnected::Silence | Disconnected::Removed => {
-            let error = anyhow::Error::from(reason);
-            tracing::warn!(?error, "disconnected from the cluster; checks read the database until it is reconnected");
+            tracing::warn!(
+                error = %Causes(&reason),
+                "disconnected from the cluster; checks read the database until it is reconnected"
+            );
         }
     }
 }

@@ -4,11 +4,16 @@ use std::{net::SocketAddr, path::Path};
 
 use figment::{
     Figment,
-    error::Kind,
     providers::{Env, Format as _, Serialized, Toml},
 };
 
-use super::{Config, ConfigDuration, DatabaseUrlSetting, Error, FIRST_START_VARIABLES, secret_file, service_link};
+use super::{
+    Config, ConfigDuration, DatabaseUrlSetting, Error, FIRST_START_VARIABLES,
+    known_keys::{PREFIX, key_of},
+    secret_file, service_link,
+    sources::{Source, Sources},
+    value_error,
+};
 use crate::domain::password::{MAX_CHARS, MIN_CHARS_FLOOR};
 
 /// Values from the command line, which override all other sources.
@@ -22,45 +27,43 @@ impl Config {
     /// Loads the configuration from all sources and validates it.
     ///
     /// # Errors
-    /// If a file cannot be read, a key is unknown, or a value is invalid. The message names the key
-    /// and the accepted values.
+    /// If a file cannot be read, a key is unknown, or a value is invalid. The message names the
+    /// source, the key and the accepted values.
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, Error> {
+        Ok(Self::load_with_sources(file, overrides)?.0)
+    }
+
+    /// Loads the configuration as [`Config::load`] does, with the source of each value.
+    ///
+    /// # Errors
+    /// See [`Config::load`].
+    pub fn load_with_sources(file: Option<&Path>, overrides: &Overrides) -> Result<(Self, Sources), Error> {
         let mut figment = Figment::new();
+        let mut sources = Sources::default();
         if let Some(path) = file {
-            let file_error = |source| Error::File { path: path.display().to_string(), source };
-            let text = std::fs::read_to_string(path).map_err(file_error)?;
-            check_syntax(path, &text)?;
-            if contains_secret(&text) {
-                secret_file::reject_public_file(path)?;
-            }
+            let text = read_file(path)?;
+            sources.set_file(path, &text);
             figment = figment.merge(Toml::string(&text));
         }
-        if let Some(url) = secret_file::variable("DATABASE_URL")? {
-            figment = figment.merge(Serialized::default("database.url", url.as_str()));
-        }
-        let first_start_variables = FIRST_START_VARIABLES.map(|name| name.trim_start_matches("TOKENWARD_"));
-        let environment = Env::prefixed("TOKENWARD_")
-            .ignore(&first_start_variables)
-            .filter(|key| !service_link::is_service_link(key.as_str()) && !secret_file::is_file_variable(key.as_str()));
-        figment = figment.merge(environment.split("__"));
-        for name in secret_file::variables() {
-            let Some(value) = secret_file::variable(&name)? else { continue };
-            let key = name.trim_start_matches("TOKENWARD_").to_ascii_lowercase().replace("__", ".");
-            figment = figment.merge(Serialized::default(&key, value.as_str()));
-        }
+        figment = merge_environment(figment, &mut sources)?;
         if let Some(listen) = overrides.listen {
+            sources.set("listen.http", Source::Flag("--listen"));
             figment = figment.merge(Serialized::default("listen.http", listen));
         }
         if let Some(url) = &overrides.database_url {
+            sources.set("database.url", Source::Flag("--database-url"));
             figment = figment.merge(Serialized::default("database.url", url.expose()));
         }
-        let config: Self = figment.extract().map_err(|error| Error::Key(error_message(&error)))?;
-        config.check()?;
-        Ok(config)
+        let config: Self = figment.extract().map_err(|error| Error::Key(value_error::describe(&error, &sources)))?;
+        match config.check() {
+            Ok(()) => Ok((config, sources)),
+            Err(error @ Error::Value { key, .. }) => Err(Error::Key(format!("{}{error}", sources.location(key)))),
+            Err(error) => Err(error),
+        }
     }
 
     fn check(&self) -> Result<(), Error> {
-        self.database.url.address().map_err(|error| Error::Value { key: "database.url", reason: error.to_string() })?;
+        self.database.url.address().map_err(|error| invalid("database.url", &format!("is invalid: {error}")))?;
         self.token_format()?;
         if self.passwords.min_length < MIN_CHARS_FLOOR || self.passwords.min_length > MAX_CHARS {
             return Err(invalid("passwords.min_length", "must be from 8 to 128"));
@@ -81,7 +84,7 @@ impl Config {
         if self.cache.max_tokens == 0 {
             return Err(invalid(
                 "cache.max_tokens",
-                "must be at least 1; set cache.mode = \"off\" to disable the cache",
+                "must be at least 1; to disable the cache, set cache.mode = \"off\"",
             ));
         }
         self.check_durations()
@@ -94,6 +97,7 @@ impl Config {
         let timeout = (millis(1), seconds(DAY));
         let retention = (seconds(DAY), seconds(36_500 * DAY));
         let ranges = [
+            ("database.startup_timeout", Some(self.database.startup_timeout), (millis(0), seconds(DAY))),
             ("database.acquire_timeout", Some(self.database.acquire_timeout), timeout),
             ("database.statement_timeout", Some(self.database.statement_timeout), timeout),
             ("http.request_timeout", Some(self.http.request_timeout), timeout),
@@ -120,32 +124,47 @@ fn invalid(key: &'static str, reason: &str) -> Error {
     Error::Value { key, reason: reason.to_owned() }
 }
 
+/// Reads a configuration file and checks its syntax and its permissions.
+fn read_file(path: &Path) -> Result<String, Error> {
+    let file_error = |source| Error::File { path: path.display().to_string(), source };
+    let text = std::fs::read_to_string(path).map_err(file_error)?;
+    check_syntax(path, &text)?;
+    if contains_secret(&text) {
+        secret_file::reject_public_file(path)?;
+    }
+    Ok(text)
+}
+
+/// Merges the environment variables, and those that name a file with the value.
+fn merge_environment(mut figment: Figment, sources: &mut Sources) -> Result<Figment, Error> {
+    if let Some(url) = secret_file::variable("DATABASE_URL")? {
+        sources.set("database.url", Source::Variable("DATABASE_URL".to_owned()));
+        figment = figment.merge(Serialized::default("database.url", url.as_str()));
+    }
+    let first_start_variables = FIRST_START_VARIABLES.map(|name| name.trim_start_matches(PREFIX));
+    let environment = Env::prefixed(PREFIX)
+        .ignore(&first_start_variables)
+        .filter(|key| !service_link::is_service_link(key.as_str()) && !secret_file::is_file_variable(key.as_str()));
+    for (name, _) in environment.iter() {
+        let name = name.as_str().to_ascii_uppercase();
+        sources.set(&key_of(&name), Source::Variable(format!("{PREFIX}{name}")));
+    }
+    figment = figment.merge(environment.split("__"));
+    for name in secret_file::variables() {
+        let Some(value) = secret_file::variable(&name)? else { continue };
+        let key = key_of(name.trim_start_matches(PREFIX));
+        sources.set(&key, Source::Variable(format!("{name}_FILE")));
+        figment = figment.merge(Serialized::default(&key, value.as_str()));
+    }
+    Ok(figment)
+}
+
 /// Returns `true` if a configuration file contains a database password or a webhook, whose URL may
 /// be a secret.
 fn contains_secret(text: &str) -> bool {
     let file = Figment::from(Toml::string(text));
     let url = file.extract_inner::<DatabaseUrlSetting>("database.url").ok();
     url.is_some_and(|url| url.may_have_password()) || file.extract_inner::<String>("leaks.webhook_url").is_ok()
-}
-
-/// Returns an error message with the key, its source and the nearest known key.
-fn error_message(error: &figment::Error) -> String {
-    let source = error.metadata.as_ref().map(|metadata| format!(" (from {})", metadata.name)).unwrap_or_default();
-    match &error.kind {
-        Kind::UnknownField(key, known_keys) => {
-            let sections = error.path.iter().take_while(|part| *part != key);
-            let section: String = sections.map(|part| format!("{part}.")).collect();
-            let nearest =
-                known_keys.iter().max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)));
-            let hint = nearest.map(|nearest| format!(": did you mean {section}{nearest}?")).unwrap_or_default();
-            format!("unknown configuration key {section}{key}{source}{hint} Known keys: {}", known_keys.join(", "))
-        }
-        // The value is not repeated: it may be a database URL with a password.
-        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-            format!("configuration key {}{source} takes {expected}", error.path.join("."))
-        }
-        kind => format!("configuration key {}{source}: {kind}", error.path.join(".")),
-    }
 }
 
 /// Checks the TOML syntax of a file.

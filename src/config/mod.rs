@@ -6,11 +6,15 @@
 
 mod duration;
 mod error;
+mod known_keys;
+pub mod listen_address;
 mod load;
 pub mod secret_file;
 mod sections;
 mod service_link;
+mod sources;
 mod url;
+mod value_error;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,12 +26,14 @@ use crate::{
 };
 pub use duration::ConfigDuration;
 pub use error::Error;
+pub use known_keys::known_keys;
 pub use load::Overrides;
 pub use sections::{
     Argon2Config, AuthCheckLogging, CacheConfig, CacheMode, DatabaseConfig, ForwardAuthConfig, HttpConfig,
     IntrospectionConfig, LeaksConfig, ListenConfig, LogConfig, LogFormat, PasswordsConfig, ProcessConfig,
     RateLimitsConfig, RetentionConfig, SessionsConfig, TokensConfig,
 };
+pub use sources::{Source, Sources};
 use tokenward_guard::token_format::{Prefix, TokenFormat};
 pub use url::{DatabaseUrlSetting, WebhookUrl};
 
@@ -110,8 +116,9 @@ impl Config {
     /// # Errors
     /// [`Error::Value`] for a prefix outside its grammar.
     pub fn token_format(&self) -> Result<TokenFormat, Error> {
-        let parse =
-            |key, text: &String| Prefix::parse(text).map_err(|error| Error::Value { key, reason: error.to_string() });
+        let parse = |key, text: &String| {
+            Prefix::parse(text).map_err(|error| Error::Value { key, reason: format!("is invalid: {error}") })
+        };
         let accepted = self.tokens.accepted_prefixes.iter().map(|text| parse("tokens.accepted_prefixes", text));
         Ok(TokenFormat::new(parse("tokens.prefix", &self.tokens.prefix)?, accepted.collect::<Result<_, _>>()?))
     }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigDuration, DatabaseUrlSetting, WebhookUrl};
+use super::{ConfigDuration, DatabaseUrlSetting, WebhookUrl, listen_address};
 use crate::domain::ip_network::{ForwardedHeader, IpNetwork};
 
 /// Listening addresses, and the reverse proxies in front of them.
@@ -12,9 +12,10 @@ use crate::domain::ip_network::{ForwardedHeader, IpNetwork};
 #[serde(default, deny_unknown_fields)]
 pub struct ListenConfig {
     /// Address and port of the API and the pages. Port 0 picks a free port.
+    #[serde(deserialize_with = "listen_address::deserialize")]
     pub http: SocketAddr,
     /// Address and port of Envoy's gRPC checks; `None` disables them.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "listen_address::deserialize_optional")]
     pub ext_authz: Option<SocketAddr>,
     /// Certificate chain (PEM) of the gRPC port; `None`: plain text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,7 +24,7 @@ pub struct ListenConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ext_authz_key: Option<PathBuf>,
     /// Address and port of the Prometheus metrics; `None` disables them.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "listen_address::deserialize_optional")]
     pub metrics: Option<SocketAddr>,
     /// Networks of the reverse proxies whose client addresses are trusted.
     pub trusted_proxies: Vec<IpNetwork>,
@@ -38,6 +39,8 @@ pub struct DatabaseConfig {
     pub url: DatabaseUrlSetting,
     /// Migrates the schema at start.
     pub migrate_on_start: bool,
+    /// The maximum time that a start waits for PostgreSQL.
+    pub startup_timeout: ConfigDuration,
     /// Maximum number of connections to PostgreSQL.
     pub max_connections: u32,
     /// The maximum time that a request waits for a connection.
@@ -240,6 +243,7 @@ impl Default for DatabaseConfig {
         Self {
             url: DatabaseUrlSetting::new("sqlite:tokenward.db"),
             migrate_on_start: true,
+            startup_timeout: ConfigDuration::from_secs(30),
             max_connections: 8,
             acquire_timeout: ConfigDuration::from_secs(2),
             statement_timeout: ConfigDuration::from_secs(5),

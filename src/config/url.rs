@@ -28,6 +28,20 @@ impl DatabaseUrlSetting {
         self.address().map_or(true, |address| address.has_password())
     }
 
+    /// Returns `true` for a SQLite URL.
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        self.0.starts_with("sqlite:")
+    }
+
+    /// Returns the URL without its password, and with the absolute path of a SQLite file.
+    #[must_use]
+    pub fn absolute(&self) -> String {
+        let address = self.address().ok();
+        let file = address.as_ref().and_then(|address| std::path::absolute(address.sqlite_file()?).ok());
+        file.map_or_else(|| self.to_string(), |file| format!("sqlite:{}", file.display()))
+    }
+
     /// Parses the URL.
     ///
     /// # Errors

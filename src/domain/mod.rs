@@ -8,6 +8,7 @@
 pub mod audit_chain;
 pub mod authority;
 pub mod barrier_wait;
+pub mod causes;
 pub mod event;
 pub mod id;
 pub mod invalidation;

@@ -1,6 +1,7 @@
 //! The access log: one line per request, and the span of its other log lines.
 
 use std::{
+    net::IpAddr,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -8,6 +9,7 @@ use std::{
 
 use axum::{
     body::{Body, Bytes, HttpBody},
+    extract::MatchedPath,
     http::{Method, StatusCode},
 };
 use hyper::body::{Frame, SizeHint};
@@ -16,9 +18,12 @@ use tracing::{Span, field::Empty};
 
 use super::{error::LoggedCause, request_id::RequestId};
 
+/// The route of style sheets, scripts and images. A page needs several.
+const ASSET_ROUTE: &str = "/assets/{file}";
+
 /// Creates the span of a request. `route` is the template of the path, because the path itself
 /// contains arbitrary client text. Handlers record the caller.
-pub(crate) fn request_span(id: &RequestId, method: &Method, route: &str) -> Span {
+pub(crate) fn request_span(id: &RequestId, method: &Method, route: &str, client: Option<IpAddr>) -> Span {
     tracing::info_span!(
         "request",
         request.id = id.as_str(),
@@ -26,21 +31,32 @@ pub(crate) fn request_span(id: &RequestId, method: &Method, route: &str) -> Span
         http.route = route,
         person.id = Empty,
         token.id = Empty,
+        client.address = client.map(tracing::field::display),
     )
 }
 
-/// Writes the access log line of a response in the current span. Server errors have a higher level.
+/// Writes the access log line of a response in the current span. Server errors have a higher level,
+/// assets a lower one.
 pub(crate) fn log_response<B>(response: &axum::http::Response<B>, duration: Duration) {
     let status = response.status();
     let cause = response.extensions().get::<LoggedCause>().map(|cause| cause.0.as_str());
-    let duration_ms = duration.as_secs_f64() * 1_000.0;
+    let duration_ms = to_millis(duration);
+    let is_asset = response.extensions().get::<MatchedPath>().is_some_and(|route| route.as_str() == ASSET_ROUTE);
     if status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(http.status = status.as_u16(), duration_ms, cause, "responded");
     } else if status.is_server_error() {
         tracing::warn!(http.status = status.as_u16(), duration_ms, cause, "responded");
+    } else if is_asset && !status.is_client_error() {
+        tracing::debug!(http.status = status.as_u16(), duration_ms, cause, "responded");
     } else {
         tracing::info!(http.status = status.as_u16(), duration_ms, cause, "responded");
     }
+}
+
+/// Returns milliseconds with three digits after the point.
+fn to_millis(duration: Duration) -> f64 {
+    let micros = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
+    f64::from(micros) / 1_000.0
 }
 
 /// Returns the name of a method for logs and metrics. Unknown methods are `other`, because they are
@@ -75,7 +91,7 @@ impl Drop for DisconnectGuard {
         if self.is_completed {
             return;
         }
-        let duration_ms = self.started.elapsed().as_secs_f64() * 1_000.0;
+        let duration_ms = to_millis(self.started.elapsed());
         self.span.in_scope(|| tracing::info!(duration_ms, "the client disconnected; a write in progress continues"));
     }
 }
@@ -121,5 +137,16 @@ impl HttpBody for StreamedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_three_digits_after_the_point() {
+        assert_eq!(to_millis(Duration::from_nanos(117_003)), 0.117);
+        assert_eq!(to_millis(Duration::from_micros(1_210)), 1.21);
     }
 }

@@ -98,8 +98,9 @@ impl HttpService {
         let cached = catch_unwind(AssertUnwindSafe(|| inner.auth_checks.check_cached(endpoint, &request)));
         match cached.unwrap_or(CachedCheck::Decided(CheckOutcome::Denied(ApiError::Internal))) {
             CachedCheck::Decided(outcome) => {
-                let info =
-                    CheckRequestInfo { endpoint, method: request.method(), id: &id, duration: started.elapsed() };
+                let client = || inner.routes.trusted_proxies.client_context(peer, request.headers()).client_ip;
+                let (method, duration) = (request.method(), started.elapsed());
+                let info = CheckRequestInfo { endpoint, method, id: &id, duration, client: &client };
                 ResponseFuture::Ready(Some(inner.auth_checks.finish(outcome, &info)))
             }
             CachedCheck::Pending(pending) => {
@@ -109,7 +110,8 @@ impl HttpService {
                     let check = inner.auth_checks.complete(pending, &parts, body, &context);
                     let outcome = catch_panic(check).await.unwrap_or(CheckOutcome::Denied(ApiError::Internal));
                     let duration = started.elapsed();
-                    let info = CheckRequestInfo { endpoint, method: &parts.method, id: &id, duration };
+                    let client = || context.client_ip;
+                    let info = CheckRequestInfo { endpoint, method: &parts.method, id: &id, duration, client: &client };
                     inner.auth_checks.finish(outcome, &info)
                 }))
             }

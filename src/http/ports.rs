@@ -24,9 +24,9 @@ impl Ports {
     /// is too low.
     pub fn bind(config: &Config) -> anyhow::Result<Self> {
         let budget = ConnectionBudget::from_process_limit(config)?;
-        let http = bind(config.listen.http)?;
+        let http = bind("listen.http", config.listen.http)?;
         let grpc = GrpcPort::bind(config)?;
-        let metrics = config.listen.metrics.map(bind).transpose()?;
+        let metrics = config.listen.metrics.map(|address| bind("listen.metrics", address)).transpose()?;
         Ok(Self { http, grpc, metrics, budget })
     }
 }

@@ -48,8 +48,8 @@ impl Routes {
         let page = web::is_page(request.uri().path(), request.headers())
             .then(|| web::FailedRequest::new(request.headers(), request.uri()));
         let context = self.trusted_proxies.request_context(peer, request.headers(), &id);
+        let span = access_log::request_span(&id, &method, "-", context.client_ip);
         request.extensions_mut().insert(context);
-        let span = access_log::request_span(&id, &method, "-");
         let guard = DisconnectGuard::new(span.clone());
         let routed = self.router.clone().oneshot(request).instrument(span.clone());
         let mut response = match catch_panic(routed).await {

@@ -2,15 +2,15 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::Context as _;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, time::Instant};
 
 use crate::{
     api,
     app::App,
     config::Config,
+    domain::causes::Causes,
     http::client_ip::{PeerAddr, TrustedProxies},
-    store::{SchemaStatus, Store},
+    store::{OpenError, SchemaStatus, Store},
     telemetry::LogBudget,
     web,
 };
@@ -33,6 +33,8 @@ use crate::{
 
 /// The maximum duration of closing the store, and of finishing gRPC calls.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The delay between two attempts to reach the database at startup.
+const STARTUP_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// A service that is ready to run.
 pub struct Server {
@@ -128,13 +130,13 @@ impl Server {
 /// Flushes buffers and closes the store.
 async fn close(app: &App, store: &Store) {
     if let Err(error) = app.tokens().flush_last_used().await {
-        tracing::error!(error = ?anyhow::Error::from(error), "failed to flush last-used timestamps");
+        tracing::error!(error = %Causes(&error), "failed to flush last-used timestamps");
     }
     if let Err(error) = app.denied_attempts().flush(true).await {
-        tracing::error!(error = ?anyhow::Error::from(error), "failed to flush denied attempts");
+        tracing::error!(error = %Causes(&error), "failed to flush denied attempts");
     }
     if let Err(error) = app.clock_floor().sync().await {
-        tracing::error!(error = ?anyhow::Error::from(error), "failed to record the latest time");
+        tracing::error!(error = %Causes(&error), "failed to record the latest time");
     }
     // A connection with an unreachable peer may never be returned. All data is already committed.
     if tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await.is_err() {
@@ -171,22 +173,45 @@ pub(crate) fn trusted_proxies(config: &Config) -> TrustedProxies {
     TrustedProxies::new(&config.listen.trusted_proxies, config.listen.forwarded_header)
 }
 
-/// Opens the store and checks its schema version. Migrates it first if `migrate_now` and
-/// `database.migrate_on_start` are set.
+/// Opens the store and checks its schema version. For a server (`is_server`), waits for the
+/// database and migrates it first if `database.migrate_on_start` is set.
 ///
 /// # Errors
 /// If the store cannot be reached, or its schema is newer or older than this program's.
-pub async fn open_store(config: &Config, migrate_now: bool) -> anyhow::Result<Store> {
-    let address = config.database.url.address()?;
-    let store = Store::open(&address, config.store_limits())
-        .await
-        .with_context(|| format!("cannot open the store at {address}"))?;
-    if config.database.migrate_on_start && migrate_now {
+pub async fn open_store(config: &Config, is_server: bool) -> anyhow::Result<Store> {
+    let store = if is_server {
+        wait_for_store(config, |error| tracing::warn!(cause = %error, "waiting for PostgreSQL")).await?
+    } else {
+        Store::open(&config.database.url.address()?, config.store_limits()).await?
+    };
+    if config.database.migrate_on_start && is_server {
         migrate(&store).await?;
     }
     match store.schema_status().await? {
         SchemaStatus::Current => Ok(store),
         schema => Err(schema_error(schema)),
+    }
+}
+
+/// Opens the store. While PostgreSQL cannot be reached or is starting, tries again until
+/// `database.startup_timeout` has passed. Calls `report` once, before the first wait.
+///
+/// # Errors
+/// The last reason why the store cannot be opened.
+pub async fn wait_for_store(config: &Config, report: impl FnOnce(&OpenError)) -> anyhow::Result<Store> {
+    let address = config.database.url.address()?;
+    let deadline = Instant::now() + config.database.startup_timeout.get();
+    let mut report = Some(report);
+    loop {
+        match Store::open(&address, config.store_limits()).await {
+            Err(error) if error.is_temporary() && Instant::now() < deadline => {
+                if let Some(report) = report.take() {
+                    report(&error);
+                }
+                tokio::time::sleep(STARTUP_RETRY_DELAY).await;
+            }
+            opened => return Ok(opened?),
+        }
     }
 }
 
@@ -197,7 +222,7 @@ pub async fn open_store(config: &Config, migrate_now: bool) -> anyhow::Result<St
 pub async fn migrate(store: &Store) -> anyhow::Result<()> {
     match store.schema_status().await? {
         SchemaStatus::Current => {}
-        SchemaStatus::Behind { .. } => store.migrate().await.context("failed to migrate the database")?,
+        SchemaStatus::Behind { .. } => store.migrate().await?,
         schema @ (SchemaStatus::Ahead { .. } | SchemaStatus::Incompatible { .. }) => return Err(schema_error(schema)),
     }
     Ok(())

@@ -15,19 +15,18 @@ const GENERATED_PASSWORD_LENGTH: usize = 24;
 #[derive(Debug)]
 pub struct FirstAdministrator {
     pub email: String,
-    /// `None` generates a password.
-    pub password: Option<Zeroizing<String>>,
+    pub password: Zeroizing<String>,
 }
 
-/// The administrator that the first start created.
-pub struct BootstrapResult {
-    pub email: String,
-    /// The generated password, to be shown once.
-    pub password: Option<Zeroizing<String>>,
+/// Generates the password of the first administrator.
+#[must_use]
+pub fn generate_password(random: &Random) -> Zeroizing<String> {
+    Zeroizing::new(random.base62(GENERATED_PASSWORD_LENGTH))
 }
 
 /// Creates workspace 1 and its first administrator, who is also a platform administrator, unless
-/// they exist. If several nodes start at once, one of them does this and the others get `None`.
+/// they exist. Returns the e-mail address of the administrator. If several nodes start at once, one
+/// of them does this and the others get `None`.
 ///
 /// # Errors
 /// [`Error::Invalid`](crate::service::Error::Invalid) if the e-mail address or the password is not
@@ -37,19 +36,16 @@ pub async fn bootstrap(
     store: &Store,
     people: &People,
     clock: &Clock,
-    random: &Random,
-    first: FirstAdministrator,
-) -> Result<Option<BootstrapResult>> {
+    first: &FirstAdministrator,
+) -> Result<Option<String>> {
     const WORKSPACE_NAME: &str = "Workspace 1";
     if store.is_bootstrapped().await? {
         return Ok(None);
     }
-    let is_generated = first.password.is_none();
-    let password = first.password.unwrap_or_else(|| Zeroizing::new(random.base62(GENERATED_PASSWORD_LENGTH)));
     let request = CreatePerson {
         email: &first.email,
         name: "Administrator",
-        password: &password,
+        password: &first.password,
         is_admin: true,
         is_platform_admin: true,
         force_password_change: false,
@@ -58,8 +54,5 @@ pub async fn bootstrap(
     // The first sign-in may be hours away.
     people.release_hashing_buffers();
     let is_created = store.bootstrap(&WorkspaceName::parse(WORKSPACE_NAME)?, &admin, clock.now()).await?;
-    Ok(is_created.then(|| BootstrapResult {
-        email: admin.email.as_str().to_owned(),
-        password: is_generated.then_some(password),
-    }))
+    Ok(is_created.then(|| admin.email.as_str().to_owned()))
 }

@@ -7,7 +7,10 @@ use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 
 use crate::{
-    domain::time::{Clock, Timestamp},
+    domain::{
+        causes::Causes,
+        time::{Clock, Timestamp},
+    },
     store::{self, Store},
 };
 
@@ -91,7 +94,7 @@ impl ClockFloor {
                 continue;
             }
             if let Err(error) = self.sync().await {
-                tracing::warn!(error = ?anyhow::Error::from(error), "failed to write the clock floor");
+                tracing::warn!(error = %Causes(&error), "failed to write the clock floor");
             }
             last_written = Some(self.clock.now().as_millis());
         }

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::{
     domain::{
+        causes::Causes,
         event::{Action, AuditContext, Details, RequestContext},
         id::{PersonId, WorkspaceId},
         ip_network::rate_limit_key,
@@ -255,7 +256,7 @@ impl DeniedAttemptLog {
                     Ok(()) => continue,
                     // The workspace was removed, so the event has no audience.
                     Err(error) => {
-                        tracing::debug!(error = ?anyhow::Error::from(error), "discarding a denied attempt");
+                        tracing::debug!(error = %Causes(&error), "discarding a denied attempt");
                         continue;
                     }
                 };

@@ -108,7 +108,7 @@ impl Error {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Unavailable(_) | store::Error::InUse => Self::Unavailable(error),
+            store::Error::Unavailable(_) => Self::Unavailable(error),
             store::Error::AuthorizationLost(lost) => lost.into(),
             // Services that expect a conflict map it before this conversion.
             store::Error::Conflict | store::Error::Corrupt(_) => Self::Internal(error),

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     domain::{
+        causes::Causes,
         event::RequestContext,
         id::PersonId,
         ip_network::rate_limit_key,
@@ -305,7 +306,7 @@ impl LoginAttempt<'_> {
                 Ok::<_, store::Error>(())
             };
             if let Err(error) = result.await {
-                tracing::warn!(error = ?anyhow::Error::from(error), "failed to record the sources of a sign-in");
+                tracing::warn!(error = %Causes(&error), "failed to record the sources of a sign-in");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! People: creating, listing, updating, removing.
 
+mod operator;
 mod update;
 
 use crate::{

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     domain::{
         authority::PasswordHash,
+        causes::Causes,
         event::{Action, RequestContext},
         id::WorkspaceId,
         password::Password,
@@ -306,9 +307,15 @@ impl SignIn {
         Ok(self.throttle.purge().await?)
     }
 
-    /// Records a rejected login. An e-mail address without an account is not recorded, because
-    /// people type passwords into that field.
+    /// Records and logs a rejected login. An e-mail address without an account appears in neither,
+    /// because people type passwords into that field.
     fn record_denied(&self, action: Action, person: Option<&Person>, reason: DenialReason, request: &RequestContext) {
+        tracing::info!(
+            person.id = person.map(|person| person.id.get()),
+            client.address = request.client_ip.map(tracing::field::display),
+            cause = %reason,
+            "denied a sign-in"
+        );
         let attempt = DeniedAttempt {
             workspace_id: person.map_or(WorkspaceId::FIRST, |person| person.workspace_id),
             action,
@@ -329,7 +336,7 @@ impl SignIn {
         if let Err(error) = self.store.record_sign_in(&found.person, &context, not_before, creates_event).await {
             tracing::warn!(
                 person.id = found.person.id.get(),
-                error = ?anyhow::Error::from(error),
+                error = %Causes(&error),
                 "failed to record a login"
             );
         }
@@ -349,7 +356,7 @@ impl SignIn {
             Err(error) => {
                 tracing::warn!(
                     person.id = id.get(),
-                    error = ?anyhow::Error::from(error),
+                    error = %Causes(&error),
                     "failed to rehash a password"
                 );
                 None
@@ -369,7 +376,7 @@ impl SignIn {
 
 /// Logs a database error as [`AuthError::Unavailable`].
 fn log_unavailable(error: store::Error) -> AuthError {
-    tracing::warn!(error = ?anyhow::Error::from(error), "failed to check a login");
+    tracing::warn!(error = %Causes(&error), "failed to check a login");
     AuthError::Unavailable
 }
 

@@ -5,6 +5,7 @@ mod delete;
 mod idempotency;
 mod issue;
 mod listed;
+mod operator;
 mod read_access;
 mod verify;
 

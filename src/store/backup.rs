@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Error, Outage, Pool, Result, Store, connect::create_private};
+use super::{Error, Outage, Pool, Result, Store, sqlite_file::create_private};
 
 /// What follows the name of the SQLite file in the name of its backup.
 const BACKUP_SUFFIX: &str = ".backup";
@@ -34,9 +34,19 @@ impl Store {
     /// unchanged.
     pub async fn back_up(&self) -> Result<Option<PathBuf>> {
         let Pool::Sqlite(pool) = &self.pool else { return Ok(None) };
-        let file = pool.connect_options().get_filename().to_owned();
-        let unfinished = with_suffix(&file, ".backup-unfinished");
-        let backup = with_suffix(&file, BACKUP_SUFFIX);
+        let backup = with_suffix(pool.connect_options().get_filename(), BACKUP_SUFFIX);
+        self.back_up_to(&backup).await?;
+        Ok(Some(backup))
+    }
+
+    /// Writes a full copy of the SQLite file. An existing file is replaced atomically. Returns
+    /// `false` on PostgreSQL.
+    ///
+    /// # Errors
+    /// See [`Store::back_up`].
+    pub async fn back_up_to(&self, backup: &Path) -> Result<bool> {
+        let Pool::Sqlite(pool) = &self.pool else { return Ok(false) };
+        let unfinished = with_suffix(backup, "-unfinished");
         match std::fs::remove_file(&unfinished) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
             _ => {}
@@ -44,14 +54,14 @@ impl Store {
         create_private(&unfinished).map_err(io_error)?;
         let target = unfinished.to_string_lossy().into_owned();
         sqlx::query("vacuum into $1").bind(target).persistent(false).execute(pool).await?;
-        let destination = backup.clone();
+        let destination = backup.to_owned();
         // Syncing to disk may take long, so it must not block the runtime.
         let renamed = tokio::task::spawn_blocking(move || {
             File::open(&unfinished)?.sync_all()?;
             rename(&unfinished, &destination)
         });
         renamed.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(io_error)?;
-        Ok(Some(backup))
+        Ok(true)
     }
 }
 

@@ -1,21 +1,20 @@
 //! Opening the database that a [`DatabaseUrl`] names.
 
 use std::{
-    fs::Permissions,
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
     time::{Duration, Instant},
 };
 
 use sqlx::{
-    Connection as _, SqliteConnection,
+    ConnectOptions as _, Connection as _, SqliteConnection,
+    error::DatabaseError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous, SqliteTransactionManager},
 };
 use sqlx_core::transaction::TransactionManager as _;
 
 use super::{
-    DatabaseUrl, Error, OperationCounter, Outage, Pool, PoolLimits, Result, Store, database_url::Scheme,
-    failover::FailoverPool, on_pool, on_readers,
+    DatabaseUrl, OpenError, OperationCounter, Pool, PoolLimits, Store, database_url::Scheme, error::driver_message,
+    failover::FailoverPool, on_pool, on_readers, sqlite_file,
 };
 
 /// Number of open connections by state, and the operations that wait for one.
@@ -37,15 +36,14 @@ impl Store {
     /// Opens the database. A missing SQLite file is created, readable only by its owner.
     ///
     /// # Errors
-    /// Returns [`Error::Unavailable`] with the cause if the database cannot be reached or opened,
-    /// or [`Error::InUse`] if another process has the SQLite file open.
-    pub async fn open(url: &DatabaseUrl, limits: PoolLimits) -> Result<Self> {
+    /// Returns the reason with its remedy if the database cannot be reached or opened.
+    pub async fn open(url: &DatabaseUrl, limits: PoolLimits) -> Result<Self, OpenError> {
         match &url.scheme {
-            Scheme::Postgres(hosts) => Ok(Self {
-                pool: Pool::Postgres(FailoverPool::open(hosts, limits).await?),
-                readers: None,
-                operations: OperationCounter::default(),
-            }),
+            Scheme::Postgres(hosts) => {
+                let pool = FailoverPool::open(hosts, limits).await;
+                let pool = pool.map_err(|error| OpenError::postgres(url, &error))?;
+                Ok(Self { pool: Pool::Postgres(pool), readers: None, operations: OperationCounter::default() })
+            }
             Scheme::Sqlite(options) => {
                 let writer = open_sqlite(options, limits).await?;
                 let readers = Some(sqlite_read_pool(&writer, limits));
@@ -82,22 +80,21 @@ impl Store {
     }
 }
 
-async fn open_sqlite(options: &SqliteConnectOptions, limits: PoolLimits) -> Result<sqlx::SqlitePool> {
+async fn open_sqlite(options: &SqliteConnectOptions, limits: PoolLimits) -> Result<sqlx::SqlitePool, OpenError> {
     let file = options.get_filename();
-    create_private(file)
-        .and_then(|()| restrict_permissions(file))
-        .map_err(|error| Error::Unavailable(Outage::File(error)))?;
+    sqlite_file::prepare(file)?;
     // No other process may read or write the file while it is open, because the token cache would
     // miss the change. This VFS locks the file for the process. `locking_mode = exclusive` would
     // lock it for one connection and exclude the read pool.
-    let options = options.clone().vfs("unix-excl");
+    // The busy timeout is shorter than the pool's own timeout, which would hide the cause.
+    let options = options.clone().vfs("unix-excl").busy_timeout(limits.acquire_timeout / 2);
+    reject_foreign_database(&options).await?;
+    sqlite_file::restrict_permissions(file)?;
     let options = options
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         // In WAL mode, any weaker setting acknowledges commits that are not on disk yet.
-        .synchronous(SqliteSynchronous::Full)
-        // Shorter than the pool's own timeout, which would hide the cause.
-        .busy_timeout(limits.acquire_timeout / 2);
+        .synchronous(SqliteSynchronous::Full);
     // One connection, because two writers to one file only block each other or fail.
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
@@ -105,7 +102,35 @@ async fn open_sqlite(options: &SqliteConnectOptions, limits: PoolLimits) -> Resu
         .max_lifetime(None)
         .acquire_timeout(limits.acquire_timeout)
         .after_release(|connection, _| Box::pin(roll_back_open_transaction(connection)));
-    pool.connect_with(options).await.map_err(|error| if is_busy(&error) { Error::InUse } else { error.into() })
+    let filename = options.get_filename().to_owned();
+    pool.connect_with(options).await.map_err(|error| sqlite_error(&filename, &error))
+}
+
+/// Rejects the database of another program before anything in it is changed: one that has tables,
+/// but not that of the migrations.
+async fn reject_foreign_database(options: &SqliteConnectOptions) -> Result<(), OpenError> {
+    const TABLES: &str = "select count(*), count(case when name = '_sqlx_migrations' then 1 end) from sqlite_master \
+         where type = 'table'";
+    let failed = |error| sqlite_error(options.get_filename(), &error);
+    let mut connection = options.clone().disable_statement_logging().connect().await.map_err(failed)?;
+    let (tables, own): (i64, i64) = sqlx::query_as(TABLES).fetch_one(&mut connection).await.map_err(failed)?;
+    connection.close().await.map_err(failed)?;
+    if tables > 0 && own == 0 {
+        return Err(OpenError::Foreign { file: options.get_filename().display().to_string() });
+    }
+    Ok(())
+}
+
+/// Classifies the error of opening a SQLite file by its primary result code
+/// (<https://www.sqlite.org/rescode.html>).
+fn sqlite_error(file: &Path, error: &sqlx::Error) -> OpenError {
+    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<u32>().ok());
+    let file = file.display().to_string();
+    match code.map(|code| code & 0xff) {
+        Some(5) => OpenError::InUse { file },
+        Some(26) => OpenError::NotSqlite { file },
+        _ => OpenError::Sqlite { file, cause: driver_message(error) },
+    }
 }
 
 /// Returns a lazy pool of connections that read while the writer writes. In WAL mode neither blocks
@@ -153,43 +178,4 @@ async fn roll_back_open_transaction(connection: &mut SqliteConnection) -> sqlx::
         SqliteTransactionManager::rollback(connection).await?;
     }
     Ok(!connection.is_in_transaction())
-}
-
-/// Returns true for SQLITE_BUSY.
-fn is_busy(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "5")
-}
-
-/// Creates a missing file with mode 0600. SQLite gives its journal files the same mode.
-pub(super) fn create_private(file: &Path) -> std::io::Result<()> {
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Removes the permissions of group and others from the file and its journals, which contain
-/// password hashes and the audit log.
-fn restrict_permissions(file: &Path) -> std::io::Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = file.as_os_str().to_owned();
-        name.push(suffix);
-        let path = Path::new(&name);
-        let mode = match std::fs::metadata(path) {
-            Ok(metadata) => metadata.permissions().mode() & 0o777,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        if mode & 0o077 == 0 {
-            continue;
-        }
-        let file = path.display();
-        std::fs::set_permissions(path, Permissions::from_mode(mode & 0o700)).map_err(|error| {
-            let message = format!("other users can read {file} (mode {mode:03o}): {error}; run chmod 600 {file}");
-            std::io::Error::new(error.kind(), message)
-        })?;
-        tracing::warn!(%file, mode = format!("{mode:03o}"), "restricted the permissions of a database file to its \
-             owner");
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use sqlx::error::ErrorKind;
 
-use crate::domain::authority::AuthorizationLost;
+use crate::domain::{authority::AuthorizationLost, causes::Causes};
 
 /// Error of a store method.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +14,6 @@ pub enum Error {
     /// or may not have been committed.
     #[error("the database is unavailable")]
     Unavailable(#[source] Outage),
-    /// Another process has the SQLite file open.
-    #[error("another process has the file open: stop it, or use PostgreSQL, which any number of processes can share")]
-    InUse,
     /// The caller lost the right to do this while the request waited. Nothing was written.
     #[error(transparent)]
     AuthorizationLost(#[from] AuthorizationLost),
@@ -32,9 +29,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Cause of an unavailable database.
 #[derive(Debug, thiserror::Error)]
 pub enum Outage {
-    /// The driver or the database reported an error.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
+    /// The driver or the database reported an error. The text contains the causes, each once.
+    #[error("{}", driver_message(.0))]
+    Database(sqlx::Error),
     /// The database did not respond in time.
     #[error("the database did not respond in time")]
     TimedOut,
@@ -97,6 +94,19 @@ impl From<sqlx::Error> for Error {
             | Sqlx::RowNotFound => Self::Corrupt(error.into()),
             _ => Self::Unavailable(Outage::Database(error)),
         }
+    }
+}
+
+/// Returns the text of a driver error without the driver's own introductions and without the lines
+/// of PostgreSQL's source code.
+pub(super) fn driver_message(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(rejection) => rejection.message().to_owned(),
+        sqlx::Error::Io(cause) => cause.to_string(),
+        sqlx::Error::Configuration(cause) => Causes(&**cause).to_string(),
+        sqlx::Error::Tls(cause) => format!("cannot establish TLS: {}", Causes(&**cause)),
+        sqlx::Error::PoolTimedOut => "the database did not respond in time".to_owned(),
+        other => Causes(other).to_string(),
     }
 }
 

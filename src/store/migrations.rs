@@ -1,11 +1,12 @@
 //! Schema migrations, and the comparison of the database's schema version with the program's.
 
 use sqlx::{
-    Connection as _, Executor as _,
+    Connection as _, Executor as _, PgPool,
     migrate::{MigrateError, Migrator},
 };
 
-use super::{Pool, Result, Store, on_pool};
+use super::{Pool, Result, Store, error::driver_message, on_pool};
+use crate::domain::causes::Causes;
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -29,6 +30,38 @@ pub enum SchemaStatus {
     Incompatible {
         version: i64,
     },
+}
+
+/// A migration that failed. The text has the remedy if a right is missing.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to migrate the database: {cause}{remedy}")]
+pub struct MigrationError {
+    cause: String,
+    remedy: String,
+}
+
+impl MigrationError {
+    /// Describes an error of the migrator for the user of the connection and its schema.
+    fn new(error: &MigrateError, owner: &Grantee) -> Self {
+        let cause = match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => driver_message(error),
+            other => Causes(other).to_string(),
+        };
+        let is_create_denied = cause.contains("permission denied for schema");
+        let Grantee { user, schema } = owner;
+        let remedy = if is_create_denied {
+            format!("; grant it as the owner of the database: GRANT CREATE ON SCHEMA {schema} TO {user}")
+        } else {
+            String::new()
+        };
+        Self { cause, remedy }
+    }
+}
+
+/// The user of a connection, and the schema in which it creates tables.
+struct Grantee {
+    user: String,
+    schema: String,
 }
 
 impl Store {
@@ -75,17 +108,35 @@ impl Store {
     /// # Errors
     /// Returns the error of the first migration that fails. The schema then stays at the version
     /// before it.
-    pub async fn migrate(&self) -> std::result::Result<(), MigrateError> {
-        match &self.pool {
-            Pool::Postgres(failover) => {
-                // A dedicated connection without a statement timeout, because other nodes wait here
-                // while one migrates.
-                let mut connection = failover.pool().acquire().await?.detach();
-                connection.execute("set statement_timeout = 0").await?;
-                POSTGRES.run(&mut connection).await?;
-                Ok(connection.close().await?)
-            }
+    pub async fn migrate(&self) -> std::result::Result<(), MigrationError> {
+        let migrated = match &self.pool {
+            Pool::Postgres(failover) => migrate_postgres(&failover.pool()).await,
             Pool::Sqlite(pool) => SQLITE.run(pool).await,
+        };
+        match migrated {
+            Ok(()) => Ok(()),
+            Err(error) => Err(MigrationError::new(&error, &self.grantee().await)),
         }
     }
+
+    /// Returns the user and the schema for the text of a missing right. If they cannot be read,
+    /// placeholders take their place.
+    async fn grantee(&self) -> Grantee {
+        const NAMES: &str = "select current_user::text, coalesce(current_schema()::text, 'public')";
+        let names: Option<(String, String)> = match &self.pool {
+            Pool::Postgres(failover) => sqlx::query_as(NAMES).fetch_one(&failover.pool()).await.ok(),
+            Pool::Sqlite(_) => None,
+        };
+        let (user, schema) = names.unwrap_or_else(|| ("USER".to_owned(), "public".to_owned()));
+        Grantee { user, schema }
+    }
+}
+
+async fn migrate_postgres(pool: &PgPool) -> std::result::Result<(), MigrateError> {
+    // A dedicated connection without a statement timeout, because other nodes wait here while one
+    // migrates.
+    let mut connection = pool.acquire().await?.detach();
+    connection.execute("set statement_timeout = 0").await?;
+    POSTGRES.run(&mut connection).await?;
+    Ok(connection.close().await?)
 }

@@ -105,10 +105,7 @@ async fn sign_in(
     let channel = LoginChannel::Page { device: Some(&device) };
     let login = match state.sign_in.authenticate(&form.email, &form.password, channel, &context).await {
         Ok(login) => Some(login),
-        Err(SignInError::Denied(denied @ AuthError::Denied(_))) => {
-            tracing::info!(cause = %denied, "denied sign-in");
-            None
-        }
+        Err(SignInError::Denied(AuthError::Denied(_))) => None,
         Err(SignInError::Throttled { seconds }) => return throttled_page(&form, seconds),
         // An outage.
         Err(error) => return Err(ApiError::from(error).into()),

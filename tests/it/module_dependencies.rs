@@ -12,7 +12,7 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 16] = [
     ("cluster", &["cache", "last_used", "store", "domain"]),
     ("service", &["cluster", "cache", "store", "domain"]),
     ("config", &["domain", "cluster", "service", "store"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "domain"]),
     ("app", &["config", "service", "cluster", "store", "domain"]),
     ("http", &["service", "domain", "app", "config"]),
     ("auth_check", &["http", "service", "domain", "app", "config", "telemetry"]),

@@ -34,9 +34,7 @@ fn start_with(mut serve: Command, tls: Option<&Path>) -> (ServerProcess, String)
         serve.env("TOKENWARD_LISTEN__EXT_AUTHZ_KEY", folder.join("key.pem"));
     }
     let running = ServerProcess::start_with(serve);
-    let log = running.log();
-    let address = log.lines().find_map(|line| line.split("grpc://").nth(1)).expect("the address of the gRPC listener");
-    let address = address.to_owned();
+    let address = running.grpc_address();
     (running, address)
 }
 
@@ -129,11 +127,9 @@ async fn silent_connections_are_closed_and_idle_clients_are_kept() {
     silent.iter_mut().for_each(wait_until_closed);
     idle_client.check().await;
     assert_eq!(idle_client.connections(), 1, "the idle connection was replaced");
-    let log = running.log();
-    let metrics = log.lines().find_map(|line| line.split("serving metrics on http://").nth(1)).unwrap();
-    let metrics = metrics.trim_end_matches("/metrics");
+    let metrics = running.metrics_address();
     for bytes in [&b""[..], b"GET /met"] {
-        let mut stream = TcpStream::connect(metrics).unwrap();
+        let mut stream = TcpStream::connect(&metrics).unwrap();
         stream.write_all(bytes).unwrap();
         wait_until_closed(&mut stream);
     }

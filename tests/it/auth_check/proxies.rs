@@ -148,8 +148,7 @@ impl ProxySetup {
         let tokenward = ServerProcess::start_with(serve);
         let service = EchoService::start();
         let port = free_port();
-        let log = tokenward.log();
-        let grpc = log.lines().find_map(|line| line.split("grpc://").nth(1)).expect("the address of the gRPC listener");
+        let grpc = tokenward.grpc_address();
         let (counted_port, connections) = count_connections(tokenward.url.trim_start_matches("http://"));
         let folder = tempfile::tempdir().unwrap();
         for file in files {

@@ -22,9 +22,10 @@ The service reads its configuration once, at startup. Later sources override ear
 4. environment variables named `TOKENWARD_SECTION__KEY`, and `TOKENWARD_PUBLIC_URL`
 5. `--database-url` and `--listen`
 
-`tokenward config default` prints every key with its default. `tokenward config print` prints the configuration in force, without secrets.
+`tokenward config default` prints every key with its default. `tokenward config print` prints every key with its value in force and the source of
+the value, without secrets. `tokenward config check` checks the configuration.
 
-- An unknown key is an error that names the nearest known key. Variables that Kubernetes sets for a service with this name are ignored.
+- An unknown key or an invalid value is an error that names its source, such as the line of the file, and what is accepted. Variables that Kubernetes sets for a service with this name are ignored.
 - Durations are strings with a unit: `\"500ms\"`, `\"3s\"`, `\"30m\"`, `\"12h\"`, `\"90d\"`.
 - In environment variables, lists are TOML arrays: `TOKENWARD_LISTEN__TRUSTED_PROXIES='[\"10.0.0.0/8\"]'`.
 - `DATABASE_URL`, `TOKENWARD_SECTION__KEY` and the variables below can be given as a file: `DATABASE_URL_FILE=/run/secrets/url` names a file
@@ -37,6 +38,7 @@ These environment variables have no key:
 | --- | --- |
 | `TOKENWARD_ADMIN_EMAIL` | e-mail of the first administrator, read at the first start only; default `admin@localhost` |
 | `TOKENWARD_ADMIN_PASSWORD` | password of the first administrator, read at the first start only; a random one if unset |
+| `NO_COLOR` | no colors in the log on a terminal |
 
 `RUST_LOG` filters the log. Its default is `info`.
 
@@ -51,7 +53,7 @@ const COMMAND_LINE: &str = "\
 | Exit code | Meaning |
 | --- | --- |
 | 0 | success, or a clean stop |
-| 1 | failure; the chain of causes is on standard error |
+| 1 | failure; cause and remedy are on standard error |
 | 2 | invalid command line |
 
 | Signal | Effect on `tokenward serve` |
@@ -59,6 +61,9 @@ const COMMAND_LINE: &str = "\
 | SIGTERM, SIGINT | clean stop; a second signal ends the process at once |
 | SIGHUP | clean stop on a terminal, otherwise ignored |
 | SIGUSR1 | writes a backup of a SQLite database |
+
+`--config` and `--database-url` may stand before or after the command. Commands that list rows print aligned columns on a terminal, columns separated
+by tabs elsewhere, and JSON with `--json`. Times are in UTC.
 ";
 
 #[test]

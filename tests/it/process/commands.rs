@@ -19,14 +19,14 @@ fn run_tokenward(url: &str, arguments: &[&str], input: &str) -> Output {
 }
 
 #[track_caller]
-fn run_ok(url: &str, arguments: &[&str], input: &str) -> String {
+pub fn run_ok(url: &str, arguments: &[&str], input: &str) -> String {
     let output = run_tokenward(url, arguments, input);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 #[track_caller]
-fn run_failing(url: &str, arguments: &[&str], input: &str, code: i32) -> String {
+pub fn run_failing(url: &str, arguments: &[&str], input: &str, code: i32) -> String {
     let output = run_tokenward(url, arguments, input);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
@@ -52,6 +52,16 @@ async fn people_and_workspaces_can_be_managed_on_the_command_line(engine: Engine
     let add = ["workspace", "add", "Lab", "--admin-email", "eve@example.com", "--password-stdin"];
     assert_eq!(run_ok(url, &add, password), "2\tLab\teve@example.com\n");
     assert!(run_ok(url, &["workspace", "list"], "").contains("2\tLab\t20"));
+    assert!(list.starts_with("id\temail\tname\trole\tstate\ttokenAccess\n"), "{list}");
+    let json: serde_json::Value = serde_json::from_str(&run_ok(url, &["person", "list", "--json"], "")).unwrap();
+    assert_eq!((&json[1]["id"], &json[1]["email"]), (&2.into(), &"ada@example.com".into()));
+    let shown = run_ok(url, &["person", "show", "ADA@example.com"], "");
+    assert!(shown.contains("tokenAccess") && shown.contains("administrator"), "{shown}");
+    run_ok(url, &["person", "remove", "ada@example.com"], "");
+    assert!(!run_ok(url, &["person", "list"], "").contains("ada@example.com"));
+    let events = run_ok(url, &["audit", "export"], "");
+    assert!(events.contains("person.removed"), "{events}");
+    run_ok(url, &["person", "add", "ada@example.com", "--password-stdin"], password);
 
     let stderr = run_failing(url, &["person", "add", "ADA@example.com", "--password-stdin"], password, 1);
     assert!(stderr.contains("this e-mail address is already in use"), "{stderr}");
@@ -60,7 +70,91 @@ async fn people_and_workspaces_can_be_managed_on_the_command_line(engine: Engine
     assert!(run_failing(url, &["person", "disable", "unknown@example.com"], "", 1).contains("unknown@example.com"));
     assert!(run_failing(url, &["person", "disable", "eve@example.com"], "", 1).contains("last enabled administrator"));
     assert!(run_failing(url, &["person", "add", "x@example.com", "--password", "x"], "", 2).contains("--password"));
-    run_failing(url, &["nonsense"], "", 2);
+    for arguments in [
+        &["person", "list", "--workspace", "7"][..],
+        &["person", "add", "x@example.com", "--password-stdin", "--workspace", "7"],
+        &["token", "list", "--workspace", "7"],
+        &["audit", "export", "--workspace", "7"],
+    ] {
+        let stderr = run_failing(url, arguments, password, 1);
+        assert!(stderr.starts_with("tokenward: there is no workspace 7;"), "{arguments:?}: {stderr}");
+    }
+}
+
+#[apply(both_databases_multi_thread)]
+async fn tokens_are_created_listed_and_deleted_on_the_command_line(engine: Engine) {
+    let database = Database::empty(engine).await;
+    let url = database.url.as_str();
+    drop(ServerProcess::start(url));
+    let password = format!("{}\n", crate::support::PASSWORD);
+    let create = ["token", "create", "admin@example.com", "--description", "CI", "--password-stdin"];
+    let value = run_ok(url, &create, &password);
+    assert!(value.starts_with("twd_") && value.trim().len() == 53, "{value}");
+    let stderr = run_failing(url, &create, "another password altogether\n", 1);
+    assert!(stderr.contains("e-mail or password is wrong"), "{stderr}");
+    run_ok(url, &["token", "create", "admin@example.com", "--lifetime", "never", "--password-stdin"], &password);
+    let listed: serde_json::Value =
+        serde_json::from_str(&run_ok(url, &["token", "list", "admin@example.com", "--json"], "")).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert_eq!((&listed[0]["description"], &listed[0]["status"]), (&"CI".into(), &"active".into()));
+    assert!(listed[0]["expiredAt"].is_string() && listed[1]["expiredAt"].is_null());
+    let id = listed[0]["tokenId"].as_str().unwrap();
+    run_ok(url, &["token", "delete", id], "");
+    assert!(!run_ok(url, &["token", "list"], "").contains(id));
+    assert!(run_failing(url, &["token", "delete", id], "", 1).contains("there is no token"));
+    let running = ServerProcess::start(url);
+    let http = crate::support::http_client();
+    let check = http.get(format!("{}/v4/auth", running.url)).bearer_auth(value.trim()).send().await.unwrap();
+    assert_eq!(check.status(), 401);
+}
+
+#[test]
+fn errors_of_the_command_line_state_what_is_expected() {
+    for (arguments, expected) in [
+        (&["nonsense"][..], "Commands: serve, migrate, person"),
+        (&["person", "nonsense"], "Commands: add, list, set-password"),
+        (&["--listen", "nonsense"], "expected ADDRESS:PORT, for example 127.0.0.1:3005"),
+        (&["--listen", "3199", "person", "list"], "--listen is an option of tokenward serve"),
+        (&["person", "list", "--workspace", "abc"], "a workspace is a number; tokenward workspace list prints them"),
+        (&["audit", "verify", "--end", "foo"], "expected WORKSPACE:EVENT:HASH"),
+        (&["token", "delete", "foo"], "a token ID is a UUID"),
+        (&["token", "create", "x@example.com", "--lifetime", "30"], "expected a duration with a unit"),
+    ] {
+        let stderr = run_failing("sqlite:x", arguments, "", 2);
+        assert!(stderr.contains(expected) && !stderr.contains("invalid digit"), "{arguments:?}: {stderr}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_reports_the_readiness_of_the_service() {
+    let database = Database::empty(Engine::Sqlite).await;
+    let running = ServerProcess::start(&database.url);
+    let health = |address: &str| {
+        let mut command = tokenward_command("sqlite:unused");
+        command.arg("health").env("TOKENWARD_LISTEN__HTTP", address);
+        let output = run_with_stdin(command, "");
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let address = running.url.trim_start_matches("http://").to_owned();
+    assert_eq!(health(&address), (Some(0), String::new()));
+    assert_eq!(health(&address.replace("127.0.0.1", "0.0.0.0")).0, Some(0));
+    drop(running);
+    let (code, stderr) = health(&address);
+    assert!(code == Some(1) && stderr.contains(&format!("no response from http://{address}")), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_a_stopped_service_can_be_opened() {
+    let database = Database::empty(Engine::Sqlite).await;
+    let running = ServerProcess::start(&database.url);
+    let copy = format!("{}.copy", database.url.trim_start_matches("sqlite:"));
+    let stderr = run_failing(&database.url, &["backup", &copy], "", 1);
+    assert!(stderr.contains("send SIGUSR1 to the running service"), "{stderr}");
+    running.send_signal("TERM");
+    running.wait_for_exit();
+    run_ok(&database.url, &["backup", &copy], "");
+    assert!(run_ok(&format!("sqlite:{copy}"), &["person", "list"], "").contains("admin@example.com"));
+    assert!(run_failing(&database.url, &["backup", &copy], "", 1).contains("exists"));
 }
 
 #[apply(both_databases_multi_thread)]
@@ -99,100 +193,15 @@ async fn an_old_schema_is_rejected_without_migrate_on_start() {
 }
 
 #[test]
-fn configuration_sources_are_ordered_and_secrets_are_hidden() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tokenward.toml");
-    std::fs::write(
-        &file,
-        "[listen]\nhttp = \"127.0.0.1:1\"\n[tokens]\nprefix = \"file\"\n[http]\nrequest_timeout = \"5s\"\n",
-    )
-    .unwrap();
-    let mut print = tokenward_command("postgres://tokenward:s3cret@db.example/tokens");
-    print
-        .args(["config", "print", "--config"])
-        .arg(&file)
-        .env("TOKENWARD_TOKENS__PREFIX", "env")
-        .env("DATABASE_URL", "sqlite:x");
-    let printed = String::from_utf8(run_with_stdin(print, "").stdout).unwrap();
-    for line in [
-        "http = \"127.0.0.1:1\"",
-        "prefix = \"env\"",
-        "request_timeout = \"5s\"",
-        "header_timeout = \"5s\"",
-        "url = \"postgres://tokenward@db.example:5432/tokens\"",
-    ] {
-        assert!(printed.contains(line), "{line} in {printed}");
-    }
-    assert!(!printed.contains("s3cret"));
-    let mut print = tokenward_command("x");
-    print.env_remove("TOKENWARD_DATABASE__URL").env("DATABASE_URL", "sqlite:from-env");
-    print.args(["config", "print"]);
-    assert!(String::from_utf8(run_with_stdin(print, "").stdout).unwrap().contains("sqlite:from-env"));
-    assert_eq!(run_ok("sqlite:x", &["config", "default"], ""), tokenward::config::DEFAULT_FILE);
-}
-
-#[test]
-fn unknown_and_invalid_keys_are_named_with_a_suggestion() {
-    for (name, value, expected) in [
-        ("TOKENWARD_DATABASE__MAX_CONECTIONS", "1", "did you mean database.max_connections?"),
-        ("TOKENWARD_DATABSE__URL", "sqlite:x", "did you mean database?"),
-        ("TOKENWARD_LOG__FORMAT", "yaml", "log.format"),
-        ("TOKENWARD_TOKENS__PREFIX", "Twd", "tokens.prefix"),
-        ("TOKENWARD_PASSWORDS__MIN_LENGTH", "7", "passwords.min_length"),
-        ("TOKENWARD_RETENTION__EXPIRED_TOKENS", "100000d", "retention.expired_tokens"),
-        ("TOKENWARD_HTTP__REQUEST_TIMEOUT", "3000", "a duration with a unit"),
-        ("TOKENWARD_DATABASE__ACQUIRE_TIMEOUT", "0s", "database.acquire_timeout"),
-        ("TOKENWARD_LISTEN__TRUSTED_PROXIES", "[\"0.0.0.0/0\"]", "0.0.0.0/0 matches all addresses"),
-        ("TOKENWARD_LISTEN__TRUSTED_PROXIES", "[\"*\"]", "matches all addresses"),
-        ("TOKENWARD_DATABASE__URL", "mysql://u:s3cret@h/d", "database.url: not a database URL"),
-    ] {
-        let mut print = tokenward_command("sqlite:x");
-        print.args(["config", "print"]).env(name, value);
-        let output = run_with_stdin(print, "");
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            output.status.code() == Some(1) && stderr.contains(expected) && !stderr.contains("s3cret"),
-            "{name}: {stderr}"
-        );
-    }
-}
-
-#[test]
-fn an_invalid_file_is_reported_without_its_values() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("wrong.toml");
-    for (text, expected) in [
-        ("database = \"postgres://u:s3cret@h/d\"", "configuration key database"),
-        ("[database]\nurl = postgres://u:s3cret@h/d", "wrong.toml, line 2"),
-        ("[database]\nmax_connections = \"s3cret\"", "database.max_connections"),
-    ] {
-        std::fs::write(&file, text).unwrap();
-        let mut print = tokenward_command("");
-        print.env_remove("TOKENWARD_DATABASE__URL").args(["config", "print", "--config"]).arg(&file);
-        let output = run_with_stdin(print, "");
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(1) && stderr.contains(expected) && !stderr.contains("s3cret"), "{stderr}");
-    }
-}
-
-#[test]
 fn openapi_version_completions_and_help_are_printed() {
     assert_eq!(run_ok("sqlite:x", &["openapi"], "").trim_end(), tokenward::api::openapi::document_json());
     assert!(run_ok("sqlite:x", &["--version"], "").starts_with("tokenward 0."));
     assert!(run_ok("sqlite:x", &["completions", "bash"], "").contains("_tokenward"));
-    let help = run_ok("sqlite:x", &["--help"], "");
-    for word in ["serve", "migrate", "person", "workspace", "config", "openapi", "completions"] {
-        assert!(help.contains(word), "{word}");
+    // The text is wrapped at the width of the terminal.
+    let help = run_ok("sqlite:x", &["--help"], "").split_whitespace().collect::<Vec<_>>().join(" ");
+    for word in ["serve", "migrate", "person", "workspace", "config", "openapi", "completions", "[env: DATABASE_URL]"] {
+        assert!(help.contains(word), "{word} in {help}");
     }
-}
-
-#[test]
-fn an_unreachable_store_is_reported_with_its_cause() {
-    let stderr = run_failing("sqlite:/nowhere/at/all.db", &["serve"], "", 1);
-    assert!(
-        stderr.contains("cannot open the store at sqlite:/nowhere/at/all.db") && stderr.contains("No such file"),
-        "{stderr}"
-    );
-    let stderr = run_failing("postgres://u:s3cret@127.0.0.1:1/d", &["serve"], "", 1);
-    assert!(stderr.contains("refused") && !stderr.contains("s3cret"), "{stderr}");
+    let manual = run_ok("sqlite:x", &["man"], "");
+    assert!(manual.contains(".TH tokenward") && manual.contains("database\\-url"), "{manual}");
 }

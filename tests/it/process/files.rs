@@ -141,13 +141,7 @@ async fn silent_grpc_and_metrics_connections_block_neither_http_nor_the_database
     // Without timeouts, only the connection limits apply.
     serve.env("TOKENWARD_HTTP__HEADER_TIMEOUT", "600s").env("TOKENWARD_HTTP__IDLE_TIMEOUT", "600s");
     let running = ServerProcess::start_with(serve);
-    let log = running.log();
-    let address_after = |scheme: &str, end: &str| {
-        let line = log.lines().find_map(|line| line.split(scheme).nth(1)).expect("an address");
-        line.trim_end_matches(end).to_owned()
-    };
-    let addresses =
-        [address_after("ext_authz listening on grpc://", ""), address_after("serving metrics on http://", "/metrics")];
+    let addresses = [running.grpc_address(), running.metrics_address()];
     let mut silent = Vec::new();
     for address in &addresses {
         for n in 0..300 {

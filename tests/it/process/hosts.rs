@@ -21,9 +21,8 @@ async fn start(engine: Engine) -> (ServerProcess, String, Database) {
     let mut serve = tokenward_command(&database.url);
     serve.env("TOKENWARD_LISTEN__METRICS", "127.0.0.1:0");
     let running = ServerProcess::start_with(serve);
-    let metrics =
-        running.log().split("http://").find_map(|text| text.split_once("/metrics").map(|(host, _)| host.to_owned()));
-    (running, metrics.expect("the address of the metrics"), database)
+    let metrics = running.metrics_address();
+    (running, metrics, database)
 }
 
 fn send(host: &str, request: &[u8]) -> String {

@@ -2,11 +2,14 @@
 
 mod audit;
 mod commands;
+mod configuration;
 mod deployment;
 mod files;
+mod first_start;
 mod hosts;
 mod log;
 mod metrics;
+mod opening;
 mod output;
 mod readers;
 mod secrets;

@@ -1,4 +1,4 @@
-//! The command `serve`: the first start, shutdown, signals, and malformed or slow requests.
+//! The command `serve`: shutdown, signals, and malformed or slow requests.
 
 use rstest::rstest;
 use rstest_reuse::apply;
@@ -6,56 +6,15 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     os::unix::fs::PermissionsExt as _,
-    process::Command,
     time::Duration,
 };
 
-use crate::support::http_client;
-use serde_json::json;
-
+use super::first_start::{created_administrator, first_start};
 use crate::support::{
     Database, Engine, PASSWORD,
     binary::{ServerProcess, run_with_stdin, tokenward_command},
-    both_databases_multi_thread,
+    both_databases_multi_thread, http_client,
 };
-
-#[apply(both_databases_multi_thread)]
-async fn the_printed_command_creates_a_first_token(engine: Engine) {
-    let database = Database::empty(engine).await;
-    let mut fresh = tokenward_command(&database.url);
-    fresh.env_remove("TOKENWARD_ADMIN_EMAIL").env_remove("TOKENWARD_ADMIN_PASSWORD");
-    let running = ServerProcess::start_with(fresh);
-    let log = running.log();
-    let command_line =
-        log.lines().find(|line| line.trim_start().starts_with("curl ")).expect("a curl command for the first token");
-    assert!(log.contains("admin@localhost"));
-    let first = run_curl(command_line.trim());
-    let value = first["tokenValue"].as_str().unwrap();
-    let http = http_client();
-    let tokens = format!("{}/v4/apiAccessTokens", running.url);
-    let body = json!({"lifetimeSeconds": 60});
-    let second = http.post(&tokens).bearer_auth(value).json(&body).send().await.unwrap();
-    assert_eq!(second.status(), 201);
-    let second: serde_json::Value = second.json().await.unwrap();
-    let path = format!("{tokens}/{}", second["tokenInfo"]["tokenId"].as_str().unwrap());
-    let other = second["tokenValue"].as_str().unwrap();
-    let list: serde_json::Value = http.get(&tokens).bearer_auth(other).send().await.unwrap().json().await.unwrap();
-    assert_eq!(list["data"].as_array().unwrap().len(), 2);
-    assert_eq!(http.get(&path).bearer_auth(value).send().await.unwrap().status(), 200);
-    assert_eq!(http.delete(&path).bearer_auth(value).send().await.unwrap().status(), 204);
-    assert_eq!(http.get(&tokens).bearer_auth(other).send().await.unwrap().status(), 401);
-    // A later start prints no password, because the administrator exists.
-    drop(running);
-    let second_run = ServerProcess::start(&database.url);
-    assert!(!second_run.log().contains("First start"));
-}
-
-/// Runs a printed command line. Returns the JSON of its output.
-fn run_curl(line: &str) -> serde_json::Value {
-    let output = Command::new("sh").args(["-c", &format!("{line} -sS")]).output().unwrap();
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{line}: {}", String::from_utf8_lossy(&output.stderr)))
-}
 
 #[apply(both_databases_multi_thread)]
 async fn a_shutdown_flushes_last_used_timestamps(engine: Engine) {
@@ -99,7 +58,7 @@ async fn a_second_process_cannot_open_a_sqlite_file() {
         second.args(arguments).env("TOKENWARD_DATABASE__ACQUIRE_TIMEOUT", "100ms");
         let output = run_with_stdin(second, "");
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(1) && stderr.contains("another process has the file open"), "{stderr}");
+        assert!(output.status.code() == Some(1) && stderr.contains("is in use by another process"), "{stderr}");
     }
     assert!(running.create_token(&http_client()).await.is_some());
     running.send_signal("TERM");
@@ -208,7 +167,7 @@ async fn a_start_that_fails_to_bind_a_port_leaves_the_database_unchanged(engine:
             output.status.code() == Some(1) && stderr.contains(&format!("cannot listen on {used_port}")),
             "{key}: {stderr}"
         );
-        assert!(!stderr.contains("First start") && !stderr.contains("password"), "{key}: {stderr}");
+        assert!(!stderr.contains("first administrator") && !stderr.contains("password"), "{key}: {stderr}");
         match engine {
             Engine::Sqlite => {
                 let file = database.url.trim_start_matches("sqlite:");
@@ -221,9 +180,8 @@ async fn a_start_that_fails_to_bind_a_port_leaves_the_database_unchanged(engine:
         }
     }
     // The next start is still a first start.
-    let mut serve = tokenward_command(&database.url);
-    serve.env_remove("TOKENWARD_ADMIN_EMAIL").env_remove("TOKENWARD_ADMIN_PASSWORD");
-    assert!(ServerProcess::start_with(serve).log().contains("First start"));
+    let folder = tempfile::tempdir().unwrap();
+    assert!(created_administrator(&first_start(&database, folder.path()).log()).is_some());
 }
 
 /// Service managers, `nohup` and log rotation send SIGHUP. It must not stop the service.
@@ -246,42 +204,6 @@ async fn sighup_is_ignored_without_a_terminal() {
     assert_eq!(running.wait_for_exit().0, Some(0));
 }
 
-/// Closing the terminal stops the service gracefully.
-#[tokio::test]
-async fn sighup_stops_gracefully_on_a_terminal() {
-    const PTY_SCRIPT: &str = "\
-import os, pty, signal, sys
-process, terminal = pty.fork()
-if process == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
-output = b''
-while b'listening on' not in output:
-    output += os.read(terminal, 65536)
-os.kill(process, signal.SIGHUP)
-try:
-    while part := os.read(terminal, 65536):
-        output += part
-except OSError:
-    pass
-sys.stdout.buffer.write(output)
-status = os.waitpid(process, 0)[1]
-sys.exit(os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 99)
-";
-    let database = Database::empty(Engine::Sqlite).await;
-    let program = tokenward_command(&database.url);
-    let mut python = Command::new("python3");
-    python.args(["-c", PTY_SCRIPT]).arg(program.get_program()).args(["serve", "--listen", "127.0.0.1:0"]);
-    for (name, value) in program.get_envs() {
-        match value {
-            Some(value) => python.env(name, value),
-            None => python.env_remove(name),
-        };
-    }
-    let output = run_with_stdin(python, "");
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.code() == Some(0) && stdout.contains("stopped"), "{:?} {stdout}", output.status);
-}
-
 /// Any client can send checks that are denied. The log has a limited number of lines per second,
 /// and a count of the others.
 #[tokio::test]
@@ -301,7 +223,7 @@ async fn denied_auth_checks_are_logged_at_a_limited_rate() {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let (mut written, mut dropped) = (0, 0);
     for line in lines {
-        written += u64::from(line["span"]["http.route"] == "/v4/auth");
+        written += u64::from(line["http.route"] == "/v4/auth");
         dropped += line["dropped"].as_u64().unwrap_or_default();
     }
     assert_eq!(written + dropped, REQUESTS, "{log}");

@@ -123,7 +123,7 @@ async fn twenty_concurrent_first_starts_create_one_administrator() {
     for start in starts {
         nodes.push(start.await.unwrap());
     }
-    let bootstrapped = nodes.iter().filter(|node| node.log().contains("First start")).count();
+    let bootstrapped = nodes.iter().filter(|node| node.log().contains("created the first administrator")).count();
     let mut people = Vec::new();
     for node in &nodes {
         let request = client().get(format!("{}/v4/people", node.url)).basic_auth("admin@example.com", Some(PASSWORD));

@@ -67,9 +67,8 @@ impl TestApp {
         let (stop, stopped) = watch::channel(());
         tokio::spawn(app.node().clone().run(stopped));
         app.node().wait_until_connected().await;
-        let first =
-            FirstAdministrator { email: "admin@example.com".into(), password: Some(PASSWORD.to_owned().into()) };
-        bootstrap(&store, app.people(), &clock, &random, first).await.unwrap();
+        let first = FirstAdministrator { email: "admin@example.com".into(), password: PASSWORD.to_owned().into() };
+        bootstrap(&store, app.people(), &clock, &first).await.unwrap();
         Self { service: server::service(&app, &config), state: app, store, database, now, _stop: stop }
     }
 

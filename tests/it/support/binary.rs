@@ -42,6 +42,12 @@ pub fn run_with_stdin(mut command: Command, input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
+/// Returns the URL in a log line, if it has this message.
+fn logged_url(line: &str, message: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    if line["message"] == message { Some(line["url"].as_str()?.to_owned()) } else { None }
+}
+
 impl ServerProcess {
     pub fn start(url: &str) -> Self {
         Self::start_with(tokenward_command(url))
@@ -59,8 +65,8 @@ impl ServerProcess {
             let mut line = Vec::new();
             while stderr.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
                 let text = String::from_utf8_lossy(&line);
-                if let Some(url) = text.trim_end().strip_prefix("listening on ") {
-                    sender.send(url.to_owned()).ok();
+                if let Some(url) = logged_url(&text, "listening") {
+                    sender.send(url).ok();
                 }
                 shared_log.lock().unwrap().push_str(&text);
                 line.clear();
@@ -70,6 +76,22 @@ impl ServerProcess {
             Ok(url) => Self { child, url, log, reader: Some(reader) },
             Err(_) => panic!("the server did not start: {}", log.lock().unwrap()),
         }
+    }
+
+    /// Returns host and port of the URL in the log line with this message.
+    fn logged_address(&self, message: &str) -> String {
+        let url = self.log().lines().find_map(|line| logged_url(line, message)).expect("a line with a URL");
+        url.split("://").nth(1).unwrap().split('/').next().unwrap().to_owned()
+    }
+
+    /// Returns host and port of the gRPC listener.
+    pub fn grpc_address(&self) -> String {
+        self.logged_address("listening for ext_authz")
+    }
+
+    /// Returns host and port of the metrics listener.
+    pub fn metrics_address(&self) -> String {
+        self.logged_address("serving metrics")
     }
 
     /// Returns everything written to standard error so far.

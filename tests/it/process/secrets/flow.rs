@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::service::auth::v3::{
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::http_client;
+use crate::support::{binary::ServerProcess, http_client};
 
 /// Passwords that do not occur anywhere else.
 pub const FIRST_PASSWORD: &str = "Zanzibar quietly 7 lemons";
@@ -45,14 +45,13 @@ pub struct ServiceClient {
 
 impl ServiceClient {
     /// Reads the URLs from the log of the program.
-    pub fn from_log(url: &str, log: &str) -> Self {
-        let line_after = |words: &str| log.split(words).nth(1).and_then(|rest| rest.lines().next()).unwrap().to_owned();
+    pub fn new(running: &ServerProcess) -> Self {
         let none = reqwest::redirect::Policy::none();
         drop(http_client());
         Self {
-            url: url.to_owned(),
-            grpc: format!("http://{}", line_after("grpc://")),
-            metrics: line_after("serving metrics on "),
+            url: running.url.clone(),
+            grpc: format!("http://{}", running.grpc_address()),
+            metrics: format!("http://{}/metrics", running.metrics_address()),
             http: reqwest::Client::builder().redirect(none).build().unwrap(),
         }
     }
