@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The arguments of `tokenward serve`.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct Serve {
     /// Listen on this address; a port alone means 127.0.0.1, and port 0 picks a free one
     /// [env: TOKENWARD_LISTEN__HTTP] [default: 127.0.0.1:3005]

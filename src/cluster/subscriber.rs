@@ -76,7 +76,7 @@ impl Subscriber {
             // Each reason is logged once until the next session begins.
             let kind = std::mem::discriminant(&reason);
             if logged.replace(kind) != Some(kind) {
-                log_disconnected(reason);
+                log_disconnected(&reason);
             }
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
@@ -182,7 +182,7 @@ impl Subscriber {
     }
 }
 
-fn log_disconnected(reason: Disconnected) {
+fn log_disconnected(reason: &Disconnected) {
     match reason {
         Disconnected::Pooler => tracing::warn!(
             "LISTEN does not work on this connection, so checks read the database; if a pooler in transaction mode is \
@@ -190,7 +190,7 @@ fn log_disconnected(reason: Disconnected) {
         ),
         Disconnected::Lost(_) | Disconnected::Silence | Disconnected::Removed => {
             tracing::warn!(
-                error = %Causes(&reason),
+                error = %Causes(reason),
                 "disconnected from the cluster; checks read the database until it is reconnected"
             );
         }

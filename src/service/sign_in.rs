@@ -217,7 +217,7 @@ impl SignIn {
             }
         };
         // All three reasons count as failures: the counter must not reveal which one applied.
-        attempt.record_failure().await.map_err(log_unavailable)?;
+        attempt.record_failure().await.map_err(|error| log_unavailable(&error))?;
         self.record_denied(Action::LoginFailed, found.as_ref().map(|found| &found.person), reason, request);
         Err(AuthError::Denied(reason).into())
     }
@@ -244,12 +244,12 @@ impl SignIn {
             Ok(found) => found,
             Err(error) => {
                 queued.cancel();
-                return Err(log_unavailable(error).into());
+                return Err(log_unavailable(&error).into());
             }
         };
         match queued.check(found.as_ref().map(|found| found.person.id), request, device).await {
             Ok(attempt) => Ok((found, attempt)),
-            Err(ThrottleError::Unavailable(error)) => Err(log_unavailable(error).into()),
+            Err(ThrottleError::Unavailable(error)) => Err(log_unavailable(&error).into()),
             Err(ThrottleError::RetryAfter(seconds)) => {
                 let person = found.as_ref().map(|found| &found.person);
                 self.record_denied(Action::LoginThrottled, person, DenialReason::Throttled, request);
@@ -375,8 +375,8 @@ impl SignIn {
 }
 
 /// Logs a database error as [`AuthError::Unavailable`].
-fn log_unavailable(error: store::Error) -> AuthError {
-    tracing::warn!(error = %Causes(&error), "failed to check a login");
+fn log_unavailable(error: &store::Error) -> AuthError {
+    tracing::warn!(error = %Causes(error), "failed to check a login");
     AuthError::Unavailable
 }
 
