@@ -16,6 +16,7 @@ COPY static static
 COPY src src
 # The build context has no repository: --build-arg COMMIT="$(git rev-parse --short HEAD)" adds it to the version.
 ARG COMMIT=""
+# hadolint ignore=DL3064
 ENV TOKENWARD_COMMIT=$COMMIT
 # Without a newer timestamp, cargo would consider the empty files up to date.
 RUN touch src/main.rs src/lib.rs && cargo build --release --locked
