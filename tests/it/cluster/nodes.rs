@@ -42,7 +42,7 @@ pub fn client() -> reqwest::Client {
 /// Starts a node that connects to the database through this port.
 async fn start_node(port: u16) -> ServerProcess {
     let mut serve = tokenward_command(&PostgresServer::url_via_port(port, DATABASE));
-    serve.env("RUST_LOG", "warn");
+    serve.env("RUST_LOG", "warn,tokenward::cli=info");
     spawn_blocking(|| ServerProcess::start_with(serve)).await.unwrap()
 }
 

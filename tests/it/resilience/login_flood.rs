@@ -80,7 +80,7 @@ async fn a_flood_of_wrong_passwords_does_not_stop_checks() {
         .env("TOKENWARD_PASSWORDS__ARGON2__ITERATIONS", "2")
         // As if each attempt came from another address.
         .env("TOKENWARD_RATE_LIMITS__FAILED_LOGINS_PER_IP", "0")
-        .env("RUST_LOG", "error");
+        .env("RUST_LOG", "error,tokenward::cli=info");
     let running = ServerProcess::start_with(memory.wrap(&serve));
     let token = Token::create(&running).await;
     let idle = measure_p99(&running.url, &token, Duration::from_secs(10)).await;

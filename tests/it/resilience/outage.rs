@@ -64,7 +64,7 @@ impl OutageTest {
         execute_sql(server.port, "postgres", "create database tokenward").await;
         let proxy = Proxy::start(server.port).await;
         let mut serve = tokenward_command(&PostgresServer::url_via_port(proxy.port, "tokenward"));
-        serve.env("RUST_LOG", "error");
+        serve.env("RUST_LOG", "error,tokenward::cli=info");
         let running = block_in_place(|| ServerProcess::start_with(serve));
         let admin = Token::create(&running).await;
         let (http, mut good, mut deleted) = (client(), Vec::new(), Vec::new());
