@@ -118,12 +118,12 @@ async fn other_request_forms_are_served(engine: Engine) {
         send(url, request.as_bytes())
     };
     assert!(
-        post("tokens.example.com", "localhost:1").contains("Check your e-mail and password"),
+        post("tokens.example.com", "localhost:1").contains("Wrong e-mail or password."),
         "{}",
         post("tokens.example.com", "localhost:1")
     );
     let rejected = post("localhost:1", "tokens.example.com");
-    assert!(rejected.starts_with("HTTP/1.1 403") && !rejected.contains("Check your e-mail and password"), "{rejected}");
+    assert!(rejected.starts_with("HTTP/1.1 403") && !rejected.contains("Wrong e-mail or password."), "{rejected}");
 }
 
 #[apply(both_databases_multi_thread)]

@@ -70,7 +70,7 @@ fn stdout_of(output: &Output) -> String {
 fn count_successes(log: &str) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
-        let (method, route) = (line["span"]["http.method"].as_str(), line["span"]["http.route"].as_str());
+        let (method, route) = (line["http.method"].as_str(), line["http.route"].as_str());
         if let (Some(method), Some(route), Some(200..=299)) = (method, route, line["http.status"].as_u64()) {
             *counts.entry(format!("{method} {route}")).or_default() += 1;
         }

@@ -140,7 +140,7 @@ async fn a_long_list_completes(engine: Engine) {
         let keep = tail.len().saturating_sub(name.len() - 1);
         tail.drain(..keep);
     }
-    assert!(tail.ends_with(b"}]}"));
+    assert!(tail.ends_with(b"}]}\n"));
     assert_eq!(rows, count);
     let elapsed = start.elapsed();
     let count_start = Instant::now();

@@ -298,8 +298,11 @@ async fn tokens_are_counted_by_expiry(engine: Engine) {
     other.create_token().await;
     deleted.delete(&deleted.token_path()).await.expect(204);
     app.advance_seconds(1);
+    let expected = TokenCounts { active: 4, expired: 1, expiring: 2 };
     statistics.refresh().await.unwrap();
-    assert_eq!(statistics.latest(), Some(TokenCounts { active: 4, expired: 1, expiring: 2 }));
+    assert_eq!(statistics.latest(), Some(expected));
+    let now = app.state.tokens().now();
+    assert_eq!(app.store.count_tokens_by_expiry(now, now.plus_seconds(WEEK)).await.unwrap(), expected);
     // The tokens of a removed workspace do not count, even before they are purged.
     app.admin().delete(&format!("/v4/workspaces/{}", other.workspace_id)).await.expect(204);
     statistics.refresh().await.unwrap();

@@ -1,5 +1,7 @@
 //! Rediscovery of the primary, and backups of a SQLite file.
 
+use std::path::Path;
+
 use rstest::rstest;
 use rstest_reuse::apply;
 use tokenward::{http::server, store::Error};
@@ -26,17 +28,22 @@ async fn a_sqlite_backup_is_a_complete_copy(engine: Engine) {
     let first = app.store.back_up().await.unwrap();
     if app.database.engine == Engine::Postgres {
         assert_eq!(first, None);
+        assert!(!app.store.back_up_to(Path::new("unused")).await.unwrap());
         return;
     }
     app.admin().create_token().await;
     // The second backup replaces the first.
     let file = app.store.back_up().await.unwrap().unwrap();
     assert_eq!(Some(&file), first.as_ref());
-    let copy = server::open_store(&test_config(&format!("sqlite:{}", file.display())), false).await.unwrap();
-    assert_eq!(
-        copy.count_people_and_tokens(WORKSPACE).await.unwrap(),
-        app.store.count_people_and_tokens(WORKSPACE).await.unwrap()
-    );
+    let elsewhere = file.with_file_name("copy.db");
+    assert!(app.store.back_up_to(&elsewhere).await.unwrap());
+    for file in [file, elsewhere] {
+        let copy = server::open_store(&test_config(&format!("sqlite:{}", file.display())), false).await.unwrap();
+        assert_eq!(
+            copy.count_people_and_tokens(WORKSPACE).await.unwrap(),
+            app.store.count_people_and_tokens(WORKSPACE).await.unwrap()
+        );
+    }
     assert!(bearer.is_accepted().await);
 }
 

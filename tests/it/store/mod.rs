@@ -169,7 +169,7 @@ fn every_store_method_is_tested() {
     let methods: HashSet<String> = read_sources("src/store")
         .iter()
         .flat_map(|text| text.lines())
-        .filter_map(|line| Some(line.trim().strip_prefix("pub async fn ")?.split('(').next()?.to_owned()))
+        .filter_map(|line| Some(line.trim().strip_prefix("pub async fn ")?.split(['(', '<']).next()?.to_owned()))
         // Every test opens a store.
         .filter(|method| method != "open")
         .collect();
