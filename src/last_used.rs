@@ -15,7 +15,7 @@ use crate::{
 /// of further tokens until then, so that recording a use never delays a check.
 const MAX_PENDING: usize = 100_000;
 
-/// How long a write may take, so that an unresponsive connection does not block later flushes.
+/// The time limit of a write, so that an unresponsive connection does not block later flushes.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Buffers uses of tokens. Uses of cached tokens stay in the token cache until the next flush.

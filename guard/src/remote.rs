@@ -252,7 +252,7 @@ impl IntrospectionResponse {
     }
 }
 
-/// How long a result stays in the cache.
+/// The time for which a result stays in the cache.
 struct ResultExpiry {
     cache_ttl: Duration,
 }

@@ -1,4 +1,4 @@
-//! What an authenticated caller must be.
+//! The requirements that an authenticated caller must meet.
 
 use crate::Principal;
 

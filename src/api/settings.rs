@@ -56,7 +56,7 @@ struct SettingView {
     effective_value: ValueView,
     /// The value without one of the workspace.
     default: ValueView,
-    /// Where the value in effect comes from: `workspace`, an administrator set it; `configuration`,
+    /// The source of the value in effect: `workspace`, an administrator set it; `configuration`,
     /// the operator changed the default; or `default`.
     #[schema(pattern = "^(workspace|configuration|default)$")]
     source: &'static str,

@@ -43,7 +43,7 @@ pub(crate) struct AuthChecks {
     denied_attempts: DeniedAttemptLog,
 }
 
-/// What the access log and the counters need to know of a request.
+/// The parts of a request that the access log and the counters need.
 pub(crate) struct CheckRequestInfo<'a> {
     pub(crate) endpoint: Endpoint,
     pub(crate) method: &'a Method,

@@ -26,9 +26,9 @@ use tokenward_guard::token_format::TokenDigest;
 
 /// The maximum number of tokens per query.
 const MAX_BATCH: usize = 256;
-/// How long a query may take, so that an unresponsive database does not occupy the loader's tasks.
+/// The time limit of a query, so that an unresponsive database does not occupy the loader's tasks.
 const READ_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// How long a check waits for its token, a query before its own included.
+/// The time for which a check waits for its token, a query before its own included.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The token could not be read. This does not mean that there is no such token.

@@ -26,7 +26,7 @@ pub struct CacheLimits {
     pub max_tokens: usize,
     /// The approximate maximum size of tokens and their owners, in bytes.
     pub max_bytes: usize,
-    /// How long a lease lasts.
+    /// The duration of a lease.
     pub lease_duration: Duration,
 }
 

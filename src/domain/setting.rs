@@ -197,7 +197,7 @@ impl SettingValue {
     }
 }
 
-/// Where the effective value of a setting comes from.
+/// The source of the effective value of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SettingSource {
     /// An administrator of the workspace set it.

@@ -339,7 +339,7 @@ struct Exception {
     name: &'static str,
     /// The kind of error for people.
     message: &'static str,
-    /// What to do about it.
+    /// The remedy.
     details: String,
 }
 

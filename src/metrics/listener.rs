@@ -30,7 +30,7 @@ use crate::{
 /// The listening metrics port.
 pub(crate) struct MetricsListener(TcpListener);
 
-/// What the port serves.
+/// The data behind the endpoints of the port.
 struct Endpoints {
     registry: Registry,
     health: Health,

@@ -25,7 +25,7 @@ const COMMIT: &str = match option_env!("TOKENWARD_COMMIT") {
     _ => "unknown",
 };
 
-/// What the metrics are read from.
+/// The sources of the metrics.
 pub(crate) struct Sources<'a> {
     pub(crate) app: &'a App,
     pub(crate) store: &'a Store,

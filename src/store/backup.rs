@@ -10,7 +10,7 @@ use std::{
 
 use super::{Error, Outage, Pool, Result, Store, sqlite_file::create_private};
 
-/// What follows the name of the SQLite file in the name of its backup.
+/// The suffix that the name of a backup adds to the name of the SQLite file.
 const BACKUP_SUFFIX: &str = ".backup";
 
 impl Store {

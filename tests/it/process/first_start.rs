@@ -67,7 +67,7 @@ async fn a_generated_password_is_in_a_private_file_and_not_in_the_log(engine: En
     assert!(created_administrator(&second_run.log()).is_none() && !file.exists());
 }
 
-/// Where the password cannot be delivered, no account is created.
+/// No account is created if the password cannot be delivered.
 #[tokio::test]
 async fn a_start_that_cannot_write_the_password_creates_no_account() {
     let database = Database::empty(Engine::Postgres).await;
