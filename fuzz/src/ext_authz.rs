@@ -5,16 +5,8 @@
 //! headers that could be mistaken for identity headers are removed or overwritten.
 
 use super::test_service::{is_bearer_of, with_service};
-use envoy_types::{
-    ext_authz::v3::pb::{CheckRequest, HeaderValue},
-    pb::envoy::{
-        config::core::v3::HeaderMap,
-        service::auth::v3::{
-            AttributeContext,
-            attribute_context::{HttpRequest, Request},
-            check_response::HttpResponse,
-        },
-    },
+use tokenward::auth_check::envoy_messages::{
+    AttributeContext, CheckRequest, HeaderMap, HeaderValue, HttpRequest, HttpResponse, Request,
 };
 
 /// Checks one input.
@@ -47,7 +39,7 @@ pub fn run(bytes: &[u8]) {
         let field = fields.next().filter(|_| fields.next().is_none()).unwrap_or_default();
         let names: Vec<String> = http.headers.keys().chain(raw.iter().map(|header| &header.key)).cloned().collect();
         http.header_map = (!raw.is_empty()).then_some(HeaderMap { headers: raw });
-        let request = Request { http: Some(http), ..Request::default() };
+        let request = Request { http: Some(http) };
         let extensions = if require == "-" { Vec::new() } else { vec![("require".to_owned(), require.clone())] };
         let attributes = AttributeContext {
             request: Some(request),

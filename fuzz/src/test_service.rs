@@ -6,14 +6,16 @@
 
 use std::future::Future;
 
-use envoy_types::ext_authz::v3::pb::{Authorization as _, CheckRequest, CheckResponse};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokenward::{
     app::App,
-    auth_check::ExtAuthz,
+    auth_check::{
+        ExtAuthz,
+        envoy_messages::{CheckRequest, CheckResponse},
+    },
     config::Config,
     domain::{
         random::Random,
@@ -167,7 +169,7 @@ impl TestService {
 
     /// Sends a check request to the ext_authz service.
     pub fn check(&self, request: CheckRequest) -> Result<CheckResponse, tonic::Status> {
-        self.run(self.ext_authz.check(tonic::Request::new(request))).map(tonic::Response::into_inner)
+        self.run(self.ext_authz.check(request))
     }
 
     fn run<T>(&self, work: impl Future<Output = T>) -> T {

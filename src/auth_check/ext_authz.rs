@@ -11,18 +11,15 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION},
     response::IntoResponse as _,
 };
-use envoy_types::{
-    ext_authz::v3::pb::{
-        Authorization, AuthorizationServer, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderAppendAction,
-        HeaderValue as EnvoyHeader, HeaderValueOption, HttpResponse, HttpStatus, OkHttpResponse,
-    },
-    pb::{envoy::config::core::v3::address::Address as EnvoyAddress, google::rpc},
-};
 use tokio::time::Instant;
-use tonic::{Code, Request, Response, Status, async_trait};
+use tonic::{Code, Status};
 
 use super::{
     counters::{AuthCheckCounters, Endpoint},
+    envoy_messages::{
+        self, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderAppendAction, HeaderValue as EnvoyHeader,
+        HeaderValueOption, HttpResponse, HttpStatus, OkHttpResponse,
+    },
     identity_headers,
     requirements::{self, ParseRequirementsError},
 };
@@ -56,7 +53,8 @@ impl ExtAuthz {
         Self::with_counters(app, config, AuthCheckCounters::default())
     }
 
-    fn with_counters(app: &App, config: &Config, counters: AuthCheckCounters) -> Self {
+    /// Creates the gRPC service with the counters of the node.
+    pub(super) fn with_counters(app: &App, config: &Config, counters: AuthCheckCounters) -> Self {
         Self {
             authenticator: Authenticator::new(app).with_passwords(config.forward_auth.allow_basic),
             denied_attempts: app.denied_attempts().clone(),
@@ -64,34 +62,12 @@ impl ExtAuthz {
         }
     }
 
-    /// Creates the service as tonic's server type.
-    #[must_use]
-    pub(super) fn server(app: &App, config: &Config, counters: AuthCheckCounters) -> AuthorizationServer<Self> {
-        AuthorizationServer::new(Self::with_counters(app, config, counters))
-    }
-
-    /// Authenticates the caller and checks the requirements of the filter.
-    async fn authorize(&self, request: &CheckRequest, context: &RequestContext) -> Result<Principal, ApiError> {
-        let authenticated = self.authenticator.authenticate(&authorization_headers(request), context).await;
-        let caller = authenticated.map_err(ApiError::for_proxy)?.into_principal()?;
-        record_principal(&caller);
-        let extensions = request.attributes.as_ref().map(|attributes| &attributes.context_extensions);
-        let requirements = match extensions.and_then(|extensions| extensions.get(REQUIRE_EXTENSION)) {
-            None => Requirements::default(),
-            Some(text) => requirements::parse(text).map_err(|ParseRequirementsError| {
-                tracing::warn!(requirements = ?text, "denied a check with invalid requirements");
-                Error::InvalidRequirement
-            })?,
-        };
-        if requirements.are_met_by(&caller) { Ok(caller) } else { Err(Error::RequirementsNotMet.into()) }
-    }
-}
-
-#[async_trait]
-impl Authorization for ExtAuthz {
-    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+    /// Checks a request.
+    ///
+    /// # Errors
+    /// Returns `UNAVAILABLE` if the check could not be performed.
+    pub async fn check(&self, request: CheckRequest) -> Result<CheckResponse, Status> {
         let started = Instant::now();
-        let request = request.into_inner();
         let context = client_context(&request);
         let span = tracing::info_span!(
             "ext_authz",
@@ -112,7 +88,7 @@ impl Authorization for ExtAuthz {
         match outcome {
             Ok(caller) => {
                 tracing::debug!("allowed");
-                Ok(Response::new(allow_response(&caller, &request)))
+                Ok(allow_response(&caller, &request))
             }
             Err(error) if error.status().is_server_error() => {
                 tracing::warn!(error = error.details(), "failed to perform a check");
@@ -120,20 +96,34 @@ impl Authorization for ExtAuthz {
             }
             Err(error) => {
                 tracing::debug!(error = error.details(), "denied");
-                Ok(Response::new(deny_response(error)))
+                Ok(deny_response(error))
             }
         }
+    }
+
+    /// Authenticates the caller and checks the requirements of the filter.
+    async fn authorize(&self, request: &CheckRequest, context: &RequestContext) -> Result<Principal, ApiError> {
+        let authenticated = self.authenticator.authenticate(&authorization_headers(request), context).await;
+        let caller = authenticated.map_err(ApiError::for_proxy)?.into_principal()?;
+        record_principal(&caller);
+        let extensions = request.attributes.as_ref().map(|attributes| &attributes.context_extensions);
+        let requirements = match extensions.and_then(|extensions| extensions.get(REQUIRE_EXTENSION)) {
+            None => Requirements::default(),
+            Some(text) => requirements::parse(text).map_err(|ParseRequirementsError| {
+                tracing::warn!(requirements = ?text, "denied a check with invalid requirements");
+                Error::InvalidRequirement
+            })?,
+        };
+        if requirements.are_met_by(&caller) { Ok(caller) } else { Err(Error::RequirementsNotMet.into()) }
     }
 }
 
 /// Returns the context with the client address that Envoy reports. Only Envoy reaches this port.
 fn client_context(request: &CheckRequest) -> RequestContext {
     let peer = request.attributes.as_ref().and_then(|attributes| attributes.source.as_ref()?.address.as_ref());
-    let address = match peer.and_then(|address| address.address.as_ref()) {
-        Some(EnvoyAddress::SocketAddress(socket)) => socket.address.parse().ok(),
-        _ => None,
-    };
-    RequestContext { client_ip: address, ..RequestContext::default() }
+    let socket = peer.and_then(|address| address.socket_address.as_ref());
+    let client_ip = socket.and_then(|socket| socket.address.parse().ok());
+    RequestContext { client_ip, ..RequestContext::default() }
 }
 
 /// Returns all `Authorization` fields of the client, from every encoding. Several fields are
@@ -171,7 +161,6 @@ fn allow_response(caller: &Principal, request: &CheckRequest) -> CheckResponse {
     let ok = OkHttpResponse {
         headers: identity.map(|(name, value)| overwrite_header(name, &value)).collect(),
         headers_to_remove: lookalikes.map(str::to_owned).collect(),
-        ..OkHttpResponse::default()
     };
     check_response(Code::Ok, HttpResponse::OkResponse(ok))
 }
@@ -196,11 +185,7 @@ fn deny_response(error: ApiError) -> CheckResponse {
 }
 
 fn check_response(code: Code, response: HttpResponse) -> CheckResponse {
-    CheckResponse {
-        status: Some(rpc::Status { code: code as i32, ..rpc::Status::default() }),
-        http_response: Some(response),
-        ..CheckResponse::default()
-    }
+    CheckResponse { status: Some(envoy_messages::Status { code: code as i32 }), http_response: Some(response) }
 }
 
 fn overwrite_header(name: &str, value: &str) -> HeaderValueOption {
@@ -211,18 +196,13 @@ fn header_option(name: &str, value: &str, action: HeaderAppendAction) -> HeaderV
     HeaderValueOption {
         header: Some(EnvoyHeader { key: name.to_owned(), value: value.to_owned(), ..EnvoyHeader::default() }),
         append_action: action as i32,
-        ..HeaderValueOption::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use envoy_types::pb::envoy::{
-        config::core::v3::HeaderMap as EnvoyHeaderMap,
-        service::auth::v3::{AttributeContext, attribute_context},
-    };
-
     use super::*;
+    use crate::auth_check::envoy_messages::{AttributeContext, HeaderMap as EnvoyHeaderMap, HttpRequest, Request};
     use tokenward_guard::Credential;
 
     /// Builds a check request with header fields as text and as entries of the header map (name,
@@ -234,12 +214,11 @@ mod tests {
             value: (*value).to_owned(),
             raw_value: raw.to_vec(),
         });
-        let http = attribute_context::HttpRequest {
+        let http = HttpRequest {
             headers: headers.collect(),
             header_map: (!map.is_empty()).then(|| EnvoyHeaderMap { headers: entries.collect() }),
-            ..attribute_context::HttpRequest::default()
         };
-        let request = attribute_context::Request { http: Some(http), ..attribute_context::Request::default() };
+        let request = Request { http: Some(http) };
         CheckRequest { attributes: Some(AttributeContext { request: Some(request), ..AttributeContext::default() }) }
     }
 

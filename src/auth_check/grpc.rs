@@ -14,9 +14,9 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
-use tonic::{codegen::tokio_stream::Stream, transport::Server};
+use tonic::{codegen::tokio_stream::Stream, server::NamedService as _, transport::Server};
 
-use super::grpc_stream::GrpcStream;
+use super::{envoy_service::AuthorizationServer, grpc_stream::GrpcStream};
 use crate::http::{
     connection_limit::{ConnectionLimiter, ConnectionPermit},
     listener::{SHUTDOWN_IDLE_TIMEOUT, accept, accept_backlog},
@@ -97,7 +97,8 @@ impl GrpcListener {
     ) -> JoinHandle<()> {
         let (health, health_service) = tonic_health::server::health_reporter();
         let mut server = server_builder(&config.http);
-        let router = server.add_service(health_service).add_service(ExtAuthz::server(app, config, counters));
+        let checks = AuthorizationServer(ExtAuthz::with_counters(app, config, counters));
+        let router = server.add_service(health_service).add_service(checks);
         let (ready_sender, incoming) = mpsc::channel(READY_QUEUE_CAPACITY);
         let (accept_done, accept_finished) = oneshot::channel::<()>();
         let connections = ConnectionAcceptor { limiter, tls: self.tls, limits: config.http.clone(), ready_sender };
@@ -106,9 +107,7 @@ impl GrpcListener {
             drop(accept_done);
         });
         tokio::spawn(async move {
-            health
-                .set_service_status("envoy.service.auth.v3.Authorization", tonic_health::ServingStatus::Serving)
-                .await;
+            health.set_service_status(AuthorizationServer::NAME, tonic_health::ServingStatus::Serving).await;
             let stop = async move {
                 accept_finished.await.ok();
             };

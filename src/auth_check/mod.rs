@@ -6,6 +6,8 @@
 
 mod counters;
 mod dispatch;
+pub mod envoy_messages;
+mod envoy_service;
 mod ext_authz;
 mod forward_auth;
 pub(crate) mod grpc;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path};
 
 use figment::{
     Figment,
-    providers::{Env, Format as _, Serialized, Toml},
+    providers::{Env, Serialized},
 };
 
 use super::{
@@ -41,9 +41,9 @@ impl Config {
         let mut figment = Figment::new();
         let mut sources = Sources::default();
         if let Some(path) = file {
-            let text = read_file(path)?;
+            let (text, table) = read_file(path)?;
             sources.set_file(path, &text);
-            figment = figment.merge(Toml::string(&text));
+            figment = figment.merge(Serialized::defaults(table));
         }
         figment = merge_environment(figment, &mut sources)?;
         if let Some(listen) = overrides.listen {
@@ -106,7 +106,7 @@ impl Config {
             ("http.idle_timeout", Some(self.http.idle_timeout), timeout),
             ("sessions.idle_timeout", Some(self.sessions.idle_timeout), (seconds(60), seconds(DAY))),
             ("sessions.max_age", Some(self.sessions.max_age), (seconds(3_600), seconds(30 * DAY))),
-            ("cache.lease_duration", Some(self.cache.lease_duration), (millis(500), seconds(10))),
+            ("cache.lease_duration", Some(self.cache.lease_duration), (millis(500), seconds(120))),
             ("retention.expired_tokens", self.retention.expired_tokens, retention),
             ("retention.deleted_tokens", Some(self.retention.deleted_tokens), retention),
             ("retention.events", self.retention.events, retention),
@@ -125,14 +125,14 @@ fn invalid(key: &'static str, reason: &str) -> Error {
 }
 
 /// Reads a configuration file and checks its syntax and its permissions.
-fn read_file(path: &Path) -> Result<String, Error> {
+fn read_file(path: &Path) -> Result<(String, toml::Table), Error> {
     let file_error = |source| Error::File { path: path.display().to_string(), source };
     let text = std::fs::read_to_string(path).map_err(file_error)?;
-    check_syntax(path, &text)?;
-    if contains_secret(&text) {
+    let table = parse(path, &text)?;
+    if contains_secret(&table) {
         secret_file::reject_public_file(path)?;
     }
-    Ok(text)
+    Ok((text, table))
 }
 
 /// Merges the environment variables, and those that name a file with the value.
@@ -161,20 +161,21 @@ fn merge_environment(mut figment: Figment, sources: &mut Sources) -> Result<Figm
 
 /// Returns `true` if a configuration file contains a database password or a webhook, whose URL may
 /// be a secret.
-fn contains_secret(text: &str) -> bool {
-    let file = Figment::from(Toml::string(text));
+fn contains_secret(table: &toml::Table) -> bool {
+    let file = Figment::from(Serialized::defaults(table));
     let url = file.extract_inner::<DatabaseUrlSetting>("database.url").ok();
     url.is_some_and(|url| url.may_have_password()) || file.extract_inner::<String>("leaks.webhook_url").is_ok()
 }
 
-/// Checks the TOML syntax of a file.
+/// Parses a TOML file.
 ///
 /// # Errors
 /// [`Error::Key`] with the number of the invalid line. The line itself is not shown, because it may
 /// contain a password.
-fn check_syntax(path: &Path, text: &str) -> Result<(), Error> {
-    let Err(error) = toml::from_str::<toml::Table>(text) else { return Ok(()) };
-    let preceding = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-    let line = preceding.matches('\n').count() + 1;
-    Err(Error::Key(format!("{}, line {line}: {}", path.display(), error.message())))
+fn parse(path: &Path, text: &str) -> Result<toml::Table, Error> {
+    toml::from_str(text).map_err(|error| {
+        let preceding = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = preceding.matches('\n').count() + 1;
+        Error::Key(format!("{}, line {line}: {}", path.display(), error.message()))
+    })
 }

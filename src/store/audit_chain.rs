@@ -1,7 +1,7 @@
 //! Audit chains: reading them completely, and pruning old events.
 
 use sqlx::{
-    Decode, FromRow, Postgres, Sqlite, Type,
+    Decode, Postgres, Sqlite, Type,
     error::BoxDynError,
     postgres::{PgTypeInfo, PgValueRef},
     sqlite::{SqliteTypeInfo, SqliteValueRef},
@@ -12,7 +12,7 @@ use super::{
     Error, Result, Store,
     authority::Authorized,
     events::{EventDraft, record},
-    on_pool,
+    from_row, on_pool,
 };
 use crate::domain::{
     audit_chain::{AuditEntry, EntryHash},
@@ -43,7 +43,6 @@ pub struct StoredEntry {
     pub is_whole_millisecond: bool,
 }
 
-#[derive(FromRow)]
 struct ChainRow {
     workspace_id: WorkspaceId,
     seq: i64,
@@ -52,7 +51,8 @@ struct ChainRow {
     anchor_hash: Vec<u8>,
 }
 
-#[derive(FromRow)]
+from_row!(ChainRow { workspace_id, seq, hash, anchor_seq, anchor_hash });
+
 struct EntryRow {
     id: i64,
     seq: i64,
@@ -71,6 +71,25 @@ struct EntryRow {
     outcome: String,
     hash: Option<Vec<u8>>,
 }
+
+from_row!(EntryRow {
+    id,
+    seq,
+    occurred_at,
+    actor_id,
+    actor,
+    actor_token_id,
+    action,
+    person_id,
+    target,
+    label,
+    details,
+    address,
+    user_agent,
+    request_id,
+    outcome,
+    hash
+});
 
 impl TryFrom<ChainRow> for AuditChain {
     type Error = Error;

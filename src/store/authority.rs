@@ -7,10 +7,9 @@
 
 use std::ops::Deref;
 
-use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Error, Pool, Result, Store, columns};
+use super::{Error, Pool, Result, Store, columns, from_row};
 use crate::domain::{
     authority::{Authority, CallerFacts, Mutation, PasswordHash, VerifiedCredential},
     event::AuditContext,
@@ -49,7 +48,6 @@ impl Deref for Authorized<'_> {
     }
 }
 
-#[derive(FromRow)]
 pub(super) struct CallerRow {
     is_admin: bool,
     is_platform_admin: bool,
@@ -62,6 +60,18 @@ pub(super) struct CallerRow {
     /// True if the token's ancestors must be checked as well.
     pub(super) in_doubt: bool,
 }
+
+from_row!(CallerRow {
+    is_admin,
+    is_platform_admin,
+    is_disabled,
+    token_access,
+    force_password_change,
+    password_hash,
+    expires_at,
+    enabled,
+    in_doubt
+});
 
 impl CallerRow {
     fn into_facts(self) -> Result<CallerFacts> {

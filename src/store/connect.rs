@@ -14,7 +14,7 @@ use sqlx_core::transaction::TransactionManager as _;
 
 use super::{
     DatabaseUrl, OpenError, OperationCounter, Pool, PoolLimits, Store, database_url::Scheme, error::driver_message,
-    failover::FailoverPool, on_pool, on_readers, sqlite_file,
+    failover::FailoverPool, sqlite_file, with_pool, with_readers,
 };
 
 /// Number of open connections by state, and the operations that wait for one.
@@ -60,8 +60,9 @@ impl Store {
             let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(size);
             (size - idle, idle, max)
         };
-        let main = on_pool!(self, pool => count(pool.size(), pool.num_idle(), pool.options().get_max_connections()));
-        let read = on_readers!(self, pool => count(pool.size(), pool.num_idle(), pool.options().get_max_connections()));
+        let main = with_pool!(self, pool => count(pool.size(), pool.num_idle(), pool.options().get_max_connections()));
+        let read =
+            with_readers!(self, pool => count(pool.size(), pool.num_idle(), pool.options().get_max_connections()));
         let in_use = main.0 + read.0;
         ConnectionCounts {
             in_use,
@@ -75,7 +76,7 @@ impl Store {
     /// pool.
     #[must_use]
     pub fn max_concurrent_lists(&self) -> usize {
-        let size = on_readers!(self, pool => pool.options().get_max_connections());
+        let size = with_readers!(self, pool => pool.options().get_max_connections());
         usize::try_from(size).unwrap_or(1)
     }
 }

@@ -1,8 +1,6 @@
 //! Maintained counts of workspaces, and the current rights of a person whose list is being sent.
 
-use sqlx::FromRow;
-
-use super::{Result, Store, on_pool, on_readers};
+use super::{Result, Store, from_row, on_pool, on_readers};
 use crate::domain::{
     id::{PersonId, WorkspaceId},
     time::Timestamp,
@@ -18,13 +16,15 @@ pub struct WorkspaceWithCounts {
 }
 
 /// Current rights and password hash of a person.
-#[derive(Clone, PartialEq, Eq, FromRow)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ReaderRights {
     pub is_admin: bool,
     pub is_platform_admin: bool,
     pub is_disabled: bool,
     pub password_hash: String,
 }
+
+from_row!(ReaderRights { is_admin, is_platform_admin, is_disabled, password_hash });
 
 /// Numbers of unrevoked tokens in the whole database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +37,6 @@ pub struct TokenCounts {
     pub expiring: i64,
 }
 
-#[derive(FromRow)]
 struct WorkspaceCountRow {
     id: WorkspaceId,
     name: String,
@@ -45,6 +44,8 @@ struct WorkspaceCountRow {
     people: i64,
     tokens: i64,
 }
+
+from_row!(WorkspaceCountRow { id, name, created_at, people, tokens });
 
 impl From<WorkspaceCountRow> for WorkspaceWithCounts {
     fn from(row: WorkspaceCountRow) -> Self {

@@ -1,10 +1,9 @@
 //! Audit log: appending events to the hash chain, and reading them. A mutation appends its event in
 //! its own transaction.
 
-use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Error, Result, Store, authority::Authorized, on_pool, on_readers};
+use super::{Error, Result, Store, authority::Authorized, from_row, on_pool, on_readers};
 use crate::domain::{
     audit_chain::{AuditEntry, EntryHash},
     event::{Action, AuditContext, Details, Event, RequestContext},
@@ -166,7 +165,6 @@ pub struct EventPage {
     pub next: Option<EventPageStart>,
 }
 
-#[derive(FromRow)]
 struct Row {
     id: i64,
     seq: Option<i64>,
@@ -183,6 +181,23 @@ struct Row {
     user_agent: String,
     request_id: String,
 }
+
+from_row!(Row {
+    id,
+    seq,
+    occurred_at,
+    actor_id,
+    actor,
+    actor_token_id,
+    action,
+    person_id,
+    target,
+    label,
+    details,
+    address,
+    user_agent,
+    request_id
+});
 
 impl Row {
     /// Returns `None` for an action of a newer program.
@@ -293,8 +308,8 @@ impl Store {
             let mut tx = pool.begin().await?;
             record!(tx, workspace_id, Authorized::without_caller(&event.context), draft);
             tx.commit().await?;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Finds the last recorded change of a setting.

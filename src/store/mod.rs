@@ -29,6 +29,8 @@ mod database_url;
 mod error;
 mod events;
 mod failover;
+mod from_row;
+mod id;
 mod last_used;
 mod like;
 mod login_failures;
@@ -48,6 +50,8 @@ mod tokens;
 mod user_list;
 mod workspaces;
 
+use std::pin::Pin;
+
 use sqlx::SqlitePool;
 
 pub use audit_chain::{AuditChain, StoredEntry};
@@ -59,6 +63,7 @@ pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use error::{Error, Outage, Result};
 pub use events::{EventFilter, EventPage, EventPageStart, NewEvent};
 use failover::FailoverPool;
+use from_row::from_row;
 pub use last_used::LAST_USED_BATCH_SIZE;
 pub use migrations::{MigrationError, SchemaStatus};
 pub use open_error::OpenError;
@@ -89,11 +94,10 @@ enum Pool {
     Sqlite(SqlitePool),
 }
 
-/// Runs one expression on the pool of the database in use. The compiler checks it against both
+/// Evaluates an expression with the pool of the database in use. The compiler checks it against both
 /// drivers.
-macro_rules! on_pool {
-    ($store:expr, $pool:ident => $body:expr) => {{
-        let _operation = $store.operations.start();
+macro_rules! with_pool {
+    ($store:expr, $pool:ident => $body:expr) => {
         match &$store.pool {
             crate::store::Pool::Postgres(failover) => {
                 let current = failover.pool();
@@ -102,15 +106,14 @@ macro_rules! on_pool {
             }
             crate::store::Pool::Sqlite($pool) => $body,
         }
-    }};
+    };
 }
-use on_pool;
+use with_pool;
 
-/// Runs one expression on the read pool, which serves lists, counts and other reads whose cost
+/// Evaluates an expression with the read pool, which serves lists, counts and other reads whose cost
 /// grows with the data. Auth checks, sign-ins and writes never wait for one of its connections.
-macro_rules! on_readers {
-    ($store:expr, $pool:ident => $body:expr) => {{
-        let _operation = $store.operations.start();
+macro_rules! with_readers {
+    ($store:expr, $pool:ident => $body:expr) => {
         match &$store.pool {
             crate::store::Pool::Postgres(failover) => {
                 let current = failover.readers();
@@ -122,9 +125,34 @@ macro_rules! on_readers {
                 $body
             }
         }
+    };
+}
+use with_readers;
+
+/// Runs an operation on the pool of the database in use, and counts it. The operation is an expression
+/// that may await; `?` and `return` leave the operation, not the function around it.
+macro_rules! on_pool {
+    ($store:expr, $pool:ident => $body:expr) => {{
+        let _operation = $store.operations.start();
+        crate::store::with_pool!($store, $pool => crate::store::boxed(async { $body }).await)
+    }};
+}
+use on_pool;
+
+/// Runs an operation on the read pool, as [`on_pool`] does on the other one.
+macro_rules! on_readers {
+    ($store:expr, $pool:ident => $body:expr) => {{
+        let _operation = $store.operations.start();
+        crate::store::with_readers!($store, $pool => crate::store::boxed(async { $body }).await)
     }};
 }
 use on_readers;
+
+/// Boxes a future, so that the types of its callers' futures do not contain it. Without this, the compiler
+/// proves for each handler that every await down to the driver is `Send`, several times.
+fn boxed<'a, T>(future: impl Future<Output = T> + Send + 'a) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+    Box::pin(future)
+}
 
 impl Store {
     /// Waits for the connections in use to be returned and closes both pools.

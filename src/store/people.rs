@@ -2,13 +2,11 @@
 
 mod change;
 
-use sqlx::FromRow;
-
 use super::{
     Error, Result, Store,
     authority::{Authorized, begin},
     events::{EventDraft, record},
-    on_pool, on_readers,
+    from_row, on_pool, on_readers,
 };
 use crate::domain::{
     authority::Mutation,
@@ -45,7 +43,6 @@ pub struct PersonFilter {
     pub is_disabled: Option<bool>,
 }
 
-#[derive(FromRow)]
 pub(super) struct Row {
     pub(super) id: PersonId,
     workspace_id: WorkspaceId,
@@ -60,6 +57,21 @@ pub(super) struct Row {
     created_at: Timestamp,
     updated_at: Timestamp,
 }
+
+from_row!(Row {
+    id,
+    workspace_id,
+    email,
+    name,
+    is_admin,
+    is_platform_admin,
+    is_disabled,
+    token_access,
+    force_password_change,
+    last_login_at,
+    created_at,
+    updated_at
+});
 
 impl Row {
     /// Returns the draft of an event about the person.
@@ -100,12 +112,12 @@ impl TryFrom<Row> for Person {
     }
 }
 
-#[derive(FromRow)]
 struct RowWithHash {
-    #[sqlx(flatten)]
     person: Row,
     password_hash: String,
 }
+
+from_row!(RowWithHash { password_hash; person });
 
 /// Columns of [`Row`]. More columns may follow.
 macro_rules! columns {
@@ -280,8 +292,8 @@ impl Store {
                 record!(tx, person.workspace_id, Authorized::without_caller(context), event);
             }
             tx.commit().await?;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Replaces a password hash by another hash of the same password. Returns false if the password

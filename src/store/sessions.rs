@@ -1,13 +1,12 @@
 //! Web sessions and the forms that they consumed.
 
-use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{
     Result, Store,
     authority::{Authorized, begin},
     events::{EventDraft, record},
-    on_pool, people,
+    from_row, on_pool, people,
 };
 use crate::domain::{
     authority::Mutation,
@@ -40,7 +39,6 @@ pub struct FoundSession {
     pub workspace_name: String,
 }
 
-#[derive(FromRow)]
 struct SessionRow {
     session_id: Uuid,
     session_created_at: Timestamp,
@@ -49,14 +47,15 @@ struct SessionRow {
     user_agent: String,
 }
 
-#[derive(FromRow)]
+from_row!(SessionRow { session_id, session_created_at, authenticated_at, last_seen_at, user_agent });
+
 struct FoundSessionRow {
-    #[sqlx(flatten)]
     session: SessionRow,
-    #[sqlx(flatten)]
     person: people::Row,
     workspace_name: String,
 }
+
+from_row!(FoundSessionRow { workspace_name; session, person });
 
 impl SessionRow {
     fn into_session(self, workspace_id: WorkspaceId, person_id: PersonId) -> Session {

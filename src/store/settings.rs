@@ -60,8 +60,8 @@ impl Store {
                 }
             }
             tx.commit().await?;
-        });
-        Ok(Committed::new(true, vec![Invalidation::Workspace(workspace_id)]))
+            Ok(Committed::new(true, vec![Invalidation::Workspace(workspace_id)]))
+        })
     }
 
     /// Resets settings to their defaults. Returns the number that had been set, or `None` if there

@@ -2,13 +2,12 @@
 //! `delete` and `family` delete them, and `descendants` revokes all tokens of a person and reads
 //! tombstones.
 
-use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{
     Error, Pool, Result, Store,
     columns::{self, parse_token_access},
-    on_pool,
+    from_row, on_pool,
 };
 use crate::domain::{
     id::{PersonId, WorkspaceId},
@@ -121,7 +120,6 @@ fn parse_digest(bytes: &[u8]) -> Result<TokenDigest> {
     bytes.try_into().map(TokenDigest::from_bytes).map_err(|_| Error::corrupt("token.digest"))
 }
 
-#[derive(FromRow)]
 struct TokenRow {
     id: Uuid,
     workspace_id: WorkspaceId,
@@ -133,6 +131,18 @@ struct TokenRow {
     last_used_at: Option<Timestamp>,
     parent_id: Option<Uuid>,
 }
+
+from_row!(TokenRow {
+    id,
+    workspace_id,
+    person_id,
+    display_prefix,
+    description,
+    created_at,
+    expires_at,
+    last_used_at,
+    parent_id
+});
 
 impl From<TokenRow> for Token {
     fn from(row: TokenRow) -> Self {

@@ -112,12 +112,12 @@ impl Store {
                 .bind(workspace_id).bind(key.as_str()).bind(filter.is_disabled).bind(filter.is_admin)
                 .bind(&lower_pattern).bind(&pattern).bind(limit).fetch_all(pool).await?;
             if rows.is_empty() {
-                return Ok(Vec::new());
+                return Ok((rows, HashMap::new()));
             }
             let counts: Vec<(PersonId, i64)> =
                 token_counts_query(workspace_id, &rows, now).build_query_as().fetch_all(pool).await?;
-            (rows, counts.into_iter().collect())
-        });
+            Ok::<_, super::Error>((rows, counts.into_iter().collect()))
+        })?;
         let with_count = |row: people::Row| -> Result<PersonWithTokenCount> {
             let active_tokens = counts.get(&row.id).copied().unwrap_or(0);
             Ok(PersonWithTokenCount { person: row.try_into()?, active_tokens })

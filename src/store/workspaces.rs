@@ -1,12 +1,10 @@
 //! Workspaces: bootstrap, creation, listing, renaming and deletion.
 
-use sqlx::FromRow;
-
 use super::{
     Committed, Error, NewPerson, Result, Store,
     authority::begin,
     events::{EventDraft, record},
-    on_pool, on_readers, people, removal,
+    from_row, on_pool, on_readers, people, removal,
 };
 use crate::domain::{
     authority::Mutation,
@@ -18,12 +16,13 @@ use crate::domain::{
     workspace::{Workspace, WorkspaceName},
 };
 
-#[derive(FromRow)]
 struct Row {
     id: WorkspaceId,
     name: String,
     created_at: Timestamp,
 }
+
+from_row!(Row { id, name, created_at });
 
 impl From<Row> for Workspace {
     fn from(row: Row) -> Self {
@@ -59,8 +58,8 @@ impl Store {
             }
             people::insert!(&mut *tx, WorkspaceId::FIRST, admin, now)?;
             tx.commit().await?;
-        });
-        Ok(true)
+            Ok(true)
+        })
     }
 
     /// Creates a workspace with its first administrator.
@@ -133,8 +132,8 @@ impl Store {
             let event = workspace_event(Action::WorkspaceRenamed, name.as_str(), &target);
             record!(tx, id, context, event);
             tx.commit().await?;
-        });
-        Ok(true)
+            Ok(true)
+        })
     }
 
     /// Deletes a workspace with its people, tokens, settings and events. Returns false if there is
@@ -163,8 +162,8 @@ impl Store {
             }
             record!(tx, WorkspaceId::FIRST, context, workspace_event(Action::WorkspaceRemoved, &name, &id.to_string()));
             tx.commit().await?;
-        });
-        Ok(Committed::new(true, vec![Invalidation::Workspace(id)]))
+            Ok(Committed::new(true, vec![Invalidation::Workspace(id)]))
+        })
     }
 }
 

@@ -1,6 +1,5 @@
 //! Deletion of single tokens.
 
-use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{OwnerScope, TokenLabel, parse_digest};
@@ -16,13 +15,12 @@ use crate::{
         Committed, Result, Store,
         authority::begin,
         events::{EventDraft, record},
-        on_pool,
+        from_row, on_pool,
     },
 };
 use tokenward_guard::token_format::TokenDigest;
 
 /// Columns of a deleted token that its event needs.
-#[derive(FromRow)]
 pub(super) struct DeletedToken {
     pub(super) id: Uuid,
     pub(super) person_id: PersonId,
@@ -30,12 +28,14 @@ pub(super) struct DeletedToken {
     pub(super) description: String,
 }
 
-#[derive(FromRow)]
+from_row!(DeletedToken { id, person_id, display_prefix, description });
+
 struct DeletedTokenWithDigest {
-    #[sqlx(flatten)]
     token: DeletedToken,
     digest: Vec<u8>,
 }
+
+from_row!(DeletedTokenWithDigest { digest; token });
 
 impl DeletedToken {
     fn details(&self) -> Details {

@@ -1,6 +1,5 @@
 //! Revocation of all tokens of a person by one row, and the tombstones of deleted tokens.
 
-use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::parse_digest;
@@ -16,19 +15,21 @@ use crate::{
         Committed, Pool, Result, Store,
         authority::begin,
         events::{EventDraft, record},
-        on_pool,
+        from_row, on_pool,
     },
 };
 use tokenward_guard::token_format::TokenDigest;
 
 /// Identification of a token in lists and events, whether it still exists or only its tombstone.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenLabel {
     pub id: Uuid,
     pub workspace_id: WorkspaceId,
     pub person_id: PersonId,
     pub display_prefix: String,
 }
+
+from_row!(TokenLabel { id, workspace_id, person_id, display_prefix });
 
 impl Store {
     /// Revokes all existing tokens of a person, however many. Returns the number of tokens revoked,
@@ -124,12 +125,11 @@ impl Store {
                 )
             };
         }
-        #[derive(FromRow)]
         struct Row {
-            #[sqlx(flatten)]
             token: TokenLabel,
             digest: Vec<u8>,
         }
+        from_row!(Row { digest; token });
         let rows: Vec<Row> = match &self.pool {
             Pool::Postgres(failover) => {
                 let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 
-use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{DeletedToken, OwnerScope, parse_digest};
@@ -13,7 +12,7 @@ use crate::{
         Committed, Pool, Result, Store,
         authority::begin,
         events::{EventDraft, record},
-        on_pool,
+        from_row, on_pool,
     },
 };
 
@@ -41,12 +40,12 @@ impl DeletedFamily {
     }
 }
 
-#[derive(FromRow)]
 struct Descendant {
-    #[sqlx(flatten)]
     token: DeletedToken,
     digest: Vec<u8>,
 }
+
+from_row!(Descendant { digest; token });
 
 /// Statement about the family of token `$1` within the scope `$2`, `$3`. PostgreSQL accepts one
 /// recursive term. SQLite accepts several, and would scan all tokens for a single combined term.
@@ -183,8 +182,8 @@ impl Store {
                     deleted += sqlx::query(DELETE).bind(id).execute(&mut *tx).await?.rows_affected();
                 }
                 tx.commit().await?;
-                deleted
-            });
+                Ok::<_, crate::store::Error>(deleted)
+            })?;
         }
         on_pool!(self, pool => sqlx::query(DELETE_FAMILY).bind(root).execute(pool).await.map(|_| ()))?;
         Ok(removed)

@@ -1,6 +1,5 @@
 //! Creation of tokens. The transaction that inserts a token also checks that it is allowed.
 
-use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
         authority::begin,
         columns::parse_token_access,
         events::{EventDraft, record},
-        on_pool, sessions, settings,
+        from_row, on_pool, sessions, settings,
     },
 };
 use tokenward_guard::token_format::TokenDigest;
@@ -79,7 +78,6 @@ pub struct ReplayedToken {
     pub encrypted_value: Vec<u8>,
 }
 
-#[derive(FromRow)]
 struct PersonRow {
     is_admin: bool,
     is_disabled: bool,
@@ -87,7 +85,8 @@ struct PersonRow {
     tokens_revoked_before: Option<Timestamp>,
 }
 
-#[derive(FromRow)]
+from_row!(PersonRow { is_admin, is_disabled, token_access, tokens_revoked_before });
+
 struct IdempotencyRow {
     body_digest: Vec<u8>,
     encrypted_value: Vec<u8>,
@@ -99,6 +98,17 @@ struct IdempotencyRow {
     /// 1 if the token is not revoked, else 0.
     unrevoked_count: i64,
 }
+
+from_row!(IdempotencyRow {
+    body_digest,
+    encrypted_value,
+    token_id,
+    display_prefix,
+    description,
+    created_at,
+    expires_at,
+    unrevoked_count
+});
 
 const SELECT_PERSON: &str = "select is_admin, is_disabled, token_access, tokens_revoked_before from person \
                              where workspace_id = $1 and id = $2";

@@ -1,6 +1,6 @@
 //! Token lists: filtered, sorted and paginated.
 
-use sqlx::{Database, Encode, FromRow, QueryBuilder, Type};
+use sqlx::{Database, Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
 use super::{OwnerScope, TokenRow};
@@ -12,7 +12,7 @@ use crate::{
         token::{Token, TokenStatus},
         token_query::{CursorKey, NEVER_EXPIRES_KEY, NEVER_USED_KEY, SortKey, TokenFilter, TokenPageQuery},
     },
-    store::{Result, Store, columns::parse_token_access, like::contains_pattern, on_readers},
+    store::{Result, Store, columns::parse_token_access, from_row, like::contains_pattern, on_readers},
 };
 
 /// Selection of tokens for a list.
@@ -32,14 +32,14 @@ pub struct TokenOwner {
     pub token_access: TokenAccess,
 }
 
-#[derive(FromRow)]
 struct ListRow {
-    #[sqlx(flatten)]
     token: TokenRow,
     email: String,
     is_disabled: bool,
     token_access: String,
 }
+
+from_row!(ListRow { email, is_disabled, token_access; token });
 
 impl ListRow {
     fn into_token(self) -> Result<(Token, TokenOwner)> {

@@ -2,16 +2,18 @@
 //! ext_authz and the guard layer accept or reject it alike.
 
 use axum::body::Body;
-use envoy_types::pb::envoy::service::auth::v3::{
-    AttributeContext, CheckRequest,
-    attribute_context::{HttpRequest, Request as HttpAttributes},
-    authorization_server::Authorization as _,
-};
 use http::{HeaderValue, Request, Response};
 use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::json;
-use tokenward::{auth_check::ExtAuthz, config::Config, domain::random::Random};
+use tokenward::{
+    auth_check::{
+        ExtAuthz,
+        envoy_messages::{AttributeContext, CheckRequest, HttpRequest, Request as HttpAttributes},
+    },
+    config::Config,
+    domain::random::Random,
+};
 use tokenward_guard::{GuardLayer, token_format::TokenFormat};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -170,11 +172,11 @@ async fn introspection_accepts(app: &TestApp, value: &str) -> bool {
 async fn ext_authz_accepts(app: &TestApp, value: &str) -> bool {
     let headers = [("authorization".to_owned(), format!("Bearer {value}"))].into_iter().collect();
     let http = HttpRequest { headers, ..HttpRequest::default() };
-    let request_attributes = HttpAttributes { http: Some(http), ..HttpAttributes::default() };
+    let request_attributes = HttpAttributes { http: Some(http) };
     let attributes = AttributeContext { request: Some(request_attributes), ..AttributeContext::default() };
     let request = CheckRequest { attributes: Some(attributes) };
     let checks = ExtAuthz::new(&app.state, &Config::default());
-    let response = checks.check(tonic::Request::new(request)).await.unwrap().into_inner();
+    let response = checks.check(request).await.unwrap();
     match response.status.unwrap().code {
         0 => true,
         16 => false,
@@ -205,9 +207,9 @@ async fn without_the_store_ext_authz_returns_unavailable() {
     app.store.close().await;
     let headers = [("authorization".to_owned(), format!("Bearer {}", bearer.value))].into_iter().collect();
     let http = HttpRequest { headers, ..HttpRequest::default() };
-    let request_attributes = HttpAttributes { http: Some(http), ..HttpAttributes::default() };
+    let request_attributes = HttpAttributes { http: Some(http) };
     let attributes = AttributeContext { request: Some(request_attributes), ..AttributeContext::default() };
     let checks = ExtAuthz::new(&app.state, &Config::default());
-    let status = checks.check(tonic::Request::new(CheckRequest { attributes: Some(attributes) })).await.unwrap_err();
+    let status = checks.check(CheckRequest { attributes: Some(attributes) }).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unavailable);
 }

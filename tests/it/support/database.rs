@@ -1,5 +1,7 @@
 //! Databases for tests: each test gets an empty or migrated one of its own.
 
+use std::{path::PathBuf, sync::LazyLock};
+
 use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _, migrate::Migrator};
 use tempfile::TempDir;
@@ -42,9 +44,16 @@ impl Drop for Database {
 }
 
 /// The PostgreSQL migrations.
-pub static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+pub static POSTGRES_MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| read_migrations("postgres"));
 /// The SQLite migrations.
-pub static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub static SQLITE_MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| read_migrations("sqlite"));
+
+fn read_migrations(folder: &str) -> Migrator {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+    Migrator::with_migrations(
+        sqlx::migrate::resolve_blocking(&path).unwrap().into_iter().map(|(file, _)| file).collect(),
+    )
+}
 
 /// The name of the migrated PostgreSQL database that new ones are copied from.
 static TEMPLATE_DATABASE: OnceCell<String> = OnceCell::const_new();
