@@ -75,7 +75,7 @@ impl App {
                 defaults,
                 mutations,
             ),
-            node,
+            node: node.clone(),
             people,
             sessions,
             events: Events::new(store.clone(), clock.clone(), read_budget.clone()),
@@ -84,7 +84,7 @@ impl App {
             sign_in: SignIn::new(store.clone(), denied_attempts.clone(), (clock, random), hasher, failed_logins_per_ip),
             denied_attempts,
             clock_floor,
-            health: Health::new(store),
+            health: Health::new(store, node),
         })
     }
 

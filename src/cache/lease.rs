@@ -8,7 +8,7 @@ use std::{
 use crate::domain::time::Clock;
 
 /// The longest lease that configuration and schema allow.
-pub(crate) const MAX_LEASE: Duration = Duration::from_secs(10);
+pub(crate) const MAX_LEASE: Duration = Duration::from_secs(120);
 
 const NONE: u64 = 0;
 const UNLIMITED: u64 = u64::MAX;

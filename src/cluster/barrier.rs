@@ -1,7 +1,8 @@
 //! The revocation barrier: waits until no node accepts a revoked right any more.
 //!
 //! After its commit, an operation pings all nodes through the queue that carries the invalidations.
-//! A node that acknowledges the ping has therefore received the invalidation. Operations that
+//! A node that acknowledges the ping has therefore received the invalidation. The process waits for
+//! its own node as well: another process may have made the change. Operations that
 //! arrive while a ping is being sent share the next one. A node that does not acknowledge is waited
 //! for as long as a lease lasts. The lease that it held at the commit has then run out.
 
@@ -25,14 +26,14 @@ use uuid::Uuid;
 use super::{LocalState, message::Message};
 use crate::{
     cache::MAX_LEASE,
-    domain::causes::Causes,
+    domain::{causes::Causes, invalidation::Invalidation},
     store::{self, ClusterStore, NodeRow},
 };
 
 /// The upper bounds of the histogram buckets, in seconds.
-const DURATION_BUCKETS: [f64; 18] = [
+const DURATION_BUCKETS: [f64; 20] = [
     0.0001, 0.00015, 0.0002, 0.0003, 0.0004, 0.0005, 0.0007, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01, 0.05, 0.25, 1.0,
-    2.5, 10.0,
+    2.5, 10.0, 30.0, 120.0,
 ];
 
 /// Waits for the acknowledgements of the other nodes. Cheap to clone.
@@ -46,7 +47,8 @@ struct Inner {
     /// The ID to which nodes address their acknowledgements.
     process_id: Uuid,
     state: Mutex<State>,
-    /// The longest lease of any node so far, in milliseconds.
+    lease_duration: Duration,
+    /// The longest lease of the other nodes so far, in milliseconds; 0 before the first connection.
     max_lease_millis: AtomicU64,
     /// The durations of waits, in seconds.
     durations: Histogram,
@@ -89,14 +91,15 @@ impl RevocationBarrier {
             local,
             process_id,
             state: Mutex::default(),
-            max_lease_millis: AtomicU64::new(as_millis(lease_duration)),
+            lease_duration,
+            max_lease_millis: AtomicU64::new(0),
             durations: Histogram::new(DURATION_BUCKETS),
         }))
     }
 
     /// Waits until every node has applied all invalidations that were committed before the call, or
-    /// its lease has run out. The wait always ends: a ping that hangs is given up after the longest
-    /// lease, and acknowledgements are awaited for at most as long.
+    /// its lease has run out. The wait always ends: a ping that hangs is given up after a lease, and
+    /// acknowledgements are awaited for at most the longest one.
     pub(crate) async fn wait(&self) {
         let started_at = Instant::now();
         let (sender, receiver) = oneshot::channel();
@@ -139,9 +142,9 @@ impl RevocationBarrier {
         }
     }
 
-    /// Records the lease duration of a node.
+    /// Records the lease duration of a node, or the longest one of all.
     pub(crate) fn observe_lease(&self, duration: Duration) {
-        self.0.max_lease_millis.fetch_max(as_millis(duration.min(MAX_LEASE)), Ordering::Relaxed);
+        self.0.observe_lease(duration);
     }
 
     /// Returns the durations of waits, in seconds.
@@ -154,7 +157,7 @@ impl Inner {
     /// Sends pings until no operation waits for one.
     async fn run(self: Arc<Self>) {
         while let Some(batch) = self.next_batch() {
-            let nodes = match tokio::time::timeout(self.max_lease(), self.ping(batch.number)).await {
+            let nodes = match tokio::time::timeout(self.lease_duration, self.ping(batch.number)).await {
                 Ok(Ok(nodes)) => Some(nodes),
                 Ok(Err(error)) => {
                     tracing::warn!(
@@ -190,7 +193,11 @@ impl Inner {
         let keys = match self.local.keys() {
             Some(keys) => keys,
             // The subscriber has not connected yet.
-            None => self.local.update_keys(&self.cluster.state().await?.secret),
+            None => {
+                let state = self.cluster.state().await?;
+                self.observe_lease(state.longest_lease);
+                self.local.update_keys(&state.secret)
+            }
         };
         self.cluster.ping(&keys.sign(&Message::Ping { process_id: self.process_id, number })).await
     }
@@ -201,8 +208,7 @@ impl Inner {
         match nodes {
             None => tokio::time::sleep(self.max_lease()).await,
             Some(mut nodes) => {
-                // This node has applied the invalidation before it sent the ping.
-                nodes.retain(|node| Some(node.id) != self.local.node_id());
+                nodes.retain(|node| !self.clear_if_disconnected(node.id));
                 let unresponsive = batch.pending.wait_for_acks(nodes).await;
                 if !unresponsive.is_empty() {
                     tracing::warn!(nodes = unresponsive.len(), "nodes did not acknowledge a ping within their lease");
@@ -219,8 +225,27 @@ impl Inner {
         }
     }
 
+    /// Clears the cache if `node` is this one and receives no notifications. Returns whether it did.
+    /// The node may have missed an invalidation, and cannot acknowledge.
+    fn clear_if_disconnected(&self, node: Uuid) -> bool {
+        let is_disconnected = self.local.node_id() == Some(node) && !*self.local.connected.borrow();
+        if is_disconnected {
+            self.local.cache.invalidate(Invalidation::Everything);
+        }
+        is_disconnected
+    }
+
+    fn observe_lease(&self, duration: Duration) {
+        let duration = duration.clamp(self.lease_duration.min(MAX_LEASE), MAX_LEASE);
+        self.max_lease_millis.fetch_max(as_millis(duration), Ordering::Relaxed);
+    }
+
+    /// Returns the longest lease that another node may hold.
     fn max_lease(&self) -> Duration {
-        Duration::from_millis(self.max_lease_millis.load(Ordering::Relaxed))
+        match self.max_lease_millis.load(Ordering::Relaxed) {
+            0 => MAX_LEASE,
+            millis => Duration::from_millis(millis),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -136,10 +136,10 @@ mod tests {
     fn malformed_messages_and_excessive_leases_are_unknown() {
         let node = Uuid::from_u128(1);
         let lines = ["", "token", "token 00 5", "person x 5", "person 7", "settings 1 5", "ping 1 2", "everything"];
-        let leases = [format!("lease {node} 1 10001"), format!("lease {node} 1 4000000000000")];
+        let leases = [format!("lease {node} 1 120001"), format!("lease {node} 1 4000000000000")];
         for line in lines.into_iter().chain(leases.iter().map(String::as_str)) {
             assert_eq!(sign_and_parse(line), Notification::Unknown, "{line}");
         }
-        assert!(matches!(sign_and_parse(&format!("lease {node} 1 10000")), Notification::Message(_)));
+        assert!(matches!(sign_and_parse(&format!("lease {node} 1 120000")), Notification::Message(_)));
     }
 }

@@ -165,6 +165,13 @@ impl Node {
         subscriber.run(stopped).await;
     }
 
+    /// Returns whether this node answers from its cache although it cannot reach the database.
+    #[must_use]
+    pub fn outlasts_database(&self) -> bool {
+        let local = &self.0.local;
+        local.is_database_unreachable() && local.cache.is_enabled() && local.cache.lease().is_valid()
+    }
+
     /// Completes when this node receives the messages of the cluster. Completes at once on SQLite.
     pub async fn wait_until_connected(&self) {
         if self.0.barrier.is_some() {

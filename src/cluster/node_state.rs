@@ -103,8 +103,12 @@ impl NodeState {
             }
             Notification::Unknown => self.invalidate(Invalidation::Everything, verified.hmac, u64::MAX),
             Notification::Message(Message::Lease { node, number, .. }) if node == self.id => self.confirm_lease(number),
-            Notification::Message(Message::Ping { process_id, number }) => self.acknowledge(process_id, number),
-            Notification::Message(message) => return Some(message),
+            Notification::Message(message) => {
+                if let Message::Ping { process_id, number } = message {
+                    self.acknowledge(process_id, number);
+                }
+                return Some(message);
+            }
         }
         None
     }

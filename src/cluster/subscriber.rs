@@ -13,8 +13,13 @@ use crate::{
     store::{self, ClusterStore},
 };
 
-/// The number of renewals within one lease duration.
+/// The minimum number of renewals within one lease duration.
 const RENEWALS_PER_LEASE: u32 = 4;
+/// The longest time between two renewals: a node that loses the database keeps at least the rest of
+/// its lease.
+const MAX_RENEWAL_INTERVAL: Duration = Duration::from_millis(2_500);
+/// The longest time to wait for a response of the database.
+const MAX_RESPONSE_TIME: Duration = Duration::from_secs(10);
 /// The delay before the subscriber reconnects.
 const RECONNECT_DELAY: Duration = Duration::from_millis(250);
 /// The delay before the subscriber retries a connection through a pooler that breaks `LISTEN`.
@@ -35,7 +40,7 @@ pub(crate) struct Subscriber {
 enum Disconnected {
     #[error("the connection that receives notifications was lost")]
     Lost(#[from] store::Error),
-    #[error("the database did not respond within a lease duration")]
+    #[error("the database did not respond in time")]
     Silence,
     #[error("the row of this node was removed")]
     Removed,
@@ -96,30 +101,37 @@ impl Subscriber {
             Ok(session) => session,
             Err(reason) => return reason,
         };
-        let reason = match session.join().await {
-            Ok(()) => {
-                if logged.take().is_some() {
-                    tracing::info!("reconnected to the cluster");
-                }
-                self.local.set_connected(true);
-                session.receive_loop().await
-            }
-            Err(reason) => reason,
-        };
-        drop(session);
-        self.leave().await;
+        if let Err(reason) = session.join().await {
+            drop(session);
+            self.leave().await;
+            return reason;
+        }
+        if logged.take().is_some() {
+            tracing::info!("reconnected to the cluster");
+        }
+        self.local.set_connected(true);
+        let reason = session.receive_loop().await;
+        self.local.set_connected(false);
+        if matches!(reason, Disconnected::Removed) {
+            // No operation waits for this node any more.
+            self.local.cache.lease().release();
+        }
         reason
     }
 
     /// Connects and listens. If the last connection was lost, the primary may have changed.
+    ///
+    /// Until then the node keeps the lease of the last session, if any: its row is in the database,
+    /// so operations wait for its end.
     async fn connect(&self, connection_lost: bool) -> Result<Session<'_>, Disconnected> {
         let test_id = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
-        let listen = self.cluster.listen(self.barrier.process_id(), test_id, self.lease_duration);
+        let response_time = self.response_time();
+        let listen = self.cluster.listen(self.barrier.process_id(), test_id, response_time);
         let reached = async {
             if connection_lost {
                 self.cluster.rediscover_primary().await?;
             }
-            tokio::time::timeout(2 * self.lease_duration, listen)
+            tokio::time::timeout(2 * response_time, listen)
                 .await
                 .map_err(|_| Disconnected::Silence)?
                 .map_err(Disconnected::from)
@@ -128,10 +140,13 @@ impl Subscriber {
         self.local.set_database_unreachable(reached.as_ref().is_err_and(Disconnected::is_unreachable));
         let mut connection = reached?.ok_or(Disconnected::Pooler)?;
         // Read the secret before any notification, so that none is dropped for lack of it.
-        let cluster_state = self.within_lease(connection.state()).await?;
+        let cluster_state = self.in_time(connection.state()).await?;
         self.local.update_keys(&cluster_state.secret);
+        self.barrier.observe_lease(cluster_state.longest_lease);
         // Notifications may have been lost before. From here on, none is.
+        self.local.cache.lease().release();
         self.local.cache.invalidate(Invalidation::Everything);
+        self.leave().await;
         let id = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
         let oldest_transaction = cluster_state.oldest_transaction;
         let local = Arc::clone(&self.local);
@@ -139,8 +154,13 @@ impl Subscriber {
         Ok(Session { subscriber: self, connection, state, oldest_transaction })
     }
 
-    async fn within_lease<T>(&self, query: impl Future<Output = store::Result<T>>) -> Result<T, Disconnected> {
-        Ok(tokio::time::timeout(self.lease_duration, query).await.map_err(|_| Disconnected::Silence)??)
+    /// Returns the longest time to wait for a response of the database: a lease, but not a long one.
+    fn response_time(&self) -> Duration {
+        self.lease_duration.min(MAX_RESPONSE_TIME)
+    }
+
+    async fn in_time<T>(&self, query: impl Future<Output = store::Result<T>>) -> Result<T, Disconnected> {
+        Ok(tokio::time::timeout(self.response_time(), query).await.map_err(|_| Disconnected::Silence)??)
     }
 
     /// Gives up the lease and deletes the row of this node, so that no operation waits for it.
@@ -148,8 +168,9 @@ impl Subscriber {
         self.local.cache.lease().release();
         self.local.set_connected(false);
         if let (Some(id), Some(keys)) = (self.local.take_node_id(), self.local.keys()) {
+            self.barrier.node_left(id);
             let message = keys.sign(&Message::Leave { node: id });
-            if let Err(error) = self.within_lease(self.cluster.leave(id, &message)).await {
+            if let Err(error) = self.in_time(self.cluster.leave(id, &message)).await {
                 tracing::debug!(%error, "failed to remove the row of this node; another node will remove it");
             }
         }
@@ -157,7 +178,7 @@ impl Subscriber {
 
     /// Warns if other roles of the database server can disturb the nodes or sign messages.
     async fn warn_about_exposure(&self) {
-        let Ok(exposure) = self.within_lease(self.cluster.find_exposure()).await else { return };
+        let Ok(exposure) = self.in_time(self.cluster.find_exposure()).await else { return };
         if exposure.public_may_connect {
             tracing::warn!(
                 "every role of the server may connect to this database, and can send and receive notifications; \
@@ -191,7 +212,7 @@ fn log_disconnected(reason: &Disconnected) {
         Disconnected::Lost(_) | Disconnected::Silence | Disconnected::Removed => {
             tracing::warn!(
                 error = %Causes(reason),
-                "disconnected from the cluster; checks read the database until it is reconnected"
+                "disconnected from the cluster; when the lease has run out, checks read the database"
             );
         }
     }
@@ -204,6 +225,7 @@ impl Session<'_> {
     /// the listening connection does not wait for the disk.
     async fn join(&mut self) -> Result<(), Disconnected> {
         let Subscriber { local, cluster, lease_duration, .. } = self.subscriber;
+        let response_time = self.subscriber.response_time();
         if !local.cache.is_enabled() {
             // Without a cache, no operation need wait for this node. It only receives the
             // acknowledgements of its own pings.
@@ -211,8 +233,8 @@ impl Session<'_> {
         }
         local.set_node_id(self.state.id);
         let message = self.state.request_lease(self.oldest_transaction).ok_or(Disconnected::Silence)?;
-        self.subscriber.within_lease(cluster.join(self.state.id, *lease_duration, &message)).await?;
-        tokio::time::timeout(*lease_duration, self.wait_for_lease()).await.map_err(|_| Disconnected::Silence)??;
+        self.subscriber.in_time(cluster.join(self.state.id, *lease_duration, &message)).await?;
+        tokio::time::timeout(response_time, self.wait_for_lease()).await.map_err(|_| Disconnected::Silence)??;
         self.send_acks().await
     }
 
@@ -226,7 +248,8 @@ impl Session<'_> {
 
     /// Receives notifications and renews the lease until something fails.
     async fn receive_loop(&mut self) -> Disconnected {
-        let mut renewals = tokio::time::interval(self.subscriber.lease_duration / RENEWALS_PER_LEASE);
+        let interval = (self.subscriber.lease_duration / RENEWALS_PER_LEASE).min(MAX_RENEWAL_INTERVAL);
+        let mut renewals = tokio::time::interval(interval);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let received = tokio::select! {
@@ -256,7 +279,8 @@ impl Session<'_> {
                 Some(Message::Lease { duration, .. }) => barrier.observe_lease(duration),
                 Some(Message::Ack { process_id, number, node }) => barrier.acknowledge(process_id, number, node),
                 Some(Message::Leave { node }) => barrier.node_left(node),
-                Some(Message::Ping { .. }) | None => {}
+                Some(Message::Ping { process_id, number }) => barrier.acknowledge(process_id, number, self.state.id),
+                None => {}
             }
             next = self.connection.next_buffered();
         }
@@ -268,7 +292,7 @@ impl Session<'_> {
         if acks.is_empty() {
             return Ok(());
         }
-        self.subscriber.within_lease(self.connection.notify_processes(&acks)).await
+        self.subscriber.in_time(self.connection.notify_processes(&acks)).await
     }
 
     /// Reads the secret and renews the lease.
@@ -276,8 +300,9 @@ impl Session<'_> {
         let Subscriber { local, lease_duration, .. } = self.subscriber;
         // Read also without a cache, because only a query reveals that the connection is lost. Read
         // before the lease is requested, so that a node with a lease knows the current secret.
-        let cluster_state = self.subscriber.within_lease(self.connection.state()).await?;
+        let cluster_state = self.subscriber.in_time(self.connection.state()).await?;
         local.update_keys(&cluster_state.secret);
+        self.subscriber.barrier.observe_lease(cluster_state.longest_lease);
         self.oldest_transaction = cluster_state.oldest_transaction;
         if !local.cache.is_enabled() {
             return Ok(());
@@ -287,7 +312,7 @@ impl Session<'_> {
         }
         let message = self.state.request_lease(self.oldest_transaction).ok_or(Disconnected::Silence)?;
         let renewal = self.connection.renew(self.state.id, *lease_duration, &message);
-        let is_renewed = self.subscriber.within_lease(renewal).await?;
+        let is_renewed = self.subscriber.in_time(renewal).await?;
         if is_renewed { Ok(()) } else { Err(Disconnected::Removed) }
     }
 }

@@ -146,7 +146,7 @@ pub struct CacheConfig {
     pub max_tokens: usize,
     /// Maximum memory of the cache, in MiB.
     pub max_size_mib: usize,
-    /// The duration of a lease.
+    /// The duration of a lease. A node keeps it when it loses the database.
     pub lease_duration: ConfigDuration,
 }
 

@@ -1,11 +1,15 @@
 //! The readiness check.
 
-use crate::store::{self, SchemaStatus, Store};
+use crate::{
+    cluster::Node,
+    store::{self, SchemaStatus, Store},
+};
 
 /// Checks that the database is reachable and has all migrations of this program.
 #[derive(Clone)]
 pub struct Health {
     store: Store,
+    node: Node,
 }
 
 /// The reason why the service is not ready.
@@ -22,16 +26,20 @@ pub enum NotReady {
 impl Health {
     /// Creates the check.
     #[must_use]
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(store: Store, node: Node) -> Self {
+        Self { store, node }
     }
 
-    /// Checks the database.
+    /// Checks the database. While it is unreachable, a node is ready as long as it answers auth checks
+    /// from its cache.
     ///
     /// # Errors
     /// [`NotReady::Store`] if the database is unreachable, [`NotReady::Schema`] if migrations are
     /// missing, [`NotReady::IncompatibleSchema`] if a migration differs from this program's.
     pub async fn check(&self) -> Result<(), NotReady> {
+        if self.node.outlasts_database() {
+            return Ok(());
+        }
         match self.store.schema_status().await? {
             // During a rolling upgrade the schema may be newer. This program still has all the
             // migrations it needs.

@@ -8,7 +8,10 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use uuid::Uuid;
 
-use super::{Error, Outage, Pool, Result, Store, failover::FailoverPool};
+use super::{
+    Error, Outage, Pool, Result, Store,
+    failover::{FailoverPool, initialize_session},
+};
 
 /// Channel of invalidations and messages to all nodes. The triggers of the schema use the same
 /// name.
@@ -49,6 +52,8 @@ pub struct ClusterState {
     pub secret: ClusterSecret,
     /// All transactions with a lower ID have ended.
     pub oldest_transaction: u64,
+    /// The longest lease of all nodes; zero if there is none.
+    pub longest_lease: Duration,
 }
 
 /// Access of other database roles to the cluster secret and the notifications.
@@ -100,9 +105,13 @@ impl ClusterStore {
         timeout: Duration,
     ) -> Result<Option<NotificationStream>> {
         let options = PgConnectOptions::clone(&self.pool.pool().connect_options());
-        // A renewal need not be on disk: after a crash, every node starts without a lease.
-        let options = options.application_name(LISTENER_APPLICATION_NAME).options([("synchronous_commit", "off")]);
-        let dedicated = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let options = options.application_name(LISTENER_APPLICATION_NAME);
+        // Renewals are on disk when they take effect: a node keeps its lease when the server crashes.
+        let dedicated = PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .after_connect(|connection, _| Box::pin(async { initialize_session(connection).await.map(drop) }));
         let mut listener = PgListener::connect_with(&dedicated.connect_lazy_with(options)).await?;
         // An automatic reconnect would hide lost notifications.
         listener.eager_reconnect(false);
@@ -197,7 +206,7 @@ impl ClusterStore {
     pub async fn longest_lease(&self) -> Result<Option<Duration>> {
         const LONGEST: &str = "select max(lease_ms) from node";
         let longest: Option<i32> = sqlx::query_scalar(LONGEST).fetch_one(&self.pool.pool()).await?;
-        Ok(longest.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))))
+        Ok(longest.map(parse_lease))
     }
 
     /// Returns the access of other database roles.
@@ -224,7 +233,6 @@ impl ClusterStore {
         const PING: &str = "select id, lease_ms, renewals, pg_notify($1, $2)::text from node";
         let rows: Vec<(Uuid, i32, i64, Option<String>)> =
             sqlx::query_as(PING).bind(BROADCAST_CHANNEL).bind(notice).fetch_all(&self.pool.pool()).await?;
-        let parse_lease = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         Ok(rows.into_iter().map(|(id, ms, renewals, _)| NodeRow { id, lease: parse_lease(ms), renewals }).collect())
     }
 
@@ -297,14 +305,16 @@ impl NotificationStream {
     }
 }
 
-const SELECT_STATE: &str =
-    "select signing, accepted, pg_snapshot_xmin(pg_current_snapshot())::text from cluster_secret";
+const SELECT_STATE: &str = "select signing, accepted, pg_snapshot_xmin(pg_current_snapshot())::text, \
+                            (select max(lease_ms) from node) from cluster_secret";
 
-fn parse_state((signing, accepted, oldest): (Vec<u8>, Option<Vec<u8>>, String)) -> Result<ClusterState> {
+type StateRow = (Vec<u8>, Option<Vec<u8>>, String, Option<i32>);
+
+fn parse_state((signing, accepted, oldest, longest_ms): StateRow) -> Result<ClusterState> {
     let parse_secret = |bytes: Vec<u8>| bytes.try_into().map_err(|_| Error::corrupt("cluster_secret"));
     let secret = ClusterSecret { signing: parse_secret(signing)?, accepted: accepted.map(parse_secret).transpose()? };
     let oldest_transaction = oldest.parse().map_err(|_| Error::corrupt("pg_snapshot_xmin"))?;
-    Ok(ClusterState { secret, oldest_transaction })
+    Ok(ClusterState { secret, oldest_transaction, longest_lease: parse_lease(longest_ms.unwrap_or(0)) })
 }
 
 impl std::fmt::Debug for ClusterSecret {
@@ -321,6 +331,10 @@ impl std::fmt::Debug for NotificationStream {
 
 fn process_channel(process_id: Uuid) -> String {
     format!("{PROCESS_CHANNEL_PREFIX}{}", process_id.simple())
+}
+
+fn parse_lease(millis: i32) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
 fn lease_millis(lease: Duration) -> i32 {

@@ -49,7 +49,7 @@ impl Current {
 }
 
 /// State of a new session, read from the server.
-struct SessionRole {
+pub(super) struct SessionRole {
     is_standby: bool,
     is_read_only: bool,
 }
@@ -171,7 +171,7 @@ async fn probe_host(options: &PgConnectOptions, has_several_hosts: bool) -> sqlx
 }
 
 /// Initializes a session: reads its role and makes sure that acknowledged commits are on disk.
-async fn initialize_session(connection: &mut PgConnection) -> sqlx::Result<SessionRole> {
+pub(super) async fn initialize_session(connection: &mut PgConnection) -> sqlx::Result<SessionRole> {
     const INITIALIZE: &str = "select pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', case when \
          current_setting('synchronous_commit') = 'off' then set_config('synchronous_commit', 'on', false) end";
     // The simple query protocol, because a pooler forwards it as a whole.

@@ -20,6 +20,7 @@ macro_rules! migrator {
             3 "audit log" "0003_audit_log.sql",
             4 "cluster" "0004_cluster.sql",
             5 "counts" "0005_counts.sql",
+            6 "longer leases" "0006_longer_leases.sql",
         ])
     };
     ($folder:literal, [$($version:literal $description:literal $file:literal,)*]) => {

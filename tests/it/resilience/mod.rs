@@ -15,6 +15,7 @@ mod failover;
 mod fsync;
 mod lists;
 mod login_flood;
+mod long_lease;
 mod outage;
 mod races;
 mod read_only;

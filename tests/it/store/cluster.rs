@@ -30,7 +30,7 @@ async fn the_signing_secret_switches_only_to_the_accepted_one() {
 }
 
 #[tokio::test]
-async fn each_database_has_its_own_secret_and_leases_last_at_most_ten_seconds() {
+async fn each_database_has_its_own_secret_and_leases_last_at_most_two_minutes() {
     let (one, two) = (Database::empty(Engine::Postgres).await, Database::empty(Engine::Postgres).await);
     let mut secrets = Vec::new();
     for database in [one, two] {
@@ -40,7 +40,7 @@ async fn each_database_has_its_own_secret_and_leases_last_at_most_ten_seconds() 
         assert_eq!(nodes.longest_lease().await.unwrap(), None);
         nodes.join(Uuid::from_u128(1), Duration::from_secs(10), "x").await.unwrap();
         assert_eq!(nodes.longest_lease().await.unwrap(), Some(Duration::from_secs(10)));
-        assert!(nodes.join(Uuid::from_u128(2), Duration::from_millis(10_001), "x").await.is_err());
+        assert!(nodes.join(Uuid::from_u128(2), Duration::from_millis(120_001), "x").await.is_err());
     }
     assert_ne!(secrets[0], secrets[1]);
 }
