@@ -1,14 +1,12 @@
 //! `tokenward audit`: verification and export of the audit log.
 
-use std::io::Write as _;
-
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    GlobalOptions,
     arguments::{parse_chain_end, parse_time, parse_workspace},
-    output,
+    output::Output,
+    person::no_workspace,
 };
 use crate::{
     domain::{audit_chain::EntryHash, id::WorkspaceId, time::Timestamp},
@@ -59,34 +57,32 @@ enum ExportFormat {
 }
 
 impl AuditCommand {
-    pub(super) async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
+    pub(super) async fn run(self, store: &Store, output: &mut Output) -> anyhow::Result<()> {
         match self {
-            Self::Verify(verify) => verify.run(global).await,
-            Self::Export(export) => export.run(global).await,
+            Self::Verify(verify) => verify.run(store, output).await,
+            Self::Export(export) => export.run(store, output).await,
         }
     }
 }
 
 impl Verify {
-    async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
-        let store = global.open_store().await?;
-        let verdict = audit_verify::verify(&store).await?;
-        let mut lines: Vec<String> = verdict.findings.iter().map(ToString::to_string).collect();
+    async fn run(self, store: &Store, output: &mut Output) -> anyhow::Result<()> {
+        let verdict = audit_verify::verify(store).await?;
+        let mut findings: Vec<String> = verdict.findings.iter().map(ToString::to_string).collect();
         for chain_end in &self.ends {
-            if !chain_contains(&store, *chain_end).await? {
-                lines.push(format!("workspace {}: event {} was replaced or removed", chain_end.0, chain_end.1));
+            if !chain_contains(store, *chain_end).await? {
+                findings.push(format!("workspace {}: event {} was replaced or removed", chain_end.0, chain_end.1));
             }
         }
-        let finding_count = lines.len();
-        for (workspace_id, seq, hash) in &verdict.ends {
-            lines.push(format!("end {workspace_id}:{seq}:{}", hash.to_hex()));
+        for finding in &findings {
+            output.print_line(format_args!("{finding}"));
         }
-        store.close().await;
-        // The exit code states the result even if standard output is closed.
-        let printed = lines.iter().try_for_each(|line| output::print_line(format_args!("{line}")));
-        ensure!(finding_count == 0, "{finding_count} findings in {} events", verdict.events);
-        printed?;
-        output::print_line(format_args!("{} events, none altered or missing", verdict.events))
+        for (workspace_id, seq, hash) in &verdict.ends {
+            output.print_line(format_args!("end {workspace_id}:{seq}:{}", hash.to_hex()));
+        }
+        ensure!(findings.is_empty(), "{} findings in {} events", findings.len(), verdict.events);
+        output.print_line(format_args!("{} events, none altered or missing", verdict.events));
+        Ok(())
     }
 }
 
@@ -109,32 +105,23 @@ async fn chain_contains(
 }
 
 impl Export {
-    async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
+    async fn run(self, store: &Store, output: &mut Output) -> anyhow::Result<()> {
         let ExportFormat::Jsonl = self.format;
-        let store = global.open_store().await?;
         if let Some(workspace) = self.workspace
             && store.find_workspace(workspace).await?.is_none()
         {
-            bail!("there is no workspace {workspace}; tokenward workspace list prints them");
+            return Err(no_workspace(workspace));
         }
-        let mut out = std::io::BufWriter::new(std::io::stdout());
         for chain in store.list_chains().await? {
             if self.workspace.is_none_or(|workspace| workspace == chain.workspace_id) {
-                self.write_chain(&store, chain.workspace_id, &mut out).await?;
+                self.write_chain(store, chain.workspace_id, output).await?;
             }
         }
-        out.flush().map_err(output::write_error)?;
-        store.close().await;
         Ok(())
     }
 
     /// Writes the events of one workspace.
-    async fn write_chain(
-        &self,
-        store: &Store,
-        workspace_id: WorkspaceId,
-        out: &mut impl std::io::Write,
-    ) -> anyhow::Result<()> {
+    async fn write_chain(&self, store: &Store, workspace_id: WorkspaceId, output: &mut Output) -> anyhow::Result<()> {
         let mut seq = 0;
         loop {
             let entries = store.list_entries(workspace_id, seq, PAGE_SIZE).await?;
@@ -143,9 +130,10 @@ impl Export {
             for (entry, stored) in &entries {
                 if self.since.is_none_or(|since| entry.at >= since) {
                     let hash = stored.hash.map(EntryHash::to_hex);
-                    writeln!(out, "{}", entry.to_json(hash.as_deref())).map_err(output::write_error)?;
+                    output.print_line(format_args!("{}", entry.to_json(hash.as_deref())));
                 }
             }
+            output.flush().await?;
         }
     }
 }

@@ -1,12 +1,14 @@
-//! `tokenward backup`: a copy of a SQLite database that no service uses.
+//! `tokenward backup`: a copy of a SQLite database.
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use clap::Args;
 
-use super::GlobalOptions;
-use crate::{store::OpenError, telemetry::print_notice};
+use super::{
+    invocation::{Invocation, Services},
+    output::Output,
+};
 
 /// The arguments of `tokenward backup`.
 #[derive(Debug, Args)]
@@ -16,23 +18,21 @@ pub(super) struct Backup {
 }
 
 impl Backup {
-    pub(super) async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
-        let file = self.file.display();
-        ensure!(!self.file.exists(), "{file} exists: name another file");
-        let store = match global.open_store().await {
-            Ok(store) => store,
-            Err(error) => match error.downcast_ref::<OpenError>() {
-                Some(OpenError::InUse { file }) => bail!(
-                    "{file} is in use by another process: send SIGUSR1 to the running service, which writes the copy \
-                     {file}.backup"
-                ),
-                _ => return Err(error),
-            },
-        };
-        let is_written = store.back_up_to(&self.file).await.with_context(|| format!("cannot write {file}"))?;
-        store.close().await;
+    pub(super) async fn run(
+        self,
+        services: &Services,
+        invocation: &Invocation,
+        output: &mut Output,
+    ) -> anyhow::Result<()> {
+        let path = invocation.directory.join(self.file);
+        let file = path.display();
+        ensure!(!path.exists(), "{file} exists: name another file");
+        let is_written = services.store.back_up_to(&path).await.with_context(|| match &services.running {
+            Some(_) => format!("the running service cannot write {file}"),
+            None => format!("cannot write {file}"),
+        })?;
         ensure!(is_written, "the database is PostgreSQL: use pg_dump or a base backup");
-        print_notice(format_args!("wrote {file}"));
+        output.notice(format_args!("wrote {file}"));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     config::{CacheMode, Config, DatabaseUrlSetting, Overrides, Sources},
     domain::{random::Random, time::Clock},
     http::server,
-    store::Store,
+    store::{OpenError, Store},
 };
 
 /// The command-line options that select the configuration. They may stand before or after the
@@ -42,15 +42,17 @@ impl GlobalOptions {
     pub(super) async fn open_store(&self) -> anyhow::Result<Store> {
         server::open_store(&self.load(None)?, false).await
     }
+}
 
-    /// Opens the store and the services for a command that changes the database directly.
-    pub(super) async fn open_services(&self) -> anyhow::Result<(Store, App)> {
-        let mut config = self.load(None)?;
-        // A command caches nothing. It still subscribes to cluster messages, so that the nodes can
-        // acknowledge its revocations.
-        config.cache.mode = CacheMode::Off;
-        let store = server::open_store(&config, false).await?;
-        let app = App::new(store.clone(), Clock::system(), Random::system(), &config)?;
+/// Opens the store and the services for a command that runs in this process. With `needs_cluster`,
+/// the nodes can acknowledge its revocations.
+pub(super) async fn open_services(config: &Config, needs_cluster: bool) -> anyhow::Result<(Store, App)> {
+    let mut config = config.clone();
+    // A command caches nothing. It still subscribes to cluster messages.
+    config.cache.mode = CacheMode::Off;
+    let store = server::open_store(&config, false).await?;
+    let app = App::new(store.clone(), Clock::system(), Random::system(), &config)?;
+    if needs_cluster {
         app.clock_floor().initialize().await?;
         let node = app.node().clone();
         tokio::spawn(async move {
@@ -59,6 +61,11 @@ impl GlobalOptions {
         });
         // Without a subscription, a revocation waits until the leases of all nodes have expired.
         tokio::time::timeout(config.cache_limits().lease_duration, app.node().wait_until_connected()).await.ok();
-        Ok((store, app))
     }
+    Ok((store, app))
+}
+
+/// Returns whether another process has the SQLite file open.
+pub(super) fn is_in_use(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(OpenError::InUse { .. }))
 }

@@ -9,24 +9,34 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 
 use super::{GlobalOptions, output};
+use crate::config::Config;
 
 /// The maximum time of the connection, and of the response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The maximum length of the response that is read.
 const MAX_RESPONSE_BYTES: u64 = 64 * 1024;
 
+/// Checks the configured listener.
+///
+/// # Errors
+/// If the service is not ready.
+pub(super) fn run(global: &GlobalOptions) -> anyhow::Result<()> {
+    check(&global.load(None)?)?;
+    output::print_line(format_args!("ready"))
+}
+
 /// Requests `/health/ready` from the configured listener.
 ///
 /// # Errors
 /// If the service does not respond with 200.
-pub(super) fn run(global: &GlobalOptions) -> anyhow::Result<()> {
-    let address = reachable_address(global.load(None)?.listen.http);
+pub(super) fn check(config: &Config) -> anyhow::Result<()> {
+    let address = reachable_address(config.listen.http);
     ensure!(address.port() != 0, "listen.http has port 0: set the port of the running service");
     let status = request_status(address).with_context(|| format!("no response from http://{address}"))?;
     if status != 200 {
         bail!("the service at http://{address} is not ready: /health/ready responded with {status}");
     }
-    output::print_line(format_args!("ready"))
+    Ok(())
 }
 
 /// Returns an address of this machine for one that means all addresses.

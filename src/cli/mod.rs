@@ -9,6 +9,7 @@ mod config;
 mod first_start;
 mod global;
 mod health;
+mod invocation;
 mod manual;
 mod output;
 mod parse;
@@ -16,12 +17,15 @@ mod person;
 mod prompt;
 mod scanner_rules;
 mod serve;
+mod socket;
+mod status;
+mod store_command;
 mod token;
 mod workspace;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::{api::openapi, http::server, telemetry::print_notice};
+use crate::{api::openapi, http::server, store::OpenError, telemetry::print_notice};
 use global::GlobalOptions;
 pub use output::StdoutClosed;
 
@@ -56,20 +60,8 @@ enum Command {
     Serve(serve::Serve),
     /// Migrate the database schema to this version
     Migrate,
-    /// Add, list, update and remove people in the database
-    #[command(subcommand)]
-    Person(person::PersonCommand),
-    /// List, create and delete access tokens in the database
-    #[command(subcommand)]
-    Token(token::TokenCommand),
-    /// Add and list workspaces in the database
-    #[command(subcommand)]
-    Workspace(workspace::WorkspaceCommand),
-    /// Verify and export the audit log
-    #[command(subcommand)]
-    Audit(audit::AuditCommand),
-    /// Write a copy of a SQLite database that no service uses
-    Backup(backup::Backup),
+    #[command(flatten)]
+    Store(store_command::StoreCommand),
     /// Check whether the service on this machine is ready; the exit code is the result
     Health,
     /// Reset the latest time in the database
@@ -91,7 +83,7 @@ enum Command {
         shell: clap_complete::Shell,
     },
     /// Print the manual page, for example: tokenward man | man -l -
-    Man,
+    Man(manual::Manual),
 }
 
 impl Cli {
@@ -104,11 +96,7 @@ impl Cli {
         match command.unwrap_or(Command::Serve(serve::Serve::default())) {
             Command::Serve(inner) => block_on(inner.or(serve).run(&global)),
             Command::Migrate => block_on(migrate(&global)),
-            Command::Person(person) => block_on(person.run(&global)),
-            Command::Token(token) => block_on(token.run(&global)),
-            Command::Workspace(workspace) => block_on(workspace.run(&global)),
-            Command::Audit(audit) => block_on(audit.run(&global)),
-            Command::Backup(backup) => block_on(backup.run(&global)),
+            Command::Store(command) => block_on(command.run(&global)),
             Command::Health => health::run(&global),
             Command::Clock(clock) => block_on(clock.run(&global)),
             Command::Cluster(cluster) => block_on(cluster.run(&global)),
@@ -120,7 +108,7 @@ impl Cli {
                 clap_complete::generate(shell, &mut Self::command(), "tokenward", &mut script);
                 output::print(format_args!("{}", String::from_utf8_lossy(&script)))
             }
-            Command::Man => manual::run(Self::command()),
+            Command::Man(manual) => manual.run(Self::command()),
         }
     }
 }
@@ -132,7 +120,14 @@ fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result
 
 async fn migrate(global: &GlobalOptions) -> anyhow::Result<()> {
     let config = global.load(None)?;
-    let store = server::wait_for_store(&config, |error| print_notice(format_args!("waiting: {error}"))).await?;
+    let opened = server::wait_for_store(&config, |error| print_notice(format_args!("waiting: {error}"))).await;
+    let store = opened.map_err(|error| match error.downcast_ref() {
+        Some(OpenError::InUse { file }) => anyhow::anyhow!(
+            "{file} is in use by another process: stop it first, or restart it, because the service migrates the \
+             schema at its start"
+        ),
+        _ => error,
+    })?;
     server::migrate(&store).await?;
     print_notice(format_args!("the database schema at {} is up to date", config.database.url));
     store.close().await;

@@ -1,4 +1,4 @@
-//! Standard output of commands: texts and tables. It may be closed early:
+//! Output of commands: texts and tables. Standard output may be closed early:
 //! `tokenward openapi | head -1`.
 
 use std::{
@@ -8,16 +8,97 @@ use std::{
 
 use clap::Args;
 use serde_json::{Map, Value};
+use tokio::net::unix::OwnedWriteHalf;
+use zeroize::Zeroizing;
+
+use super::socket::frame::{self, Kind};
 
 /// The reader of standard output has ended. The command ends as well, without a failure.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("standard output is closed")]
 pub struct StdoutClosed;
 
+/// The output of a command on the store: to this process, or to the client on the command socket.
+/// Texts are buffered until [`Output::flush`], because a printed token value is a secret that is
+/// zeroized afterwards.
+pub(super) struct Output {
+    target: Target,
+    is_terminal: bool,
+    text: Zeroizing<Vec<u8>>,
+    /// Lines for people, which go to standard error.
+    notices: Vec<u8>,
+}
+
+enum Target {
+    Process,
+    Client(OwnedWriteHalf),
+}
+
+impl Output {
+    /// Creates the output to standard output and standard error of this process.
+    pub(super) fn to_process() -> Self {
+        Self::new(Target::Process, io::stdout().is_terminal())
+    }
+
+    /// Creates the output to a client. `is_terminal` is true if its standard output is a terminal.
+    pub(super) fn to_client(client: OwnedWriteHalf, is_terminal: bool) -> Self {
+        Self::new(Target::Client(client), is_terminal)
+    }
+
+    fn new(target: Target, is_terminal: bool) -> Self {
+        Self { target, is_terminal, text: Zeroizing::default(), notices: Vec::new() }
+    }
+
+    /// Adds a text for standard output.
+    pub(super) fn print(&mut self, text: fmt::Arguments<'_>) {
+        // A write to a vector does not fail.
+        self.text.write_fmt(text).ok();
+    }
+
+    /// Adds a line for standard output.
+    pub(super) fn print_line(&mut self, line: fmt::Arguments<'_>) {
+        self.print(format_args!("{line}\n"));
+    }
+
+    /// Adds a line for people. They are written before the text.
+    pub(super) fn notice(&mut self, line: fmt::Arguments<'_>) {
+        writeln!(self.notices, "{line}").ok();
+    }
+
+    /// Writes everything that was added.
+    ///
+    /// # Errors
+    /// [`StdoutClosed`] if the reader has ended, otherwise the error of the operating system.
+    pub(super) async fn flush(&mut self) -> anyhow::Result<()> {
+        let (notices, text) = (std::mem::take(&mut self.notices), std::mem::take(&mut self.text));
+        match &mut self.target {
+            Target::Process => {
+                write_stderr(&notices);
+                write_stdout(&text)
+            }
+            Target::Client(client) => {
+                let written = async {
+                    frame::write(client, Kind::Notice, &notices).await?;
+                    frame::write(client, Kind::Output, &text).await
+                };
+                written.await.map_err(|_| StdoutClosed.into())
+            }
+        }
+    }
+
+    /// Ends the response to a client. A client that has gone is ignored: the command is finished.
+    pub(super) async fn finish(mut self, failure: Option<&str>) {
+        if let Target::Client(client) = &mut self.target {
+            let (kind, text) = failure.map_or((Kind::Success, ""), |text| (Kind::Failure, text));
+            frame::write(client, kind, text.as_bytes()).await.ok();
+        }
+    }
+}
+
 /// The option of commands that list rows.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct ListOptions {
-    /// Print a JSON array instead of a table
+    /// Print JSON instead of text
     #[arg(long)]
     json: bool,
 }
@@ -40,31 +121,26 @@ impl Table {
 
     /// Prints the table: as JSON if the option is set, with aligned columns on a terminal, and
     /// otherwise with tabs, for other programs.
-    ///
-    /// # Errors
-    /// See [`print`].
-    pub(super) fn print(&self, options: ListOptions) -> anyhow::Result<()> {
+    pub(super) fn print(&self, options: ListOptions, output: &mut Output) {
         if options.json {
             let rows: Vec<Value> = self.rows.iter().map(|row| Value::Object(self.object(row))).collect();
-            return print_line(format_args!("{:#}", Value::Array(rows)));
+            output.print_line(format_args!("{:#}", Value::Array(rows)));
+        } else {
+            output.print(format_args!("{}", self.text(output.is_terminal)));
         }
-        print(format_args!("{}", self.text(io::stdout().is_terminal())))
     }
 
-    /// Prints a table with one row as a list of its columns.
-    ///
-    /// # Errors
-    /// See [`print`].
-    pub(super) fn print_single(&self, options: ListOptions) -> anyhow::Result<()> {
+    /// Prints a table with one row as a list of its columns. Columns without a value are part of
+    /// the JSON object only.
+    pub(super) fn print_single(&self, options: ListOptions, output: &mut Output) {
         let row = self.rows.first().map_or(&[][..], Vec::as_slice);
         if options.json {
-            return print_line(format_args!("{:#}", Value::Object(self.object(row))));
+            return output.print_line(format_args!("{:#}", Value::Object(self.object(row))));
         }
         let width = self.columns.iter().map(|column| column.len()).max().unwrap_or_default();
-        for (column, value) in self.columns.iter().zip(row) {
-            print_line(format_args!("{column:width$}  {}", cell(value)))?;
+        for (column, value) in self.columns.iter().zip(row).filter(|(_, value)| !value.is_null()) {
+            output.print_line(format_args!("{column:width$}  {}", cell(value)));
         }
-        Ok(())
     }
 
     fn object(&self, row: &[Value]) -> Map<String, Value> {
@@ -94,29 +170,44 @@ fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.replace(char::is_control, " "),
+        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => fields.values().map(cell).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }
 }
 
-/// Prints to standard output.
+/// Prints to standard output of this process.
+///
+/// # Errors
+/// See [`write_stdout`].
+pub(super) fn print(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
+    write_stdout(text.to_string().as_bytes())
+}
+
+/// Writes to standard output of this process.
 ///
 /// # Errors
 /// [`StdoutClosed`] if the reader has ended, otherwise the error of the operating system.
-pub(super) fn print(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
+pub(super) fn write_stdout(text: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_fmt(text).and_then(|()| out.flush()).map_err(write_error)
+    out.write_all(text).and_then(|()| out.flush()).map_err(write_error)
 }
 
-/// Prints a line to standard output.
+/// Writes to standard error of this process. Write errors are ignored, as in the log.
+pub(super) fn write_stderr(text: &[u8]) {
+    io::stderr().write_all(text).ok();
+}
+
+/// Prints a line to standard output of this process.
 ///
 /// # Errors
-/// See [`print`].
+/// See [`write_stdout`].
 pub(super) fn print_line(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
     print(format_args!("{text}\n"))
 }
 
 /// Converts an error of a write to standard output.
-pub(super) fn write_error(error: io::Error) -> anyhow::Error {
+fn write_error(error: io::Error) -> anyhow::Error {
     if error.kind() == io::ErrorKind::BrokenPipe {
         StdoutClosed.into()
     } else {

@@ -1,8 +1,8 @@
 //! Parsing of the command line, with the commands listed after an unknown one.
 
-use clap::{Command, CommandFactory as _, Parser as _, error::ErrorKind};
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser as _, error::ErrorKind};
 
-use super::Cli;
+use super::{Cli, store_command::StoreCommand};
 use crate::telemetry::print_notice;
 
 impl Cli {
@@ -32,6 +32,27 @@ impl Cli {
         }
         let text = "--listen is an option of tokenward serve";
         Err(Self::command().error(ErrorKind::ArgumentConflict, text))
+    }
+}
+
+/// Parses the arguments of a command on the store for the service that runs it. Returns the command
+/// and its name, such as `token delete`.
+///
+/// # Errors
+/// If the arguments name another command, or if this version does not know them.
+pub(super) fn parse_store_command(arguments: Vec<String>) -> anyhow::Result<(StoreCommand, String)> {
+    let program = std::iter::once("tokenward".to_owned());
+    let matches = Cli::command().try_get_matches_from(program.chain(arguments))?;
+    let mut name = Vec::new();
+    let mut inner = &matches;
+    while let Some((word, matches)) = inner.subcommand() {
+        name.push(word);
+        inner = matches;
+    }
+    let name = name.join(" ");
+    match Cli::from_arg_matches(&matches)?.command {
+        Some(super::Command::Store(command)) => Ok((command, name)),
+        _ => anyhow::bail!("the running service does not execute tokenward {name}"),
     }
 }
 

@@ -5,10 +5,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
-    GlobalOptions,
     arguments::parse_workspace,
-    output::{self, ListOptions, Table},
-    prompt,
+    invocation::{Invocation, Services},
+    output::{ListOptions, Output, Table},
+    prompt::{self, Password},
 };
 use crate::{
     app::App,
@@ -18,7 +18,6 @@ use crate::{
         people::{ActorKind, CreatePerson, UpdatePerson},
     },
     store::Store,
-    telemetry::print_notice,
 };
 
 /// The subcommands of `tokenward person`.
@@ -94,29 +93,40 @@ pub(super) struct ShowPerson {
 }
 
 impl PersonCommand {
-    pub(super) async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
-        let (store, app) = global.open_services().await?;
+    /// Reads the password that the command needs, if any.
+    pub(super) fn read_password(&self) -> anyhow::Result<Option<Password>> {
         match self {
-            Self::Add(add) => add.run(&app).await,
-            Self::List(list) => list.run(&store, &app).await,
-            Self::SetPassword(command) => command.run(&app).await,
-            Self::Disable(person) => person.set_disabled(&app, true).await,
-            Self::Enable(person) => person.set_disabled(&app, false).await,
-            Self::Show(person) => person.run(&app).await,
-            Self::Remove(person) => person.remove(&app).await,
-        }?;
-        store.close().await;
-        Ok(())
+            Self::Add(AddPerson { password_stdin, .. }) | Self::SetPassword(SetPassword { password_stdin, .. }) => {
+                prompt::read_new_password(*password_stdin).map(Some)
+            }
+            Self::List(_) | Self::Disable(_) | Self::Enable(_) | Self::Show(_) | Self::Remove(_) => Ok(None),
+        }
+    }
+
+    pub(super) async fn run(
+        self,
+        Services { store, app, .. }: &Services,
+        invocation: &Invocation,
+        output: &mut Output,
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::Add(add) => add.run(app, invocation.password()?, output).await,
+            Self::List(list) => list.run(store, app, output).await,
+            Self::SetPassword(command) => command.run(app, invocation.password()?, output).await,
+            Self::Disable(person) => person.set_disabled(app, true, output).await,
+            Self::Enable(person) => person.set_disabled(app, false, output).await,
+            Self::Show(person) => person.run(app, output).await,
+            Self::Remove(person) => person.remove(app, output).await,
+        }
     }
 }
 
 impl AddPerson {
-    async fn run(self, app: &App) -> anyhow::Result<()> {
-        let password = prompt::read_new_password(self.password_stdin)?;
+    async fn run(self, app: &App, password: &str, output: &mut Output) -> anyhow::Result<()> {
         let person_data = CreatePerson {
             email: &self.email,
             name: &self.name,
-            password: &password,
+            password,
             is_admin: self.admin || self.platform_admin,
             is_platform_admin: self.platform_admin,
             force_password_change: false,
@@ -125,12 +135,13 @@ impl AddPerson {
             Err(Error::WorkspaceNotFound) => return Err(no_workspace(self.workspace)),
             person => person.context("failed to add the person")?,
         };
-        output::print_line(format_args!("{}\t{}", person.id, person.email))
+        output.print_line(format_args!("{}\t{}", person.id, person.email));
+        Ok(())
     }
 }
 
 impl ListPeople {
-    async fn run(self, store: &Store, app: &App) -> anyhow::Result<()> {
+    async fn run(self, store: &Store, app: &App, output: &mut Output) -> anyhow::Result<()> {
         const PAGE_SIZE: i64 = 1_000;
         if store.find_workspace(self.workspace).await?.is_none() {
             return Err(no_workspace(self.workspace));
@@ -156,42 +167,42 @@ impl ListPeople {
                 None => break,
             }
         }
-        table.print(self.output)
+        table.print(self.output, output);
+        Ok(())
     }
 }
 
 impl SetPassword {
-    async fn run(self, app: &App) -> anyhow::Result<()> {
+    async fn run(self, app: &App, password: &str, output: &mut Output) -> anyhow::Result<()> {
         let person = find_person(app, &self.email).await?;
-        let password = prompt::read_new_password(self.password_stdin)?;
-        let update = UpdatePerson { password: Some(&password), ..UpdatePerson::default() };
+        let update = UpdatePerson { password: Some(password), ..UpdatePerson::default() };
         update_person(app, &person, &update).await?;
-        print_notice(format_args!("set the password of {}; tokens are not affected", person.email));
+        output.notice(format_args!("set the password of {}; tokens are not affected", person.email));
         Ok(())
     }
 }
 
 impl PersonByEmail {
-    async fn set_disabled(self, app: &App, is_disabled: bool) -> anyhow::Result<()> {
+    async fn set_disabled(self, app: &App, is_disabled: bool, output: &mut Output) -> anyhow::Result<()> {
         let person = find_person(app, &self.email).await?;
         let update = UpdatePerson { is_disabled: Some(is_disabled), ..UpdatePerson::default() };
         update_person(app, &person, &update).await?;
-        print_notice(format_args!("{} is {}", person.email, if is_disabled { "disabled" } else { "enabled" }));
+        output.notice(format_args!("{} is {}", person.email, if is_disabled { "disabled" } else { "enabled" }));
         Ok(())
     }
 
-    async fn remove(self, app: &App) -> anyhow::Result<()> {
+    async fn remove(self, app: &App, output: &mut Output) -> anyhow::Result<()> {
         let person = find_person(app, &self.email).await?;
         app.people().remove_as_operator(&person).await.context("failed to remove the person")?;
         // If the tokens are many, they are already revoked, but their rows are left.
         app.tokens().purge_revoked().await.context("failed to delete the rows of the tokens")?;
-        print_notice(format_args!("removed {} with all tokens and sessions", person.email));
+        output.notice(format_args!("removed {} with all tokens and sessions", person.email));
         Ok(())
     }
 }
 
 impl ShowPerson {
-    async fn run(self, app: &App) -> anyhow::Result<()> {
+    async fn run(self, app: &App, output: &mut Output) -> anyhow::Result<()> {
         let person = find_person(app, &self.email).await?;
         let mut table = Table::new(&[
             "id",
@@ -217,7 +228,8 @@ impl ShowPerson {
             json!(person.last_login_at.map(|time| time.to_string())),
             json!(person.created_at.to_string()),
         ]);
-        table.print_single(self.output)
+        table.print_single(self.output, output);
+        Ok(())
     }
 }
 

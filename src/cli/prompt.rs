@@ -6,9 +6,12 @@ use std::io::{BufRead as _, IsTerminal as _};
 use anyhow::{Context as _, bail, ensure};
 use zeroize::Zeroizing;
 
+/// A password that the caller of a command entered.
+pub(super) type Password = Zeroizing<String>;
+
 /// Reads a new password: the first line of standard input with `--password-stdin`, otherwise twice
 /// from the terminal.
-pub(super) fn read_new_password(from_stdin: bool) -> anyhow::Result<Zeroizing<String>> {
+pub(super) fn read_new_password(from_stdin: bool) -> anyhow::Result<Password> {
     let first = read_password(from_stdin, "Password: ")?;
     if from_stdin {
         return Ok(first);
@@ -20,7 +23,7 @@ pub(super) fn read_new_password(from_stdin: bool) -> anyhow::Result<Zeroizing<St
 
 /// Reads a password: the first line of standard input with `--password-stdin`, otherwise once from
 /// the terminal.
-pub(super) fn read_password(from_stdin: bool, prompt: &str) -> anyhow::Result<Zeroizing<String>> {
+pub(super) fn read_password(from_stdin: bool, prompt: &str) -> anyhow::Result<Password> {
     if from_stdin {
         let mut line = Zeroizing::new(String::new());
         std::io::stdin().lock().read_line(&mut line).context("failed to read the password from standard input")?;

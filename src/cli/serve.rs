@@ -8,7 +8,13 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{GlobalOptions, VERSION, arguments::parse_listen_address, first_start};
+use super::{
+    GlobalOptions, VERSION,
+    arguments::parse_listen_address,
+    first_start,
+    invocation::{RunningService, Services},
+    socket::listener::CommandSocket,
+};
 use crate::{
     app::App,
     config::{DatabaseUrlSetting, ProcessConfig},
@@ -57,6 +63,7 @@ impl Serve {
         let app = App::new(store.clone(), clock.clone(), random.clone(), &config)?;
         app.clock_floor().initialize().await?;
         let engine = store.engine();
+        let socket = CommandSocket::bind(&config.database.url)?;
         let server = Server::listen(ports, app.clone(), store.clone(), config)?;
         let address = server.address()?;
         let created = first_start::bootstrap(&store, &app, (&clock, &random), first_administrator, &database).await?;
@@ -65,6 +72,8 @@ impl Serve {
         }
         tracing::info!(%database, engine, "opened the store");
         let stop = shutdown_signal()?;
+        let running = RunningService::new(clock.now(), &database, listener_urls(&server)?);
+        let commands = socket.map(|socket| socket.serve(Services { store, app, running: Some(running) }));
         // Clients that connect now are served as soon as the server runs.
         report_listeners(&server, &database)?;
         let stop = async {
@@ -73,11 +82,22 @@ impl Serve {
                 () = hangup.terminal_closed() => {}
             }
             sd_notify::notify(&[sd_notify::NotifyState::Stopping]).ok();
+            if let Some(commands) = commands {
+                commands.stop().await;
+            }
         };
         sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
         server.run(stop).await;
         Ok(())
     }
+}
+
+/// Returns the URLs of all listeners.
+fn listener_urls(server: &Server) -> anyhow::Result<Vec<String>> {
+    let mut urls = vec![format!("http://{}", server.address()?)];
+    urls.extend(server.ext_authz_address()?.map(|address| format!("grpc://{address}")));
+    urls.extend(server.metrics_address()?.map(|address| format!("http://{address}/metrics")));
+    Ok(urls)
 }
 
 /// Reports the addresses of the service: in sentences for a person at a terminal, otherwise as log
@@ -92,10 +112,9 @@ fn report_listeners(server: &Server, database: &DatabaseUrlSetting) -> anyhow::R
     }
     if telemetry::is_interactive() {
         let sqlite_hint = if database.is_sqlite() { " (for one process; PostgreSQL is for several)" } else { "" };
-        let stop_hint = if database.is_sqlite() { " while the service is stopped" } else { "" };
         print_notice(format_args!(
             "Tokenward {VERSION}\n\n  database  {}{sqlite_hint}\n  pages     http://{address}/\n  API       \
-             http://{address}/v4\n\nLost a password? Run tokenward person set-password E-MAIL{stop_hint}.\n",
+             http://{address}/v4\n\nLost a password? Run tokenward person set-password E-MAIL.\n",
             database.absolute()
         ));
         print_notice(format_args!("listening on http://{address}"));

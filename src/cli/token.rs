@@ -6,11 +6,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    GlobalOptions,
     arguments::{parse_lifetime, parse_token_id, parse_workspace},
-    output::{self, ListOptions, Table},
+    invocation::{Invocation, Services},
+    output::{ListOptions, Output, Table},
     person::{find_person, no_workspace},
-    prompt,
+    prompt::{self, Password},
 };
 use crate::{
     app::App,
@@ -25,7 +25,6 @@ use crate::{
         tokens::Idempotency,
     },
     store::{OwnerScope, Store},
-    telemetry::print_notice,
 };
 use tokenward_guard::AuthError;
 
@@ -78,20 +77,32 @@ pub(super) struct DeleteToken {
 }
 
 impl TokenCommand {
-    pub(super) async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
-        let (store, app) = global.open_services().await?;
+    /// Reads the password that the command needs, if any.
+    pub(super) fn read_password(&self) -> anyhow::Result<Option<Password>> {
         match self {
-            Self::List(list) => list.run(&store, &app).await,
-            Self::Create(create) => create.run(&app).await,
-            Self::Delete(delete) => delete.run(&app).await,
-        }?;
-        store.close().await;
-        Ok(())
+            Self::Create(create) => {
+                prompt::read_password(create.password_stdin, &format!("Password of {}: ", create.email)).map(Some)
+            }
+            Self::List(_) | Self::Delete(_) => Ok(None),
+        }
+    }
+
+    pub(super) async fn run(
+        self,
+        Services { store, app, .. }: &Services,
+        invocation: &Invocation,
+        output: &mut Output,
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::List(list) => list.run(store, app, output).await,
+            Self::Create(create) => create.run(app, invocation.password()?, output).await,
+            Self::Delete(delete) => delete.run(app, output).await,
+        }
     }
 }
 
 impl ListTokens {
-    async fn run(self, store: &Store, app: &App) -> anyhow::Result<()> {
+    async fn run(self, store: &Store, app: &App, output: &mut Output) -> anyhow::Result<()> {
         let scope = match &self.email {
             Some(email) => {
                 let owner = find_person(app, email).await?;
@@ -119,17 +130,16 @@ impl ListTokens {
                 json!(token.last_used_at.map(|time| time.to_string())),
             ]);
         }
-        table.print(self.output)
+        table.print(self.output, output);
+        Ok(())
     }
 }
 
 impl CreateToken {
-    async fn run(self, app: &App) -> anyhow::Result<()> {
+    async fn run(self, app: &App, password: &str, output: &mut Output) -> anyhow::Result<()> {
         let description = Description::parse(self.description).map_err(|error| anyhow!("description: {error}"))?;
-        let prompt = format!("Password of {}: ", self.email);
-        let password = prompt::read_password(self.password_stdin, &prompt)?;
         let request = RequestContext::default();
-        let login = app.sign_in().authenticate(&self.email, &password, LoginChannel::Request, &request).await;
+        let login = app.sign_in().authenticate(&self.email, password, LoginChannel::Request, &request).await;
         let login = match login {
             Err(SignInError::Denied(AuthError::Denied(_))) => {
                 bail!("e-mail or password is wrong, or the account is disabled")
@@ -140,18 +150,19 @@ impl CreateToken {
         let actor = actor.context("the sign-in has no credential")?;
         let issued = app.tokens().issue(&actor, self.lifetime, description, Idempotency::Disabled).await;
         let (value, token) = issued.context("failed to create the token")?;
-        print_notice(format_args!("created token {} of {}; its value is shown once", token.id, self.email));
-        output::print_line(format_args!("{}", value.expose()))
+        output.notice(format_args!("created token {} of {}; its value is shown once", token.id, self.email));
+        output.print_line(format_args!("{}", value.expose()));
+        Ok(())
     }
 }
 
 impl DeleteToken {
-    async fn run(self, app: &App) -> anyhow::Result<()> {
+    async fn run(self, app: &App, output: &mut Output) -> anyhow::Result<()> {
         match app.tokens().delete_as_operator(self.workspace, self.id).await {
             Err(Error::TokenNotFound) => bail!("there is no token {} in workspace {}", self.id, self.workspace),
             deleted => deleted.context("failed to delete the token")?,
         }
-        print_notice(format_args!("deleted token {}", self.id));
+        output.notice(format_args!("deleted token {}", self.id));
         Ok(())
     }
 }

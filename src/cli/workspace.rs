@@ -5,11 +5,14 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
-    GlobalOptions,
-    output::{self, ListOptions, Table},
-    prompt,
+    invocation::{Invocation, Services},
+    output::{ListOptions, Output, Table},
+    prompt::{self, Password},
 };
-use crate::service::people::{ActorKind, CreatePerson};
+use crate::{
+    app::App,
+    service::people::{ActorKind, CreatePerson},
+};
 
 /// The subcommands of `tokenward workspace`.
 #[derive(Debug, Subcommand)]
@@ -36,22 +39,33 @@ pub(super) struct AddWorkspace {
 }
 
 impl WorkspaceCommand {
-    pub(super) async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
+    /// Reads the password that the command needs, if any.
+    pub(super) fn read_password(&self) -> anyhow::Result<Option<Password>> {
         match self {
-            Self::Add(command) => command.run(global).await,
-            Self::List(options) => list(global, options).await,
+            Self::Add(add) => prompt::read_new_password(add.password_stdin).map(Some),
+            Self::List(_) => Ok(None),
+        }
+    }
+
+    pub(super) async fn run(
+        self,
+        Services { app, .. }: &Services,
+        invocation: &Invocation,
+        output: &mut Output,
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::Add(command) => command.run(app, invocation.password()?, output).await,
+            Self::List(options) => list(app, options, output).await,
         }
     }
 }
 
 impl AddWorkspace {
-    async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
-        let (store, app) = global.open_services().await?;
-        let password = prompt::read_new_password(self.password_stdin)?;
+    async fn run(self, app: &App, password: &str, output: &mut Output) -> anyhow::Result<()> {
         let admin_data = CreatePerson {
             email: &self.admin_email,
             name: &self.admin_name,
-            password: &password,
+            password,
             is_admin: true,
             is_platform_admin: false,
             force_password_change: false,
@@ -61,15 +75,13 @@ impl AddWorkspace {
             .create(ActorKind::Operator, &self.name, admin_data)
             .await
             .context("failed to add the workspace")?;
-        output::print_line(format_args!("{}\t{}\t{}", workspace.id, workspace.name, admin.email))?;
-        store.close().await;
+        output.print_line(format_args!("{}\t{}\t{}", workspace.id, workspace.name, admin.email));
         Ok(())
     }
 }
 
-async fn list(global: &GlobalOptions, options: ListOptions) -> anyhow::Result<()> {
+async fn list(app: &App, options: ListOptions, output: &mut Output) -> anyhow::Result<()> {
     const PAGE_SIZE: i64 = 1_000;
-    let (store, app) = global.open_services().await?;
     let mut table = Table::new(&["id", "name", "createdAt"]);
     let mut offset = 0;
     loop {
@@ -83,6 +95,6 @@ async fn list(global: &GlobalOptions, options: ListOptions) -> anyhow::Result<()
         }
         offset += PAGE_SIZE;
     }
-    store.close().await;
-    table.print(options)
+    table.print(options, output);
+    Ok(())
 }

@@ -228,7 +228,8 @@ pub async fn migrate(store: &Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn schema_error(schema: SchemaStatus) -> anyhow::Error {
+/// Returns the error of a schema that is not the one of this program, with its remedy.
+pub(crate) fn schema_error(schema: SchemaStatus) -> anyhow::Error {
     match schema {
         SchemaStatus::Ahead { database, program } => anyhow::anyhow!(
             "the database schema has version {database}, newer than version {program} of this program: \

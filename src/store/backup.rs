@@ -8,6 +8,8 @@ use std::{
     time::SystemTime,
 };
 
+use sqlx::SqlitePool;
+
 use super::{Error, Outage, Pool, Result, Store, sqlite_file::create_private};
 
 /// The suffix that the name of a backup adds to the name of the SQLite file.
@@ -35,34 +37,44 @@ impl Store {
     pub async fn back_up(&self) -> Result<Option<PathBuf>> {
         let Pool::Sqlite(pool) = &self.pool else { return Ok(None) };
         let backup = with_suffix(pool.connect_options().get_filename(), BACKUP_SUFFIX);
-        self.back_up_to(&backup).await?;
+        let _turn = self.backup_turn.lock().await;
+        write_copy(pool, &backup).await?;
         Ok(Some(backup))
     }
 
-    /// Writes a full copy of the SQLite file. An existing file is replaced atomically. Returns
-    /// `false` on PostgreSQL.
+    /// Writes a full copy of the SQLite file to a new file. Returns `false` on PostgreSQL.
     ///
     /// # Errors
-    /// See [`Store::back_up`].
+    /// Returns [`Error::Unavailable`] if the file exists or cannot be written.
     pub async fn back_up_to(&self, backup: &Path) -> Result<bool> {
         let Pool::Sqlite(pool) = &self.pool else { return Ok(false) };
-        let unfinished = with_suffix(backup, "-unfinished");
-        match std::fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
-            _ => {}
+        let _turn = self.backup_turn.lock().await;
+        if std::fs::symlink_metadata(backup).is_ok() {
+            return Err(io_error(io::ErrorKind::AlreadyExists.into()));
         }
-        create_private(&unfinished).map_err(io_error)?;
-        let target = unfinished.to_string_lossy().into_owned();
-        sqlx::query("vacuum into $1").bind(target).persistent(false).execute(pool).await?;
-        let destination = backup.to_owned();
-        // Syncing to disk may take long, so it must not block the runtime.
-        let renamed = tokio::task::spawn_blocking(move || {
-            File::open(&unfinished)?.sync_all()?;
-            rename(&unfinished, &destination)
-        });
-        renamed.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(io_error)?;
+        write_copy(pool, backup).await?;
         Ok(true)
     }
+}
+
+/// Writes a full copy. An existing file is replaced atomically. Two copies with one name must not
+/// be written at the same time.
+async fn write_copy(pool: &SqlitePool, backup: &Path) -> Result<()> {
+    let unfinished = with_suffix(backup, "-unfinished");
+    match std::fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
+        _ => {}
+    }
+    create_private(&unfinished).map_err(io_error)?;
+    let target = unfinished.to_string_lossy().into_owned();
+    sqlx::query("vacuum into $1").bind(target).persistent(false).execute(pool).await?;
+    let destination = backup.to_owned();
+    // Syncing to disk may take long, so it must not block the runtime.
+    let renamed = tokio::task::spawn_blocking(move || {
+        File::open(&unfinished)?.sync_all()?;
+        rename(&unfinished, &destination)
+    });
+    renamed.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(io_error)
 }
 
 fn with_suffix(file: &Path, suffix: &str) -> PathBuf {

@@ -11,7 +11,9 @@ use uuid::Uuid;
 use super::{
     Error, Outage, Pool, Result, Store,
     failover::{FailoverPool, initialize_session},
+    from_row,
 };
+use crate::domain::time::Timestamp;
 
 /// Channel of invalidations and messages to all nodes. The triggers of the schema use the same
 /// name.
@@ -36,6 +38,17 @@ pub struct NodeRow {
     /// Number of times the node has renewed its lease.
     pub renewals: i64,
 }
+
+/// Lease of a node, as the database knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeLease {
+    pub id: Uuid,
+    /// End of the lease by the clock of the database.
+    pub lease_until: Timestamp,
+    pub is_valid: bool,
+}
+
+from_row!(NodeLease { id, lease_until, is_valid });
 
 /// Secrets from which the nodes derive the keys that authenticate their messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -207,6 +220,16 @@ impl ClusterStore {
         const LONGEST: &str = "select max(lease_ms) from node";
         let longest: Option<i32> = sqlx::query_scalar(LONGEST).fetch_one(&self.pool.pool()).await?;
         Ok(longest.map(parse_lease))
+    }
+
+    /// Lists the nodes with their leases, in the order of their IDs.
+    ///
+    /// # Errors
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn list_leases(&self) -> Result<Vec<NodeLease>> {
+        const LIST: &str = "select id, lease_until, lease_until > clock_timestamp() as is_valid from node order by id";
+        Ok(sqlx::query_as(LIST).fetch_all(&self.pool.pool()).await?)
     }
 
     /// Returns the access of other database roles.

@@ -2,11 +2,12 @@
 
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, SqliteConnection,
+    ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool,
     error::DatabaseError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous, SqliteTransactionManager},
 };
@@ -42,14 +43,18 @@ impl Store {
             Scheme::Postgres(hosts) => {
                 let pool = FailoverPool::open(hosts, limits).await;
                 let pool = pool.map_err(|error| OpenError::postgres(url, &error))?;
-                Ok(Self { pool: Pool::Postgres(pool), readers: None, operations: OperationCounter::default() })
+                Ok(Self::new(Pool::Postgres(pool), None))
             }
             Scheme::Sqlite(options) => {
                 let writer = open_sqlite(options, limits).await?;
                 let readers = Some(sqlite_read_pool(&writer, limits));
-                Ok(Self { pool: Pool::Sqlite(writer), readers, operations: OperationCounter::default() })
+                Ok(Self::new(Pool::Sqlite(writer), readers))
             }
         }
+    }
+
+    fn new(pool: Pool, readers: Option<SqlitePool>) -> Self {
+        Self { pool, readers, operations: OperationCounter::default(), backup_turn: Arc::default() }
     }
 
     /// Returns the number of connections to the database.
@@ -81,7 +86,7 @@ impl Store {
     }
 }
 
-async fn open_sqlite(options: &SqliteConnectOptions, limits: PoolLimits) -> Result<sqlx::SqlitePool, OpenError> {
+async fn open_sqlite(options: &SqliteConnectOptions, limits: PoolLimits) -> Result<SqlitePool, OpenError> {
     let file = options.get_filename();
     sqlite_file::prepare(file)?;
     // No other process may read or write the file while it is open, because the token cache would
@@ -136,7 +141,7 @@ fn sqlite_error(file: &Path, error: &sqlx::Error) -> OpenError {
 
 /// Returns a lazy pool of connections that read while the writer writes. In WAL mode neither blocks
 /// the other.
-fn sqlite_read_pool(writer: &sqlx::SqlitePool, limits: PoolLimits) -> sqlx::SqlitePool {
+fn sqlite_read_pool(writer: &SqlitePool, limits: PoolLimits) -> SqlitePool {
     // Not opened read-only: with this VFS, such a connection would release the process's lock on
     // the file.
     let options = (*writer.connect_options()).clone().pragma("query_only", "on");

@@ -131,6 +131,17 @@ impl Store {
         Ok(on_readers!(self, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)?)
     }
 
+    /// Counts the people of all workspaces.
+    ///
+    /// # Errors
+    /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
+    /// or does not respond in time.
+    pub async fn count_all_people(&self) -> Result<i64> {
+        const COUNT: &str = "select cast(coalesce(sum(c.people), 0) as bigint) from workspace_count c \
+                             join workspace w on w.id = c.workspace_id where w.removed_at is null";
+        Ok(on_readers!(self, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)?)
+    }
+
     /// Finds the current rights of a person, for a list that is still being sent.
     ///
     /// # Errors

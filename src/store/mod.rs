@@ -50,12 +50,12 @@ mod tokens;
 mod user_list;
 mod workspaces;
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use sqlx::SqlitePool;
 
 pub use audit_chain::{AuditChain, StoredEntry};
-pub use cluster::{ClusterExposure, ClusterSecret, ClusterState, ClusterStore, NodeRow, NotificationStream};
+pub use cluster::{ClusterExposure, ClusterSecret, ClusterState, ClusterStore, NodeLease, NodeRow, NotificationStream};
 pub use committed::{Barrier, Committed};
 pub use connect::ConnectionCounts;
 pub use counts::{ReaderRights, TokenCounts, WorkspaceWithCounts};
@@ -86,6 +86,8 @@ pub struct Store {
     /// [`FailoverPool`].
     readers: Option<SqlitePool>,
     operations: OperationCounter,
+    /// Backups of SQLite are written one after another.
+    backup_turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Clone, Debug)]

@@ -24,8 +24,8 @@ pub enum OpenError {
     #[error("{file} is not a Tokenward database: it belongs to another program; it was left unchanged")]
     Foreign { file: String },
     #[error(
-        "{file} is in use by another process (is the service running?): stop it first, or use the pages or the API; \
-         several processes need PostgreSQL"
+        "{file} is in use by another process (is the service running?): stop it first; several processes need \
+         PostgreSQL"
     )]
     InUse { file: String },
     #[error("cannot open {file}: {cause}")]

@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 use rstest_reuse::apply;
-use std::process::Output;
+use std::{os::unix::fs::PermissionsExt as _, process::Output};
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 
@@ -148,13 +148,45 @@ async fn a_backup_of_a_stopped_service_can_be_opened() {
     let database = Database::empty(Engine::Sqlite).await;
     let running = ServerProcess::start(&database.url);
     let copy = format!("{}.copy", database.url.trim_start_matches("sqlite:"));
-    let stderr = run_failing(&database.url, &["backup", &copy], "", 1);
-    assert!(stderr.contains("send SIGUSR1 to the running service"), "{stderr}");
     running.send_signal("TERM");
     running.wait_for_exit();
     run_ok(&database.url, &["backup", &copy], "");
     assert!(run_ok(&format!("sqlite:{copy}"), &["person", "list"], "").contains("admin@example.com"));
     assert!(run_failing(&database.url, &["backup", &copy], "", 1).contains("exists"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_service_writes_a_backup_relative_to_the_caller() {
+    let database = Database::empty(Engine::Sqlite).await;
+    let running = ServerProcess::start(&database.url);
+    let folder = tempfile::tempdir().unwrap();
+    let backup = || {
+        let mut command = tokenward_command(&database.url);
+        command.args(["backup", "copy.db"]).current_dir(folder.path());
+        let output = run_with_stdin(command, "");
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let copy = folder.path().join("copy.db");
+    let (code, stderr) = backup();
+    assert!(code == Some(0) && stderr.starts_with("wrote /") && stderr.ends_with("/copy.db\n"), "{stderr}");
+    assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(run_ok(&format!("sqlite:{}", copy.display()), &["person", "list"], "").contains("admin@example.com"));
+    let (code, stderr) = backup();
+    assert!(code == Some(1) && stderr.contains("copy.db exists: name another file"), "{stderr}");
+    let stderr = run_failing(&database.url, &["backup", "/nowhere/copy.db"], "", 1);
+    assert!(stderr.starts_with("tokenward: the running service cannot write /nowhere/copy.db: "), "{stderr}");
+    assert!(stderr.contains("No such file"), "{stderr}");
+    // These commands need the database for themselves.
+    for command in [&["migrate"][..], &["clock", "reset"]] {
+        let mut command_line = tokenward_command(&database.url);
+        command_line.args(command).env("TOKENWARD_DATABASE__ACQUIRE_TIMEOUT", "100ms");
+        let output = run_with_stdin(command_line, "");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains("is in use by another process") && stderr.contains("stop it first"), "{stderr}");
+    }
+    let stderr = run_failing(&database.url, &["cluster", "rotate-secret"], "", 1);
+    assert!(stderr.contains("SQLite runs as a single process"), "{stderr}");
+    drop(running);
 }
 
 #[apply(both_databases_multi_thread)]

@@ -1,6 +1,7 @@
 //! The program as a process: the server, its connections, signals and log, and the other commands.
 
 mod audit;
+mod command_socket;
 mod commands;
 mod configuration;
 mod deployment;
@@ -15,5 +16,6 @@ mod readers;
 mod secrets;
 mod serve;
 mod slow;
+mod status;
 mod third_party;
 mod tutorial;

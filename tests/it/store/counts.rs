@@ -117,8 +117,10 @@ async fn counts_follow_every_change(engine: Engine) {
     let lab = WorkspaceName::parse("Lab").unwrap();
     let (lab, _) = store.insert_workspace(&lab, &new_person("eve@example.com"), &operator_mutation()).await.unwrap();
     assert_eq!(assert_counts_match(store, lab.id, &[]).await, (1, 0));
+    assert_eq!(store.count_all_people().await.unwrap(), 2);
     assert!(store.delete_workspace(lab.id, &operator_mutation()).await.unwrap().wait_for(&NoCache).await);
     assert_eq!(store.count_people_and_tokens(lab.id).await.unwrap(), (0, 0));
+    assert_eq!(store.count_all_people().await.unwrap(), 1);
 }
 
 /// Triggers maintain the counts, so statements of an operator are counted as well.

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use rstest::rstest;
 use rstest_reuse::apply;
-use tokenward::{http::server, store::Error};
+use tokenward::{
+    http::server,
+    store::{Error, Outage},
+};
 
 use super::WORKSPACE;
 use crate::support::{Engine, TestApp, both_databases, test_config};
@@ -36,7 +39,8 @@ async fn a_sqlite_backup_is_a_complete_copy(engine: Engine) {
     let file = app.store.back_up().await.unwrap().unwrap();
     assert_eq!(Some(&file), first.as_ref());
     let elsewhere = file.with_file_name("copy.db");
-    assert!(app.store.back_up_to(&elsewhere).await.unwrap());
+    let (one, other) = tokio::join!(app.store.back_up_to(&elsewhere), app.store.back_up_to(&elsewhere));
+    assert!(one.unwrap() && matches!(other, Err(Error::Unavailable(Outage::File(_)))), "an existing file is kept");
     for file in [file, elsewhere] {
         let copy = server::open_store(&test_config(&format!("sqlite:{}", file.display())), false).await.unwrap();
         assert_eq!(

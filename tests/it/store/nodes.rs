@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokenward::config::CacheMode;
+use tokenward::domain::time::Timestamp;
 use tokenward::store::NodeRow;
 use uuid::Uuid;
 
@@ -30,6 +31,9 @@ async fn nodes_join_renew_ping_and_leave() {
     let mut nodes_found = nodes.ping("called").await.unwrap();
     nodes_found.sort_by_key(|node| node.id);
     assert_eq!(nodes_found, [NodeRow { id: one, lease, renewals: 0 }, NodeRow { id: two, lease, renewals: 1 }]);
+    let leases = nodes.list_leases().await.unwrap();
+    assert_eq!(leases.iter().map(|node| node.id).collect::<Vec<_>>(), [one, two]);
+    assert!(leases.iter().all(|node| node.lease_until > Timestamp::MIN), "{leases:?}");
     // Node two has renewed its lease in the meantime, so it is not removed.
     assert!(stream.renew(two, lease, "two renewed again").await.unwrap());
     assert_eq!(nodes.remove_unresponsive(&nodes_found).await.unwrap(), 1);
