@@ -17,6 +17,7 @@ fn the_default_file_matches_the_default_config() {
 #[test]
 fn every_key_is_in_the_default_file() {
     let mut complete = Config::default();
+    complete.set_public_url("https://tokens.example.com");
     complete.retention.expired_tokens = Some(ConfigDuration::from_secs(365 * 86_400));
     complete.retention.events = Some(ConfigDuration::from_secs(730 * 86_400));
     complete.tokens.max_active_per_person = Some(1_000);

@@ -20,9 +20,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(report_leak))
 }
 
-/// Returns the route of the token format, which contains the configured public URL.
+/// Returns the route of the token format, which contains the public URL.
 pub(super) fn format_routes(config: &Config) -> OpenApiRouter<App> {
-    let public_url = config.public_url().to_owned();
+    let public_url = config.public_url();
     OpenApiRouter::new().routes(routes!(token_format)).layer(Extension(LeakReportBaseUrl(public_url)))
 }
 

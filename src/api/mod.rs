@@ -40,13 +40,13 @@ fn token_routes() -> OpenApiRouter<App> {
 }
 
 /// Returns the other routes that require authentication.
-fn other_routes() -> OpenApiRouter<App> {
+fn other_routes(config: &Config) -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(people::routes())
         .merge(workspaces::routes())
         .merge(settings::routes())
         .merge(events::routes())
-        .merge(openapi::routes())
+        .merge(openapi::routes(config))
 }
 
 /// Returns the routes that require no authentication.
@@ -58,7 +58,7 @@ fn open_routes(config: &Config) -> OpenApiRouter<App> {
 /// introspection endpoints are not part of it: they are served before the router.
 pub fn routes(app: &App, config: &Config) -> Router {
     let tokens = authenticate::with_authentication(token_routes(), app, FeatureOffStatus::NotFound);
-    let others = authenticate::with_authentication(other_routes(), app, FeatureOffStatus::Unauthorized);
+    let others = authenticate::with_authentication(other_routes(config), app, FeatureOffStatus::Unauthorized);
     let open = known_parameters::with_parameter_checks(open_routes(config), FeatureGate::None);
     let routes = OpenApiRouter::new().merge(tokens).merge(others).merge(open).merge(auth_check::oauth_routes(config));
     let (router, _) = routes.split_for_parts();

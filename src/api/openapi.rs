@@ -1,8 +1,8 @@
 //! `/v4/open-api-spec`: the OpenAPI 3.1 document of all endpoints, generated from the code.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 
-use axum::{http::header::CONTENT_TYPE, response::IntoResponse};
+use axum::{Extension, body::Bytes, http::header::CONTENT_TYPE, response::IntoResponse};
 use serde_json::Value;
 use utoipa::{
     OpenApi,
@@ -12,6 +12,7 @@ use utoipa::{
         path::Operation,
         schema::{Schema, SchemaType, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        server::Server,
     },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -53,25 +54,53 @@ fn document_router() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
 }
 
-pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(get_document))
+/// Returns the route of the document, which contains the public URL.
+pub(super) fn routes(config: &Config) -> OpenApiRouter<App> {
+    let served = ServedDocument { public_url: config.public_url(), json: Arc::default() };
+    OpenApiRouter::new().routes(routes!(get_document)).layer(Extension(served))
 }
 
-static DOCUMENT_JSON: LazyLock<String> = LazyLock::new(|| {
-    let mut document = document_router().merge(super::token_routes()).merge(super::other_routes()).into_openapi();
+/// The document of one service, serialized for the first request.
+#[derive(Clone)]
+struct ServedDocument {
+    public_url: String,
+    json: Arc<OnceLock<Bytes>>,
+}
+
+static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
+    let mut document =
+        document_router().merge(super::token_routes()).merge(super::other_routes(&Config::default())).into_openapi();
     document.merge(super::open_routes(&Config::default()).into_openapi());
     document.merge(crate::auth_check::openapi_document());
     add_common_parts(&mut document);
-    #[expect(clippy::expect_used, reason = "the document contains only strings, numbers and maps")]
-    let mut json = document.to_pretty_json().expect("an OpenAPI document serializes to JSON");
-    json.push('\n');
-    json
+    document
 });
 
-/// Returns the document as JSON, without a newline at the end.
+static DOCUMENT_JSON: LazyLock<String> = LazyLock::new(|| to_json(&DOCUMENT));
+
+#[expect(clippy::expect_used, reason = "the document contains only strings, numbers and maps")]
+fn to_json(document: &utoipa::openapi::OpenApi) -> String {
+    document.to_pretty_json().expect("an OpenAPI document serializes to JSON")
+}
+
+/// Returns the document.
+#[must_use]
+pub fn document() -> &'static utoipa::openapi::OpenApi {
+    &DOCUMENT
+}
+
+/// Returns the document as JSON. The URL of the server is relative.
 #[must_use]
 pub fn document_json() -> &'static str {
-    DOCUMENT_JSON.trim_end()
+    &DOCUMENT_JSON
+}
+
+/// Returns the document of a service with this public URL, as JSON.
+#[must_use]
+pub fn document_json_for(public_url: &str) -> String {
+    let mut document = DOCUMENT.clone();
+    document.servers = Some(vec![Server::new(public_url)]);
+    to_json(&document)
 }
 
 /// Adds what the code of the operations does not declare: the authentication schemes, descriptions
@@ -184,6 +213,7 @@ fn remove_null_type(operation: &mut Operation) {
 /// Clients use this operation to test a connection and a credential.
 #[utoipa::path(get, path = "/v4/open-api-spec", operation_id = "getOpenApiSpec", tag = "openapi",
     responses((status = 200, description = "OpenAPI 3.1", body = Value)))]
-async fn get_document(_: AnyCaller) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], DOCUMENT_JSON.as_str())
+async fn get_document(_: AnyCaller, Extension(served): Extension<ServedDocument>) -> impl IntoResponse {
+    let json = served.json.get_or_init(|| (document_json_for(&served.public_url) + "\n").into());
+    ([(CONTENT_TYPE, "application/json")], json.clone())
 }

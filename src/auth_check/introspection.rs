@@ -90,7 +90,7 @@ impl Introspection {
         Self {
             authenticator: Authenticator::new(app),
             tokens: app.tokens().clone(),
-            issuer: config.public_url().to_owned(),
+            issuer: config.public_url(),
             updates_last_used: config.introspection.updates_last_used,
             header_template: HeaderTemplate::new(&[json], &[]),
         }

@@ -8,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{app::App, config::Config, http::json::Json};
 
 pub(super) fn routes(config: &Config) -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(metadata)).with_state(config.public_url().to_owned())
+    OpenApiRouter::new().routes(routes!(metadata)).with_state(config.public_url())
 }
 
 /// The OAuth 2.0 endpoints and their authentication methods. There is no authorization endpoint and

@@ -57,6 +57,10 @@ fn render(config: &Config, sources: &Sources) -> anyhow::Result<String> {
         let value = key.split('.').try_fold(&values, |value, part| value.get(part));
         match value {
             Some(value) => writeln!(text, "{name} = {value}  # {}", sources.find(&key))?,
+            // A comment: as a value, it would count as configured.
+            None if key == "public_url" => {
+                writeln!(text, "# {name} = \"{}\"  # derived from listen.http", config.public_url())?
+            }
             None => writeln!(text, "# {name} is unset")?,
         }
     }
@@ -73,6 +77,7 @@ mod tests {
         let text = render(&config, &Sources::default()).unwrap();
         assert_eq!(toml::from_str::<Config>(&text).unwrap(), config);
         assert!(text.contains("\n# metrics is unset\n"), "{text}");
+        assert!(text.contains("# public_url = \"http://127.0.0.1:3005\"  # derived from listen.http\n"), "{text}");
         assert!(text.contains("\nhttp = \"127.0.0.1:3005\"  # default\n"), "{text}");
     }
 }

@@ -102,7 +102,10 @@ impl Cli {
             Command::Cluster(cluster) => block_on(cluster.run(&global)),
             Command::ScannerRules(rules) => rules.run(&global),
             Command::Config(config) => config.run(&global),
-            Command::Openapi => output::print_line(format_args!("{}", openapi::document_json())),
+            Command::Openapi => {
+                let public_url = global.load(None)?.public_url();
+                output::print_line(format_args!("{}", openapi::document_json_for(&public_url)))
+            }
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Self::command(), "tokenward", &mut script);

@@ -26,7 +26,7 @@ enum Scanner {
 impl ScannerRules {
     pub(super) fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
         let config = global.load(None)?;
-        let rules = render_rules(self.scanner, &config.token_format()?, config.public_url());
+        let rules = render_rules(self.scanner, &config.token_format()?, &config.public_url());
         output::print(format_args!("{rules}"))
     }
 }

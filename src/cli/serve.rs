@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::App,
-    config::{DatabaseUrlSetting, ProcessConfig},
+    config::{Config, DatabaseUrlSetting, ProcessConfig},
     domain::{random::Random, time::Clock},
     http::{
         file_limit,
@@ -76,6 +76,7 @@ impl Serve {
         let commands = socket.map(|socket| socket.serve(Services { store, app, running: Some(running) }));
         // Clients that connect now are served as soon as the server runs.
         report_listeners(&server, &database)?;
+        warn_without_public_url(server.config());
         let stop = async {
             tokio::select! {
                 () = stop => {}
@@ -122,6 +123,17 @@ fn report_listeners(server: &Server, database: &DatabaseUrlSetting) -> anyhow::R
         tracing::info!(url = %format_args!("http://{address}"), "listening");
     }
     Ok(())
+}
+
+/// Warns if other machines can connect, but would receive links to their own loopback address.
+fn warn_without_public_url(config: &Config) {
+    if config.lacks_public_url() {
+        tracing::warn!(
+            url = %config.public_url(),
+            remedy = "set public_url to the URL by which clients reach the service",
+            "public_url is not set: links, the OAuth issuer and the address for leak reports have the listener's URL"
+        );
+    }
 }
 
 /// Keeps passwords and token values in memory out of core dumps and away from debuggers of the same

@@ -9,6 +9,7 @@ mod error;
 mod known_keys;
 pub mod listen_address;
 mod load;
+mod public_url;
 pub mod secret_file;
 mod sections;
 mod service_link;
@@ -44,15 +45,13 @@ pub const DEFAULT_FILE: &str = include_str!("../../config/default.toml");
 /// reads them.
 pub const FIRST_START_VARIABLES: [&str; 2] = ["TOKENWARD_ADMIN_EMAIL", "TOKENWARD_ADMIN_PASSWORD"];
 
-/// The public URL of a service that has not configured one.
-const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:3005";
-
 /// The configuration of a service. The default is a working service on the local machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The URL under which clients reach this service.
-    public_url: String,
+    /// The URL under which clients reach this service; `None`: the one of the listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_url: Option<String>,
     pub listen: ListenConfig,
     pub database: DatabaseConfig,
     pub tokens: TokensConfig,
@@ -69,46 +68,35 @@ pub struct Config {
     pub process: ProcessConfig,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            public_url: DEFAULT_PUBLIC_URL.to_owned(),
-            listen: ListenConfig::default(),
-            database: DatabaseConfig::default(),
-            tokens: TokensConfig::default(),
-            passwords: PasswordsConfig::default(),
-            rate_limits: RateLimitsConfig::default(),
-            http: HttpConfig::default(),
-            sessions: SessionsConfig::default(),
-            forward_auth: ForwardAuthConfig::default(),
-            introspection: IntrospectionConfig::default(),
-            cache: CacheConfig::default(),
-            retention: RetentionConfig::default(),
-            leaks: LeaksConfig::default(),
-            log: LogConfig::default(),
-            process: ProcessConfig::default(),
-        }
-    }
-}
-
 impl Config {
     /// Returns the URL under which clients reach this service, without a trailing slash. It is the
     /// issuer of introspection responses and OAuth metadata (RFC 8414, section 2), and the origin
-    /// of the pages.
+    /// of the pages. If none is configured, it is derived from `listen.http`.
     #[must_use]
-    pub fn public_url(&self) -> &str {
-        self.public_url.trim_end_matches('/')
+    pub fn public_url(&self) -> String {
+        let derived = || public_url::of_listener(self.listen.http);
+        self.configured_public_url().map_or_else(derived, str::to_owned)
     }
 
     /// Returns `true` if the operator configured a public URL, so that its origin may be trusted.
     #[must_use]
     pub fn has_public_url(&self) -> bool {
-        self.public_url() != DEFAULT_PUBLIC_URL
+        self.configured_public_url().is_some()
+    }
+
+    /// Returns `true` if other machines can connect, but no public URL is configured.
+    #[must_use]
+    pub fn lacks_public_url(&self) -> bool {
+        !self.has_public_url() && !self.listen.http.ip().is_loopback()
+    }
+
+    fn configured_public_url(&self) -> Option<&str> {
+        self.public_url.as_deref().map(|url| url.trim_end_matches('/')).filter(|url| !url.is_empty())
     }
 
     /// Sets the public URL.
     pub fn set_public_url(&mut self, url: &str) {
-        url.clone_into(&mut self.public_url);
+        self.public_url = Some(url.to_owned());
     }
 
     /// Returns the format of token values.

@@ -48,13 +48,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to listen on the bound ports. Requests are served by [`Server::run`].
+    /// Starts to listen on the bound ports. Requests are served by [`Server::run`]. If the port is 0,
+    /// the configuration gets the port that the operating system picked, because the public URL may
+    /// be derived from it.
     ///
     /// # Errors
     /// If another process listens on a port by now.
-    pub fn listen(ports: Ports, app: App, store: Store, config: Config) -> anyhow::Result<Self> {
+    pub fn listen(ports: Ports, app: App, store: Store, mut config: Config) -> anyhow::Result<Self> {
         let Ports { http, grpc, metrics, budget } = ports;
         let listener = socket::listen(http)?;
+        config.listen.http = listener.local_addr()?;
         let grpc = grpc.map(grpc::GrpcPort::listen).transpose()?;
         let metrics = metrics.map(MetricsListener::listen).transpose()?;
         Ok(Self { app, store, config, listener, grpc, metrics, budget })
@@ -66,6 +69,12 @@ impl Server {
     /// If the operating system does not report the address.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         Ok(self.listener.local_addr()?)
+    }
+
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Returns the address of the `ext_authz` port, if it is configured.

@@ -43,7 +43,7 @@ impl WebState {
             sessions: app.sessions().clone(),
             events: app.events().clone(),
             cookies: Cookies::new(public_url.starts_with("https://")),
-            public_url: PublicUrl(public_url.to_owned()),
+            public_url: PublicUrl(public_url),
             min_password_length: config.passwords.min_length,
             reauth_for_tokens: config.sessions.reauth_for_tokens,
         }

@@ -11,7 +11,8 @@ use crate::support::{Engine, TestApp, both_databases};
 async fn the_openapi_document_requires_authentication(engine: Engine) {
     let app = TestApp::start(engine).await;
     let response = app.admin().get("/v4/open-api-spec").await.expect(200);
-    assert_eq!(response.text.trim_end(), openapi::document_json());
+    assert_eq!(response.text.trim_end(), openapi::document_json_for("http://127.0.0.1:3005"));
+    assert_eq!(response.json["servers"], serde_json::json!([{"url": "http://127.0.0.1:3005"}]));
     app.anonymous().get("/v4/open-api-spec").await.expect_error(401, "MissingPersonException");
 }
 

@@ -7,6 +7,8 @@ use std::{
     fmt::Write as _,
 };
 
+use crate::support::binary::tokenward_command;
+
 use super::{code_spans, commands, root, split, texts};
 
 const CONFIGURATION: &str = "\
@@ -154,8 +156,7 @@ fn entry(line: &str) -> Option<(&str, &str)> {
 
 #[test]
 fn every_operation_is_documented() {
-    let program = env!("CARGO_BIN_EXE_tokenward");
-    let output = std::process::Command::new(program).arg("openapi").output().unwrap();
+    let output = tokenward_command("sqlite:x").arg("openapi").output().unwrap();
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut operations = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -12,6 +12,7 @@ mod log;
 mod metrics;
 mod opening;
 mod output;
+mod public_url;
 mod readers;
 mod secrets;
 mod serve;

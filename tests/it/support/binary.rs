@@ -54,8 +54,13 @@ impl ServerProcess {
     }
 
     /// Starts the server on a free port and waits until it logs its address.
-    pub fn start_with(mut command: Command) -> Self {
-        command.args(["serve", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stderr(Stdio::piped());
+    pub fn start_with(command: Command) -> Self {
+        Self::start_on("127.0.0.1:0", command)
+    }
+
+    /// Starts the server on an address and waits until it logs it.
+    pub fn start_on(address: &str, mut command: Command) -> Self {
+        command.args(["serve", "--listen", address]).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(String::new()));
