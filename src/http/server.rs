@@ -169,7 +169,7 @@ struct Measurements {
 }
 
 fn build_service(app: &App, config: &Config, measurements: Measurements, log_budget: LogBudget) -> HttpService {
-    let routes = api::routes(app, config).merge(web::routes(app, config));
+    let routes = api::routes(app, config).merge(web::routes(app, config, api::openapi::document()));
     let router = middleware::apply_layers(routes, config);
     let auth_checks = AuthChecks::new(app, config, measurements.checks, log_budget);
     let error_pages = web::ErrorPages::new(app, config);

@@ -31,6 +31,10 @@ pub(super) struct Asset {
 pub(super) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("style", "css", "text/css; charset=utf-8", minify_css(include_str!("../../static/style.css")))
 });
+pub(super) static REFERENCE_STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    let content = minify_css(include_str!("../../static/reference.css"));
+    Asset::new("reference", "css", "text/css; charset=utf-8", content)
+});
 pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("script", "js", "text/javascript; charset=utf-8", minify_script(include_str!("../../static/script.js")))
 });
@@ -55,7 +59,7 @@ pub(super) fn routes() -> Router<WebState> {
 
 async fn serve_asset(Path(name): Path<String>) -> Response {
     let is_requested = |asset: &&&'static LazyLock<Asset>| asset.path.strip_prefix("/assets/") == Some(&name);
-    match [&STYLE, &SCRIPT, &ICON].iter().find(is_requested) {
+    match [&STYLE, &REFERENCE_STYLE, &SCRIPT, &ICON].iter().find(is_requested) {
         Some(asset) => asset_response(asset, "public, max-age=31536000, immutable"),
         None => PageError::not_found().into_response(),
     }

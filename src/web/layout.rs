@@ -1,5 +1,7 @@
 //! The layout of the pages for signed-in users: top bar, navigation and notice.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::{
     http::StatusCode,
@@ -19,6 +21,8 @@ pub(super) struct Layout {
     pub user: CurrentUser,
     pub nav_item: NavItem,
     pub notice: Option<String>,
+    /// The entries of the API reference; empty on other pages.
+    reference_links: Vec<NavLink>,
     /// The time of the response. Scripts display times relative to it.
     pub now: DisplayTime,
 }
@@ -53,6 +57,8 @@ pub(super) enum NavItem {
     AllTokens,
     AllActivity,
     Workspaces,
+    /// A page of the API reference.
+    Reference,
     /// An error page, which is no entry itself.
     Error {
         in_admin: bool,
@@ -60,8 +66,9 @@ pub(super) enum NavItem {
 }
 
 /// A link in the navigation.
+#[derive(Clone)]
 pub(super) struct NavLink {
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     pub label: &'static str,
     pub is_current: bool,
 }
@@ -76,7 +83,11 @@ impl NavItem {
     }
 
     pub(super) fn title(&self) -> &'static str {
-        if self.is_admin() { "Admin console" } else { "Preferences" }
+        match self {
+            Self::Reference => "API reference",
+            _ if self.is_admin() => "Admin console",
+            _ => "Preferences",
+        }
     }
 
     fn link(self) -> (&'static str, &'static str) {
@@ -89,6 +100,7 @@ impl NavItem {
             Self::AllTokens => ("/admin/tokens", "All tokens"),
             Self::AllActivity => ("/admin/activity", "Activity"),
             Self::Workspaces => ("/admin/workspaces", "Workspaces"),
+            Self::Reference => ("/api-reference", "API reference"),
             Self::Error { .. } => ("/", "Start"),
         }
     }
@@ -105,7 +117,13 @@ impl Layout {
             is_admin: person.is_admin,
             is_platform_admin: person.can_manage_workspaces(),
         };
-        Self { user, nav_item, notice: None, now: DisplayTime(session.validated_at) }
+        let now = DisplayTime(session.validated_at);
+        Self { user, nav_item, notice: None, reference_links: Vec::new(), now }
+    }
+
+    /// Adds the entries of the API reference to the navigation.
+    pub(super) fn with_reference_links(self, reference_links: Vec<NavLink>) -> Self {
+        Self { reference_links, ..self }
     }
 
     /// Adds the notice that a form contains text from before the sign-in.
@@ -149,12 +167,15 @@ impl Layout {
     }
 
     pub(super) fn links(&self) -> Vec<NavLink> {
+        if self.nav_item == NavItem::Reference {
+            return self.reference_links.clone();
+        }
         let items: &[NavItem] = if self.nav_item.is_admin() { &NavItem::ADMIN } else { &NavItem::PREFERENCES };
         let is_platform_admin = self.user.is_platform_admin;
         let visible = items.iter().filter(|nav_item| **nav_item != NavItem::Workspaces || is_platform_admin);
         let link = |nav_item: &NavItem| {
             let (path, label) = nav_item.link();
-            NavLink { path, label, is_current: *nav_item == self.nav_item }
+            NavLink { path: Cow::Borrowed(path), label, is_current: *nav_item == self.nav_item }
         };
         visible.map(link).collect()
     }

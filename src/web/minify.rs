@@ -1,9 +1,9 @@
-//! Removes comments and white space from the embedded style sheet and script.
+//! Removes comments, white space and optional zeros from the embedded style sheets and the script.
 //!
 //! The functions rely on how those files are written: strings are in double quotes, and a comment of
 //! the script has lines of its own.
 
-/// Removes comments, line breaks and optional spaces from a style sheet.
+/// Removes comments, line breaks, optional spaces and optional zeros from a style sheet.
 pub(super) fn minify_css(source: &str) -> String {
     let mut output = String::with_capacity(source.len());
     let mut rest = source;
@@ -21,6 +21,9 @@ pub(super) fn minify_css(source: &str) -> String {
             if !is_optional && !rest.starts_with(['{', '}']) {
                 output.push(' ');
             }
+        } else if rest.starts_with("0.") && output.ends_with([' ', ':', ',', '(']) {
+            // The zero before a decimal point is optional.
+            rest = &rest[1..];
         } else {
             if next == '}' && output.ends_with(';') {
                 output.pop();
@@ -46,8 +49,8 @@ mod tests {
 
     #[test]
     fn style_sheets_keep_their_meaning() {
-        let source = "/* x */\na { b: c;\n  d: \" : \"; }\n\n.x :is(y) > z , w { e: 1px 2px; }\n@media (f: 1px) {\n  g { h: i; }\n}\n";
-        let expected = "a{b:c;d:\" : \"}.x :is(y) > z ,w{e:1px 2px}@media (f:1px){g{h:i}}";
+        let source = "/* x */\na { b: c;\n  d: \" : \"; }\n\n.x :is(y) > z , w { e: 1px 0.5px 10.5px; }\n@media (f: 1px) {\n  g { h: i; }\n}\n";
+        let expected = "a{b:c;d:\" : \"}.x :is(y) > z ,w{e:1px .5px 10.5px}@media (f:1px){g{h:i}}";
         assert_eq!(minify_css(source), expected);
     }
 

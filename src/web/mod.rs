@@ -29,6 +29,7 @@ mod pagination;
 mod password;
 mod profile;
 mod reauth;
+mod reference;
 mod response_cookies;
 mod security_headers;
 mod session_user;
@@ -44,6 +45,7 @@ mod user_agent;
 
 use axum::{Router, middleware, response::Redirect, routing::get};
 use tower_http::csrf::CsrfLayer;
+use utoipa::openapi::OpenApi;
 
 use crate::{app::App, config::Config};
 use error::PageError;
@@ -51,9 +53,9 @@ pub(crate) use error_page::{ErrorPages, FailedRequest};
 pub(crate) use security_headers::is_page;
 use state::WebState;
 
-/// Returns the routes of all pages.
-pub fn routes(app: &App, config: &Config) -> Router {
-    let state = WebState::new(app, config);
+/// Returns the routes of all pages. The API reference shows `document`.
+pub fn routes(app: &App, config: &Config, document: &'static OpenApi) -> Router {
+    let state = WebState::new(app, config, document);
     let csrf = CsrfLayer::new().with_rejection_response(csrf::reject);
     // Trust only a configured origin: at the default one, any service of the machine may listen. An
     // invalid origin is skipped, because no browser sends it.
@@ -69,6 +71,7 @@ pub fn routes(app: &App, config: &Config) -> Router {
         .merge(token_page::routes())
         .merge(profile::routes())
         .merge(activity::routes())
+        .merge(reference::routes())
         .merge(admin::routes())
         .route_layer(middleware::from_fn_with_state(state.clone(), draft::keep))
         .route_layer(middleware::from_fn(response_cookies::attach))

@@ -16,8 +16,16 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// The path prefixes of pages.
-const PAGE_PREFIXES: [&str; 7] =
-    ["/sign-in", "/sign-out", "/change-password", "/preferences", "/admin", "/assets", "/favicon.ico"];
+const PAGE_PREFIXES: [&str; 8] = [
+    "/sign-in",
+    "/sign-out",
+    "/change-password",
+    "/preferences",
+    "/admin",
+    "/api-reference",
+    "/assets",
+    "/favicon.ico",
+];
 /// The path prefixes of the API.
 const API_PREFIXES: [&str; 3] = ["/v4", "/oauth2", "/.well-known"];
 
@@ -67,7 +75,9 @@ mod tests {
     fn pages_are_recognized_by_path_or_accept_header() {
         let browser: HeaderMap = [(ACCEPT, HeaderValue::from_static("text/html,*/*;q=0.8"))].into_iter().collect();
         let program = HeaderMap::new();
-        for path in ["/", "/sign-in", "/preferences/access-tokens", "/admin", "/assets/style.css"] {
+        for path in
+            ["/", "/sign-in", "/preferences/access-tokens", "/admin", "/api-reference/people", "/assets/style.css"]
+        {
             assert!(is_page(path, &program) && is_page(path, &browser), "{path}");
         }
         for path in ["/v4/apiAccessTokens", "/V4/nothing", "/oauth2/introspect", "/.well-known/x", "/v4"] {

@@ -2,7 +2,12 @@
 
 use axum::{extract::FromRef, http::HeaderMap};
 
-use super::cookie::{Cookies, Transport};
+use utoipa::openapi::OpenApi;
+
+use super::{
+    cookie::{Cookies, Transport},
+    reference::model::ApiReference,
+};
 use crate::{
     app::App,
     config::Config,
@@ -20,6 +25,7 @@ pub(super) struct WebState {
     pub events: Events,
     pub cookies: Cookies,
     pub public_url: PublicUrl,
+    pub reference: ApiReference,
     /// The minimum length of a new password in characters.
     #[from_ref(skip)]
     pub min_password_length: usize,
@@ -33,7 +39,7 @@ pub(super) struct WebState {
 pub(super) struct PublicUrl(String);
 
 impl WebState {
-    pub(super) fn new(app: &App, config: &Config) -> Self {
+    pub(super) fn new(app: &App, config: &Config, document: &'static OpenApi) -> Self {
         let public_url = config.public_url();
         Self {
             tokens: app.tokens().clone(),
@@ -43,6 +49,7 @@ impl WebState {
             sessions: app.sessions().clone(),
             events: app.events().clone(),
             cookies: Cookies::new(public_url.starts_with("https://")),
+            reference: ApiReference::new(document, &public_url),
             public_url: PublicUrl(public_url),
             min_password_length: config.passwords.min_length,
             reauth_for_tokens: config.sessions.reauth_for_tokens,

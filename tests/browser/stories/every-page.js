@@ -61,6 +61,7 @@ module.exports = async (harness) => {
     "delete-all": "/preferences/access-tokens/delete-all",
     activity: "/preferences/activity",
     profile: "/preferences/profile",
+    reference: "/api-reference",
     "password-changed": "/preferences/profile?done=password",
 
     users: "/admin/users",

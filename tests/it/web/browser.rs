@@ -25,6 +25,7 @@ macro_rules! stories {
 
 stories!(
     Sqlite: every_page_is_accessible_and_fits => "every-page",
+    Sqlite: every_page_of_the_api_reference_is_accessible => "reference",
     Postgres: the_manuals_steps_work => "manual",
     Sqlite: the_manuals_steps_work_without_scripts => "manual-without-scripts",
     Postgres: a_value_is_shown_once => "shown-once",

@@ -5,6 +5,7 @@ mod forms;
 mod headers;
 mod lists;
 mod page_access;
+mod reference;
 mod sessions;
 mod size;
 mod transport;

@@ -9,7 +9,7 @@ use tokenward::domain::id::{PersonId, WorkspaceId};
 const ROLES: [&str; 4] = ["anonymous", "person", "administrator", "platform administrator"];
 
 /// Each page, with the lowest role that may open it.
-pub const PAGES: [(&str, &str); 25] = [
+pub const PAGES: [(&str, &str); 28] = [
     ("/sign-in", "anonymous"),
     ("/preferences/access-tokens", "person"),
     ("/preferences/access-tokens/generate", "administrator"),
@@ -17,6 +17,9 @@ pub const PAGES: [(&str, &str); 25] = [
     ("/preferences/profile", "person"),
     ("/preferences/activity", "person"),
     ("/preferences/activity.csv", "person"),
+    ("/api-reference", "person"),
+    ("/api-reference/apiAccessTokens", "person"),
+    ("/api-reference/people", "person"),
     ("/admin/users", "administrator"),
     ("/admin/users/new", "administrator"),
     ("/admin/users/{person}", "administrator"),
