@@ -2,7 +2,10 @@
 
 use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{RefOr, Schema},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
@@ -10,7 +13,7 @@ use super::{
     ApiError,
     error::ApiResult,
     extract::AnyCaller,
-    serde_types::timestamp_schema,
+    serde_types::{timestamp_schema, words_schema},
     stream::{self, ListReader, ListTrailer},
     strict_query::{StrictQuery, check_limit},
 };
@@ -36,6 +39,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list))
 }
 
+fn outcome_schema() -> RefOr<Schema> {
+    words_schema(
+        "`success`, or `denied` if authentication failed.",
+        [Outcome::Success, Outcome::Denied].map(Outcome::as_str),
+    )
+}
+
 /// A recorded event.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -44,24 +54,27 @@ struct EventView {
     /// Increases with every event.
     id: i64,
     /// The position in the workspace's hash chain; null: recorded before the chain existed.
+    #[schema(required)]
     seq: Option<i64>,
     #[schema(schema_with = timestamp_schema)]
     time: Timestamp,
     /// The kind of event.
     #[schema(examples("token.created", "token.deleted", "setting.changed"))]
     action: &'static str,
-    /// `success`, or `denied` if authentication failed.
-    #[schema(pattern = "^(success|denied)$")]
+    #[schema(schema_with = outcome_schema)]
     outcome: &'static str,
     /// The ID of the person who acted; null: the operator, the service itself, or an unknown
     /// client.
+    #[schema(required)]
     actor_id: Option<i64>,
     /// The e-mail of that person at the time, or a fixed name for other actors.
     actor: String,
     /// The ID of the token that authenticated the actor; null: a password, a page or the command
     /// line.
+    #[schema(required)]
     actor_token_id: Option<Uuid>,
     /// The ID of the person whom the event concerns; null: the whole workspace.
+    #[schema(required)]
     person_id: Option<i64>,
     /// The ID of the token or person that was changed, or the key of the setting.
     target: String,
@@ -70,6 +83,7 @@ struct EventView {
     /// Additional fields.
     details: serde_json::Map<String, serde_json::Value>,
     /// The client address; null: unknown, or not caused by a request.
+    #[schema(required)]
     address: Option<String>,
     user_agent: String,
     request_id: String,
@@ -136,6 +150,7 @@ struct EventList {
     data: Vec<EventView>,
     /// The cursor of the next page, if there may be one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next_cursor: Option<String>,
 }
 

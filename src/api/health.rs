@@ -13,6 +13,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
 struct HealthView {
     /// Always `ok`. A failed check has another HTTP status than 200.
     status: &'static str,

@@ -11,7 +11,7 @@ use utoipa::{
         example::ExampleBuilder,
         path::Operation,
         schema::{Schema, SchemaType, Type},
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
         server::Server,
     },
 };
@@ -118,6 +118,7 @@ fn add_common_parts(document: &mut utoipa::openapi::OpenApi) {
             add_examples(operation);
             add_errors(operation);
             remove_null_type(operation);
+            remove_empty_requirement(operation);
         }
     }
 }
@@ -205,6 +206,14 @@ fn remove_null_type(operation: &mut Operation) {
         {
             schema.schema_type = SchemaType::Type(single_type.clone());
         }
+    }
+}
+
+/// Replaces the security requirement without a scheme by an empty list, which generators of clients
+/// understand: the operation needs no credential.
+fn remove_empty_requirement(operation: &mut Operation) {
+    if operation.security.as_deref() == Some(&[SecurityRequirement::default()]) {
+        operation.security = Some(Vec::new());
     }
 }
 

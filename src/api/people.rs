@@ -14,7 +14,7 @@ use super::{
     extract::{AdminCaller, AnyCaller, PasswordChanger, PersonIdPath},
     json_object::JsonFields,
     person_patch::PatchPerson,
-    serde_types::{Created, Updated, nullable_timestamp_schema, timestamp_schema},
+    serde_types::{Created, TokenAccessName, Updated, nullable_timestamp_schema, timestamp_schema},
     spelling,
     stream::{self, ListReader, ListTrailer},
     strict_json::JsonBody,
@@ -54,18 +54,18 @@ struct PersonView {
     is_platform_admin: bool,
     is_disabled: bool,
     /// `default` follows the workspace's `allowUsers`.
-    #[schema(pattern = "^(default|enabled|disabled)$")]
+    #[schema(value_type = TokenAccessName)]
     token_access: &'static str,
     workspace_id: i64,
     /// Always `active`.
     state: &'static str,
     /// Always null.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, required)]
     sso_principal: Option<()>,
     /// The password must be changed before any other use of it.
     force_password_change: bool,
     /// The last sign-in by password, with a precision of one minute.
-    #[schema(schema_with = nullable_timestamp_schema)]
+    #[schema(schema_with = nullable_timestamp_schema, required)]
     last_login_time: Option<Timestamp>,
     #[schema(schema_with = timestamp_schema)]
     created_at: Timestamp,
@@ -100,6 +100,7 @@ struct PersonList {
     data: Vec<PersonView>,
     /// The total number of people; with `includeCount`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     count: Option<i64>,
 }
 

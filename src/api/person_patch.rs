@@ -10,7 +10,7 @@ use utoipa::{
     },
 };
 
-use super::{ApiError, json_object::JsonFields, spelling};
+use super::{ApiError, json_object::JsonFields, serde_types::TokenAccessName, spelling};
 use crate::{
     domain::{ValidationError, person::Email},
     service::{Error, people::UpdatePerson},
@@ -37,7 +37,7 @@ pub(super) struct PatchPerson {
     /// For administrators. Neither the password nor the tokens of a disabled person authenticate.
     is_disabled: Option<bool>,
     /// For administrators: `default`, `enabled` or `disabled`.
-    #[schema(pattern = "^(default|enabled|disabled)$")]
+    #[schema(value_type = Option<TokenAccessName>)]
     token_access: Option<String>,
     /// For administrators. Until the password is changed, it authorizes only that change. Tokens
     /// are not affected.

@@ -9,7 +9,7 @@ use axum::{
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
-pub(super) use crate::http::schema::{nullable_timestamp_schema, timestamp_schema};
+pub(super) use crate::http::schema::{nullable_timestamp_schema, timestamp_schema, words_schema};
 
 use crate::{domain::time::Timestamp, http::json::Json};
 
@@ -60,6 +60,17 @@ impl<T: Serialize> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
         (StatusCode::CREATED, [(LOCATION, self.location)], Json(self.body)).into_response()
     }
+}
+
+/// Permission of a person to use and generate tokens. Only in the OpenAPI document: the service
+/// parses the word.
+#[derive(ToSchema)]
+#[schema(as = TokenAccess, rename_all = "lowercase")]
+#[expect(dead_code, reason = "declares the words for the OpenAPI document")]
+pub enum TokenAccessName {
+    Default,
+    Enabled,
+    Disabled,
 }
 
 /// The response to an update.

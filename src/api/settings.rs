@@ -1,8 +1,13 @@
 //! `/v4/workspaces/{id}/configuration`: the settings of the administrator's own workspace.
 
+use std::borrow::Cow;
+
 use axum::extract::State;
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -10,7 +15,7 @@ use super::{
     error::ApiResult,
     extract::OwnWorkspace,
     json_object::{JsonFields, JsonObject},
-    serde_types::{Updated, WholeNumber},
+    serde_types::{Updated, WholeNumber, words_schema},
     strict_json::JsonBody,
     strict_query::StrictQuery,
 };
@@ -25,9 +30,36 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(get, update)).routes(routes!(reset)).routes(routes!(schema))
 }
 
+/// The key of a setting in a request. In responses it is a text, so that clients accept the settings
+/// of later versions.
+struct SettingKeyName;
+
+impl PartialSchema for SettingKeyName {
+    fn schema() -> RefOr<Schema> {
+        setting_key_schema()
+    }
+}
+
+impl ToSchema for SettingKeyName {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("SettingKey")
+    }
+}
+
+fn setting_key_schema() -> RefOr<Schema> {
+    words_schema("The key of a setting.", SettingKey::ALL.map(SettingKey::as_str))
+}
+
+fn source_schema() -> RefOr<Schema> {
+    let description = "The source of the value in effect: `workspace`, an administrator set it; `configuration`, the \
+                       operator changed the default; or `default`.";
+    words_schema(description, ["workspace", "configuration", "default"])
+}
+
 /// The value of a setting: true or false, a number of days, or a word.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = SettingValue)]
 enum ValueView {
     Switch(bool),
     Days(i64),
@@ -51,14 +83,13 @@ impl From<SettingValue> for ValueView {
 struct SettingView {
     key: &'static str,
     /// The value that an administrator set. Null: the default is in effect.
+    #[schema(required)]
     value: Option<ValueView>,
     /// The value in effect.
     effective_value: ValueView,
     /// The value without one of the workspace.
     default: ValueView,
-    /// The source of the value in effect: `workspace`, an administrator set it; `configuration`,
-    /// the operator changed the default; or `default`.
-    #[schema(pattern = "^(workspace|configuration|default)$")]
+    #[schema(schema_with = source_schema)]
     source: &'static str,
 }
 
@@ -73,14 +104,18 @@ struct SettingSchema {
     help: &'static str,
     /// The minimum number of days, except for the value of `unlimited`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     minimum: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     maximum: Option<i64>,
     /// The number that means unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     unlimited: Option<i64>,
     /// The accepted words.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     r#enum: Option<[&'static str; 3]>,
 }
 
@@ -88,7 +123,7 @@ struct SettingSchema {
 #[into_params(parameter_in = Query)]
 struct KeyQuery {
     /// Only this setting.
-    #[param(pattern = r"^(feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)|tokenward\.childTokens)$")]
+    #[param(inline, value_type = Option<SettingKeyName>)]
     key: Option<String>,
 }
 
@@ -101,7 +136,7 @@ struct PatchSettings {
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct SetSetting {
-    #[schema(pattern = r"^(feature\.apiAccessTokens\.(enabled|allowUsers|maxLifetimeDays)|tokenward\.childTokens)$")]
+    #[schema(value_type = SettingKeyName)]
     key: String,
     /// Null resets the setting to its default.
     #[schema(value_type = Option<ValueView>, required = true)]
@@ -145,6 +180,7 @@ impl SetSetting {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(examples(json!({"settings": ["feature.apiAccessTokens.enabled"]})))]
 struct ResetSettings {
+    #[schema(value_type = Vec<SettingKeyName>)]
     settings: Vec<String>,
 }
 
@@ -152,6 +188,7 @@ impl JsonFields for ResetSettings {}
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SettingsReset)]
 struct Reset {
     /// The number of settings that had a value.
     number_of_rows_deleted: u64,

@@ -100,10 +100,10 @@ struct TokenDetails {
     #[schema(schema_with = timestamp_schema)]
     created_at: Timestamp,
     /// Null: never expires.
-    #[schema(schema_with = nullable_timestamp_schema)]
+    #[schema(schema_with = nullable_timestamp_schema, required)]
     expired_at: Option<Timestamp>,
     /// Null: never used.
-    #[schema(schema_with = nullable_timestamp_schema)]
+    #[schema(schema_with = nullable_timestamp_schema, required)]
     last_used: Option<Timestamp>,
 }
 
@@ -122,26 +122,31 @@ impl From<Token> for TokenDetails {
 /// A token in a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Token)]
 struct TokenView {
     #[serde(flatten)]
     info: TokenDetails,
-    #[schema(inline)]
     status: StatusName,
     /// The prefix and the first four random characters of the value.
     hint: String,
     /// The ID of the token that created this one; absent: the owner did, by password or on a page.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     parent_token_id: Option<Uuid>,
     /// The owner's ID; in lists for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     person_id: Option<i64>,
     /// The owner's e-mail; in lists for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     email: Option<String>,
 }
 
+/// The state of a token.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = TokenStatus)]
 enum StatusName {
     Active,
     Expired,
@@ -190,9 +195,11 @@ struct TokenList {
     data: Vec<TokenView>,
     /// The total number of tokens; with `includeCount`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     count: Option<i64>,
     /// The cursor of the next page, if there may be one; in lists for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next_cursor: Option<String>,
 }
 

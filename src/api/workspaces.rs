@@ -61,6 +61,7 @@ struct WorkspaceList {
     data: Vec<WorkspaceView>,
     /// The total number of workspaces; with `includeCount`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     count: Option<i64>,
 }
 

@@ -57,9 +57,10 @@ struct CallerView<'a> {
     name: &'a str,
     is_admin: bool,
     /// Null if the caller authenticated by e-mail and password.
+    #[schema(required)]
     token_id: Option<Uuid>,
     /// Null if the token never expires, or if there is no token.
-    #[schema(schema_with = nullable_timestamp_schema)]
+    #[schema(schema_with = nullable_timestamp_schema, required)]
     token_expired_at: Option<Timestamp>,
 }
 

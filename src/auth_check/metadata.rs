@@ -14,6 +14,7 @@ pub(super) fn routes(config: &Config) -> OpenApiRouter<App> {
 /// The OAuth 2.0 endpoints and their authentication methods. There is no authorization endpoint and
 /// no grant: tokens are created through the API.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthMetadata)]
 struct Metadata {
     issuer: String,
     introspection_endpoint: String,

@@ -122,6 +122,7 @@ impl<S: Send + Sync> FromRequest<S> for TokenForm {
 
 /// The form in the OpenAPI document.
 #[derive(ToSchema)]
+#[schema(as = TokenForm)]
 #[expect(dead_code, reason = "parsed by hand, so that a repeated parameter is rejected")]
 pub struct TokenRequest {
     /// The token value.

@@ -333,6 +333,7 @@ pub struct ErrorBody {
 
 /// Describes the error.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ErrorInfo)]
 struct Exception {
     /// The kind of error; stable.
     #[schema(examples("ValidationFailed"))]

@@ -14,6 +14,12 @@ pub(crate) fn timestamp_schema() -> RefOr<Schema> {
     schema.build().into()
 }
 
+/// Returns the schema of a text that is one of these words.
+pub(crate) fn words_schema<const N: usize>(description: &str, words: [&str; N]) -> RefOr<Schema> {
+    let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words));
+    schema.description(Some(description)).build().into()
+}
+
 /// Returns the schema of a timestamp that may be null.
 pub(crate) fn nullable_timestamp_schema() -> RefOr<Schema> {
     let schema = ObjectBuilder::new()

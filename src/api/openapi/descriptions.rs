@@ -101,7 +101,7 @@ const DESCRIPTIONS: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
-        "Metadata",
+        "OAuthMetadata",
         &[
             ("issuer", "The public URL of this service."),
             ("introspection_endpoint", "The URL of token introspection."),
@@ -195,7 +195,7 @@ const DESCRIPTIONS: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("TokenList", &[("data", "The tokens, in the requested order.")]),
-    ("TokenView", &[("status", "Whether the token has expired.")]),
+    ("Token", &[("status", "Whether the token has expired.")]),
     ("Updated", &[("id", "The ID of the changed object."), ("updatedAt", "The time of the change, in UTC.")]),
     (
         "Workspace",

@@ -7,6 +7,7 @@ mod configuration;
 mod deployment;
 mod files;
 mod first_start;
+mod generated_clients;
 mod hosts;
 mod log;
 mod metrics;

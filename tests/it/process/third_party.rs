@@ -20,7 +20,7 @@ use crate::support::{
 };
 
 /// Returns the path of a tool that `scripts/test` installs.
-fn tool(name: &str) -> PathBuf {
+pub(super) fn tool(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin").join(name);
     assert!(path.exists(), "this test needs {}: scripts/test installs it", path.display());
     path
