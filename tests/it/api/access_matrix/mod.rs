@@ -98,7 +98,7 @@ fn required_objects(path: &str) -> &'static [&'static str] {
 
 /// Routes cannot be listed at run time, so this test scans the source: every mounted or annotated
 /// route must be in the document, and so in the table. The pages have tables of their own in
-/// `tests/it/web/page_access.rs`.
+/// `tests/it/web/page_access`.
 #[test]
 fn every_route_in_the_code_is_documented() {
     let described: BTreeSet<String> = documented_operations().into_iter().map(|(_, path)| path).collect();

@@ -1,0 +1,134 @@
+//! The tables of all pages and forms, with the lowest role that may use each.
+
+use crate::support::PASSWORD;
+
+/// The roles, in ascending order of rights.
+pub(super) const ROLES: [&str; 4] = ["anonymous", "person", "administrator", "platform administrator"];
+
+/// Each page, with the lowest role that may open it.
+pub const PAGES: [(&str, &str); 28] = [
+    ("/sign-in", "anonymous"),
+    ("/preferences/access-tokens", "person"),
+    ("/preferences/access-tokens/generate", "administrator"),
+    ("/preferences/access-tokens/delete-all", "person"),
+    ("/preferences/profile", "person"),
+    ("/preferences/activity", "person"),
+    ("/preferences/activity.csv", "person"),
+    ("/api-reference", "person"),
+    ("/api-reference/apiAccessTokens", "person"),
+    ("/api-reference/people", "person"),
+    ("/admin/users", "administrator"),
+    ("/admin/users/new", "administrator"),
+    ("/admin/users/{person}", "administrator"),
+    ("/admin/users/{person}/password", "administrator"),
+    ("/admin/users/{person}/disable", "administrator"),
+    ("/admin/users/{person}/remove", "administrator"),
+    ("/admin/users/{person}/delete-tokens", "administrator"),
+    ("/admin/settings", "administrator"),
+    ("/admin/settings/feature.apiAccessTokens.enabled", "administrator"),
+    ("/admin/tokens", "administrator"),
+    ("/admin/tokens?person={person}", "administrator"),
+    ("/admin/tokens/{token}", "administrator"),
+    ("/admin/tokens/{token}/delete", "administrator"),
+    ("/admin/activity", "administrator"),
+    ("/admin/activity.csv", "administrator"),
+    ("/admin/workspaces", "platform administrator"),
+    ("/admin/workspaces/new", "platform administrator"),
+    ("/admin/workspaces/{workspace}", "platform administrator"),
+];
+
+/// Names and values of form fields.
+pub(super) type Fields = &'static [(&'static str, &'static str)];
+
+pub(super) const NEW_PASSWORD: &str = "a wholly different phrase of words";
+/// A placeholder for the ID of a form that was shown to its sender.
+pub(super) const FORM_ID: &str = "{form}";
+
+/// Returns the fields with the placeholder replaced by a form ID.
+pub(super) fn fill_form_id<'a>(fields: &[(&'a str, &'a str)], form: &'a str) -> Vec<(&'a str, &'a str)> {
+    fields.iter().map(|(name, value)| (*name, if *value == FORM_ID { form } else { *value })).collect()
+}
+
+/// Each form, the lowest role that may send it, valid fields, and the location of the redirect on
+/// success; empty if the response is a page. The order allows one role to send all of its forms.
+pub(super) const FORMS: [(&str, &str, Fields, &str); 24] = [
+    (
+        "/preferences/access-tokens/generate",
+        "administrator",
+        &[("form", FORM_ID), ("lifetime", "30"), ("description", "of a form")],
+        "",
+    ),
+    ("/preferences/access-tokens/{token}/delete", "none", &[], ""),
+    ("/preferences/access-tokens/{own}/delete", "person", &[], "/preferences/access-tokens?done=deleted"),
+    ("/preferences/access-tokens/delete-all", "person", &[], "/preferences/access-tokens?done=all-deleted"),
+    ("/preferences/profile", "person", &[("name", "Other")], "/preferences/profile?done=saved"),
+    ("/preferences/profile/sessions/{session}/end", "person", &[], "/preferences/profile?done=ended"),
+    ("/preferences/profile/sessions/end-others", "person", &[], "/preferences/profile?done=others-ended"),
+    (
+        "/preferences/profile/password",
+        "person",
+        &[("old_password", PASSWORD), ("new_password", NEW_PASSWORD), ("repeated_password", NEW_PASSWORD)],
+        "/preferences/profile?done=password",
+    ),
+    (
+        "/change-password",
+        "person",
+        &[("old_password", NEW_PASSWORD), ("new_password", PASSWORD), ("repeated_password", PASSWORD)],
+        "/preferences/access-tokens",
+    ),
+    (
+        "/admin/users/new",
+        "administrator",
+        &[("email", "new@example.com"), ("name", "New"), ("password", PASSWORD)],
+        "/admin/users?done=added",
+    ),
+    (
+        "/admin/users/{person}",
+        "administrator",
+        &[("email", "target@example.com"), ("name", "Target"), ("role", "user"), ("token_access", "enabled")],
+        "/admin/users/{person}?done=saved",
+    ),
+    ("/admin/users/{person}/disable", "administrator", &[], "/admin/users/{person}?done="),
+    ("/admin/users/{person}/enable", "administrator", &[], "/admin/users/{person}?done="),
+    ("/admin/users/{person}/force-password-change", "administrator", &[], "/admin/users/{person}?done="),
+    (
+        "/admin/users/{person}/password",
+        "administrator",
+        &[("password", NEW_PASSWORD)],
+        "/admin/users/{person}?done=password-set",
+    ),
+    ("/admin/users/{person}/end-sessions", "administrator", &[], "/admin/users/{person}?done=sessions-ended"),
+    ("/admin/tokens/{token}/delete", "administrator", &[], "/admin/tokens?done=deleted"),
+    ("/admin/users/{person}/delete-tokens", "administrator", &[], "/admin/users/{person}?done=all-deleted"),
+    (
+        "/admin/settings/feature.apiAccessTokens.maxLifetimeDays",
+        "administrator",
+        &[("value", "custom"), ("days", "7")],
+        "/admin/settings?done=setting",
+    ),
+    ("/admin/users/{person}/remove", "administrator", &[], "/admin/users?done=removed"),
+    (
+        "/admin/workspaces/new",
+        "platform administrator",
+        &[("name", "Third"), ("admin_email", "third@example.com"), ("password", PASSWORD)],
+        "/admin/workspaces?done=workspace-added",
+    ),
+    (
+        "/admin/workspaces/{workspace}",
+        "platform administrator",
+        &[("name", "Renamed")],
+        "/admin/workspaces/{workspace}?done=saved",
+    ),
+    (
+        "/admin/workspaces/{workspace}/remove",
+        "platform administrator",
+        &[("confirm", "Renamed")],
+        "/admin/workspaces?done=workspace-removed",
+    ),
+    ("/sign-out", "anonymous", &[], "/sign-in?out=yes"),
+];
+
+pub(super) fn is_permitted(role: &str, least: &str) -> bool {
+    let rank = |name: &str| ROLES.iter().position(|role| *role == name).unwrap_or(ROLES.len());
+    rank(role) >= rank(least)
+}
