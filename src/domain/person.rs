@@ -25,7 +25,10 @@ pub struct Person {
     pub is_disabled: bool,
     pub token_access: TokenAccess,
     pub force_password_change: bool,
+    /// When the password was last used, on a page or by the API, with a precision of one minute.
     pub last_login_at: Option<Timestamp>,
+    /// When the person last signed in on a page.
+    pub last_sign_in_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }

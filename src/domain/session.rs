@@ -29,6 +29,10 @@ pub struct Session {
     pub last_seen_at: Timestamp,
     /// The browser's `User-Agent`; at most [`UserAgent::MAX_CHARS`] characters.
     pub user_agent: String,
+    /// The client address of the sign-in, in canonical form; `None` if it is unknown.
+    pub address: Option<String>,
+    /// The client address at `last_seen_at`, in canonical form; `None` if it is unknown.
+    pub last_address: Option<String>,
 }
 
 impl Session {
@@ -151,6 +155,8 @@ mod tests {
             authenticated_at: at(created_at),
             last_seen_at: at(last_seen_at),
             user_agent: String::new(),
+            address: None,
+            last_address: None,
         }
     }
 

@@ -45,9 +45,9 @@ impl Routes {
         id: RequestId,
     ) -> HttpResponse {
         let method = request.method().clone();
-        let page = web::is_page(request.uri().path(), request.headers())
-            .then(|| web::FailedRequest::new(request.headers(), request.uri()));
         let context = self.trusted_proxies.request_context(peer, request.headers(), &id);
+        let page = web::is_page(request.uri().path(), request.headers())
+            .then(|| web::FailedRequest::new(request.headers(), request.uri(), context.client_ip));
         let span = access_log::request_span(&id, &method, "-", context.client_ip);
         request.extensions_mut().insert(context);
         let guard = DisconnectGuard::new(span.clone());

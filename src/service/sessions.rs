@@ -1,10 +1,15 @@
 //! Web sessions: the sign-in state of browsers.
 
+mod drafts;
+
+use std::net::IpAddr;
+
 use uuid::Uuid;
 
 use crate::{
     domain::{
         authority::{Mutation, RequiredRole},
+        draft_key::DraftKey,
         event::{AuditContext, RequestContext},
         id::{PersonId, WorkspaceId},
         person::Person,
@@ -24,6 +29,10 @@ use crate::{
 /// The resolution of `last_seen_at`. The timestamp of a session in constant use is written once per
 /// this interval, or once per quarter of the idle timeout if that is shorter.
 const LAST_SEEN_INTERVAL_SECONDS: i64 = 60;
+
+/// The time for which an ended session is kept. Its row has the key of form text that was submitted
+/// after the end.
+const ENDED_RETENTION_SECONDS: i64 = 86_400;
 
 /// The operations on web sessions.
 #[derive(Clone)]
@@ -83,19 +92,20 @@ impl Sessions {
             email: login.principal.email.clone(),
             created_at: at,
             user_agent,
+            draft_key: DraftKey::generate(&self.random),
             origin: request.clone(),
         };
         let is_created = self.store.insert_session(&new, &login.password_hash.0).await?;
         Ok(is_created.then_some(value))
     }
 
-    /// Finds the session of a cookie value and records its use. Returns `None` for an unknown
-    /// value, an expired session and a disabled person.
+    /// Finds the session of a cookie value and records its use from a client address. Returns `None`
+    /// for an unknown value, an expired session and a disabled person.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database is unreachable or too slow. The caller must not treat
     /// it as signed out.
-    pub async fn find(&self, value: &SessionValue) -> Result<Option<ActiveSession>> {
+    pub async fn find(&self, value: &SessionValue, address: Option<IpAddr>) -> Result<Option<ActiveSession>> {
         let Some(found) = self.store.find_session(&value.digest()).await? else { return Ok(None) };
         let now = self.clock.now();
         if found.person.is_disabled || found.session.is_expired(now, self.lifetime) {
@@ -103,7 +113,7 @@ impl Sessions {
         }
         let interval = LAST_SEEN_INTERVAL_SECONDS.min(self.lifetime.idle_timeout_seconds / 4);
         if now >= found.session.last_seen_at.plus_seconds(interval) {
-            self.store.record_session_use(found.session.id, now).await?;
+            self.store.record_session_use(found.session.id, now, address).await?;
         }
         Ok(Some(ActiveSession {
             needs_reauth: found.session.needs_reauth(now),
@@ -197,12 +207,12 @@ impl Sessions {
         Ok(self.store.delete_sessions(person.workspace_id, person.id, None, &mutation).await?)
     }
 
-    /// Purges expired sessions. Returns their number.
+    /// Purges sessions that ended a day ago or earlier. Returns their number.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database is unreachable or too slow.
     pub async fn purge_expired(&self) -> Result<u64> {
-        let now = self.clock.now();
+        let now = self.clock.now().plus_seconds(-ENDED_RETENTION_SECONDS);
         let SessionLifetime { idle_timeout_seconds: idle_seconds, max_age_seconds: absolute_seconds } = self.lifetime;
         Ok(self.store.purge_sessions(now.plus_seconds(-absolute_seconds), now.plus_seconds(-idle_seconds)).await?)
     }

@@ -1,16 +1,17 @@
 //! People: inserting, finding and listing. Updates and deletion are in `change`.
 
 mod change;
+mod login;
 
 use super::{
     Error, Result, Store,
-    authority::{Authorized, begin},
+    authority::begin,
     events::{EventDraft, record},
     from_row, on_pool, on_readers,
 };
 use crate::domain::{
     authority::Mutation,
-    event::{Action, AuditContext, Details},
+    event::{Action, Details},
     id::{PersonId, WorkspaceId},
     person::{Email, EmailKey, Person, PersonName, TokenAccess},
     time::Timestamp,
@@ -54,6 +55,7 @@ pub(super) struct Row {
     token_access: String,
     force_password_change: bool,
     last_login_at: Option<Timestamp>,
+    last_sign_in_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -106,6 +108,7 @@ impl TryFrom<Row> for Person {
             token_access: TokenAccess::parse(&row.token_access).map_err(|_| Error::corrupt("person.token_access"))?,
             force_password_change: row.force_password_change,
             last_login_at: row.last_login_at,
+            last_sign_in_at: row.last_sign_in_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
@@ -123,7 +126,7 @@ from_row!(RowWithHash { password_hash; person });
 macro_rules! columns {
     () => {
         "id, workspace_id, email, name, is_admin, is_platform_admin, is_disabled, token_access, force_password_change, \
-         last_login_at, created_at, updated_at"
+         last_login_at, last_sign_in_at, created_at, updated_at"
     };
 }
 pub(super) use columns;
@@ -259,54 +262,6 @@ impl Store {
     /// time.
     pub async fn count_administrators(&self, workspace_id: WorkspaceId) -> Result<(i64, i64)> {
         Ok(on_pool!(self, pool => sqlx::query_as(COUNT_ADMINISTRATORS).bind(workspace_id).fetch_one(pool).await)?)
-    }
-
-    /// Records a sign-in by password, unless one at or after `not_before` is already recorded. With
-    /// `with_event` it also appends an event.
-    ///
-    /// # Errors
-    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
-    /// time.
-    pub async fn record_sign_in(
-        &self,
-        person: &Person,
-        context: &AuditContext,
-        not_before: Timestamp,
-        with_event: bool,
-    ) -> Result<()> {
-        const UPDATE: &str =
-            "update person set last_login_at = $2 where id = $1 and (last_login_at is null or last_login_at < $3)";
-        on_pool!(self, pool => {
-            let mut tx = pool.begin().await?;
-            let result =
-                sqlx::query(UPDATE).bind(person.id).bind(context.at).bind(not_before).execute(&mut *tx).await?;
-            if result.rows_affected() == 0 {
-                return Ok(());
-            }
-            if with_event {
-                let target = person.id.to_string();
-                let action = Action::LoginSucceeded;
-                let details = Details::default();
-                let person_id = Some(person.id);
-                let event = EventDraft { action, person_id, target: &target, label: &person.email, details };
-                record!(tx, person.workspace_id, Authorized::without_caller(context), event);
-            }
-            tx.commit().await?;
-            Ok(())
-        })
-    }
-
-    /// Replaces a password hash by another hash of the same password. Returns false if the password
-    /// was changed meanwhile.
-    ///
-    /// # Errors
-    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
-    /// time.
-    pub async fn replace_password_hash(&self, id: PersonId, old: &str, new: &str) -> Result<bool> {
-        const UPDATE: &str = "update person set password_hash = $3 where id = $1 and password_hash = $2";
-        let updated = on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(old).bind(new)
-            .execute(pool).await.map(|result| result.rows_affected()))?;
-        Ok(updated == 1)
     }
 }
 

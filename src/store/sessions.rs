@@ -1,5 +1,9 @@
 //! Web sessions and the forms that they consumed.
 
+mod drafts;
+
+use std::net::IpAddr;
+
 use uuid::Uuid;
 
 use super::{
@@ -10,6 +14,7 @@ use super::{
 };
 use crate::domain::{
     authority::Mutation,
+    draft_key::DraftKey,
     event::{Action, AuditContext, Details, RequestContext},
     id::{PersonId, WorkspaceId},
     person::Person,
@@ -18,7 +23,7 @@ use crate::domain::{
 };
 
 /// Session to be created.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct NewSession {
     pub id: Uuid,
     pub digest: SessionDigest,
@@ -28,6 +33,9 @@ pub struct NewSession {
     pub email: String,
     pub created_at: Timestamp,
     pub user_agent: UserAgent,
+    /// Encrypts form text that the browser keeps after the session has ended.
+    pub draft_key: DraftKey,
+    /// Context of the request that signed in. The session keeps its client address.
     pub origin: RequestContext,
 }
 
@@ -45,9 +53,13 @@ struct SessionRow {
     authenticated_at: Timestamp,
     last_seen_at: Timestamp,
     user_agent: String,
+    address: Option<String>,
+    last_address: Option<String>,
 }
 
-from_row!(SessionRow { session_id, session_created_at, authenticated_at, last_seen_at, user_agent });
+from_row!(SessionRow {
+    session_id, session_created_at, authenticated_at, last_seen_at, user_agent, address, last_address
+});
 
 struct FoundSessionRow {
     session: SessionRow,
@@ -67,6 +79,8 @@ impl SessionRow {
             authenticated_at: self.authenticated_at,
             last_seen_at: self.last_seen_at,
             user_agent: self.user_agent,
+            address: self.address,
+            last_address: self.last_address,
         }
     }
 }
@@ -74,7 +88,8 @@ impl SessionRow {
 /// Columns of [`SessionRow`], under names that differ from all columns of a person.
 macro_rules! columns {
     () => {
-        "id as session_id, created_at as session_created_at, authenticated_at, last_seen_at, user_agent"
+        "id as session_id, created_at as session_created_at, authenticated_at, last_seen_at, user_agent, address, \
+         last_address"
     };
 }
 
@@ -91,9 +106,13 @@ impl Store {
     /// or does not respond in time.
     pub async fn insert_session(&self, new: &NewSession, password_hash: &str) -> Result<bool> {
         const INSERT: &str = "insert into web_session (id, digest, workspace_id, person_id, created_at, \
-             authenticated_at, last_seen_at, user_agent) select $1, $2, workspace_id, id, $5, $5, $5, $6 from person \
+             authenticated_at, last_seen_at, user_agent, address, last_address, draft_key) \
+             select $1, $2, workspace_id, id, $5, $5, $5, $6, $8, $8, $9 from person \
              where workspace_id = $3 and id = $4 and password_hash = $7 and not is_disabled";
+        const UPDATE: &str = "update person set last_sign_in_at = $2 where id = $1 \
+             and (last_sign_in_at is null or last_sign_in_at < $2)";
         let lock = self.lock_workspace_sql();
+        let address = new.origin.client_ip.map(|address| address.to_string());
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
             sqlx::query(lock).bind(new.workspace_id).execute(&mut *tx).await?;
@@ -105,12 +124,15 @@ impl Store {
                 .bind(new.created_at)
                 .bind(new.user_agent.as_str())
                 .bind(password_hash)
+                .bind(&address)
+                .bind(new.draft_key.as_bytes().as_slice())
                 .execute(&mut *tx)
                 .await?;
             if result.rows_affected() == 0 {
                 return Ok(false);
             }
             let NewSession { created_at, person_id, ref email, .. } = *new;
+            sqlx::query(UPDATE).bind(person_id).bind(created_at).execute(&mut *tx).await?;
             let context = AuditContext {
                 at: created_at,
                 actor_id: Some(person_id),
@@ -141,8 +163,8 @@ impl Store {
         const SELECT: &str = concat!(
             "select ",
             people::columns!(),
-            ", session_id, session_created_at, authenticated_at, last_seen_at, user_agent, (select name from \
-             workspace where id = person.workspace_id) as workspace_name from person join (select person_id, ",
+            ", session_id, session_created_at, authenticated_at, last_seen_at, user_agent, address, last_address, \
+             (select name from workspace where id = person.workspace_id) as workspace_name from person join (select person_id, ",
             columns!(),
             " from web_session where digest = $1) found on found.person_id = person.id \
              and person.workspace_id in (select id from workspace where removed_at is null)"
@@ -157,14 +179,16 @@ impl Store {
         .transpose()
     }
 
-    /// Records the use of a session, unless a later one is recorded.
+    /// Records the use of a session with its client address, unless a later use is recorded.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
     /// or does not respond in time.
-    pub async fn record_session_use(&self, id: Uuid, at: Timestamp) -> Result<()> {
-        const UPDATE: &str = "update web_session set last_seen_at = $2 where id = $1 and last_seen_at < $2";
-        on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(at).execute(pool).await.map(|_| ()))?;
+    pub async fn record_session_use(&self, id: Uuid, at: Timestamp, address: Option<IpAddr>) -> Result<()> {
+        const UPDATE: &str =
+            "update web_session set last_seen_at = $2, last_address = $3 where id = $1 and last_seen_at < $2";
+        let address = address.map(|address| address.to_string());
+        on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(at).bind(&address).execute(pool).await.map(|_| ()))?;
         Ok(())
     }
 

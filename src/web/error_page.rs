@@ -1,5 +1,7 @@
 //! Error pages. A signed-in user keeps the header and the navigation.
 
+use std::net::IpAddr;
+
 use askama::Template;
 use axum::{
     http::{
@@ -33,11 +35,12 @@ pub(crate) struct ErrorPages {
 pub(crate) struct FailedRequest {
     headers: HeaderMap,
     path: String,
+    client_ip: Option<IpAddr>,
 }
 
 impl FailedRequest {
-    pub(crate) fn new(headers: &HeaderMap, uri: &Uri) -> Self {
-        Self { headers: headers.clone(), path: uri.path().to_owned() }
+    pub(crate) fn new(headers: &HeaderMap, uri: &Uri, client_ip: Option<IpAddr>) -> Self {
+        Self { headers: headers.clone(), path: uri.path().to_owned(), client_ip }
     }
 }
 
@@ -92,7 +95,7 @@ impl ErrorPages {
             return None;
         }
         let value = cookies.read_session(&request.headers)?;
-        let session: ActiveSession = sessions.find(&value).await.ok()??;
+        let session: ActiveSession = sessions.find(&value, request.client_ip).await.ok()??;
         let is_below_admin =
             request.path.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let in_admin = session.person.is_admin && is_below_admin;

@@ -80,8 +80,9 @@ impl FromRequestParts<WebState> for SessionUserAny {
             PageError::SignedOut { return_to: path.map(|path| path.as_str().to_owned()), was_post }
         };
         let value = Cookies::from_ref(state).read_session(&parts.headers).ok_or_else(signed_out)?;
-        let active_session = Sessions::from_ref(state).find(&value).await?.ok_or_else(signed_out)?;
         let request = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
+        let found = Sessions::from_ref(state).find(&value, request.client_ip).await?;
+        let active_session = found.ok_or_else(signed_out)?;
         let cookies = parts.extensions.get::<ResponseCookies>().cloned().unwrap_or_default();
         let user = SessionUser { active_session, request, cookies };
         record_principal(&user.actor());

@@ -72,12 +72,13 @@ pub(super) fn routes() -> Router<WebState> {
 
 async fn show_form(
     State(state): State<WebState>,
+    Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     LenientQuery(query): LenientQuery<SignInQuery>,
 ) -> PageResult<Response> {
     let next = return_path(query.next.as_deref());
     if let Some(value) = state.cookies.read_session(&headers)
-        && state.sessions.find(&value).await?.is_some()
+        && state.sessions.find(&value, context.client_ip).await?.is_some()
     {
         return Ok(see_other(next));
     }
@@ -118,7 +119,7 @@ async fn sign_in(
         let page = SignInPage { error: Some(SIGN_IN_FAILED), notice: None, next: &form.next, email: &form.email };
         return render_with_status(StatusCode::FORBIDDEN, &page);
     };
-    end_previous_session(&state, &headers).await?;
+    end_previous_session(&state, &headers, &context).await?;
     let next = if login.must_change_password { "/change-password" } else { next };
     cookies.set([Cookies::set_device(&device, transport)].into_iter().chain(Cookies::set_session(&value, transport)));
     Ok(see_other(next))
@@ -136,9 +137,9 @@ fn throttled_page(form: &SignInForm, seconds: u64) -> PageResult<Response> {
 
 /// Ends the previous session of this browser, even one of another user. Its cookie is replaced, so
 /// that it could no longer be used to sign out.
-async fn end_previous_session(state: &WebState, headers: &HeaderMap) -> PageResult<()> {
+async fn end_previous_session(state: &WebState, headers: &HeaderMap, context: &RequestContext) -> PageResult<()> {
     let Some(value) = state.cookies.read_session(headers) else { return Ok(()) };
-    if let Some(previous) = state.sessions.find(&value).await? {
+    if let Some(previous) = state.sessions.find(&value, context.client_ip).await? {
         state.sessions.sign_out(&previous).await?;
     }
     Ok(())
@@ -146,11 +147,12 @@ async fn end_previous_session(state: &WebState, headers: &HeaderMap) -> PageResu
 
 async fn sign_out(
     State(state): State<WebState>,
+    Extension(context): Extension<RequestContext>,
     Extension(cookies): Extension<ResponseCookies>,
     headers: HeaderMap,
 ) -> PageResult<Response> {
     if let Some(value) = state.cookies.read_session(&headers)
-        && let Some(session) = state.sessions.find(&value).await?
+        && let Some(session) = state.sessions.find(&value, context.client_ip).await?
     {
         state.sessions.sign_out(&session).await?;
     }

@@ -164,13 +164,15 @@ async fn events_are_pruned_after_the_retention_period(engine: Engine) {
 }
 
 #[apply(both_databases)]
-async fn sessions_are_purged_once_they_have_ended(engine: Engine) {
+async fn sessions_are_purged_a_day_after_their_end(engine: Engine) {
     let app = TestApp::start(engine).await;
     let sessions = app.state.sessions();
     let is_signed_in =
         async |browser: &crate::support::Browser| browser.get("/preferences/profile").await.status == 200;
     let idle = app.signed_in_browser("admin@example.com").await;
-    app.advance_millis(30 * 60 * 1_000 - 1);
+    app.advance_millis(30 * 60 * 1_000);
+    assert!(!is_signed_in(&idle).await);
+    app.advance_millis(DAY_SECONDS * 1_000 - 1);
     assert_eq!(sessions.purge_expired().await.unwrap(), 0);
     let busy = app.signed_in_browser("admin@example.com").await;
     app.advance_millis(1);
@@ -184,6 +186,9 @@ async fn sessions_are_purged_once_they_have_ended(engine: Engine) {
     }
     app.advance_millis(20 * 60 * 1_000 - 2);
     assert!(is_signed_in(&busy).await);
+    app.advance_millis(1);
+    assert!(!is_signed_in(&busy).await);
+    app.advance_millis(DAY_SECONDS * 1_000 - 1);
     assert_eq!(sessions.purge_expired().await.unwrap(), 0);
     app.advance_millis(1);
     assert_eq!(sessions.purge_expired().await.unwrap(), 1);
@@ -232,7 +237,7 @@ fn aged_rows_sql(engine: Engine) -> Vec<String> {
         }
     };
     let mut statements = vec![format!("update event set occurred_at = {} where seq <= 2", ago(31 * 24))];
-    for (label, byte, days, session, failures, failure_age) in [("old", 1, 1, 13, 71, 25), ("young", 2, -1, 0, 72, 23)]
+    for (label, byte, days, session, failures, failure_age) in [("old", 1, 1, 37, 71, 25), ("young", 2, -1, 0, 72, 23)]
     {
         let (id, digest) = (bytes(16, byte), bytes(32, byte));
         let [created, expired, deleted] = [ago(200 * 24), ago((30 + days) * 24), ago((90 + days) * 24)];

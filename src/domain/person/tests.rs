@@ -113,6 +113,7 @@ fn person(is_admin: bool, is_platform_admin: bool, is_disabled: bool, token_acce
         token_access,
         force_password_change: false,
         last_login_at: None,
+        last_sign_in_at: None,
         created_at,
         updated_at: created_at,
     }

@@ -185,7 +185,7 @@ async fn actors_of(app: &TestApp, person: &PersonClient) -> [Actor; 3] {
     let browser = app.signed_in_browser(&person.email).await;
     let cookie = browser.session_cookie().unwrap();
     let value = SessionValue::parse(cookie.split_once('=').unwrap().1).unwrap();
-    let visit = app.state.sessions().find(&value).await.unwrap().unwrap();
+    let visit = app.state.sessions().find(&value, None).await.unwrap().unwrap();
     [
         Actor::from_principal(principal, None, context.clone()).unwrap(),
         Actor::from_principal(login.principal.clone(), Some(&login), context.clone()).unwrap(),

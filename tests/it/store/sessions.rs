@@ -4,8 +4,10 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use tokenward::{
     domain::{
+        draft_key::DraftKey,
+        event::RequestContext,
         id::PersonId,
-        person::{EmailKey, PersonName},
+        person::{EmailKey, Person, PersonName},
         random::Random,
         session::{SessionValue, UserAgent},
         setting::{SettingKey, SettingValue},
@@ -33,7 +35,8 @@ async fn create_session(store: &Store, person_id: PersonId, at: Timestamp) -> Op
         email: "ada@example.com".into(),
         created_at: at,
         user_agent,
-        origin: tokenward::domain::event::RequestContext::default(),
+        draft_key: DraftKey::generate(&random),
+        origin: RequestContext { client_ip: "192.0.2.1".parse().ok(), ..RequestContext::default() },
     };
     store.insert_session(&new, "hash").await.unwrap().then_some((value, id))
 }
@@ -74,12 +77,20 @@ async fn sessions_are_found_updated_renewed_listed_and_ended(engine: Engine) {
     let (value, id) = create_session(store, ada.id, NOW).await.unwrap();
     let (other, other_id) = create_session(store, ada.id, NOW).await.unwrap();
     let found = store.find_session(&value.digest()).await.unwrap().unwrap();
-    assert_eq!((found.person, found.workspace_name.as_str()), (ada.clone(), "Workspace 1"));
+    let signed_in = Person { last_sign_in_at: Some(NOW), ..ada.clone() };
+    assert_eq!((found.person, found.workspace_name.as_str()), (signed_in, "Workspace 1"));
     assert_eq!((found.session.id, found.session.user_agent.as_str(), found.session.created_at), (id, "a browser", NOW));
     let later = NOW.plus_seconds(60);
-    store.record_session_use(id, later).await.unwrap();
-    store.record_session_use(id, NOW).await.unwrap();
-    assert_eq!(store.find_session(&value.digest()).await.unwrap().unwrap().session.last_seen_at, later);
+    assert_eq!(
+        (found.session.address.as_deref(), found.session.last_address),
+        (Some("192.0.2.1"), Some("192.0.2.1".into()))
+    );
+    let [first, second] = ["2001:db8::1", "192.0.2.3"].map(|address| address.parse().ok());
+    store.record_session_use(id, later, first).await.unwrap();
+    store.record_session_use(id, NOW, second).await.unwrap();
+    let used = store.find_session(&value.digest()).await.unwrap().unwrap().session;
+    assert_eq!((used.last_seen_at, used.last_address.as_deref()), (later, Some("2001:db8::1")));
+    assert_eq!(used.address.as_deref(), Some("192.0.2.1"));
     let sessions = store.list_sessions(WORKSPACE, ada.id).await.unwrap();
     assert_eq!(sessions.iter().map(|session| session.id).collect::<Vec<_>>(), [id, other_id]);
     let renewed = SessionValue::generate(&Random::system());
@@ -94,6 +105,42 @@ async fn sessions_are_found_updated_renewed_listed_and_ended(engine: Engine) {
             && !store.delete_session(WORKSPACE, ada.id, id, &operator_mutation()).await.unwrap()
     );
     assert!(!store.rotate_session(id, &value.digest(), later).await.unwrap());
+}
+
+#[apply(both_databases)]
+async fn a_session_records_the_last_sign_in_of_its_person(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let store = &app.store;
+    let ada =
+        store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let last_sign_in = async || store.find_person(WORKSPACE, ada.id).await.unwrap().unwrap().last_sign_in_at;
+    assert_eq!((ada.last_sign_in_at, last_sign_in().await), (None, None));
+    create_session(store, ada.id, NOW).await.unwrap();
+    create_session(store, ada.id, NOW.plus_seconds(-5)).await.unwrap();
+    assert_eq!(last_sign_in().await, Some(NOW));
+    store.delete_sessions(WORKSPACE, ada.id, None, &operator_mutation()).await.unwrap();
+    assert_eq!(last_sign_in().await, Some(NOW), "it outlives the session");
+    assert_eq!(store.find_person(WORKSPACE, ADMIN).await.unwrap().unwrap().last_sign_in_at, None);
+}
+
+#[apply(both_databases)]
+async fn a_draft_key_is_found_for_its_session_and_person(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let store = &app.store;
+    let ada =
+        store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
+    let (value, id) = create_session(store, ada.id, NOW).await.unwrap();
+    let (other, _) = create_session(store, ada.id, NOW).await.unwrap();
+    let (found, person_id, key) = store.find_draft_key(&value.digest()).await.unwrap().unwrap();
+    assert_eq!((found, person_id), (id, ada.id));
+    let again = store.find_draft_key_of(id, ada.id).await.unwrap().unwrap();
+    assert_eq!(again.as_bytes(), key.as_bytes());
+    assert_ne!(store.find_draft_key(&other.digest()).await.unwrap().unwrap().2.as_bytes(), key.as_bytes());
+    assert!(store.find_draft_key_of(id, ADMIN).await.unwrap().is_none());
+    assert!(store.find_draft_key_of(Uuid::nil(), ada.id).await.unwrap().is_none());
+    store.delete_session(WORKSPACE, ada.id, id, &operator_mutation()).await.unwrap();
+    assert!(store.find_draft_key(&value.digest()).await.unwrap().is_none());
+    assert!(store.find_draft_key_of(id, ada.id).await.unwrap().is_none());
 }
 
 #[apply(both_databases)]

@@ -70,13 +70,23 @@ impl OldData {
         let (id, form) = (sql.uuid(self.session_id), sql.uuid(self.consumed_form));
         let digest: SessionDigest = self.session.digest();
         let (digest, created, last_seen) = (sql.bytes(digest.as_bytes()), sql.timestamp(-600), sql.timestamp(-60));
-        vec![
+        let mut rows = vec![
             format!(
                 "insert into web_session (id, digest, workspace_id, person_id, created_at, authenticated_at, last_seen_at, user_agent) \
                  values ({id}, {digest}, 1, 1, {created}, {created}, {last_seen}, '{USER_AGENT}')"
             ),
             format!("insert into consumed_form (session_id, id) values ({id}, {form})"),
-        ]
+        ];
+        if self.version >= 8 {
+            let key = sql.bytes(&[3; 32]);
+            rows.extend([
+                format!(
+                    "update web_session set address = '192.0.2.8', last_address = '2001:db8::8', draft_key = {key}"
+                ),
+                format!("update person set last_sign_in_at = {created} where id = 1"),
+            ]);
+        }
+        rows
     }
 
     /// Returns statements that insert two chained events.
