@@ -31,9 +31,16 @@ use crate::{
     service::people::{ActorKind, UpdatePerson},
 };
 
+/// The number of sessions that the page lists, unless all are requested.
+const LISTED_SESSIONS: usize = 5;
+
 struct SessionRow {
     id: Uuid,
     browser: String,
+    /// The client address of the sign-in.
+    address: Option<String>,
+    /// The client address of the last use, if it differs.
+    last_address: Option<String>,
     created: DisplayTime,
     last_seen: DisplayTime,
     is_current: bool,
@@ -51,11 +58,15 @@ struct ProfilePage<'a> {
     user_id: PersonId,
     min_chars: usize,
     sessions: Vec<SessionRow>,
+    /// The number of all sessions.
+    session_count: usize,
 }
 
 #[derive(Default, Deserialize)]
 struct ProfileQuery {
     done: Option<String>,
+    /// `all` lists all sessions.
+    sessions: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -73,9 +84,13 @@ pub(super) fn routes() -> Router<WebState> {
 }
 
 async fn page<'a>(user: &'a SessionUser, state: &WebState) -> PageResult<ProfilePage<'a>> {
-    let sessions = state.sessions.list(&user.person).await?;
+    let mut sessions = state.sessions.list(&user.person).await?;
+    // The sort is stable: the others stay in the order of their last use.
+    sessions.sort_by_key(|session| session.id != user.session.id);
     let row = |session: Session| SessionRow {
         is_current: session.id == user.session.id,
+        last_address: session.last_address.filter(|address| session.address.as_ref() != Some(address)),
+        address: session.address,
         id: session.id,
         browser: browser_name(&session.user_agent),
         created: DisplayTime(session.created_at),
@@ -90,6 +105,7 @@ async fn page<'a>(user: &'a SessionUser, state: &WebState) -> PageResult<Profile
         email: &user.person.email,
         user_id: user.person.id,
         min_chars: state.min_password_length,
+        session_count: sessions.len(),
         sessions: sessions.into_iter().map(row).collect(),
     })
 }
@@ -100,7 +116,10 @@ async fn show(
     draft: Draft,
     LenientQuery(query): LenientQuery<ProfileQuery>,
 ) -> PageResult<Response> {
-    let page = page(&user, &state).await?;
+    let mut page = page(&user, &state).await?;
+    if query.sessions.as_deref() != Some("all") {
+        page.sessions.truncate(LISTED_SESSIONS);
+    }
     let is_password_changed = query.done.as_deref() == Some("password");
     let restored = draft.form::<NameForm>().filter(|form| !form.name.is_empty());
     let layout = page.layout.with_notice(query.done.as_deref()).with_restored_text(restored.is_some());

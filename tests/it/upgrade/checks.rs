@@ -73,6 +73,8 @@ impl OldData {
         let browser = app.browser().with_session_cookie(Some(format!("tokenward={}", self.session.expose())));
         let page = browser.get("/preferences/profile").await.expect(200).text;
         assert!(page.contains("admin@example.com") && page.contains("Firefox"));
+        assert_eq!(page.contains(">192.0.2.8<"), self.version >= 8, "{page}");
+        assert_eq!(page.contains(">—<"), self.version < 8, "{page}");
         let form = self.consumed_form.to_string();
         let fields = [("form", form.as_str()), ("lifetime", "7")];
         let again = browser.post("/preferences/access-tokens/generate", &fields).await.status;

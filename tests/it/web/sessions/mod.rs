@@ -1,6 +1,7 @@
 //! Web sessions: their values and their end.
 
 mod drafts;
+mod list;
 mod reauthentication;
 mod sign_in;
 
