@@ -49,6 +49,9 @@ struct UserPage<'a> {
     can_use_tokens: bool,
     active_tokens: i64,
     session_count: usize,
+    /// The last sign-in on a page.
+    last_sign_in: Option<DisplayTime>,
+    /// The last use of the password, on a page or by the API.
     last_login: Option<DisplayTime>,
     /// Seconds until the next sign-in attempt is allowed.
     sign_in_wait: Option<u64>,
@@ -111,6 +114,7 @@ async fn page<'a>(user: &AdminUser, state: &WebState, person: &'a Person) -> Pag
         can_use_tokens: person.can_use_tokens(),
         active_tokens: counts.tokens,
         session_count: state.sessions.list(person).await?.len(),
+        last_sign_in: person.last_sign_in_at.map(DisplayTime),
         last_login: person.last_login_at.map(DisplayTime),
         sign_in_wait: state.sign_in.retry_after(person).await?,
         needs_reauth: user.needs_reauth(),

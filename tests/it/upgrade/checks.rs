@@ -75,6 +75,8 @@ impl OldData {
         assert!(page.contains("admin@example.com") && page.contains("Firefox"));
         assert_eq!(page.contains(">192.0.2.8<"), self.version >= 8, "{page}");
         assert_eq!(page.contains(">—<"), self.version < 8, "{page}");
+        let user = browser.get("/admin/users/1").await.expect(200).text;
+        assert_eq!(user.contains("Last sign-in: —"), self.version < 8, "{user}");
         let form = self.consumed_form.to_string();
         let fields = [("form", form.as_str()), ("lifetime", "7")];
         let again = browser.post("/preferences/access-tokens/generate", &fields).await.status;

@@ -85,3 +85,29 @@ async fn the_current_session_is_first_and_five_are_listed(engine: Engine) {
     assert!(!page.contains("end-others") && !page.contains("Show all"));
     assert_eq!(session_rows(&here, ALL).await.len(), 1);
 }
+
+#[apply(both_databases)]
+async fn a_page_sign_in_is_distinct_from_a_use_of_the_password_by_the_api(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = app.add_person("ada").await;
+    let admin = app.signed_in_browser("admin@example.com").await;
+    let path = format!("/admin/users/{}", ada.id);
+    let times = async || {
+        let page = admin.get(&path).await.expect(200).text;
+        let text = page.split("Last sign-in: ").nth(1).unwrap().split("</span>").next().unwrap().to_owned();
+        let (sign_in, password) = text.split_once("password last used, on a page or by the API: ").unwrap();
+        (sign_in.to_owned(), password.to_owned())
+    };
+    let (sign_in, password) = times().await;
+    assert!(sign_in.starts_with('—') && password == "never", "{sign_in} {password}");
+    ada.get("/v4/people/current").await.expect(200);
+    let (sign_in, password) = times().await;
+    assert!(sign_in.starts_with('—') && password.contains("2026-01-01 00:00:00Z"), "{sign_in} {password}");
+    app.advance_seconds(90);
+    app.signed_in_browser("ada@example.com").await;
+    app.advance_seconds(90);
+    ada.get("/v4/people/current").await.expect(200);
+    let (sign_in, password) = times().await;
+    assert!(sign_in.contains("2026-01-01 00:01:30Z") && password.contains("2026-01-01 00:03:00Z"));
+    assert!(ada.get("/v4/people/current").await.json.get("lastSignIn").is_none(), "the API has one time");
+}
