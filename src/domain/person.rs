@@ -40,12 +40,44 @@ impl Person {
         !self.is_disabled && self.token_access.allows_use()
     }
 
+    /// Returns the person's role.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match (self.is_admin, self.is_platform_admin) {
+            (false, _) => Role::Member,
+            (true, false) => Role::Administrator,
+            (true, true) => Role::PlatformAdministrator,
+        }
+    }
+
+    /// Returns whether the person may take a role. The flag `is_platform_admin` decides which role
+    /// an administrator has. Only the operator sets it.
+    #[must_use]
+    pub fn may_have_role(&self, role: Role) -> bool {
+        match role {
+            Role::Member => true,
+            Role::Administrator => !self.is_platform_admin,
+            Role::PlatformAdministrator => self.is_platform_admin,
+        }
+    }
+
     /// Returns whether the person may manage the service's workspaces. A demoted administrator
     /// keeps the `is_platform_admin` flag, but not the right.
     #[must_use]
     pub fn can_manage_workspaces(&self) -> bool {
         self.is_admin && self.is_platform_admin
     }
+}
+
+/// The role of a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A person without administrator rights.
+    Member,
+    /// An administrator of the workspace.
+    Administrator,
+    /// An administrator of workspace 1 who also manages the service's workspaces.
+    PlatformAdministrator,
 }
 
 /// A person's permission to generate and use tokens.

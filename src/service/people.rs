@@ -1,6 +1,7 @@
 //! People: creating, listing, updating, removing.
 
 mod operator;
+mod protection;
 mod update;
 
 use crate::{
@@ -22,6 +23,8 @@ use crate::{
     store::{NewPerson, Store, UpdateOutcome},
 };
 use tokenward_guard::Principal;
+
+pub(super) use protection::{ensure_not_protected, role_over};
 
 pub use crate::store::{PageStart, PersonFilter, PersonSearch, PersonWithTokenCount};
 
@@ -286,20 +289,6 @@ impl People {
         self.mutations.schedule_purge();
         check_outcome(outcome)
     }
-}
-
-/// Returns the role required to administer `person`, see [`ensure_not_protected`].
-pub(super) fn role_over(caller: &Principal, person: &Person) -> RequiredRole {
-    let is_protected = person.is_platform_admin && PersonId::of(caller) != person.id;
-    if is_protected { RequiredRole::PlatformAdministrator } else { RequiredRole::Administrator }
-}
-
-/// Checks that the caller may administer `person`. Only a platform administrator may administer
-/// another one: otherwise an administrator of workspace 1 could take over the account of a platform
-/// administrator.
-pub(super) fn ensure_not_protected(caller: &Principal, person: &Person) -> Result<()> {
-    let is_own = PersonId::of(caller) == person.id;
-    if person.is_platform_admin && !is_own && !caller.is_platform_admin { Err(Error::ProtectedPerson) } else { Ok(()) }
 }
 
 /// Maps the outcome of a mutation to an error.

@@ -1,5 +1,6 @@
 //! The admin console: people, settings and tokens of a workspace, and the workspaces of the service.
 
+mod role;
 mod settings;
 mod tokens;
 mod user;

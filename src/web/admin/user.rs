@@ -5,12 +5,19 @@ use axum::{Router, extract::State, http::HeaderMap, response::Response, routing:
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::{
+    role::{RoleChoice, parse_role, role_label, role_value},
+    users::token_access_label,
+};
 use crate::{
     domain::{
         id::{PersonId, WorkspaceId},
-        person::{Email, Person},
+        person::{Email, Person, Role},
     },
-    service::people::{ActorKind, UpdatePerson},
+    service::{
+        Actor,
+        people::{ActorKind, People, UpdatePerson},
+    },
     web::{
         draft::Draft,
         error::{PageResult, see_other},
@@ -37,14 +44,18 @@ struct UserPage<'a> {
     display_name: &'a str,
     email: &'a str,
     name: &'a str,
-    is_admin: bool,
-    is_platform_admin: bool,
+    role: &'a str,
+    role_label: &'static str,
+    roles: Vec<RoleChoice>,
+    /// The user may not change the account, because only platform administrators may.
+    is_protected: bool,
     is_disabled: bool,
     must_change_password: bool,
     is_self: bool,
     /// The initial values of the form fields.
     initial: InitialValues<'a>,
     token_access: &'a str,
+    token_access_label: &'static str,
     /// The account allows the use of tokens. The workspace may still have them switched off.
     can_use_tokens: bool,
     active_tokens: i64,
@@ -68,7 +79,7 @@ struct InitialValues<'a> {
 
 impl<'a> InitialValues<'a> {
     fn from_person(person: &'a Person) -> Self {
-        let role = if person.is_admin { "administrator" } else { "user" };
+        let role = role_value(person.role());
         Self { email: &person.email, name: &person.name, role, token_access: person.token_access.as_str() }
     }
 }
@@ -104,13 +115,16 @@ async fn page<'a>(user: &AdminUser, state: &WebState, person: &'a Person) -> Pag
         display_name: display_name(&person.name, &person.email),
         email: &person.email,
         name: &person.name,
-        is_admin: person.is_admin,
-        is_platform_admin: person.can_manage_workspaces(),
+        role: role_value(person.role()),
+        role_label: role_label(person.role()),
+        roles: RoleChoice::list(user, person),
+        is_protected: People::ensure_administrable(&user.actor(), person).is_err(),
         is_disabled: person.is_disabled,
         must_change_password: person.force_password_change,
         is_self: person.id == user.person.id,
         initial: InitialValues::from_person(person),
         token_access: person.token_access.as_str(),
+        token_access_label: token_access_label(person.token_access),
         can_use_tokens: person.can_use_tokens(),
         active_tokens: counts.tokens,
         session_count: state.sessions.list(person).await?.len(),
@@ -146,7 +160,7 @@ async fn show(
             layout: layout.with_restored_text(true),
             email: &form.email,
             name: &form.name,
-            is_admin: form.role == "administrator",
+            role: &form.role,
             token_access: &form.token_access,
             ..page
         }),
@@ -165,7 +179,7 @@ async fn save(
     let person = state.people.find(&actor, id).await?;
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
     let error = match require_recent_password(&state, &user, &headers, own_password).await? {
-        Ok(()) => match form.changes() {
+        Ok(()) => match form.changes(&actor, &person)? {
             Ok(changes) => {
                 match state.people.update(ActorKind::Person(&actor), WorkspaceId::of(&actor), id, &changes).await {
                     Ok(_) => return Ok(see_other(&format!("/admin/users/{id}?done=saved"))),
@@ -180,7 +194,7 @@ async fn save(
         error: Some(&error),
         email: &form.email,
         name: &form.name,
-        is_admin: form.role == "administrator",
+        role: &form.role,
         token_access: &form.token_access,
         initial: form.initial_values(),
         ..page(&user, &state, &person).await?
@@ -203,23 +217,29 @@ impl UserForm {
 
     /// Returns only the fields that the administrator edited, so that concurrent changes of other
     /// fields persist.
-    fn changes(&self) -> Result<UpdatePerson<'_>, FormError> {
-        let is_admin = match self.role.as_str() {
-            "administrator" => true,
-            "user" => false,
-            _ => return Err(FormError::new("Choose one of the roles.")),
+    ///
+    /// # Errors
+    /// The inner error is shown in the form.
+    fn changes(&self, actor: &Actor, person: &Person) -> PageResult<Result<UpdatePerson<'_>, FormError>> {
+        if let Err(error) = People::ensure_administrable(actor, person) {
+            return Ok(Err(FormError::from_error(error)?));
+        }
+        let role = match parse_role(&self.role, person) {
+            Ok(role) => role,
+            Err(error) => return Ok(Err(error)),
         };
+        let is_admin = role != Role::Member;
         let is_changed = |current: &str, initial: &Option<String>| initial.as_deref() != Some(current);
         // Browsers may send the address in another spelling than the initial one.
         let canonical = |text: &str| Email::parse(text).ok();
         let is_same_email =
             canonical(&self.email).is_some_and(|email| Some(email) == self.shown_email.as_deref().and_then(canonical));
-        Ok(UpdatePerson {
+        Ok(Ok(UpdatePerson {
             email: (!is_same_email && is_changed(&self.email, &self.shown_email)).then_some(&self.email),
             name: is_changed(&self.name, &self.shown_name).then_some(&self.name),
             is_admin: is_changed(&self.role, &self.shown_role).then_some(is_admin),
             token_access: is_changed(&self.token_access, &self.shown_token_access).then_some(&self.token_access),
             ..UpdatePerson::default()
-        })
+        }))
     }
 }

@@ -5,10 +5,11 @@ use axum::{Router, extract::State, http::HeaderMap, response::Response, routing:
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::role::role_label;
 use crate::{
     domain::{
         id::PersonId,
-        person::{EmailKey, Person, TokenAccess},
+        person::{EmailKey, TokenAccess},
     },
     service::people::{ActorKind, CreatePerson, PageStart, PersonSearch, PersonWithTokenCount},
     web::{
@@ -82,7 +83,7 @@ impl From<PersonWithTokenCount> for UserRow {
             id: person.id,
             display_name: display_name(&person.name, &person.email).to_owned(),
             is_disabled: person.is_disabled,
-            role: role_label(&person),
+            role: role_label(person.role()),
             token_access: token_access_label(person.token_access),
             active_tokens,
             last_login: person.last_login_at.map(DisplayTime),
@@ -91,16 +92,8 @@ impl From<PersonWithTokenCount> for UserRow {
     }
 }
 
-/// Returns the label of a person's role.
-fn role_label(person: &Person) -> &'static str {
-    match (person.is_admin, person.can_manage_workspaces()) {
-        (_, true) => "Platform administrator",
-        (true, false) => "Administrator",
-        (false, false) => "User",
-    }
-}
-
-fn token_access_label(access: TokenAccess) -> &'static str {
+/// Returns the label of a token access.
+pub(super) fn token_access_label(access: TokenAccess) -> &'static str {
     match access {
         TokenAccess::Default => "Default",
         TokenAccess::Enabled => "Enabled",

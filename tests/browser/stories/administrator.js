@@ -143,7 +143,7 @@ module.exports = async (harness, options = {}) => {
 
   // The last administrator cannot be demoted.
   await admin.open("/admin/users/1");
-  await page.getByRole("radio", { name: "User", exact: true }).check();
+  await page.getByRole("radio", { name: "Member", exact: true }).check();
   await page.getByRole("button", { name: "Save" }).click();
   await admin.expectText("last enabled administrator");
 

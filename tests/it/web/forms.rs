@@ -124,8 +124,12 @@ async fn rejected_administrator_forms_show_the_reason(engine: Engine) {
     );
     assert!(!response.text.contains(PASSWORD), "the page does not repeat the password");
     for (path, fields, message) in [
-        ("/admin/users/1", [("email", "not an address"), ("role", "administrator")], "Enter an e-mail address"),
-        ("/admin/users/1", [("email", "admin@example.com"), ("role", "user")], "last enabled administrator"),
+        (
+            "/admin/users/1",
+            [("email", "not an address"), ("role", "platform-administrator")],
+            "Enter an e-mail address",
+        ),
+        ("/admin/users/1", [("email", "admin@example.com"), ("role", "member")], "last enabled administrator"),
         (
             "/admin/settings/feature.apiAccessTokens.maxLifetimeDays",
             [("value", "custom"), ("days", "0")],

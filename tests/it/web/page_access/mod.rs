@@ -2,6 +2,7 @@
 
 mod fixture;
 mod foreign;
+mod roles;
 mod tables;
 
 use crate::support::{Engine, TestApp, both_databases};

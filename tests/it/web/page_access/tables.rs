@@ -85,7 +85,7 @@ pub(super) const FORMS: [(&str, &str, Fields, &str); 24] = [
     (
         "/admin/users/{person}",
         "administrator",
-        &[("email", "target@example.com"), ("name", "Target"), ("role", "user"), ("token_access", "enabled")],
+        &[("email", "target@example.com"), ("name", "Target"), ("role", "member"), ("token_access", "enabled")],
         "/admin/users/{person}?done=saved",
     ),
     ("/admin/users/{person}/disable", "administrator", &[], "/admin/users/{person}?done="),
