@@ -9,7 +9,7 @@ use axum::{
 
 use super::{cookie::Cookies, error::PageError, response_cookies::ResponseCookies, state::WebState};
 use crate::{
-    domain::event::RequestContext,
+    domain::{event::RequestContext, id::PersonId},
     http::authenticate::record_principal,
     service::{Actor, Error, Sessions, sessions::ActiveSession},
 };
@@ -28,6 +28,10 @@ pub(super) struct AdminUser(pub SessionUser);
 
 /// A platform administrator, who manages the workspaces of the service.
 pub(super) struct PlatformAdminUser(pub SessionUser);
+
+/// The person of the session, for extractors that follow the user's.
+#[derive(Clone, Copy)]
+pub(super) struct SignedInPerson(pub PersonId);
 
 /// A signed-in user, possibly one who must change the password first.
 pub(super) struct SessionUserAny(pub SessionUser);
@@ -83,6 +87,7 @@ impl FromRequestParts<WebState> for SessionUserAny {
         let request = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
         let found = Sessions::from_ref(state).find(&value, request.client_ip).await?;
         let active_session = found.ok_or_else(signed_out)?;
+        parts.extensions.insert(SignedInPerson(active_session.person.id));
         let cookies = parts.extensions.get::<ResponseCookies>().cloned().unwrap_or_default();
         let user = SessionUser { active_session, request, cookies };
         record_principal(&user.actor());

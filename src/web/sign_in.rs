@@ -26,7 +26,7 @@ use super::{
     state::WebState,
 };
 use crate::{
-    domain::{event::RequestContext, session::UserAgent},
+    domain::{event::RequestContext, id::PersonId, session::UserAgent},
     http::ApiError,
     service::{
         PasswordLogin,
@@ -120,6 +120,7 @@ async fn sign_in(
         return render_with_status(StatusCode::FORBIDDEN, &page);
     };
     end_previous_session(&state, &headers, &context).await?;
+    draft::remove_of_others(&state, &headers, &cookies, PersonId::of(&login.principal)).await;
     let next = if login.must_change_password { "/change-password" } else { next };
     cookies.set([Cookies::set_device(&device, transport)].into_iter().chain(Cookies::set_session(&value, transport)));
     Ok(see_other(next))

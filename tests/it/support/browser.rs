@@ -67,6 +67,12 @@ impl Browser {
         self.draft_cookie.lock().unwrap().clone()
     }
 
+    /// Returns this browser with a cookie in place of the text that it keeps.
+    pub fn with_draft_cookie(mut self, cookie: Option<String>) -> Self {
+        self.draft_cookie = Mutex::new(cookie);
+        self
+    }
+
     /// Returns another browser with this device cookie.
     pub fn with_device_cookie(&self, device: Option<String>) -> Self {
         let copy = Self::new(self.service.clone()).keeping_device_cookie();
