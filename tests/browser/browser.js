@@ -16,6 +16,7 @@ const SCREENSHOTS = path.join(__dirname, "../../target/screenshots");
 const WIDTHS = {
   wide: { width: 1280, height: 800 },
   phone: { width: 360, height: 740 },
+  tablet: { width: 768, height: 1024 },
   small: { width: 1024, height: 768 },
   large: { width: 1920, height: 1080 },
 };

@@ -123,7 +123,7 @@ async fn lists_page_forward_and_back(engine: Engine) {
     }
     let browser = app.signed_in_browser("admin@example.com").await;
     let ids = |page: &str| -> Vec<String> {
-        let before = page.split("/delete\">Delete Token").collect::<Vec<_>>();
+        let before = page.split("/delete>Delete Token").collect::<Vec<_>>();
         before[..before.len() - 1].iter().map(|text| text[text.len() - 36..].to_owned()).collect()
     };
     let link = |page: &str, rel: &str| -> Option<String> {
