@@ -71,6 +71,7 @@ from_row!(Row {
     token_access,
     force_password_change,
     last_login_at,
+    last_sign_in_at,
     created_at,
     updated_at
 });
