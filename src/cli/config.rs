@@ -59,7 +59,7 @@ fn render(config: &Config, sources: &Sources) -> anyhow::Result<String> {
             Some(value) => writeln!(text, "{name} = {value}  # {}", sources.find(&key))?,
             // A comment: as a value, it would count as configured.
             None if key == "public_url" => {
-                writeln!(text, "# {name} = \"{}\"  # derived from listen.http", config.public_url())?
+                writeln!(text, "# {name} = \"{}\"  # derived from listen.http", config.public_url())?;
             }
             None => writeln!(text, "# {name} is unset")?,
         }

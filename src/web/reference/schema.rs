@@ -59,7 +59,7 @@ impl<'a> SchemaReader<'a> {
     /// Returns the fields of a body, those of nested schemas included.
     pub(super) fn fields_of(&self, schema: &'a RefOr<Schema>) -> Vec<Field> {
         let mut fields = Vec::new();
-        self.add_fields(String::new(), schema, &mut Vec::new(), &mut fields);
+        self.add_fields("", schema, &mut Vec::new(), &mut fields);
         fields
     }
 
@@ -91,7 +91,7 @@ impl<'a> SchemaReader<'a> {
     /// itself is not repeated.
     fn add_fields(
         &self,
-        prefix: String,
+        prefix: &str,
         schema: &'a RefOr<Schema>,
         open: &mut Vec<Option<&'a str>>,
         fields: &mut Vec<Field>,
@@ -104,10 +104,10 @@ impl<'a> SchemaReader<'a> {
         for (name, schema, is_required) in shape.properties {
             let name = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
             fields.push(self.field(&name, Some(schema), is_required, None));
-            self.add_fields(name, schema, open, fields);
+            self.add_fields(&name, schema, open, fields);
         }
         if let Some(items) = shape.items {
-            self.add_fields(format!("{prefix}[]"), items, open, fields);
+            self.add_fields(&format!("{prefix}[]"), items, open, fields);
         }
         open.pop();
     }

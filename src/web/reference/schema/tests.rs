@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// Returns the rows of the schema `Root` as text.
-fn rows(schemas: Value) -> Vec<String> {
+fn rows(schemas: &Value) -> Vec<String> {
     let components: Components = serde_json::from_value(json!({ "schemas": schemas })).unwrap();
     let fields = SchemaReader::new(Some(&components)).fields_of_component("Root");
     let row = |field: &Field| {
@@ -22,7 +22,7 @@ fn rows(schemas: Value) -> Vec<String> {
 
 #[test]
 fn types_limits_and_nullability_are_shown() {
-    let shown = rows(json!({"Root": {"type": "object", "required": ["a"], "properties": {
+    let shown = rows(&json!({"Root": {"type": "object", "required": ["a"], "properties": {
         "a": {"type": "integer", "format": "int64", "minimum": 1, "maximum": 1000, "description": "A `number`."},
         "b": {"type": ["string", "null"], "format": "uuid"},
         "c": {"type": "string", "enum": ["x", "y"], "default": "x"},
@@ -45,7 +45,7 @@ fn types_limits_and_nullability_are_shown() {
 
 #[test]
 fn references_and_compositions_are_resolved() {
-    let shown = rows(json!({
+    let shown = rows(&json!({
         "Root": {"allOf": [
             {"$ref": "#/components/schemas/Base"},
             {"type": "object", "required": ["list"], "properties": {
@@ -71,7 +71,7 @@ fn references_and_compositions_are_resolved() {
 #[test]
 fn the_elements_of_a_list_have_dotted_names() {
     let root = json!({"type": "array", "items": {"type": "object", "properties": {"key": {"type": "string"}}}});
-    assert_eq!(rows(json!({ "Root": root })), ["[].key: string [] "]);
+    assert_eq!(rows(&json!({ "Root": root })), ["[].key: string [] "]);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_schema_that_contains_itself_ends() {
         "children": {"type": "array", "items": {"$ref": "#/components/schemas/Root"}},
     }});
     assert_eq!(
-        rows(json!({ "Root": object })),
+        rows(&json!({ "Root": object })),
         [
             "child: object [] ",
             "child.child: object [] ",
@@ -98,6 +98,6 @@ fn a_schema_that_contains_itself_ends() {
         json!({"oneOf": [{"$ref": "#/components/schemas/Root"}, {"$ref": "#/components/schemas/Root"}]}),
         json!({"$ref": "#/components/schemas/Missing"}),
     ] {
-        assert!(rows(json!({ "Root": root })).is_empty());
+        assert!(rows(&json!({ "Root": root })).is_empty());
     }
 }
