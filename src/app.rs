@@ -7,8 +7,8 @@ use crate::{
     config::Config,
     domain::{random::Random, time::Clock},
     service::{
-        ClockFloor, DeniedAttemptLog, Events, Leaks, Mutations, People, ReadBudget, Sessions, SignIn, TokenStatistics,
-        Tokens, Workspaces, health::Health, password::Hasher, webhook::Webhook,
+        ClockFloor, DeniedAttemptLog, Events, Invites, Leaks, Mutations, People, ReadBudget, Sessions, SignIn,
+        TokenStatistics, Tokens, Workspaces, health::Health, invites::InviteUrl, password::Hasher, webhook::Webhook,
     },
     store::Store,
 };
@@ -21,6 +21,7 @@ pub struct App {
     workspaces: Workspaces,
     sign_in: SignIn,
     sessions: Sessions,
+    invites: Invites,
     events: Events,
     denied_attempts: DeniedAttemptLog,
     leaks: Leaks,
@@ -59,7 +60,12 @@ impl App {
             config.token_limits(),
             mutations.clone(),
         );
-        let failed_logins_per_ip = config.rate_limits.failed_logins_per_ip;
+        let (clock_and_random, max_failures) =
+            ((clock.clone(), random.clone()), config.rate_limits.failed_logins_per_ip);
+        let sign_in = SignIn::new(store.clone(), denied_attempts.clone(), clock_and_random, hasher, max_failures);
+        let invite_url = InviteUrl::new(&config.public_url(), !config.lacks_public_url());
+        let dependencies = (store.clone(), clock.clone(), random);
+        let invites = Invites::new(dependencies, people.clone(), &sign_in, mutations.clone(), invite_url);
         Ok(Self {
             leaks: Leaks::new(
                 tokens.clone(),
@@ -80,8 +86,9 @@ impl App {
             sessions,
             events: Events::new(store.clone(), clock.clone(), read_budget.clone()),
             read_budget,
-            token_statistics: TokenStatistics::new(store.clone(), clock.clone()),
-            sign_in: SignIn::new(store.clone(), denied_attempts.clone(), (clock, random), hasher, failed_logins_per_ip),
+            token_statistics: TokenStatistics::new(store.clone(), clock),
+            sign_in,
+            invites,
             denied_attempts,
             clock_floor,
             health: Health::new(store, node),
@@ -159,6 +166,12 @@ impl App {
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// Returns the service of invite links.
+    #[must_use]
+    pub fn invites(&self) -> &Invites {
+        &self.invites
     }
 
     /// Returns the sign-in service, which verifies passwords.

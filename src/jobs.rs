@@ -14,7 +14,7 @@ use crate::{
     app::App,
     config::RetentionConfig,
     domain::causes::Causes,
-    service::{DeniedAttemptLog, Events, Sessions, SignIn, TokenStatistics, Tokens},
+    service::{DeniedAttemptLog, Events, Invites, Sessions, SignIn, TokenStatistics, Tokens},
     store::Store,
     telemetry::LogBudget,
 };
@@ -59,7 +59,7 @@ pub(crate) fn start(
         tokio::spawn(run_until_stopped(stopped.clone(), log_budget.report_every_second())),
         tokio::spawn(run_until_stopped(
             stopped.clone(),
-            purge_sessions_and_login_failures(app.sessions().clone(), app.sign_in().clone()),
+            purge_sign_in_rows(app.sessions().clone(), app.sign_in().clone(), app.invites().clone()),
         )),
     ];
     if let Some(statistics) = token_statistics {
@@ -177,7 +177,8 @@ async fn release_idle_buffers(sign_in: SignIn) {
     }
 }
 
-async fn purge_sessions_and_login_failures(sessions: Sessions, sign_in: SignIn) {
+/// Purges expired sessions, login failures and invite links.
+async fn purge_sign_in_rows(sessions: Sessions, sign_in: SignIn, invites: Invites) {
     let mut timer = tokio::time::interval(PURGE_INTERVAL);
     loop {
         timer.tick().await;
@@ -186,6 +187,9 @@ async fn purge_sessions_and_login_failures(sessions: Sessions, sign_in: SignIn) 
         }
         if let Err(error) = sign_in.purge_login_failures().await {
             tracing::warn!(error = %Causes(&error), "failed to purge login failures");
+        }
+        if let Err(error) = invites.purge_expired().await {
+            tracing::warn!(error = %Causes(&error), "failed to purge expired invite links");
         }
     }
 }

@@ -9,11 +9,13 @@ mod authenticate;
 mod events;
 mod extract;
 mod health;
+mod invites;
 mod json_object;
 mod known_parameters;
 mod leaks;
 pub mod openapi;
 mod people;
+mod person_create;
 mod person_patch;
 mod serde_types;
 mod settings;
@@ -43,6 +45,7 @@ fn token_routes() -> OpenApiRouter<App> {
 fn other_routes(config: &Config) -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(people::routes())
+        .merge(invites::routes())
         .merge(workspaces::routes())
         .merge(settings::routes())
         .merge(events::routes())

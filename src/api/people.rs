@@ -12,10 +12,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     error::ApiResult,
     extract::{AdminCaller, AnyCaller, PasswordChanger, PersonIdPath},
-    json_object::JsonFields,
+    person_create::CreatePersonBody,
     person_patch::PatchPerson,
     serde_types::{Created, TokenAccessName, Updated, nullable_timestamp_schema, timestamp_schema},
-    spelling,
     stream::{self, ListReader, ListTrailer},
     strict_json::JsonBody,
     strict_query::{Paging, StrictQuery},
@@ -30,7 +29,8 @@ use crate::{
     },
     http::json::Json,
     service::{
-        Error, People,
+        Error, Invites, People,
+        invites::InvitePerson,
         people::{ActorKind, CreatePerson, PersonFilter, UpdatePerson},
     },
 };
@@ -94,6 +94,20 @@ impl From<Person> for PersonView {
     }
 }
 
+/// A person who was added, with the invite link if there is one.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct CreatedPerson {
+    #[serde(flatten)]
+    person: PersonView,
+    /// The invite link, a secret URL. Absent without `invite`. No other response contains it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invite_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = timestamp_schema)]
+    invite_expires_at: Option<Timestamp>,
+}
+
 // Documents the response that `stream` writes row by row.
 #[derive(Debug, Serialize, ToSchema)]
 struct PersonList {
@@ -123,30 +137,6 @@ struct PersonFilterQuery {
 enum PersonState {
     Active,
     Hidden,
-}
-
-/// A person to add.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = CreatePerson, examples(json!({"email": "ada@example.com", "name": "Ada", "password": "correct horse battery staple"})))]
-struct CreatePersonBody {
-    #[schema(schema_with = super::person_patch::email_schema)]
-    email: String,
-    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
-    name: String,
-    /// 15 to 128 characters; common passwords are rejected.
-    #[schema(format = Password, min_length = 8, max_length = 128)]
-    password: String,
-    /// If sent, it must equal `password`.
-    #[schema(format = Password)]
-    password2: Option<String>,
-    is_admin: Option<bool>,
-}
-
-impl JsonFields for CreatePersonBody {
-    fn find_alias(normalized: &str) -> Option<&'static str> {
-        spelling::find_person_field_alias(normalized)
-    }
 }
 
 /// Checks the optional repetition of a password, which reveals typing errors.
@@ -206,27 +196,36 @@ async fn get(
 
 /// Add a person
 ///
-/// For administrators: adds a person to the workspace. An e-mail has one account in the whole
-/// service.
+/// For administrators: adds a person to the workspace, with a password or with an invite link. An
+/// e-mail has one account in the whole service.
 #[utoipa::path(post, path = "/v4/people", operation_id = "createPerson", tag = "people", request_body = CreatePersonBody,
-    responses((status = 201, description = "The person", body = PersonView,
+    responses((status = 201, description = "The person", body = CreatedPerson,
             headers(("Location" = String, description = "The path of the person: `/v4/people/{id}`")))))]
 async fn create(
     AdminCaller(admin): AdminCaller,
     State(people): State<People>,
+    State(invites): State<Invites>,
     JsonBody(body): JsonBody<CreatePersonBody>,
-) -> ApiResult<Created<PersonView>> {
-    check_password_confirmation(&body.password, body.password2.as_deref())?;
-    let request = CreatePerson {
-        email: &body.email,
-        name: &body.name,
-        password: &body.password,
-        is_admin: body.is_admin.unwrap_or(false),
-        is_platform_admin: false,
-        force_password_change: false,
+) -> ApiResult<Created<CreatedPerson>> {
+    let (initiator, workspace_id) = (ActorKind::Person(&admin), WorkspaceId::of(&admin));
+    let (email, name, is_admin) = (&body.email, &body.name, body.is_admin.unwrap_or(false));
+    let (person, link) = match body.password()? {
+        Some(password) => {
+            check_password_confirmation(password, body.password2.as_deref())?;
+            let (is_platform_admin, force_password_change) = (false, false);
+            let request = CreatePerson { email, name, password, is_admin, is_platform_admin, force_password_change };
+            (people.add(initiator, workspace_id, request).await?, None)
+        }
+        None => {
+            let request = InvitePerson { email, name, is_admin, is_platform_admin: false };
+            let (person, link) = invites.add_person(initiator, workspace_id, request).await?;
+            (person, Some(link))
+        }
     };
-    let person = people.add(ActorKind::Person(&admin), WorkspaceId::of(&admin), request).await?;
-    Ok(Created { location: format!("/v4/people/{}", person.id), body: person.into() })
+    let location = format!("/v4/people/{}", person.id);
+    let invite_expires_at = link.as_ref().map(|link| link.expires_at);
+    let body = CreatedPerson { person: person.into(), invite_url: link.map(|link| link.url), invite_expires_at };
+    Ok(Created { location, body })
 }
 
 /// Update a person

@@ -95,12 +95,12 @@ impl Output {
     }
 }
 
-/// The option of commands that list rows.
+/// The option of commands that print rows or one result.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct ListOptions {
     /// Print JSON instead of text
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Rows with named columns.

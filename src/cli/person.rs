@@ -1,5 +1,7 @@
 //! `tokenward person`: people in the database.
 
+mod add;
+
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -15,16 +17,19 @@ use crate::{
     domain::{id::WorkspaceId, person::Person},
     service::{
         self, Error,
-        people::{ActorKind, CreatePerson, UpdatePerson},
+        people::{ActorKind, UpdatePerson},
     },
     store::Store,
 };
+use add::{AddPerson, InvitePersonByEmail};
 
 /// The subcommands of `tokenward person`.
 #[derive(Debug, Subcommand)]
 pub(super) enum PersonCommand {
-    /// Add a person
+    /// Add a person, with a password or an invite link
     Add(AddPerson),
+    /// Print a new invite link, with which a person sets the password; an older link is void
+    Invite(InvitePersonByEmail),
     /// List the people of a workspace
     List(ListPeople),
     /// Set a person's password; tokens are not affected
@@ -37,27 +42,6 @@ pub(super) enum PersonCommand {
     Show(ShowPerson),
     /// Remove a person with all tokens and sessions
     Remove(PersonByEmail),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct AddPerson {
-    /// E-mail address
-    email: String,
-    /// Name
-    #[arg(long, default_value = "")]
-    name: String,
-    /// Workspace ID
-    #[arg(long, default_value_t = WorkspaceId::FIRST, value_parser = parse_workspace)]
-    workspace: WorkspaceId,
-    /// Make the person an administrator of the workspace
-    #[arg(long)]
-    admin: bool,
-    /// Make the person a platform administrator, who manages workspaces; workspace 1 only
-    #[arg(long)]
-    platform_admin: bool,
-    /// Read the password from standard input
-    #[arg(long)]
-    password_stdin: bool,
 }
 
 #[derive(Debug, Args)]
@@ -96,10 +80,13 @@ impl PersonCommand {
     /// Reads the password that the command needs, if any.
     pub(super) fn read_password(&self) -> anyhow::Result<Option<Password>> {
         match self {
+            Self::Add(add) if add.invite => Ok(None),
             Self::Add(AddPerson { password_stdin, .. }) | Self::SetPassword(SetPassword { password_stdin, .. }) => {
                 prompt::read_new_password(*password_stdin).map(Some)
             }
-            Self::List(_) | Self::Disable(_) | Self::Enable(_) | Self::Show(_) | Self::Remove(_) => Ok(None),
+            Self::Invite(_) | Self::List(_) | Self::Disable(_) | Self::Enable(_) | Self::Show(_) | Self::Remove(_) => {
+                Ok(None)
+            }
         }
     }
 
@@ -110,7 +97,9 @@ impl PersonCommand {
         output: &mut Output,
     ) -> anyhow::Result<()> {
         match self {
+            Self::Add(add) if add.invite => add.invite(app, output).await,
             Self::Add(add) => add.run(app, invocation.password()?, output).await,
+            Self::Invite(invite) => invite.run(app, output).await,
             Self::List(list) => list.run(store, app, output).await,
             Self::SetPassword(command) => command.run(app, invocation.password()?, output).await,
             Self::Disable(person) => person.set_disabled(app, true, output).await,
@@ -118,25 +107,6 @@ impl PersonCommand {
             Self::Show(person) => person.run(app, output).await,
             Self::Remove(person) => person.remove(app, output).await,
         }
-    }
-}
-
-impl AddPerson {
-    async fn run(self, app: &App, password: &str, output: &mut Output) -> anyhow::Result<()> {
-        let person_data = CreatePerson {
-            email: &self.email,
-            name: &self.name,
-            password,
-            is_admin: self.admin || self.platform_admin,
-            is_platform_admin: self.platform_admin,
-            force_password_change: false,
-        };
-        let person = match app.people().add(ActorKind::Operator, self.workspace, person_data).await {
-            Err(Error::WorkspaceNotFound) => return Err(no_workspace(self.workspace)),
-            person => person.context("failed to add the person")?,
-        };
-        output.print_line(format_args!("{}\t{}", person.id, person.email));
-        Ok(())
     }
 }
 
@@ -242,7 +212,11 @@ fn role(person: &Person) -> &'static str {
 }
 
 fn state(person: &Person) -> &'static str {
-    if person.is_disabled { "disabled" } else { "enabled" }
+    match (person.is_disabled, person.has_password) {
+        (true, _) => "disabled",
+        (false, true) => "enabled",
+        (false, false) => "invited",
+    }
 }
 
 /// Returns the error of a workspace that does not exist. On the command line, every workspace is

@@ -91,7 +91,8 @@ pub struct CallerFacts {
     pub is_disabled: bool,
     pub token_access: TokenAccess,
     pub force_password_change: bool,
-    pub password_hash: PasswordHash,
+    /// `None`: the person has no password.
+    pub password_hash: Option<PasswordHash>,
     /// When the presented token expires; `None` if it never expires or no token was presented.
     pub expires_at: Option<Timestamp>,
     /// The workspace's own value of `feature.apiAccessTokens.enabled`; `None` if it has not set
@@ -124,7 +125,7 @@ impl Authority {
         let facts = facts.filter(|facts| !facts.is_disabled).ok_or(AuthorizationLost::CallerRevoked)?;
         match &self.credential {
             VerifiedCredential::Token(_) => self.check_token(facts)?,
-            VerifiedCredential::Password(verified) if *verified != facts.password_hash => {
+            VerifiedCredential::Password(verified) if facts.password_hash.as_ref() != Some(verified) => {
                 return Err(AuthorizationLost::CallerRevoked);
             }
             VerifiedCredential::Password(_) | VerifiedCredential::Session(_) => {
@@ -171,7 +172,7 @@ mod tests {
             is_disabled: false,
             token_access: TokenAccess::Default,
             force_password_change: false,
-            password_hash: PasswordHash("verified".to_owned()),
+            password_hash: Some(PasswordHash("verified".to_owned())),
             expires_at: None,
             enabled: None,
         }
@@ -238,7 +239,7 @@ mod tests {
             (CallerFacts { expires_at: Some(Timestamp::from_millis(1_001)), ..facts() }, Ok(())),
             (CallerFacts { token_access: TokenAccess::Disabled, ..facts() }, Err(AuthorizationLost::CallerRevoked)),
             (CallerFacts { enabled: Some(false), ..facts() }, Err(AuthorizationLost::FeatureOff)),
-            (CallerFacts { password_hash: PasswordHash("another".to_owned()), ..facts() }, Ok(())),
+            (CallerFacts { password_hash: Some(PasswordHash("another".to_owned())), ..facts() }, Ok(())),
             (CallerFacts { force_password_change: true, ..facts() }, Ok(())),
         ] {
             assert_eq!(check(&token, RequiredRole::Member, Some(&changed)), expected, "{changed:?}");
@@ -248,9 +249,12 @@ mod tests {
     #[test]
     fn a_password_authorizes_nothing_after_it_was_changed() {
         let password = VerifiedCredential::Password(PasswordHash("verified".to_owned()));
-        let changed = CallerFacts { password_hash: PasswordHash("another".to_owned()), ..facts() };
+        let changed = CallerFacts { password_hash: Some(PasswordHash("another".to_owned())), ..facts() };
         let role = RequiredRole::PasswordChanger;
-        assert_eq!(check(&password, role, Some(&changed)), Err(AuthorizationLost::CallerRevoked));
+        let removed = CallerFacts { password_hash: None, ..facts() };
+        for facts in [&changed, &removed] {
+            assert_eq!(check(&password, role, Some(facts)), Err(AuthorizationLost::CallerRevoked));
+        }
         let forced = CallerFacts { force_password_change: true, ..facts() };
         assert_eq!(check(&password, role, Some(&forced)), Ok(()));
         let required = Err(AuthorizationLost::PasswordChangeRequired { person_id: PersonId::new(7) });

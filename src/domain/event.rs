@@ -64,6 +64,12 @@ impl AuditContext {
         Self::for_named_actor("token holder", at, request)
     }
 
+    /// Creates the context of an operation that possession of a password link authorizes.
+    #[must_use]
+    pub fn for_link_holder(at: Timestamp, request: RequestContext) -> Self {
+        Self::for_named_actor("link holder", at, request)
+    }
+
     /// Creates the context of an operation whose actor is not a known person.
     #[must_use]
     pub fn for_named_actor(name: &str, at: Timestamp, request: RequestContext) -> Self {
@@ -124,6 +130,10 @@ actions! {
     PersonEnabled = "person.enabled", Success;
     PersonRemoved = "person.removed", Success;
     PasswordChanged = "password.changed", Success;
+    /// An administrator or the operator created an invite link.
+    InviteCreated = "invite.created", Success;
+    /// A person set the password with an invite link.
+    InviteUsed = "invite.used", Success;
     /// A person signed in on the pages.
     SessionCreated = "session.created", Success;
     /// A request authenticated by e-mail and password. Recorded at most once a minute.

@@ -16,6 +16,7 @@ pub mod invalidation;
 pub mod ip_network;
 pub mod login_failures;
 pub mod password;
+pub mod password_link;
 pub mod person;
 pub mod random;
 pub mod rate_limit;

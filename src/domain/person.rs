@@ -25,6 +25,8 @@ pub struct Person {
     pub is_disabled: bool,
     pub token_access: TokenAccess,
     pub force_password_change: bool,
+    /// If not, the person cannot sign in until a password is set.
+    pub has_password: bool,
     /// When the password was last used, on a page or by the API, with a precision of one minute.
     pub last_login_at: Option<Timestamp>,
     /// When the person last signed in on a page.

@@ -49,6 +49,10 @@ pub enum ValidationError {
         "password is too easy to guess: it is a common password, a repetition of one, or made of words known about this account"
     )]
     PasswordCommon,
+    #[error("password is missing; send password, or send invite: true to get an invite link for the person")]
+    PasswordOrInviteMissing,
+    #[error("password must not be sent with invite: true; remove password and password2, or remove invite")]
+    PasswordWithInvite,
     #[error("password2 must equal password")]
     PasswordMismatch,
     #[error("password must differ from the current password")]

@@ -164,10 +164,12 @@ impl ApiError {
                 | Error::PasswordCredentialRequired
                 | Error::PasswordChangeRequired { .. }
                 | Error::CannotRemoveSelf
+                | Error::CannotInviteSelf
                 | Error::RequirementsNotMet
                 | Error::InvalidRequirement => FORBIDDEN,
                 Error::TokenNotFound | Error::PersonNotFound | Error::WorkspaceNotFound => DATA_NOT_FOUND,
                 Error::EmailTaken
+                | Error::PersonDisabled
                 | Error::TooManyTokens { .. }
                 | Error::IdempotentTokenDeleted
                 | Error::FormAlreadyUsed

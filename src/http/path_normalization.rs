@@ -7,10 +7,11 @@ use axum::http::{HeaderMap, Method, Uri, uri::PathAndQuery};
 use super::{ApiError, HEADER_LIMIT, URI_LIMIT};
 
 /// The segments of all routes that are not parameters.
-const ROUTE_SEGMENTS: [&str; 21] = [
+const ROUTE_SEGMENTS: [&str; 22] = [
     ".well-known",
     "api-token-format",
     "introspect",
+    "invite",
     "oauth-authorization-server",
     "oauth2",
     "revoke",

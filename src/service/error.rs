@@ -62,6 +62,8 @@ pub enum Error {
     PasswordChangeRequired { person_id: PersonId },
     #[error("you cannot remove your own account; ask another administrator")]
     CannotRemoveSelf,
+    #[error("you cannot create an invite link for your own account; change the password, or ask another administrator")]
+    CannotInviteSelf,
 
     #[error("the caller does not meet the requirements of this auth check: another workspace, or not an administrator")]
     RequirementsNotMet,
@@ -80,6 +82,8 @@ pub enum Error {
 
     #[error("this form already created a token, or its session has ended; open the form again to create another token")]
     FormAlreadyUsed,
+    #[error("the account is disabled, so an invite link would not work; enable the account first")]
+    PersonDisabled,
     #[error("this e-mail address is already in use")]
     EmailTaken,
     #[error("this is the last enabled administrator of the workspace; make another person administrator first")]

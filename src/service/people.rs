@@ -132,9 +132,7 @@ impl People {
         workspace_id: WorkspaceId,
         request: CreatePerson<'_>,
     ) -> Result<Person> {
-        if request.is_platform_admin && workspace_id != WorkspaceId::FIRST {
-            return Err(Error::PlatformAdministratorOutsideFirstWorkspace);
-        }
+        ensure_first_workspace(request.is_platform_admin, workspace_id)?;
         let workspace = self.store.find_workspace(workspace_id).await?.ok_or(Error::WorkspaceNotFound)?;
         let new = self.validate_new(request, &workspace.name).await?;
         let mutation = initiator.mutation(&self.mutations, RequiredRole::Administrator);
@@ -146,15 +144,23 @@ impl People {
     pub(super) async fn validate_new(&self, request: CreatePerson<'_>, workspace_name: &str) -> Result<NewPerson> {
         let email = Email::parse(request.email)?;
         let name = PersonName::parse(request.name)?;
-        let password = self.policy.validate(request.password, &[email.as_str(), name.as_str(), workspace_name])?;
+        let words = [email.as_str(), name.as_str(), workspace_name];
+        let password_hash = self.hash_new_password(request.password, &words).await?;
         Ok(NewPerson {
             email,
             name,
-            password_hash: self.hash(&password).await?,
+            password_hash: Some(password_hash),
+            invite: None,
             is_admin: request.is_admin,
             is_platform_admin: request.is_platform_admin,
             force_password_change: request.force_password_change,
         })
+    }
+
+    /// Validates a new password and hashes it. `account_words` are words that an attacker knows about
+    /// the account.
+    pub(super) async fn hash_new_password(&self, text: &str, account_words: &[&str]) -> Result<String> {
+        self.hash(&self.policy.validate(text, account_words)?).await
     }
 
     async fn hash(&self, password: &Password) -> Result<String> {
@@ -289,6 +295,14 @@ impl People {
         self.mutations.schedule_purge();
         check_outcome(outcome)
     }
+}
+
+/// Checks that a platform administrator is added to workspace 1.
+pub(super) fn ensure_first_workspace(is_platform_admin: bool, workspace_id: WorkspaceId) -> Result<()> {
+    if is_platform_admin && workspace_id != WorkspaceId::FIRST {
+        return Err(Error::PlatformAdministratorOutsideFirstWorkspace);
+    }
+    Ok(())
 }
 
 /// Maps the outcome of a mutation to an error.

@@ -87,6 +87,11 @@ impl SignIn {
         self.hasher.counts()
     }
 
+    /// Returns the throttle, for the other entry points of clients without a credential.
+    pub(super) fn throttle(&self) -> LoginThrottle {
+        self.throttle.clone()
+    }
+
     /// Returns the counters of sign-ins.
     #[must_use]
     pub fn counters(&self) -> &SignInCounters {

@@ -54,7 +54,7 @@ pub(super) struct CallerRow {
     is_disabled: bool,
     token_access: String,
     force_password_change: bool,
-    password_hash: String,
+    password_hash: Option<String>,
     expires_at: Option<Timestamp>,
     enabled: Option<String>,
     /// True if the token's ancestors must be checked as well.
@@ -86,7 +86,7 @@ impl CallerRow {
             is_disabled: self.is_disabled,
             token_access: columns::parse_token_access(&self.token_access)?,
             force_password_change: self.force_password_change,
-            password_hash: PasswordHash(self.password_hash),
+            password_hash: self.password_hash.map(PasswordHash),
             expires_at: self.expires_at,
             enabled,
         })

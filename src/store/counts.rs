@@ -21,7 +21,8 @@ pub struct ReaderRights {
     pub is_admin: bool,
     pub is_platform_admin: bool,
     pub is_disabled: bool,
-    pub password_hash: String,
+    /// `None`: no password.
+    pub password_hash: Option<String>,
 }
 
 from_row!(ReaderRights { is_admin, is_platform_admin, is_disabled, password_hash });

@@ -21,6 +21,7 @@ macro_rules! migrator {
             4 "cluster" "0004_cluster.sql",
             5 "counts" "0005_counts.sql",
             6 "longer leases" "0006_longer_leases.sql",
+            7 "password links" "0007_password_links.sql",
             8 "sign ins" "0008_sign_ins.sql",
         ])
     };

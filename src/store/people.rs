@@ -7,7 +7,9 @@ use super::{
     Error, Result, Store,
     authority::begin,
     events::{EventDraft, record},
-    from_row, on_pool, on_readers,
+    from_row,
+    new_password_link::{self, NewPasswordLink},
+    on_pool, on_readers,
 };
 use crate::domain::{
     authority::Mutation,
@@ -23,8 +25,10 @@ pub use change::{PersonChange, UpdateOutcome};
 pub struct NewPerson {
     pub email: Email,
     pub name: PersonName,
-    /// Argon2id hash, a PHC string.
-    pub password_hash: String,
+    /// Argon2id hash, a PHC string. `None`: no password.
+    pub password_hash: Option<String>,
+    /// Invite link that is created with the person.
+    pub invite: Option<NewPasswordLink>,
     pub is_admin: bool,
     pub is_platform_admin: bool,
     pub force_password_change: bool,
@@ -34,7 +38,8 @@ pub struct NewPerson {
 #[derive(Clone)]
 pub struct PersonWithHash {
     pub person: Person,
-    pub password_hash: String,
+    /// `None`: no password.
+    pub password_hash: Option<String>,
 }
 
 /// Conditions on listed people. `None` matches everything.
@@ -54,6 +59,7 @@ pub(super) struct Row {
     is_disabled: bool,
     token_access: String,
     force_password_change: bool,
+    has_password: bool,
     last_login_at: Option<Timestamp>,
     last_sign_in_at: Option<Timestamp>,
     created_at: Timestamp,
@@ -70,6 +76,7 @@ from_row!(Row {
     is_disabled,
     token_access,
     force_password_change,
+    has_password,
     last_login_at,
     last_sign_in_at,
     created_at,
@@ -108,6 +115,7 @@ impl TryFrom<Row> for Person {
             is_disabled: row.is_disabled,
             token_access: TokenAccess::parse(&row.token_access).map_err(|_| Error::corrupt("person.token_access"))?,
             force_password_change: row.force_password_change,
+            has_password: row.has_password,
             last_login_at: row.last_login_at,
             last_sign_in_at: row.last_sign_in_at,
             created_at: row.created_at,
@@ -118,7 +126,7 @@ impl TryFrom<Row> for Person {
 
 struct RowWithHash {
     person: Row,
-    password_hash: String,
+    password_hash: Option<String>,
 }
 
 from_row!(RowWithHash { password_hash; person });
@@ -127,7 +135,7 @@ from_row!(RowWithHash { password_hash; person });
 macro_rules! columns {
     () => {
         "id, workspace_id, email, name, is_admin, is_platform_admin, is_disabled, token_access, force_password_change, \
-         last_login_at, last_sign_in_at, created_at, updated_at"
+         (password_hash is not null) as has_password, last_login_at, last_sign_in_at, created_at, updated_at"
     };
 }
 pub(super) use columns;
@@ -167,7 +175,8 @@ macro_rules! insert {
 pub(super) use insert;
 
 impl Store {
-    /// Creates a person. Returns `None` if the workspace was deleted.
+    /// Creates a person, with an invite link if there is one. Returns `None` if the workspace was
+    /// deleted.
     ///
     /// # Errors
     /// Returns [`Error::Conflict`] if the e-mail is taken in any workspace,
@@ -182,7 +191,12 @@ impl Store {
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
             let Some(row) = insert!(&mut *tx, workspace_id, new, context.at)? else { return Ok(None) };
-            record!(tx, workspace_id, context, row.event(Action::PersonAdded, &row.id.to_string(), new.role_details()));
+            let target = row.id.to_string();
+            record!(tx, workspace_id, context, row.event(Action::PersonAdded, &target, new.role_details()));
+            if let Some(invite) = &new.invite {
+                new_password_link::insert!(tx, workspace_id, row.id, invite, context);
+                record!(tx, workspace_id, context, row.event(invite.action(), &target, invite.details()));
+            }
             tx.commit().await?;
             Ok(Some(row.try_into()?))
         })

@@ -58,7 +58,13 @@ struct SessionRow {
 }
 
 from_row!(SessionRow {
-    session_id, session_created_at, authenticated_at, last_seen_at, user_agent, address, last_address
+    session_id,
+    session_created_at,
+    authenticated_at,
+    last_seen_at,
+    user_agent,
+    address,
+    last_address
 });
 
 struct FoundSessionRow {

@@ -35,11 +35,13 @@ impl Default for PageStart {
     }
 }
 
-/// Person and number of unexpired tokens.
+/// Person, number of unexpired tokens, and invite link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersonWithTokenCount {
     pub person: Person,
     pub active_tokens: i64,
+    /// End of the validity of the person's invite link, which may be in the past; `None`: no link.
+    pub invite_expires_at: Option<Timestamp>,
 }
 
 /// Numbers of unexpired tokens and of their owners.
@@ -86,6 +88,22 @@ where
     statement
 }
 
+/// Returns the statement that reads the expiry of these people's invite links.
+fn invite_expiries_query<DB>(people: &[people::Row]) -> QueryBuilder<DB>
+where
+    DB: Database<Arguments: Default>,
+    i64: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    let mut statement =
+        QueryBuilder::new("select person_id, expires_at from password_link where kind = 'invite' and person_id in (");
+    let mut ids = statement.separated(", ");
+    for person in people {
+        ids.push_bind(person.id);
+    }
+    statement.push(")");
+    statement
+}
+
 impl Store {
     /// Lists people of a workspace, in ascending order of their e-mail for either kind of start.
     ///
@@ -107,20 +125,25 @@ impl Store {
         let search = filter.search.as_deref().unwrap_or_default();
         let lower_pattern = contains_pattern(&search.to_lowercase());
         let pattern = contains_pattern(search);
-        let (rows, counts): (Vec<people::Row>, HashMap<PersonId, i64>) = on_readers!(self, pool => {
+        let (rows, counts, invites) = on_readers!(self, pool => {
             let rows: Vec<people::Row> = sqlx::query_as(statement)
                 .bind(workspace_id).bind(key.as_str()).bind(filter.is_disabled).bind(filter.is_admin)
                 .bind(&lower_pattern).bind(&pattern).bind(limit).fetch_all(pool).await?;
             if rows.is_empty() {
-                return Ok((rows, HashMap::new()));
+                return Ok((rows, HashMap::new(), HashMap::new()));
             }
             let counts: Vec<(PersonId, i64)> =
                 token_counts_query(workspace_id, &rows, now).build_query_as().fetch_all(pool).await?;
-            Ok::<_, super::Error>((rows, counts.into_iter().collect()))
+            let invites: Vec<(PersonId, Timestamp)> =
+                invite_expiries_query(&rows).build_query_as().fetch_all(pool).await?;
+            let counts: HashMap<_, _> = counts.into_iter().collect();
+            let invites: HashMap<_, _> = invites.into_iter().collect();
+            Ok::<_, super::Error>((rows, counts, invites))
         })?;
         let with_count = |row: people::Row| -> Result<PersonWithTokenCount> {
             let active_tokens = counts.get(&row.id).copied().unwrap_or(0);
-            Ok(PersonWithTokenCount { person: row.try_into()?, active_tokens })
+            let invite_expires_at = invites.get(&row.id).copied();
+            Ok(PersonWithTokenCount { person: row.try_into()?, active_tokens, invite_expires_at })
         };
         let mut people = rows.into_iter().map(with_count).collect::<Result<Vec<_>>>()?;
         if matches!(start, PageStart::Before(_)) {

@@ -67,6 +67,7 @@ fn field_label(name: &str) -> &str {
         "email" => "e-mail",
         "tokenAccess" => "token access",
         "forcePasswordChange" => "password change required",
+        "expiresAt" => "valid until",
         name => name,
     }
 }
@@ -84,6 +85,8 @@ pub(super) fn action_label(action: Action) -> &'static str {
         Action::PersonEnabled => "Account enabled",
         Action::PersonRemoved => "User removed",
         Action::PasswordChanged => "Password changed",
+        Action::InviteCreated => "Invite link created",
+        Action::InviteUsed => "Invite link used",
         Action::SessionCreated => "Signed in",
         Action::TokenLeaked => "Token deleted: reported as leaked",
         Action::RevokedTokenRejected => "Token rejected: revoked or expired",

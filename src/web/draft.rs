@@ -39,7 +39,7 @@ const MAX_AGE_SECONDS: u32 = 600;
 /// attributes of a cookie, and the encrypted value is a third longer.
 const MAX_TEXT_BYTES: usize = 2_800;
 /// The fields that are kept.
-const KEPT_FIELDS: [&str; 12] = [
+const KEPT_FIELDS: [&str; 13] = [
     "description",
     "lifetime",
     "days",
@@ -49,6 +49,7 @@ const KEPT_FIELDS: [&str; 12] = [
     "admin_name",
     "role",
     "token_access",
+    "credential",
     "value",
     "must_change",
     "is_admin",

@@ -83,7 +83,7 @@ impl ErrorPages {
         };
         // Browsers would show their own password dialog.
         response.headers_mut().remove(WWW_AUTHENTICATE);
-        security_headers::insert(response.headers_mut(), self.has_https_url);
+        security_headers::insert(response.headers_mut(), &request.path, self.has_https_url);
         response
     }
 

@@ -78,6 +78,18 @@ impl<T: From<i64>> FromRequestParts<WebState> for IdPath<T> {
     }
 }
 
+/// The secret of an invite link in the path, which may be malformed. `Debug` is not implemented.
+pub(super) struct LinkPath(pub String);
+
+impl FromRequestParts<WebState> for LinkPath {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, PageError> {
+        let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text);
+        Ok(Self(text.unwrap_or_default()))
+    }
+}
+
 /// Returns whether a checkbox was checked. Browsers omit unchecked ones.
 pub(super) fn is_checked(field: Option<&String>) -> bool {
     field.is_some_and(|value| value == "yes")

@@ -3,10 +3,13 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::domain::{
-    id::PersonId,
-    time::Timestamp,
-    token::{Token, TokenStatus},
+use crate::{
+    domain::{
+        id::PersonId,
+        time::Timestamp,
+        token::{Token, TokenStatus},
+    },
+    service::invites::InviteState,
 };
 
 /// The maximum time before its expiry at which a token is shown as expiring soon.
@@ -134,6 +137,24 @@ impl TokenRow {
         match self.description.as_str() {
             "" => format!("{}…", self.display_prefix),
             description => description.to_owned(),
+        }
+    }
+}
+
+/// The state of a person's invite link as shown on pages.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum InviteStatus {
+    None,
+    Valid(DisplayTime),
+    Expired,
+}
+
+impl From<InviteState> for InviteStatus {
+    fn from(state: InviteState) -> Self {
+        match state {
+            InviteState::None => Self::None,
+            InviteState::Valid(end) => Self::Valid(DisplayTime(end)),
+            InviteState::Expired => Self::Expired,
         }
     }
 }

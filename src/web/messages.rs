@@ -20,6 +20,7 @@ pub(super) fn for_error(error: &Error) -> String {
         Error::LastAdministrator => {
             "This is the last enabled administrator of the workspace. Make another person an administrator first."
         }
+        Error::PersonDisabled => "The account is disabled, so a link would not work. Enable the account first.",
         Error::HasherBusy => "Too many people are signing in. Try again in a second.",
         Error::TokenNotFound => "The token does not exist. It may have been deleted already.",
         Error::PersonNotFound => "The person does not exist in this workspace.",

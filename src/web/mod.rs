@@ -3,7 +3,7 @@
 //! A page is a struct with exactly the fields of its template, next to the handler that fills it. The
 //! handler's signature states which users may open the page: `SessionUser`, `AdminUser` or
 //! `PlatformAdminUser` of `session_user`. GET requests change nothing. A successful form responds with
-//! a redirect, except for the page that shows a token value.
+//! a redirect, except for the pages that show a token value or an invite link.
 //!
 //! `security_headers` has the headers of every page, errors included. `csrf` rejects forms of other
 //! sites.
@@ -22,6 +22,7 @@ mod extract;
 mod form_error;
 mod format;
 mod generate;
+mod invite;
 mod layout;
 mod messages;
 mod minify;
@@ -65,6 +66,7 @@ pub fn routes(app: &App, config: &Config, document: &'static OpenApi) -> Router 
     };
     Router::new()
         .merge(sign_in::routes())
+        .merge(invite::routes())
         .merge(password::routes())
         .merge(tokens::routes())
         .merge(generate::routes())

@@ -16,16 +16,19 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// The path prefixes of pages.
-const PAGE_PREFIXES: [&str; 8] = [
+const PAGE_PREFIXES: [&str; 9] = [
     "/sign-in",
     "/sign-out",
     "/change-password",
+    "/invite",
     "/preferences",
     "/admin",
     "/api-reference",
     "/assets",
     "/favicon.ico",
 ];
+/// The prefix of paths that contain the secret of an invite link.
+const SECRET_PATH_PREFIX: &str = "/invite/";
 /// The path prefixes of the API.
 const API_PREFIXES: [&str; 3] = ["/v4", "/oauth2", "/.well-known"];
 
@@ -45,14 +48,16 @@ pub(crate) fn is_page(path: &str, headers: &HeaderMap) -> bool {
     path == "/" || PAGE_PREFIXES.into_iter().any(is_below) || accepts_html()
 }
 
-/// Adds the security headers to a page or a static file.
-pub(super) fn insert(headers: &mut HeaderMap, has_https_url: bool) {
+/// Adds the security headers to a page or a static file at `path`.
+pub(super) fn insert(headers: &mut HeaderMap, path: &str, has_https_url: bool) {
+    // Elsewhere not `no-referrer`: browsers send `Origin: null` with the forms of such a page, and
+    // those without Fetch metadata could not submit them.
+    let referrer_policy = if path.starts_with(SECRET_PATH_PREFIX) { "no-referrer" } else { "same-origin" };
     let fixed = [
         (CONTENT_SECURITY_POLICY, CSP),
         (X_FRAME_OPTIONS, "DENY"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Not `no-referrer`: browsers would send `Origin: null` with forms.
-        (REFERRER_POLICY, "same-origin"),
+        (REFERRER_POLICY, referrer_policy),
         (CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
         (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
         (PERMISSIONS_POLICY, "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),

@@ -54,6 +54,8 @@ struct SignInQuery {
     next: Option<String>,
     out: Option<String>,
     ended: Option<String>,
+    /// The user has set the password with an invite link.
+    set: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +85,7 @@ async fn show_form(
         return Ok(see_other(next));
     }
     let notice = match (query.out, query.ended) {
+        _ if query.set.is_some() => Some("Your password is set. Sign in with it."),
         (Some(_), _) => Some("You are signed out."),
         (None, Some(_)) if draft::is_kept(&state, &headers) => {
             Some("You were signed out for inactivity. Sign in to continue. The text that you entered is kept.")
@@ -138,7 +141,11 @@ fn throttled_page(form: &SignInForm, seconds: u64) -> PageResult<Response> {
 
 /// Ends the previous session of this browser, even one of another user. Its cookie is replaced, so
 /// that it could no longer be used to sign out.
-async fn end_previous_session(state: &WebState, headers: &HeaderMap, context: &RequestContext) -> PageResult<()> {
+pub(super) async fn end_previous_session(
+    state: &WebState,
+    headers: &HeaderMap,
+    context: &RequestContext,
+) -> PageResult<()> {
     let Some(value) = state.cookies.read_session(headers) else { return Ok(()) };
     if let Some(previous) = state.sessions.find(&value, context.client_ip).await? {
         state.sessions.sign_out(&previous).await?;

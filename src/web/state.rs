@@ -11,7 +11,7 @@ use super::{
 use crate::{
     app::App,
     config::Config,
-    service::{Events, People, Sessions, SignIn, Tokens, Workspaces},
+    service::{Events, Invites, People, Sessions, SignIn, Tokens, Workspaces},
 };
 
 /// The services and settings that page handlers use. Cheap to clone.
@@ -22,6 +22,7 @@ pub(super) struct WebState {
     pub workspaces: Workspaces,
     pub sign_in: SignIn,
     pub sessions: Sessions,
+    pub invites: Invites,
     pub events: Events,
     pub cookies: Cookies,
     pub public_url: PublicUrl,
@@ -47,6 +48,7 @@ impl WebState {
             workspaces: app.workspaces().clone(),
             sign_in: app.sign_in().clone(),
             sessions: app.sessions().clone(),
+            invites: app.invites().clone(),
             events: app.events().clone(),
             cookies: Cookies::new(public_url.starts_with("https://")),
             reference: ApiReference::new(document, &public_url),

@@ -205,6 +205,17 @@ async fn login_failures_are_purged_after_a_day(engine: Engine) {
     assert_eq!(app.state.sign_in().purge_login_failures().await.unwrap(), 1);
 }
 
+#[apply(both_databases)]
+async fn invite_links_are_purged_when_they_expire(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let body = json!({"email": "ada@example.com", "name": "", "invite": true});
+    app.admin().post("/v4/people", &body).await.expect(201);
+    app.advance_millis(3 * DAY_SECONDS * 1_000 - 1);
+    assert_eq!(app.state.invites().purge_expired().await.unwrap(), 0);
+    app.advance_millis(1);
+    assert_eq!(app.state.invites().purge_expired().await.unwrap(), 1);
+}
+
 /// A table with old rows, which are to be purged, and young rows, which are to stay.
 struct AgedRows {
     table: &'static str,
@@ -213,12 +224,13 @@ struct AgedRows {
     young: &'static str,
 }
 
-const AGED_ROWS: [AgedRows; 5] = [
+const AGED_ROWS: [AgedRows; 6] = [
     AgedRows { table: "token", old: "description = 'old'", young: "description = 'young'" },
     AgedRows { table: "token_tombstone", old: "display_prefix = 'old'", young: "display_prefix = 'young'" },
     AgedRows { table: "event", old: "seq <= 2", young: "seq = 3" },
     AgedRows { table: "web_session", old: "user_agent = 'old'", young: "user_agent = 'young'" },
     AgedRows { table: "login_failure", old: "failures = 71", young: "failures = 72" },
+    AgedRows { table: "password_link", old: "kind = 'invite'", young: "kind = 'reset'" },
 ];
 
 /// Returns the statements that insert the rows. Their ages differ from the boundary of 1, 30 or 90
@@ -237,11 +249,12 @@ fn aged_rows_sql(engine: Engine) -> Vec<String> {
         }
     };
     let mut statements = vec![format!("update event set occurred_at = {} where seq <= 2", ago(31 * 24))];
-    for (label, byte, days, session, failures, failure_age) in [("old", 1, 1, 37, 71, 25), ("young", 2, -1, 0, 72, 23)]
+    for (label, byte, days, session, failures, failure_age, kind) in
+        [("old", 1, 1, 37, 71, 25, "invite"), ("young", 2, -1, 0, 72, 23, "reset")]
     {
         let (id, digest) = (bytes(16, byte), bytes(32, byte));
         let [created, expired, deleted] = [ago(200 * 24), ago((30 + days) * 24), ago((90 + days) * 24)];
-        let [begun, failed] = [ago(session), ago(failure_age)];
+        let [begun, failed, link_end] = [ago(session), ago(failure_age), ago(days)];
         statements.extend([
             format!(
                 "insert into token (id, workspace_id, person_id, digest, display_prefix, description, created_at, expires_at) \
@@ -256,6 +269,10 @@ fn aged_rows_sql(engine: Engine) -> Vec<String> {
                  values ({id}, {digest}, 1, 1, {begun}, {begun}, {begun}, '{label}')"
             ),
             format!("insert into login_failure (email_digest, failures, last_at) values ({digest}, {failures}, {failed})"),
+            format!(
+                "insert into password_link (person_id, workspace_id, kind, digest, created_at, expires_at) \
+                 values (1, 1, '{kind}', {digest}, {created}, {link_end})"
+            ),
         ]);
     }
     statements
@@ -302,7 +319,8 @@ async fn jobs_purge_only_what_is_configured(engine: Engine) {
         database.execute_sql(&statement).await;
     }
     // By default expired tokens and events are kept; the other tables are purged.
-    run_server_until_purged(&database, None, &["token_tombstone", "web_session", "login_failure"]).await;
+    run_server_until_purged(&database, None, &["token_tombstone", "web_session", "login_failure", "password_link"])
+        .await;
     for aged in &AGED_ROWS {
         assert!(has_rows(&database, aged.table, aged.young).await, "{}", aged.table);
     }

@@ -56,6 +56,10 @@ const DESCRIPTIONS: &[(&str, &[(&str, &str)])] = &[
         "CreatedAdmin",
         &[("email", "The e-mail of the administrator."), ("id", "The person ID of the administrator; 1 or more.")],
     ),
+    (
+        "CreatedPerson",
+        &[("inviteExpiresAt", "The time at which the invite link expires, in UTC. Absent without `invite`.")],
+    ),
     ("CreatedToken", &[("tokenInfo", "The token without its value.")]),
     ("CreatedWorkspace", &[("admin", "The first administrator of the workspace.")]),
     (
@@ -100,6 +104,7 @@ const DESCRIPTIONS: &[(&str, &[(&str, &str)])] = &[
             ("tokenward_name", "The name of the owner; may be empty."),
         ],
     ),
+    ("Invite", &[("inviteExpiresAt", "The time at which the invite link expires, in UTC.")]),
     (
         "OAuthMetadata",
         &[

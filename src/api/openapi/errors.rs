@@ -221,6 +221,8 @@ fn person_errors(operation: &str) -> Vec<NamedError> {
                 password(),
                 invalid("commonPassword", ValidationError::PasswordCommon),
                 invalid("passwordMismatch", ValidationError::PasswordMismatch),
+                invalid("passwordOrInviteMissing", ValidationError::PasswordOrInviteMissing),
+                invalid("passwordWithInvite", ValidationError::PasswordWithInvite),
                 workspace_not_found(),
                 service("emailTaken", Error::EmailTaken),
             ];
@@ -240,6 +242,15 @@ fn person_errors(operation: &str) -> Vec<NamedError> {
                 service("lastAdministrator", Error::LastAdministrator),
             ];
             join([with_body(), own])
+        }
+        "invitePerson" => {
+            let own = vec![
+                service("ownAccount", Error::CannotInviteSelf),
+                service("protectedPerson", Error::ProtectedPerson),
+                person_not_found(),
+                service("personDisabled", Error::PersonDisabled),
+            ];
+            join([administrator(), own])
         }
         "deletePerson" => {
             let own = vec![

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 const TOKEN_VALUE: &str = "twd_4BOMZDU7HXsvyLIVQgtML6LPF8h7EUwT2nTEnVmlfgq0x6hsD";
+const INVITE_URL: &str = "https://tokens.example.com/invite/7hVq3nX0bTz9LkR2mW5cYp8sJd1gFa4eUo6iKxQvHtN";
 const TOKEN_ID: &str = "01a20a6a-c1b5-7dc2-aeac-0281c48408b8";
 
 /// Returns an example of the body of a request; `None` without a body.
@@ -10,7 +11,7 @@ pub(super) fn request_of(operation: &str) -> Option<Value> {
     Some(match operation {
         "createApiAccessToken" => json!({"lifetimeSeconds": 2_592_000, "description": "nightly job"}),
         "createPerson" => {
-            json!({"email": "ada@example.com", "name": "Ada Lovelace", "password": "correct horse battery staple"})
+            json!({"email": "ada@example.com", "name": "Ada Lovelace", "invite": true})
         }
         "patchPerson" => json!({"tokenAccess": "enabled"}),
         "createWorkspace" => json!({
@@ -47,7 +48,9 @@ pub(super) fn response_of(operation: &str) -> Option<Value> {
         "getOpenApiSpec" => {
             json!({"openapi": "3.1.0", "info": {"title": "Tokenward", "version": "0.1.0"}, "paths": {}})
         }
-        "getCurrentPerson" | "getPerson" | "createPerson" => person(),
+        "getCurrentPerson" | "getPerson" => person(),
+        "createPerson" => invited_person(),
+        "invitePerson" => json!({"id": 7, "inviteUrl": INVITE_URL, "inviteExpiresAt": "2026-11-26T21:58:18.293Z"}),
         "listPeople" => json!({"data": [person()], "count": 1}),
         "patchPerson" => json!({"id": 7, "updatedAt": "2026-11-23T21:58:20.311Z"}),
         operation => return workspace_response(operation),
@@ -105,6 +108,14 @@ fn person() -> Value {
         "forcePasswordChange": false, "lastLoginTime": "2026-11-23T21:58:00.000Z",
         "createdAt": "2026-11-23T21:58:18.293Z", "updatedAt": "2026-11-23T21:58:18.293Z"
     })
+}
+
+fn invited_person() -> Value {
+    let mut person = person();
+    person["lastLoginTime"] = Value::Null;
+    person["inviteUrl"] = INVITE_URL.into();
+    person["inviteExpiresAt"] = "2026-11-26T21:58:18.293Z".into();
+    person
 }
 
 fn event() -> Value {

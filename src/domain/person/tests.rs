@@ -112,6 +112,7 @@ fn person(is_admin: bool, is_platform_admin: bool, is_disabled: bool, token_acce
         is_disabled,
         token_access,
         force_password_change: false,
+        has_password: true,
         last_login_at: None,
         last_sign_in_at: None,
         created_at,

@@ -7,6 +7,7 @@ fn unavailable() -> store::Error {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_error_has_its_status_and_exception_name() {
     let table = [
         (ApiError::BadRequest("x".into()), 400, "ApiValidationFailed"),
@@ -28,6 +29,7 @@ fn each_error_has_its_status_and_exception_name() {
         (Error::PasswordCredentialRequired.into(), 403, "AccessControlException"),
         (Error::PasswordChangeRequired { person_id: PersonId::new(1) }.into(), 403, "AccessControlException"),
         (Error::CannotRemoveSelf.into(), 403, "AccessControlException"),
+        (Error::CannotInviteSelf.into(), 403, "AccessControlException"),
         (Error::RequirementsNotMet.into(), 403, "AccessControlException"),
         (Error::InvalidRequirement.into(), 403, "AccessControlException"),
         (ApiError::RouteNotFound, 404, "RouteNotFoundException"),
@@ -40,6 +42,7 @@ fn each_error_has_its_status_and_exception_name() {
         (Error::TooManyTokens { max: 3 }.into(), 409, "ConflictException"),
         (Error::IdempotentTokenDeleted.into(), 409, "ConflictException"),
         (Error::EmailTaken.into(), 409, "ConflictException"),
+        (Error::PersonDisabled.into(), 409, "ConflictException"),
         (Error::LastAdministrator.into(), 409, "ConflictException"),
         (Error::LastPlatformAdministrator.into(), 409, "ConflictException"),
         (Error::CannotRemoveFirstWorkspace.into(), 409, "ConflictException"),

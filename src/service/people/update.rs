@@ -74,7 +74,7 @@ impl People {
     /// Checks that a person who must change the password does not set the same password again.
     async fn ensure_password_changed(&self, person: &Person, password: &Password) -> Result<()> {
         let key = EmailKey::from_text(&person.email);
-        let current = self.store.find_person_by_email(&key).await?.map(|found| found.password_hash);
+        let current = self.store.find_person_by_email(&key).await?.and_then(|found| found.password_hash);
         let permit = self.hasher.reserve().map_err(|HasherBusy| Error::HasherBusy)?;
         let is_same =
             self.hasher.verify(password, current.as_deref(), permit).await.map_err(|HasherBusy| Error::HasherBusy)?;

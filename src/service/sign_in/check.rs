@@ -55,7 +55,8 @@ impl SignIn {
             tokio::time::sleep(BUSY_RESPONSE_DELAY).await;
             return Err(AuthError::Unavailable.into());
         };
-        let stored = found.as_ref().map(|found| found.password_hash.as_str());
+        // Without a password, the decoy hash is verified.
+        let stored = found.as_ref().and_then(|found| found.password_hash.as_deref());
         let Ok(matched) = self.hasher.verify_any(&passwords, stored, permit).await else {
             attempt.cancel();
             return Err(AuthError::Unavailable.into());
@@ -136,7 +137,8 @@ impl SignIn {
         PasswordLogin {
             principal: principal_of_person(found.person.clone()),
             must_change_password: found.person.force_password_change,
-            password_hash: PasswordHash(rehashed.unwrap_or_else(|| found.password_hash.clone())),
+            // The password matched, so there is a hash. An empty one matches no stored hash.
+            password_hash: PasswordHash(rehashed.or_else(|| found.password_hash.clone()).unwrap_or_default()),
         }
     }
 

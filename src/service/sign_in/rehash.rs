@@ -14,12 +14,10 @@ impl SignIn {
     /// Hashes the password again if the hashing parameters have changed. Returns the stored hash if
     /// it differs from the one that was found. Errors are logged only.
     pub(super) async fn rehash(&self, found: &PersonWithHash, password: &Password) -> Option<String> {
-        if !self.hasher.needs_rehash(&found.password_hash) {
-            return None;
-        }
+        let stored = found.password_hash.as_deref().filter(|stored| self.hasher.needs_rehash(stored))?;
         let id = found.person.id;
         let new = self.hasher.hash(password).await.ok()?;
-        match self.store.replace_password_hash(id, &found.password_hash, &new).await {
+        match self.store.replace_password_hash(id, stored, &new).await {
             Ok(true) => Some(new),
             Ok(false) => self.concurrent_rehash(&found.person, password).await,
             Err(error) => {
@@ -36,7 +34,7 @@ impl SignIn {
     /// Returns the hash that a concurrent login stored, if the password matches it.
     async fn concurrent_rehash(&self, person: &Person, password: &Password) -> Option<String> {
         let current = self.store.find_person_by_email(&EmailKey::from_text(&person.email)).await.ok()??;
-        let current = Some(current).filter(|current| current.person.id == person.id)?.password_hash;
+        let current = Some(current).filter(|current| current.person.id == person.id)?.password_hash?;
         let permit = self.hasher.reserve().ok()?;
         let matches = self.hasher.verify(password, Some(&current), permit).await.ok()?;
         matches.then_some(current)

@@ -63,7 +63,8 @@ impl ReadAccess {
             ReadCredential::Password(hash) => {
                 let (workspace_id, person_id) = (WorkspaceId::of(initial), PersonId::of(initial));
                 let current = self.tokens.store.find_reader_rights(workspace_id, person_id).await?;
-                let current = current.filter(|current| !current.is_disabled && current.password_hash == *hash);
+                let current =
+                    current.filter(|current| !current.is_disabled && current.password_hash.as_ref() == Some(hash));
                 let current = current.ok_or(Error::CallerRevoked)?;
                 (current.is_admin, current.is_platform_admin)
             }

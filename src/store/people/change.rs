@@ -100,10 +100,10 @@ impl Store {
         let email_key = change.email.as_ref().map(Email::key);
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
-            let current: Option<(bool, String)> =
+            let current: Option<(bool, Option<String>)> =
                 sqlx::query_as(SELECT).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
             let Some((was_admin, password_hash)) = current else { return Ok(Committed::unchanged(UpdateOutcome::NotFound)) };
-            if change.expected_password_hash.as_ref().is_some_and(|expected| *expected != password_hash) {
+            if change.expected_password_hash.as_ref().is_some_and(|expected| Some(expected) != password_hash.as_ref()) {
                 return Ok(Committed::unchanged(UpdateOutcome::StaleCredential));
             }
             let updated: Option<(String, String, bool)> = sqlx::query_as(UPDATE)

@@ -5,6 +5,7 @@ mod settings;
 mod tokens;
 mod user;
 mod user_actions;
+mod user_invite;
 mod user_password;
 mod users;
 mod workspaces;
@@ -20,6 +21,7 @@ pub(super) fn routes() -> Router<WebState> {
         .merge(user::routes())
         .merge(user_actions::routes())
         .merge(user_password::routes())
+        .merge(user_invite::routes())
         .merge(settings::routes())
         .merge(tokens::routes())
         .merge(workspaces::routes())

@@ -5,19 +5,23 @@ use axum::{Router, extract::State, http::HeaderMap, response::Response, routing:
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::role::role_label;
+use super::{role::role_label, user_invite::show_link};
 use crate::{
     domain::{
         id::PersonId,
-        person::{EmailKey, TokenAccess},
+        person::{EmailKey, Person, TokenAccess},
     },
-    service::people::{ActorKind, CreatePerson, PageStart, PersonSearch, PersonWithTokenCount},
+    service::{
+        self, Invites,
+        invites::{InviteLink, InvitePerson},
+        people::{ActorKind, CreatePerson, PageStart, PersonSearch, PersonWithTokenCount},
+    },
     web::{
         draft::Draft,
         error::{PageResult, see_other},
         extract::{LenientQuery, PageForm, is_checked},
         form_error::FormError,
-        format::{DisplayTime, display_name},
+        format::{DisplayTime, InviteStatus, display_name},
         layout::{Layout, NavItem, render, render_with_status},
         pagination::{PAGE_SIZE, PageRange, PageRequest, Pager, page_path},
         reauth::require_recent_password,
@@ -71,15 +75,20 @@ struct UserRow {
     display_name: String,
     email: String,
     is_disabled: bool,
+    has_password: bool,
+    invite: InviteStatus,
     role: &'static str,
     token_access: &'static str,
     active_tokens: i64,
     last_login: Option<DisplayTime>,
 }
 
-impl From<PersonWithTokenCount> for UserRow {
-    fn from(PersonWithTokenCount { person, active_tokens }: PersonWithTokenCount) -> Self {
+impl UserRow {
+    fn new(invites: &Invites, listed: PersonWithTokenCount) -> Self {
+        let PersonWithTokenCount { person, active_tokens, invite_expires_at } = listed;
         Self {
+            invite: invites.state(&person, invite_expires_at).into(),
+            has_password: person.has_password,
             id: person.id,
             display_name: display_name(&person.name, &person.email).to_owned(),
             is_disabled: person.is_disabled,
@@ -137,7 +146,7 @@ async fn list(
     render(&UsersPage {
         layout: user.layout(NavItem::Users).with_notice(query.done.as_deref()),
         workspace: &user.workspace_name,
-        rows: people.into_iter().map(UserRow::from).collect(),
+        rows: people.into_iter().map(|listed| UserRow::new(&state.invites, listed)).collect(),
         pager,
         search: query.search.as_deref().unwrap_or_default(),
         statuses: query.statuses(),
@@ -151,6 +160,7 @@ struct NewUserPage<'a> {
     error: Option<&'a FormError>,
     email: &'a str,
     name: &'a str,
+    is_invite: bool,
     must_change_password: bool,
     is_admin: bool,
     min_chars: usize,
@@ -165,6 +175,9 @@ struct NewUserForm {
     name: String,
     #[serde(default)]
     password: Zeroizing<String>,
+    /// `invite` or `password`.
+    #[serde(default)]
+    credential: String,
     must_change: Option<String>,
     is_admin: Option<String>,
     own_password: Option<Zeroizing<String>>,
@@ -176,6 +189,7 @@ fn new_page<'a>(user: &AdminUser, state: &WebState) -> NewUserPage<'a> {
         error: None,
         email: "",
         name: "",
+        is_invite: true,
         must_change_password: true,
         is_admin: false,
         min_chars: state.min_password_length,
@@ -195,11 +209,32 @@ async fn show_form(user: AdminUser, State(state): State<WebState>, draft: Draft)
 }
 
 impl NewUserForm {
+    fn is_invite(&self) -> bool {
+        self.credential == "invite"
+    }
+
+    /// Adds the person. Returns the invite link, if one was requested. A password that was entered
+    /// before is then ignored.
+    async fn submit(&self, state: &WebState, user: &AdminUser) -> service::Result<Option<(Person, InviteLink)>> {
+        let actor = user.actor();
+        let (initiator, workspace_id) = (ActorKind::Person(&actor), user.person.workspace_id);
+        let (email, name) = (&self.email, &self.name);
+        let (is_admin, is_platform_admin) = (is_checked(self.is_admin.as_ref()), false);
+        if self.is_invite() {
+            let request = InvitePerson { email, name, is_admin, is_platform_admin };
+            return state.invites.add_person(initiator, workspace_id, request).await.map(Some);
+        }
+        let (password, force_password_change) = (&self.password, is_checked(self.must_change.as_ref()));
+        let request = CreatePerson { email, name, password, is_admin, is_platform_admin, force_password_change };
+        state.people.add(initiator, workspace_id, request).await.map(|_| None)
+    }
+
     /// Fills the page with the entered text.
     fn fill<'a>(&'a self, page: NewUserPage<'a>) -> NewUserPage<'a> {
         NewUserPage {
             email: &self.email,
             name: &self.name,
+            is_invite: self.is_invite(),
             must_change_password: is_checked(self.must_change.as_ref()),
             is_admin: is_checked(self.is_admin.as_ref()),
             ..page
@@ -213,18 +248,11 @@ async fn add(
     headers: HeaderMap,
     PageForm(form): PageForm<NewUserForm>,
 ) -> PageResult<Response> {
-    let add = CreatePerson {
-        email: &form.email,
-        name: &form.name,
-        password: &form.password,
-        is_admin: is_checked(form.is_admin.as_ref()),
-        is_platform_admin: false,
-        force_password_change: is_checked(form.must_change.as_ref()),
-    };
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
     let error = match require_recent_password(&state, &user, &headers, own_password).await? {
-        Ok(()) => match state.people.add(ActorKind::Person(&user.actor()), user.person.workspace_id, add).await {
-            Ok(_) => return Ok(see_other("/admin/users?done=added")),
+        Ok(()) => match form.submit(&state, &user).await {
+            Ok(None) => return Ok(see_other("/admin/users?done=added")),
+            Ok(Some(invited)) => return show_link(&user, &state, &invited),
             Err(error) => FormError::from_error(error)?,
         },
         Err(error) => error,

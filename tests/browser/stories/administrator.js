@@ -17,11 +17,14 @@ module.exports = async (harness, options = {}) => {
   await page.getByRole("link", { name: "Add user" }).click();
   await page.getByLabel("E-mail").fill("ada@example.com");
   await page.getByLabel("Name").fill("Ada");
-  await page.getByLabel("Initial password").fill("short");
+  assert.ok(await page.getByRole("radio", { name: /^Send an invite link/ }).isChecked());
+  assert.ok(!(await page.getByLabel("Temporary password", { exact: true }).isVisible()), "the password belongs to the other choice");
+  await page.getByRole("radio", { name: /^Set a temporary password/ }).check();
+  await page.getByLabel("Temporary password", { exact: true }).fill("short");
   await page.getByRole("button", { name: "Add user" }).click();
   await admin.expectText("Password must have from 15 to 128 characters.");
   assert.equal(await page.getByLabel("E-mail").inputValue(), "ada@example.com", "the form keeps what was entered");
-  await page.getByLabel("Initial password").fill(PASSWORD);
+  await page.getByLabel("Temporary password", { exact: true }).fill(PASSWORD);
   await page.getByRole("button", { name: "Add user" }).click();
   await admin.expectText("The user was added.");
 

@@ -50,7 +50,13 @@ module.exports = async (harness) => {
   const newPersonId = (await harness.api("GET", "/v4/people?email=new@example.com")).data[0].id;
   await harness.api("PATCH", `/v4/people/${newPersonId}`, { forcePasswordChange: true });
 
-  const publicPages = { "sign-in": "/sign-in", "not-found": "/nothing" };
+  const invited = await harness.api("POST", "/v4/people", { email: "alan.turing@example.com", name: "Alan Turing", invite: true });
+  const publicPages = {
+    "sign-in": "/sign-in",
+    "sign-in-password-set": "/sign-in?set=yes",
+    invite: new URL(invited.inviteUrl).pathname,
+    "not-found": "/nothing",
+  };
   const adminPages = {
     tokens: "/preferences/access-tokens",
     "tokens-nothing-found": "/preferences/access-tokens?search=zzz",
@@ -69,6 +75,8 @@ module.exports = async (harness) => {
     "new-user": "/admin/users/new",
     user: `/admin/users/${grace}`,
     "user-longest": `/admin/users/${longest}`,
+    "user-invited": `/admin/users/${invited.id}`,
+    "invite-user": `/admin/users/${grace}/invite`,
     "password-of-user": `/admin/users/${grace}/password`,
     "disable-user": `/admin/users/${grace}/disable`,
     "remove-user-longest": `/admin/users/${longest}/remove`,
@@ -119,6 +127,12 @@ module.exports = async (harness) => {
       await admin.page.getByLabel("Description").fill("Backup script on nas-1");
       await admin.page.getByRole("button", { name: "Generate" }).click();
       await checkPage(admin, "generated");
+      await admin.open(`/admin/users/${grace}/invite`);
+      await admin.page.getByRole("button", { name: "Create link" }).click();
+      await checkPage(admin, "invite-link");
+      await admin.open("/admin/users/new");
+      await admin.page.getByRole("radio", { name: /^Set a temporary password/ }).check();
+      await checkPage(admin, "new-user-password");
 
       const user = await harness.newSignedInUser("barbara.liskov@example.com", { scheme, size });
       await checkPage(user, "tokens-not-permitted", "/preferences/access-tokens");

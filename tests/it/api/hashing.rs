@@ -123,6 +123,8 @@ async fn unknown_and_disabled_accounts_cost_as_many_hashes(engine: Engine) {
     app.add_person("ada").await;
     let off = app.add_person("off").await;
     app.admin().update_person(off.id, json!({"isDisabled": true})).await.expect(200);
+    let invited = json!({"email": "invited@example.com", "name": "", "invite": true});
+    app.admin().post("/v4/people", &invited).await.expect(201);
     let cost = async |email: &str, password: &str| {
         let before = hash_count(&app);
         assert_eq!(request_status(&app.client_with_authorization(&[&basic_auth(email, password)])).await, 401);
@@ -131,6 +133,7 @@ async fn unknown_and_disabled_accounts_cost_as_many_hashes(engine: Engine) {
     };
     for (email, password) in [
         ("ada@example.com", "wrong"),
+        ("invited@example.com", PASSWORD),
         ("off@example.com", "wrong"),
         ("off@example.com", PASSWORD),
         ("unknown@example.com", PASSWORD),

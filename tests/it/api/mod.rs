@@ -11,6 +11,7 @@ mod documents;
 mod emails;
 mod events;
 mod hashing;
+mod invites;
 mod leaks;
 mod limits;
 mod login_throttle;

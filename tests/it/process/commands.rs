@@ -82,6 +82,46 @@ async fn people_and_workspaces_can_be_managed_on_the_command_line(engine: Engine
 }
 
 #[apply(both_databases_multi_thread)]
+async fn invite_links_are_printed_on_the_command_line(engine: Engine) {
+    let database = Database::empty(engine).await;
+    let url = database.url.as_str();
+    drop(ServerProcess::start(url));
+    let output = run_tokenward(url, &["person", "add", "ada@example.com", "--invite"], "");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("added person 2, ada@example.com") && stderr.contains("shown once"), "{stderr}");
+    assert!(stderr.contains("public_url is not configured"), "{stderr}");
+    let first = String::from_utf8(output.stdout).unwrap();
+    assert!(first.starts_with("http://127.0.0.1:3005/invite/") && first.trim().len() == 29 + 43, "{first}");
+    assert!(!stderr.contains(first.trim()), "{stderr}");
+    assert!(run_ok(url, &["person", "list"], "").contains("ada@example.com\t\tuser\tinvited"));
+    let mut command = tokenward_command(url);
+    command.args(["person", "invite", "ADA@example.com", "--json"]);
+    command.env("TOKENWARD_PUBLIC_URL", "https://tokens.example.com");
+    let output = run_with_stdin(command, "");
+    assert!(!String::from_utf8(output.stderr).unwrap().contains("public_url"));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&json["id"], &json["email"]), (&2.into(), &"ada@example.com".into()));
+    let second = json["inviteUrl"].as_str().unwrap();
+    assert!(second.starts_with("https://tokens.example.com/invite/") && json["inviteExpiresAt"].is_string());
+    let password = "a password for the command line\n";
+    let added = run_ok(url, &["person", "add", "eve@example.com", "--password-stdin", "--json"], password);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&added).unwrap()["id"], 3);
+
+    run_failing(url, &["person", "invite", "unknown@example.com"], "", 1);
+    run_failing(url, &["person", "add", "x@example.com", "--invite", "--password-stdin"], password, 2);
+    run_ok(url, &["person", "disable", "eve@example.com"], "");
+    let stderr = run_failing(url, &["person", "invite", "eve@example.com"], "", 1);
+    assert!(stderr.contains("enable the account first"), "{stderr}");
+    let running = ServerProcess::start(url);
+    let http = crate::support::http_client();
+    for (link, status) in [(first.trim(), 404), (second, 200)] {
+        let value = link.rsplit('/').next().unwrap();
+        let page = http.get(format!("{}/invite/{value}", running.url)).send().await.unwrap();
+        assert_eq!(page.status(), status);
+    }
+}
+
+#[apply(both_databases_multi_thread)]
 async fn tokens_are_created_listed_and_deleted_on_the_command_line(engine: Engine) {
     let database = Database::empty(engine).await;
     let url = database.url.as_str();
@@ -112,7 +152,7 @@ async fn tokens_are_created_listed_and_deleted_on_the_command_line(engine: Engin
 fn errors_of_the_command_line_state_what_is_expected() {
     for (arguments, expected) in [
         (&["nonsense"][..], "Commands: serve, migrate, person"),
-        (&["person", "nonsense"], "Commands: add, list, set-password"),
+        (&["person", "nonsense"], "Commands: add, invite, list, set-password"),
         (&["--listen", "nonsense"], "expected ADDRESS:PORT, for example 127.0.0.1:3005"),
         (&["--listen", "3199", "person", "list"], "--listen is an option of tokenward serve"),
         (&["person", "list", "--workspace", "abc"], "a workspace is a number; tokenward workspace list prints them"),

@@ -11,6 +11,8 @@ const WRITES_WITHOUT_CALLER: &[(&str, &str)] = &[
     ("record_session_use", "updates a last-used time"),
     ("purge_sessions", "retention"),
     ("record_sign_in", "updates a last-used time"),
+    ("redeem_password_link", "the link is the credential; the update compares it, under the lock of the workspace"),
+    ("purge_password_links", "retention"),
     ("replace_password_hash", "compares the verified password hash"),
     ("update_last_used", "updates a last-used time"),
     ("insert_event", "records denied attempts"),

@@ -274,8 +274,12 @@ async fn a_reader_has_the_current_rights(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
     let ada = insert_administrator(store, "ada@example.com").await;
-    let reader =
-        ReaderRights { is_admin: true, is_platform_admin: false, is_disabled: false, password_hash: "hash".into() };
+    let reader = ReaderRights {
+        is_admin: true,
+        is_platform_admin: false,
+        is_disabled: false,
+        password_hash: Some("hash".into()),
+    };
     assert!(store.find_reader_rights(WORKSPACE, ada).await.unwrap() == Some(reader.clone()));
     let change = PersonChange { is_admin: Some(false), is_disabled: Some(true), ..PersonChange::default() };
     store.update_person(WORKSPACE, ada, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;

@@ -12,6 +12,7 @@ mod lists;
 mod login_failures;
 mod migrations;
 mod nodes;
+mod password_links;
 mod people;
 mod removal;
 mod sessions;
@@ -122,7 +123,8 @@ pub fn new_person(email: &str) -> NewPerson {
     NewPerson {
         email: Email::parse(email).unwrap(),
         name: PersonName::parse("Ada").unwrap(),
-        password_hash: "hash".to_owned(),
+        password_hash: Some("hash".to_owned()),
+        invite: None,
         is_admin: false,
         is_platform_admin: false,
         force_password_change: false,

@@ -18,6 +18,8 @@ impl OldData {
         if self.version >= 3 {
             self.check_events(&app).await;
         }
+        let invite = app.browser().get(&format!("/invite/{}", self.invite.expose())).await.status;
+        assert_eq!(invite, if self.version >= 7 { 200 } else { 404 }, "from version {}", self.version);
         assert_eq!(app.store.purge_idempotency_records(NOW).await.unwrap(), 1);
         self.check_new_writes(&app).await;
         assert_eq!(verify(&app.store).await.unwrap().findings, [], "from version {}", self.version);

@@ -10,7 +10,7 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokenward::{
-    domain::{random::Random, session::SessionValue, time::Timestamp},
+    domain::{password_link::LinkValue, random::Random, session::SessionValue, time::Timestamp},
     store::SchemaStatus,
 };
 use tokenward_guard::token_format::TokenFormat;
@@ -55,13 +55,14 @@ async fn a_database_of_a_development_version_is_rejected_with_a_remedy(engine: E
 
 /// SHA-384 of each released migration, in hexadecimal, shortened. Migrations are append-only: a
 /// change of the schema is a new file, and a new line here.
-const RELEASED: [(i64, &str, &str); 7] = [
+const RELEASED: [(i64, &str, &str); 8] = [
     (1, "926c3bf2aa453163", "9b11d2d67d5d5afe"),
     (2, "315e1861a76b86d1", "c9111c65fbd36d06"),
     (3, "f97033fbad0b6e12", "eb0bc7ec03b89c1e"),
     (4, "c3ad285b93e7fdad", "963beb7eeb412a86"),
     (5, "83b44e4f6e8230c6", "96794a073f556aa1"),
     (6, "8b8087be5b26f325", "7213ac52d2f778a0"),
+    (7, "487d598b61fe7211", "ed30891d9f6e5016"),
     (8, "51b91a8b44df6c0b", "56057912042ef676"),
 ];
 
@@ -133,6 +134,8 @@ struct OldData {
     session: SessionValue,
     session_id: Uuid,
     consumed_form: Uuid,
+    /// The invite link of Ada.
+    invite: LinkValue,
 }
 
 impl OldData {
@@ -152,6 +155,7 @@ impl OldData {
             session: SessionValue::generate(&random),
             session_id: Uuid::from_bytes(random.bytes()),
             consumed_form: Uuid::from_bytes(random.bytes()),
+            invite: LinkValue::generate(&random),
         }
     }
 }

@@ -63,6 +63,13 @@ impl OldData {
         if self.version >= 3 {
             rows.extend(Self::event_statements(&sql));
         }
+        if self.version >= 7 {
+            let (digest, end) = (sql.bytes(self.invite.digest().as_bytes()), sql.timestamp(3_600));
+            rows.push(format!(
+                "insert into password_link (person_id, workspace_id, kind, digest, created_at, expires_at) \
+                 values (2, 1, 'invite', {digest}, {later}, {end})"
+            ));
+        }
         rows
     }
 

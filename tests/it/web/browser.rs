@@ -31,6 +31,8 @@ stories!(
     Postgres: a_value_is_shown_once => "shown-once",
     Sqlite: administrator_changes_take_effect_at_once => "administrator",
     Postgres: administration_works_without_scripts => "administrator-without-scripts",
+    Sqlite: an_invited_person_sets_a_password => "invite",
+    Postgres: an_invited_person_sets_a_password_without_scripts => "invite-without-scripts",
     Postgres: people_manage_their_own_account => "own-account",
     Sqlite: cross_origin_forms_change_nothing => "forged",
     Postgres: hostile_text_is_shown_as_text => "hostile-text",

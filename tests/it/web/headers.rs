@@ -20,10 +20,11 @@ fn assert_security_headers(response: &TestResponse, path: &str) {
         assert!(policy.contains(part), "{path}: {policy}");
     }
     assert!(!policy.contains("unsafe"), "{policy}");
+    let referrer_policy = if path.starts_with("/invite/") { "no-referrer" } else { "same-origin" };
     for (name, value) in [
         ("x-frame-options", "DENY"),
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "same-origin"),
+        ("referrer-policy", referrer_policy),
         ("cross-origin-opener-policy", "same-origin"),
     ] {
         assert_eq!(response.headers[name], value, "{path}");
@@ -64,6 +65,7 @@ async fn every_page_has_the_security_headers(engine: Engine) {
         assert!(response.text.contains("Page not found"), "{path}");
         assert_security_headers(&response, path);
     }
+    assert_security_headers(&app.browser().get("/invite/nothing").await.expect(404), "/invite/nothing");
     let response = app.browser().sign_in("admin@example.com", "wrong").await.expect(403);
     assert_security_headers(&response, "/sign-in");
     let response = admin.send(admin.request("PUT", "/preferences/profile", Body::empty())).await;

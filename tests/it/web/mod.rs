@@ -3,6 +3,7 @@
 mod browser;
 mod forms;
 mod headers;
+mod invites;
 mod lists;
 mod page_access;
 mod reference;

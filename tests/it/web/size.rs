@@ -33,7 +33,8 @@ async fn insert_people_and_tokens(app: &TestApp, other: i64) {
         let person = NewPerson {
             email: Email::parse(&format!("person.with-a-long-name-{n}@department.example.com")).unwrap(),
             name: PersonName::parse(&format!("Person With A Rather Long Name {n}")).unwrap(),
-            password_hash: "hash".to_owned(),
+            password_hash: Some("hash".to_owned()),
+            invite: None,
             is_admin: false,
             is_platform_admin: false,
             force_password_change: false,

@@ -64,6 +64,11 @@ DELETE /v4/people/{id}                              colleague           401     
 DELETE /v4/people/{id}                              platform            401        403     403    404          204       401      401      401       401     401          403
 DELETE /v4/people/{id}                              other               401        403     404    404          404       401      401      401       401     401          403
 DELETE /v4/people/{id}                              unknown             401        403     404    404          404       401      401      401       401     401          403
+POST   /v4/people/{id}/invite                       own                 401        403     403    403          403       401      401      401       401     401          403
+POST   /v4/people/{id}/invite                       colleague           401        403     200    200          200       401      401      401       401     401          403
+POST   /v4/people/{id}/invite                       platform            401        403     403    404          200       401      401      401       401     401          403
+POST   /v4/people/{id}/invite                       other               401        403     404    404          404       401      401      401       401     401          403
+POST   /v4/people/{id}/invite                       unknown             401        403     404    404          404       401      401      401       401     401          403
 GET    /v4/workspaces/current                       -                   401        200     200    200          200       401      401      401       401     401          200
 GET    /v4/workspaces                               -                   401        403     403    403          200+      401      401      401       401     401          403
 POST   /v4/workspaces                               -                   401        403     403    403          201       401      401      401       401     401          403

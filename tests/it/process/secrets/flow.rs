@@ -17,6 +17,7 @@ const SECOND_PASSWORD: &str = "Quokka loudly 9 oranges";
 const MISTYPED_PASSWORD: &str = "Quokka loudly 9 orangs";
 const OTHER_PASSWORD: &str = "Umbrella \u{e4}nd 12 marmots?";
 const ADA_PASSWORD: &str = "Violet gently 31 otters";
+const INVITED_PASSWORD: &str = "a phrase that an invited person chose";
 
 /// The idempotency key of a repeatable request.
 const IDEMPOTENCY_KEY: &str = "5c1d0e0a-quite-secret-key";
@@ -106,6 +107,7 @@ impl Traffic {
             ("mistyped", MISTYPED_PASSWORD),
             ("password of another person", OTHER_PASSWORD),
             ("password of Ada", ADA_PASSWORD),
+            ("password of an invited person", INVITED_PASSWORD),
         ] {
             traffic.secrets.push((name, password.to_owned()));
         }
@@ -173,6 +175,7 @@ impl Traffic {
         .await;
         let ada = json!({"email": "ada@example.com", "name": "Ada", "password": ADA_PASSWORD});
         assert_eq!(self.send(post("/v4/people", &ada)).await.0, 201);
+        self.invites(service, &value).await;
         let third =
             json!({"name": "Third", "admin": {"email": "t@example.com", "name": "", "password": OTHER_PASSWORD}});
         assert_eq!(self.send(post("/v4/workspaces", &third)).await.0, 201);
@@ -185,6 +188,36 @@ impl Traffic {
         self.send(get(tokens).bearer_auth(&other)).await;
         self.send(get("/v4/events?allUsers=true").bearer_auth(&value)).await;
         self.send(get("/v4/open-api-spec").bearer_auth(&value)).await;
+    }
+
+    /// Creates two invite links, and uses one of them.
+    async fn invites(&mut self, service: &ServiceClient, token: &str) {
+        let post = |path: &str, body: &Value| service.request("POST", path).bearer_auth(token).json(body);
+        let bob = json!({"email": "bob@example.com", "name": "Bob", "invite": true});
+        let created: Value = post("/v4/people", &bob).send().await.unwrap().json().await.unwrap();
+        let again = format!("/v4/people/{}/invite", created["id"]);
+        let newer: Value = post(&again, &json!({})).send().await.unwrap().json().await.unwrap();
+        let mut paths = Vec::new();
+        for (name, response) in [("invite link", &created), ("newer invite link", &newer)] {
+            let url = response["inviteUrl"].as_str().expect("a link");
+            let value = url.rsplit('/').next().unwrap();
+            self.add_stored_secret(name, value);
+            paths.push(format!("/invite/{value}"));
+        }
+        let form = |path: &str, password: &str| {
+            let request = service.request("POST", path).header("origin", &service.url);
+            request.form(&[("new_password", password), ("repeated_password", INVITED_PASSWORD)])
+        };
+        for (path, status) in [(&paths[0], 404), (&paths[1], 200)] {
+            assert_eq!(self.send(service.request("GET", path)).await.0, status);
+            assert_eq!(self.send(service.request("GET", &format!("{path}?x={}", &path[8..]))).await.0, status);
+        }
+        self.send(service.request("PUT", &paths[1])).await;
+        self.send(service.request("GET", &format!("{}/x", paths[1]))).await;
+        self.send(service.request("POST", &paths[1]).body("x")).await;
+        assert_eq!(self.send(form(&paths[1], MISTYPED_PASSWORD)).await.0, 400);
+        assert_eq!(self.send(form(&paths[1], INVITED_PASSWORD)).await.0, 303);
+        assert_eq!(self.send(form(&paths[1], INVITED_PASSWORD)).await.0, 404);
     }
 
     async fn auth_checks(&mut self, service: &ServiceClient) {

@@ -20,6 +20,9 @@ impl PageFixture {
         let token = target.create_token().await.token_id;
         let other = app.create_workspace_with_admin("other").await;
         let person = app.add_person("person").await;
+        let invited = serde_json::json!({"email": "invited@example.com", "name": "", "invite": true});
+        let invited = app.admin().post("/v4/people", &invited).await.expect(201);
+        let invite = invited.json["inviteUrl"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
         let administrator = app.admin().add_person("administrator", true).await;
         let actors = vec![
             ("anonymous", app.browser()),
@@ -30,6 +33,7 @@ impl PageFixture {
         let path_ids = vec![
             ("{person}", target.id.to_string()),
             ("{token}", token),
+            ("{invite}", invite),
             ("{workspace}", other.workspace_id.to_string()),
         ];
         Self { path_ids, actors, person_ids: vec![0, person.id, administrator.id, 1], target: target.id }

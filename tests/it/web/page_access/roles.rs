@@ -131,7 +131,9 @@ async fn other_administrators_see_a_platform_administrator_read_only(engine: Eng
     let page = other.get("/admin/users/1").await.expect(200).text;
     assert!(page.contains("<dt>Role</dt><dd>Platform administrator</dd>"), "{page}");
     assert!(page.contains("Only platform administrators may change this account."));
-    for absent in [r#"name="role""#, r#"name="email""#, "/1/disable", "/1/remove", "/1/password", "/1/end-sessions"] {
+    for absent in
+        [r#"name="role""#, r#"name="email""#, "/1/disable", "/1/remove", "/1/password", "/1/invite", "/1/end-sessions"]
+    {
         assert!(!page.contains(absent), "{absent}");
     }
     assert!(page.contains("/admin/users/1/delete-tokens"), "tokens of the workspace can be deleted");

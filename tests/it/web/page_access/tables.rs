@@ -6,8 +6,9 @@ use crate::support::PASSWORD;
 pub(super) const ROLES: [&str; 4] = ["anonymous", "person", "administrator", "platform administrator"];
 
 /// Each page, with the lowest role that may open it.
-pub const PAGES: [(&str, &str); 28] = [
+pub const PAGES: [(&str, &str); 30] = [
     ("/sign-in", "anonymous"),
+    ("/invite/{invite}", "anonymous"),
     ("/preferences/access-tokens", "person"),
     ("/preferences/access-tokens/generate", "administrator"),
     ("/preferences/access-tokens/delete-all", "person"),
@@ -21,6 +22,7 @@ pub const PAGES: [(&str, &str); 28] = [
     ("/admin/users/new", "administrator"),
     ("/admin/users/{person}", "administrator"),
     ("/admin/users/{person}/password", "administrator"),
+    ("/admin/users/{person}/invite", "administrator"),
     ("/admin/users/{person}/disable", "administrator"),
     ("/admin/users/{person}/remove", "administrator"),
     ("/admin/users/{person}/delete-tokens", "administrator"),
@@ -51,7 +53,7 @@ pub(super) fn fill_form_id<'a>(fields: &[(&'a str, &'a str)], form: &'a str) -> 
 
 /// Each form, the lowest role that may send it, valid fields, and the location of the redirect on
 /// success; empty if the response is a page. The order allows one role to send all of its forms.
-pub(super) const FORMS: [(&str, &str, Fields, &str); 24] = [
+pub(super) const FORMS: [(&str, &str, Fields, &str); 26] = [
     (
         "/preferences/access-tokens/generate",
         "administrator",
@@ -97,6 +99,7 @@ pub(super) const FORMS: [(&str, &str, Fields, &str); 24] = [
         &[("password", NEW_PASSWORD)],
         "/admin/users/{person}?done=password-set",
     ),
+    ("/admin/users/{person}/invite", "administrator", &[], ""),
     ("/admin/users/{person}/end-sessions", "administrator", &[], "/admin/users/{person}?done=sessions-ended"),
     ("/admin/tokens/{token}/delete", "administrator", &[], "/admin/tokens?done=deleted"),
     ("/admin/users/{person}/delete-tokens", "administrator", &[], "/admin/users/{person}?done=all-deleted"),
@@ -124,6 +127,13 @@ pub(super) const FORMS: [(&str, &str, Fields, &str); 24] = [
         "platform administrator",
         &[("confirm", "Renamed")],
         "/admin/workspaces?done=workspace-removed",
+    ),
+    // Ends the session of this browser.
+    (
+        "/invite/{invite}",
+        "anonymous",
+        &[("new_password", NEW_PASSWORD), ("repeated_password", NEW_PASSWORD)],
+        "/sign-in?set=yes",
     ),
     ("/sign-out", "anonymous", &[], "/sign-in?out=yes"),
 ];

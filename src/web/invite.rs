@@ -1,0 +1,111 @@
+//! The page of an invite link, on which a person without a credential sets the password.
+//!
+//! The path contains the secret: a fragment would need a script. Logs and metrics show the template of
+//! the path. Requesting the page does not use the link, because mail and chat programs preview links.
+
+use askama::Template;
+use axum::{
+    Extension, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+    routing::get,
+};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::{
+    cookie::Cookies,
+    error::{PageError, PageResult, see_other},
+    extract::{LinkPath, PageForm},
+    form_error::FormError,
+    layout::render_form,
+    response_cookies::ResponseCookies,
+    sign_in::end_previous_session,
+    state::WebState,
+};
+use crate::{domain::event::RequestContext, http::ApiError, service::invites::LinkError};
+
+#[derive(Template)]
+#[template(path = "invite.html")]
+struct InvitePage<'a> {
+    error: Option<&'a FormError>,
+    email: &'a str,
+    workspace: &'a str,
+    min_chars: usize,
+}
+
+#[derive(Deserialize)]
+struct NewPasswordForm {
+    #[serde(default)]
+    new_password: Zeroizing<String>,
+    #[serde(default)]
+    repeated_password: Zeroizing<String>,
+}
+
+pub(super) fn routes() -> Router<WebState> {
+    Router::new().route("/invite/{value}", get(show_form).post(set_password))
+}
+
+async fn show_form(
+    State(state): State<WebState>,
+    Extension(context): Extension<RequestContext>,
+    LinkPath(value): LinkPath,
+) -> PageResult<Response> {
+    page(&state, &context, &value, None).await
+}
+
+async fn page(
+    state: &WebState,
+    context: &RequestContext,
+    value: &str,
+    error: Option<&FormError>,
+) -> PageResult<Response> {
+    let account = state.invites.find(value, context).await.map_err(link_error)?;
+    let page = InvitePage {
+        error,
+        email: &account.person.email,
+        workspace: &account.workspace_name,
+        min_chars: state.min_password_length,
+    };
+    render_form(&page, error)
+}
+
+/// Sets the password. The person then signs in with it, which shows that it was stored as typed.
+async fn set_password(
+    State(state): State<WebState>,
+    Extension(context): Extension<RequestContext>,
+    Extension(cookies): Extension<ResponseCookies>,
+    headers: HeaderMap,
+    LinkPath(value): LinkPath,
+    PageForm(form): PageForm<NewPasswordForm>,
+) -> PageResult<Response> {
+    let passwords = (form.new_password.as_str(), form.repeated_password.as_str());
+    match state.invites.redeem(&value, passwords, &context).await {
+        Ok(()) => {
+            // This browser may have a session of another person, who would see their own pages next.
+            end_previous_session(&state, &headers, &context).await?;
+            cookies.set(Cookies::clear_session());
+            Ok(see_other("/sign-in?set=yes"))
+        }
+        Err(LinkError::Service(error)) => {
+            let error = FormError::from_error(error)?;
+            page(&state, &context, &value, Some(&error)).await
+        }
+        Err(error) => Err(link_error(error)),
+    }
+}
+
+/// Returns the error page of a link. It is the same for every link that is not valid.
+fn link_error(error: LinkError) -> PageError {
+    match error {
+        LinkError::Invalid => PageError::message(
+            StatusCode::NOT_FOUND,
+            "This link is not valid",
+            "It was used, has expired, or was replaced by a newer one. Check that the address is complete, or ask your \
+             administrator for a new link.",
+        ),
+        LinkError::Throttled { seconds } => ApiError::LoginThrottled { seconds }.into(),
+        LinkError::Service(error) => error.into(),
+    }
+}

@@ -1,0 +1,6 @@
+// The invite story with JavaScript disabled.
+"use strict";
+
+const invite = require("./invite.js");
+
+module.exports = (harness) => invite(harness, { scripts: false });
