@@ -86,7 +86,10 @@ async fn invite_links_are_printed_on_the_command_line(engine: Engine) {
     let database = Database::empty(engine).await;
     let url = database.url.as_str();
     drop(ServerProcess::start(url));
-    let output = run_tokenward(url, &["person", "add", "ada@example.com", "--invite"], "");
+    let mut command = tokenward_command(url);
+    command.args(["person", "add", "ada@example.com", "--invite"]);
+    command.env("TOKENWARD_LISTEN__HTTP", "0.0.0.0:3005");
+    let output = run_with_stdin(command, "");
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("added person 2, ada@example.com") && stderr.contains("shown once"), "{stderr}");
     assert!(stderr.contains("public_url is not configured"), "{stderr}");
