@@ -8,10 +8,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -36,6 +33,9 @@ const DURATION_BUCKETS: [f64; 20] = [
     2.5, 10.0, 30.0, 120.0,
 ];
 
+/// The delay before a ping that failed is sent again.
+const PING_RETRY_DELAY: Duration = Duration::from_millis(250);
+
 /// Waits for the acknowledgements of the other nodes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct RevocationBarrier(Arc<Inner>);
@@ -48,8 +48,6 @@ struct Inner {
     process_id: Uuid,
     state: Mutex<State>,
     lease_duration: Duration,
-    /// The longest lease of the other nodes so far, in milliseconds; 0 before the first connection.
-    max_lease_millis: AtomicU64,
     /// The durations of waits, in seconds.
     durations: Histogram,
 }
@@ -71,11 +69,11 @@ struct PendingBarrier {
     changed: Notify,
 }
 
-/// A ping, and the operations that wait for it.
-struct PingBatch {
+/// A ping that was sent, and the nodes that must acknowledge it.
+struct SentPing {
     number: u64,
     pending: Arc<PendingBarrier>,
-    waiting: Vec<oneshot::Sender<()>>,
+    nodes: Vec<NodeRow>,
 }
 
 impl RevocationBarrier {
@@ -92,14 +90,13 @@ impl RevocationBarrier {
             process_id,
             state: Mutex::default(),
             lease_duration,
-            max_lease_millis: AtomicU64::new(0),
             durations: Histogram::new(DURATION_BUCKETS),
         }))
     }
 
     /// Waits until every node has applied all invalidations that were committed before the call, or
-    /// its lease has run out. The wait always ends: a ping that hangs is given up after a lease, and
-    /// acknowledgements are awaited for at most the longest one.
+    /// its lease has run out. The wait always ends: a ping is tried for at most [`MAX_LEASE`],
+    /// and acknowledgements are awaited for at most the lease of each node.
     pub(crate) async fn wait(&self) {
         let started_at = Instant::now();
         let (sender, receiver) = oneshot::channel();
@@ -113,7 +110,7 @@ impl RevocationBarrier {
         }
         if receiver.await.is_err() {
             // The task was dropped. Leases run out nevertheless.
-            tokio::time::sleep(self.0.max_lease()).await;
+            tokio::time::sleep(MAX_LEASE).await;
         }
         self.0.durations.observe(started_at.elapsed().as_secs_f64());
     }
@@ -142,11 +139,6 @@ impl RevocationBarrier {
         }
     }
 
-    /// Records the lease duration of a node, or the longest one of all.
-    pub(crate) fn observe_lease(&self, duration: Duration) {
-        self.0.observe_lease(duration);
-    }
-
     /// Returns the durations of waits, in seconds.
     pub(crate) fn durations(&self) -> &Histogram {
         &self.0.durations
@@ -156,36 +148,50 @@ impl RevocationBarrier {
 impl Inner {
     /// Sends pings until no operation waits for one.
     async fn run(self: Arc<Self>) {
-        while let Some(batch) = self.next_batch() {
-            let nodes = match tokio::time::timeout(self.lease_duration, self.ping(batch.number)).await {
-                Ok(Ok(nodes)) => Some(nodes),
-                Ok(Err(error)) => {
-                    tracing::warn!(
-                        error = %Causes(&error),
-                        "failed to ping the nodes; waiting until their leases have run out"
-                    );
-                    None
-                }
-                Err(_) => None,
-            };
-            tokio::spawn(Arc::clone(&self).finish(batch, nodes));
+        while let Some(waiting) = self.take_waiting() {
+            let ping = self.send_ping().await;
+            tokio::spawn(Arc::clone(&self).finish(waiting, ping));
         }
     }
 
-    /// Takes the waiting operations and registers a ping for them. Returns `None` if no operation
-    /// waits. The task is then unregistered before another operation can wait.
-    fn next_batch(&self) -> Option<PingBatch> {
+    /// Takes the waiting operations. Returns `None` if no operation waits. The task is then
+    /// unregistered before another operation can wait.
+    fn take_waiting(&self) -> Option<Vec<oneshot::Sender<()>>> {
         let mut state = self.state();
         let waiting = std::mem::take(&mut state.waiting);
-        if waiting.is_empty() {
-            state.is_running = false;
-            return None;
+        state.is_running = !waiting.is_empty();
+        state.is_running.then_some(waiting)
+    }
+
+    /// Sends a ping, and repeats that until it succeeds. Returns `None` after [`MAX_LEASE`]: every
+    /// lease from before has then run out.
+    async fn send_ping(&self) -> Option<SentPing> {
+        let started_at = Instant::now();
+        let mut is_logged = false;
+        while started_at.elapsed() < MAX_LEASE {
+            let (number, pending) = self.register_ping();
+            let sent = tokio::time::timeout(self.lease_duration, self.ping(number)).await;
+            match sent.unwrap_or(Err(store::Error::Unavailable(store::Outage::TimedOut))) {
+                Ok(nodes) => return Some(SentPing { number, pending, nodes }),
+                Err(error) if !is_logged => {
+                    is_logged = true;
+                    tracing::warn!(error = %Causes(&error), "failed to ping the nodes; trying again");
+                }
+                Err(_) => {}
+            }
+            self.state().pending.remove(&number);
+            tokio::time::sleep(PING_RETRY_DELAY).await;
         }
+        None
+    }
+
+    fn register_ping(&self) -> (u64, Arc<PendingBarrier>) {
+        let mut state = self.state();
         state.last_ping += 1;
-        let number = state.last_ping;
         let pending = Arc::<PendingBarrier>::default();
+        let number = state.last_ping;
         state.pending.insert(number, Arc::clone(&pending));
-        Some(PingBatch { number, pending, waiting })
+        (number, pending)
     }
 
     /// Sends a ping. Returns the nodes that must acknowledge it.
@@ -193,33 +199,26 @@ impl Inner {
         let keys = match self.local.keys() {
             Some(keys) => keys,
             // The subscriber has not connected yet.
-            None => {
-                let state = self.cluster.state().await?;
-                self.observe_lease(state.longest_lease);
-                self.local.update_keys(&state.secret)
-            }
+            None => self.local.update_keys(&self.cluster.state().await?.secret),
         };
         self.cluster.ping(&keys.sign(&Message::Ping { process_id: self.process_id, number })).await
     }
 
-    /// Waits for the acknowledgements of a ping, then resumes the operations that wait for it.
-    /// `nodes` is `None` if the ping failed.
-    async fn finish(self: Arc<Self>, batch: PingBatch, nodes: Option<Vec<NodeRow>>) {
-        match nodes {
-            None => tokio::time::sleep(self.max_lease()).await,
-            Some(mut nodes) => {
-                nodes.retain(|node| !self.clear_if_disconnected(node.id));
-                let unresponsive = batch.pending.wait_for_acks(nodes).await;
-                if !unresponsive.is_empty() {
-                    tracing::warn!(nodes = unresponsive.len(), "nodes did not acknowledge a ping within their lease");
-                    // No later operation waits for a removed node. A node that is alive has renewed
-                    // its row and keeps it. On failure the next operation removes the rows.
-                    self.cluster.remove_unresponsive(&unresponsive).await.ok();
-                }
+    /// Waits for the acknowledgements of a ping, if it was sent, then resumes the operations that wait
+    /// for it.
+    async fn finish(self: Arc<Self>, waiting: Vec<oneshot::Sender<()>>, ping: Option<SentPing>) {
+        if let Some(SentPing { number, pending, mut nodes }) = ping {
+            nodes.retain(|node| !self.clear_if_disconnected(node.id));
+            let unresponsive = pending.wait_for_acks(nodes).await;
+            if !unresponsive.is_empty() {
+                tracing::warn!(nodes = unresponsive.len(), "nodes did not acknowledge a ping within their lease");
+                // No later operation waits for a removed node. A node that is alive has renewed its
+                // row and keeps it. On failure the next operation removes the rows.
+                self.cluster.remove_unresponsive(&unresponsive).await.ok();
             }
+            self.state().pending.remove(&number);
         }
-        self.state().pending.remove(&batch.number);
-        for sender in batch.waiting {
+        for sender in waiting {
             // A cancelled operation has dropped its receiver.
             sender.send(()).ok();
         }
@@ -233,19 +232,6 @@ impl Inner {
             self.local.cache.invalidate(Invalidation::Everything);
         }
         is_disconnected
-    }
-
-    fn observe_lease(&self, duration: Duration) {
-        let duration = duration.clamp(self.lease_duration.min(MAX_LEASE), MAX_LEASE);
-        self.max_lease_millis.fetch_max(as_millis(duration), Ordering::Relaxed);
-    }
-
-    /// Returns the longest lease that another node may hold.
-    fn max_lease(&self) -> Duration {
-        match self.max_lease_millis.load(Ordering::Relaxed) {
-            0 => MAX_LEASE,
-            millis => Duration::from_millis(millis),
-        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -275,8 +261,4 @@ impl PendingBarrier {
     fn acks(&self) -> MutexGuard<'_, HashSet<Uuid>> {
         self.acks.lock()
     }
-}
-
-fn as_millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -142,7 +142,6 @@ impl Subscriber {
         // Read the secret before any notification, so that none is dropped for lack of it.
         let cluster_state = self.in_time(connection.state()).await?;
         self.local.update_keys(&cluster_state.secret);
-        self.barrier.observe_lease(cluster_state.longest_lease);
         // Notifications may have been lost before. From here on, none is.
         self.local.cache.lease().release();
         self.local.cache.invalidate(Invalidation::Everything);
@@ -276,11 +275,10 @@ impl Session<'_> {
         let mut next = Some(message.to_owned());
         while let Some(message) = next {
             match self.state.receive(&message) {
-                Some(Message::Lease { duration, .. }) => barrier.observe_lease(duration),
                 Some(Message::Ack { process_id, number, node }) => barrier.acknowledge(process_id, number, node),
                 Some(Message::Leave { node }) => barrier.node_left(node),
                 Some(Message::Ping { process_id, number }) => barrier.acknowledge(process_id, number, self.state.id),
-                None => {}
+                Some(Message::Lease { .. }) | None => {}
             }
             next = self.connection.next_buffered();
         }
@@ -302,7 +300,6 @@ impl Session<'_> {
         // before the lease is requested, so that a node with a lease knows the current secret.
         let cluster_state = self.subscriber.in_time(self.connection.state()).await?;
         local.update_keys(&cluster_state.secret);
-        self.subscriber.barrier.observe_lease(cluster_state.longest_lease);
         self.oldest_transaction = cluster_state.oldest_transaction;
         if !local.cache.is_enabled() {
             return Ok(());

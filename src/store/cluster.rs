@@ -65,8 +65,6 @@ pub struct ClusterState {
     pub secret: ClusterSecret,
     /// All transactions with a lower ID have ended.
     pub oldest_transaction: u64,
-    /// The longest lease of all nodes; zero if there is none.
-    pub longest_lease: Duration,
 }
 
 /// Access of other database roles to the cluster secret and the notifications.
@@ -328,16 +326,14 @@ impl NotificationStream {
     }
 }
 
-const SELECT_STATE: &str = "select signing, accepted, pg_snapshot_xmin(pg_current_snapshot())::text, \
-                            (select max(lease_ms) from node) from cluster_secret";
+const SELECT_STATE: &str =
+    "select signing, accepted, pg_snapshot_xmin(pg_current_snapshot())::text from cluster_secret";
 
-type StateRow = (Vec<u8>, Option<Vec<u8>>, String, Option<i32>);
-
-fn parse_state((signing, accepted, oldest, longest_ms): StateRow) -> Result<ClusterState> {
+fn parse_state((signing, accepted, oldest): (Vec<u8>, Option<Vec<u8>>, String)) -> Result<ClusterState> {
     let parse_secret = |bytes: Vec<u8>| bytes.try_into().map_err(|_| Error::corrupt("cluster_secret"));
     let secret = ClusterSecret { signing: parse_secret(signing)?, accepted: accepted.map(parse_secret).transpose()? };
     let oldest_transaction = oldest.parse().map_err(|_| Error::corrupt("pg_snapshot_xmin"))?;
-    Ok(ClusterState { secret, oldest_transaction, longest_lease: parse_lease(longest_ms.unwrap_or(0)) })
+    Ok(ClusterState { secret, oldest_transaction })
 }
 
 impl std::fmt::Debug for ClusterSecret {
