@@ -65,8 +65,9 @@ async fn write_copy(pool: &SqlitePool, backup: &Path) -> Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
         _ => {}
     }
+    // SQLite takes the path as text. Another path would be written without the private mode.
+    let target = unfinished.to_str().ok_or_else(|| io_error(io::ErrorKind::InvalidFilename.into()))?.to_owned();
     create_private(&unfinished).map_err(io_error)?;
-    let target = unfinished.to_string_lossy().into_owned();
     sqlx::query("vacuum into $1").bind(target).persistent(false).execute(pool).await?;
     let destination = backup.to_owned();
     // Syncing to disk may take long, so it must not block the runtime.

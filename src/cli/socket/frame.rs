@@ -1,13 +1,17 @@
 //! Frames on the command socket: the length of the payload in four bytes (big endian), the kind in
 //! one byte, and the payload.
 
-use std::io;
+use std::{io, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
 /// The maximum length of a payload.
 pub(in crate::cli) const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
+
+/// The longest time that a peer may take to read a frame. A client that stops reading must not keep
+/// one of the few places for commands.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The meaning of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +54,13 @@ pub(in crate::cli) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::R
 }
 
 /// Writes bytes in frames of one kind: as many as their length needs. Output without bytes has no
-/// frame.
+/// frame. The last frame of a response is one, and cut if it is too long.
 ///
 /// # Errors
-/// The error of the connection.
+/// The error of the connection, or that the peer did not read for [`WRITE_TIMEOUT`].
 pub(in crate::cli) async fn write(stream: &mut (impl AsyncWrite + Unpin), kind: Kind, bytes: &[u8]) -> io::Result<()> {
-    if bytes.is_empty() && kind == Kind::Success {
-        return write_one(stream, kind, bytes).await;
+    if matches!(kind, Kind::Success | Kind::Failure) {
+        return write_one(stream, kind, &bytes[..bytes.len().min(MAX_PAYLOAD_BYTES)]).await;
     }
     for chunk in bytes.chunks(MAX_PAYLOAD_BYTES) {
         write_one(stream, kind, chunk).await?;
@@ -65,6 +69,11 @@ pub(in crate::cli) async fn write(stream: &mut (impl AsyncWrite + Unpin), kind: 
 }
 
 async fn write_one(stream: &mut (impl AsyncWrite + Unpin), kind: Kind, payload: &[u8]) -> io::Result<()> {
+    let written = tokio::time::timeout(WRITE_TIMEOUT, write_unlimited(stream, kind, payload));
+    written.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+async fn write_unlimited(stream: &mut (impl AsyncWrite + Unpin), kind: Kind, payload: &[u8]) -> io::Result<()> {
     stream.write_u32(u32::try_from(payload.len()).map_err(io::Error::other)?).await?;
     stream.write_u8(kind as u8).await?;
     stream.write_all(payload).await
@@ -81,6 +90,9 @@ mod tests {
         write(&mut bytes, Kind::Output, &text).await.unwrap();
         write(&mut bytes, Kind::Notice, b"").await.unwrap();
         write(&mut bytes, Kind::Success, b"").await.unwrap();
+        let mut failure = Vec::new();
+        write(&mut failure, Kind::Failure, b"").await.unwrap();
+        assert_eq!(read(&mut failure.as_slice()).await.unwrap().0, Kind::Failure);
         let (mut rest, mut received) = (bytes.as_slice(), Vec::new());
         loop {
             match read(&mut rest).await.unwrap() {

@@ -2,7 +2,11 @@
 
 use rstest::rstest;
 use rstest_reuse::apply;
-use std::{os::unix::fs::PermissionsExt as _, process::Output};
+use std::{
+    ffi::OsStr,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    process::Output,
+};
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 
@@ -196,6 +200,13 @@ async fn a_backup_of_a_stopped_service_can_be_opened() {
     run_ok(&database.url, &["backup", &copy], "");
     assert!(run_ok(&format!("sqlite:{copy}"), &["person", "list"], "").contains("admin@example.com"));
     assert!(run_failing(&database.url, &["backup", &copy], "", 1).contains("exists"));
+    // SQLite takes the path as text, so another path cannot be written.
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tokenward_command(&database.url);
+    command.arg("backup").arg(folder.path().join(OsStr::from_bytes(b"b\xff.db")));
+    let output = run_with_stdin(command, "");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
