@@ -1,8 +1,8 @@
 //! Invite links: single-use links with which a person sets the password of an account.
 //!
 //! Administrators and the operator create links. The person who opens a link has no credential, so
-//! unknown links count against the limit of failed logins per client address. The response to a link
-//! that is unknown, used, expired or void is the same.
+//! forms for unknown links count against the limit of failed logins per client address. The response
+//! to a link that is unknown, used, expired or void is the same.
 
 use std::{fmt, sync::Arc};
 
@@ -224,32 +224,34 @@ impl Invites {
     }
 
     /// Finds the account of a link. This does not use the link: programs that preview links request
-    /// them as well.
+    /// them as well. An unknown link is not charged to the client address, because any website can
+    /// make a browser request it.
     ///
     /// # Errors
-    /// [`LinkError::Invalid`], or [`LinkError::Throttled`] if too many unknown links came from the
-    /// address.
-    pub async fn find(
-        &self,
-        value: &str,
-        request: &RequestContext,
-    ) -> std::result::Result<FoundPasswordLink, LinkError> {
-        Ok(self.find_valid(value, request).await?.0)
+    /// [`LinkError::Invalid`].
+    pub async fn find(&self, value: &str) -> std::result::Result<FoundPasswordLink, LinkError> {
+        match self.find_valid(value).await {
+            Ok((found, _)) => Ok(found),
+            Err(error) => {
+                self.throttle.tarpit().await;
+                Err(error)
+            }
+        }
     }
 
     /// Sets the password of the account of a link. Afterwards the link is used, and the account's web
     /// sessions have ended.
     ///
     /// # Errors
-    /// [`LinkError::Invalid`], or [`Error::Invalid`] if the password is not acceptable; the link then
-    /// stays valid.
+    /// [`LinkError::Invalid`], [`LinkError::Throttled`] if too many unknown links came from the
+    /// address, or [`Error::Invalid`] if the password is not acceptable; the link then stays valid.
     pub async fn redeem(
         &self,
         value: &str,
         (password, repeated): (&str, &str),
         request: &RequestContext,
     ) -> std::result::Result<(), LinkError> {
-        let (FoundPasswordLink { person, workspace_name }, digest) = self.find_valid(value, request).await?;
+        let (FoundPasswordLink { person, workspace_name }, digest) = self.find_charged(value, request).await?;
         if password != repeated {
             return Err(Error::from(ValidationError::PasswordMismatch).into());
         }
@@ -262,7 +264,7 @@ impl Invites {
     }
 
     /// Finds a valid link. Others are charged to the client address.
-    async fn find_valid(
+    async fn find_charged(
         &self,
         value: &str,
         request: &RequestContext,
@@ -274,12 +276,17 @@ impl Invites {
                 return Err(LinkError::Throttled { seconds });
             }
         };
-        let digest = LinkValue::parse(value).ok_or(LinkError::Invalid)?.digest();
-        let found = self.store.find_password_link(LinkKind::Invite, &digest, self.clock.now()).await;
-        if !matches!(found, Ok(None)) {
+        let found = self.find_valid(value).await;
+        if !matches!(found, Err(LinkError::Invalid)) {
             attempt.cancel();
         }
-        Ok((found?.ok_or(LinkError::Invalid)?, digest))
+        found
+    }
+
+    async fn find_valid(&self, value: &str) -> std::result::Result<(FoundPasswordLink, LinkDigest), LinkError> {
+        let digest = LinkValue::parse(value).ok_or(LinkError::Invalid)?.digest();
+        let found = self.store.find_password_link(LinkKind::Invite, &digest, self.clock.now()).await?;
+        Ok((found.ok_or(LinkError::Invalid)?, digest))
     }
 
     /// Purges expired links. Returns their number.

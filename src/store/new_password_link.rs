@@ -29,9 +29,10 @@ impl NewPasswordLink {
 }
 
 /// Inserts a link, and replaces an older one of the same kind.
-pub(super) const UPSERT: &str = "insert into password_link (person_id, workspace_id, kind, digest, created_at, \
-     expires_at) values ($1, $2, $3, $4, $5, $6) on conflict (person_id, kind) do update set digest = excluded.digest, \
-     created_at = excluded.created_at, expires_at = excluded.expires_at";
+pub(super) const UPSERT: &str = "insert into password_link (person_id, workspace_id, kind, digest, created_by, \
+     created_at, expires_at) values ($1, $2, $3, $4, $5, $6, $7) on conflict (person_id, kind) do update set \
+     digest = excluded.digest, created_by = excluded.created_by, created_at = excluded.created_at, \
+     expires_at = excluded.expires_at";
 
 /// Inserts a link of a person in a transaction. The person exists and is enabled.
 macro_rules! insert {
@@ -41,6 +42,7 @@ macro_rules! insert {
             .bind($workspace_id)
             .bind($link.kind.as_str())
             .bind($link.digest.as_bytes().as_slice())
+            .bind($context.actor_id)
             .bind($context.at)
             .bind($link.expires_at)
             .execute(&mut *$tx)

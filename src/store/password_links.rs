@@ -1,5 +1,6 @@
 //! Password links: creating, finding, redeeming and purging. The database voids them: triggers
-//! delete the links of a person whose e-mail or password changes or who is disabled or removed.
+//! delete the links of a person whose e-mail or password changes or who is disabled or removed, and
+//! those that a person created who loses the right to.
 
 use super::{
     Result, Store,

@@ -47,21 +47,12 @@ pub(super) fn routes() -> Router<WebState> {
     Router::new().route("/invite/{value}", get(show_form).post(set_password))
 }
 
-async fn show_form(
-    State(state): State<WebState>,
-    Extension(context): Extension<RequestContext>,
-    LinkPath(value): LinkPath,
-) -> PageResult<Response> {
-    page(&state, &context, &value, None).await
+async fn show_form(State(state): State<WebState>, LinkPath(value): LinkPath) -> PageResult<Response> {
+    page(&state, &value, None).await
 }
 
-async fn page(
-    state: &WebState,
-    context: &RequestContext,
-    value: &str,
-    error: Option<&FormError>,
-) -> PageResult<Response> {
-    let account = state.invites.find(value, context).await.map_err(link_error)?;
+async fn page(state: &WebState, value: &str, error: Option<&FormError>) -> PageResult<Response> {
+    let account = state.invites.find(value).await.map_err(link_error)?;
     let page = InvitePage {
         error,
         email: &account.person.email,
@@ -90,7 +81,7 @@ async fn set_password(
         }
         Err(LinkError::Service(error)) => {
             let error = FormError::from_error(error)?;
-            page(&state, &context, &value, Some(&error)).await
+            page(&state, &value, Some(&error)).await
         }
         Err(error) => Err(link_error(error)),
     }

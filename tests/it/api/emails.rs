@@ -67,11 +67,11 @@ async fn a_saved_form_changes_only_edited_fields(engine: Engine) {
         let fields = [
             ("email", email),
             ("name", name),
-            ("role", "user"),
+            ("role", "member"),
             ("token_access", "default"),
             ("shown_email", shown.0),
             ("shown_name", shown.1),
-            ("shown_role", "user"),
+            ("shown_role", "member"),
             ("shown_token_access", "default"),
         ];
         admin.post(&path, &fields).await

@@ -227,7 +227,7 @@ async fn a_person_is_added_with_a_password_or_an_invite(engine: Engine) {
 }
 
 #[apply(both_databases)]
-async fn unknown_links_are_limited_per_address_with_failed_logins(engine: Engine) {
+async fn forms_for_unknown_links_count_as_failed_logins(engine: Engine) {
     let app = TestApp::start_with(Database::migrated(engine).await, |config| {
         config.rate_limits.failed_logins_per_ip = 3;
     })
@@ -235,20 +235,43 @@ async fn unknown_links_are_limited_per_address_with_failed_logins(engine: Engine
     let (_, path) = invite(&app.admin(), "ada@example.com").await;
     let browser = app.browser().with_address("192.0.2.1");
     let unknown = format!("/invite/{}", "a".repeat(43));
-    // A valid link costs nothing.
+    // A request for the page costs nothing, because any website can make a browser send it.
     for _ in 0..5 {
         browser.get(&path).await.expect(200);
+        browser.get(&unknown).await.expect(404);
     }
-    browser.get(&unknown).await.expect(404);
+    set_password(&browser, &unknown).await.expect(404);
     set_password(&browser, "/invite/x").await.expect(404);
     browser.sign_in("ada@example.com", "wrong").await.expect(403);
-    for response in [browser.get(&unknown).await, browser.get(&path).await, set_password(&browser, &path).await] {
+    browser.get(&path).await.expect(200);
+    for response in [set_password(&browser, &unknown).await, set_password(&browser, &path).await] {
         let response = response.expect(429);
         assert!(response.headers["retry-after"] == "6" && response.text.contains("Try again in 6 seconds."));
         assert_eq!(response.headers["referrer-policy"], "no-referrer");
     }
     assert_eq!(browser.sign_in("ada@example.com", "wrong").await.status, 429);
     set_password(&app.browser().with_address("192.0.2.2"), &path).await.expect(303);
+}
+
+#[apply(both_databases)]
+async fn links_do_not_outlive_the_rights_of_their_creator(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let changes = [("isAdmin", false, true), ("isDisabled", true, false)];
+    for (number, (field, lost, regained)) in changes.into_iter().enumerate() {
+        let creator = app.admin().add_person(&format!("creator{number}"), true).await;
+        let (_, path) = invite(&creator, &format!("ada{number}@example.com")).await;
+        app.admin().update_person(creator.id, json!({"name": "Augusta"})).await.expect(200);
+        app.browser().get(&path).await.expect(200);
+        for value in [lost, regained] {
+            app.admin().update_person(creator.id, json!({field: value})).await.expect(200);
+            app.browser().get(&path).await.expect(404);
+            set_password(&app.browser(), &path).await.expect(404);
+        }
+    }
+    let creator = app.admin().add_person("creator", true).await;
+    let (_, path) = invite(&creator, "ada@example.com").await;
+    app.admin().delete(&format!("/v4/people/{}", creator.id)).await.expect(204);
+    app.browser().get(&path).await.expect(404);
 }
 
 #[apply(both_databases)]

@@ -86,6 +86,7 @@ impl QueryFixture {
         let body = match (operation.method.as_str(), operation.path.as_str()) {
             ("POST", TOKENS) => one_hour_token(),
             ("POST", "/v4/people") => json!({"email": "new@example.com", "name": "New", "password": PASSWORD}),
+            ("POST", "/v4/people/{id}/invite") => json!({}),
             ("PATCH", "/v4/people/{id}") => json!({"isDisabled": true}),
             ("POST", "/v4/leaks") => json!({"values": [self.token.value]}),
             ("POST", "/v4/workspaces") => {

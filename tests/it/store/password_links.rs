@@ -164,6 +164,7 @@ async fn changes_by_sql_void_the_link(engine: Engine) {
         "password_hash = 'another'".to_owned(),
         format!("is_disabled = {is_true}"),
         "removed_at = created_at".to_owned(),
+        format!("is_platform_admin = {is_true}"),
     ]
     .into_iter()
     .enumerate()
