@@ -152,10 +152,11 @@ impl Storage {
         stored
     }
 
-    /// Returns the files of a SQLite database.
+    /// Returns the files of a SQLite database. The command socket beside it stores nothing.
     fn files(&self, when: &str) -> Vec<(String, Vec<u8>)> {
         let folder = Path::new(self.url().strip_prefix("sqlite:").unwrap()).parent().unwrap();
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        entries.map(|path| (format!("{} {when}", path.display()), std::fs::read(path).unwrap())).collect()
+        let files = entries.filter(|path| path.is_file());
+        files.map(|path| (format!("{} {when}", path.display()), std::fs::read(path).unwrap())).collect()
     }
 }
