@@ -99,7 +99,7 @@ pub struct Status {
     pub code: i32,
 }
 
-/// What Envoy does with the request.
+/// The treatment of the request by Envoy.
 #[derive(Clone, PartialEq, Oneof)]
 pub enum HttpResponse {
     #[prost(message, tag = "2")]

@@ -1,4 +1,4 @@
-//! What a command on the store works with: the services, and what its caller passes.
+//! The inputs of a command on the store: the services, and the facts that its caller passes.
 
 use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
 
@@ -18,7 +18,7 @@ pub(super) struct Services {
     pub(super) running: Option<RunningService>,
 }
 
-/// What a running service reports about itself.
+/// The facts that a running service reports about itself.
 #[derive(Clone, Debug)]
 pub(super) struct RunningService {
     pub(super) started_at: Timestamp,
@@ -29,7 +29,7 @@ pub(super) struct RunningService {
     pub(super) listeners: Vec<String>,
 }
 
-/// What the caller of a command passes in addition to the arguments. The environment is not part of
+/// The facts that the caller of a command passes beside the arguments. The environment is not part of
 /// it: a command that runs in the service uses the configuration of the service.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -31,7 +31,7 @@ pub(super) struct Status {
     output: ListOptions,
 }
 
-/// What the database contains. Values that are not known are null.
+/// The content of the database. Values that are not known are null.
 #[derive(Default)]
 struct Contents {
     workspaces: Value,

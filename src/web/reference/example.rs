@@ -15,7 +15,7 @@ const ONE_LINE: usize = 60;
 /// An example of a body.
 #[derive(Clone)]
 pub(super) struct Example {
-    /// What it is an example of; empty if there is only one.
+    /// The case that it shows; empty if there is only one.
     pub name: String,
     pub json: String,
 }

@@ -38,7 +38,7 @@ pub(super) struct SchemaReader<'a> {
     components: Option<&'a Components>,
 }
 
-/// What a schema says, with its references resolved.
+/// The content of a schema, with its references resolved.
 #[derive(Default)]
 struct Shape<'a> {
     kinds: Vec<String>,
