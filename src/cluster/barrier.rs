@@ -2,9 +2,9 @@
 //!
 //! After its commit, an operation pings all nodes through the queue that carries the invalidations.
 //! A node that acknowledges the ping has therefore received the invalidation. The process waits for
-//! its own node as well: another process may have made the change. Operations that
-//! arrive while a ping is being sent share the next one. A node that does not acknowledge is waited
-//! for as long as a lease lasts. The lease that it held at the commit has then run out.
+//! its own node as well: another process may have made the change. Operations that arrive while a
+//! ping is being sent share the next one. A node that does not acknowledge is waited for as long as
+//! its lease lasts. The lease that it held at the commit has then run out.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -51,7 +51,7 @@ fn parse_message(words: &[&str]) -> Option<Message> {
     Some(match *words {
         ["lease", node, number, millis] => {
             let duration = Duration::from_millis(millis.parse().ok()?);
-            // Revocations wait for the longest lease, so an excessive one is not accepted.
+            // No revocation waits longer than this, so a longer lease is not accepted.
             let duration = Some(duration).filter(|duration| *duration <= MAX_LEASE)?;
             Message::Lease { node: node.parse().ok()?, number: number.parse().ok()?, duration }
         }
