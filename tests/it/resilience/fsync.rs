@@ -62,10 +62,12 @@ async fn postgres_sessions_commit_synchronously() {
          create trigger watch after insert on token for each row execute function watch()";
     sqlx::raw_sql(trigger).execute(&mut connection).await.unwrap();
     let admin = Token::create(&running).await;
+    // One client: building another between two connections would keep the first waiting.
+    let http = client();
     let writes: Vec<_> = (0..20)
         .map(|_| {
-            let (url, admin) = (running.url.clone(), admin.clone());
-            tokio::spawn(async move { create_token(&client(), &url, &admin).await.unwrap().0 })
+            let (http, url, admin) = (http.clone(), running.url.clone(), admin.clone());
+            tokio::spawn(async move { create_token(&http, &url, &admin).await.unwrap().0 })
         })
         .collect();
     for write in writes {
