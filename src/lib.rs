@@ -24,6 +24,7 @@
 //! - [`http`] is the front end that [`api`], [`auth_check`] and [`web`] share.
 //! - [`service`] contains the operations of the product.
 //! - [`cache`] and [`cluster`] contain the token cache and its invalidation across nodes.
+//! - [`directory`] is the LDAP client for sign-in through a company's directory.
 //! - [`store`] contains the SQL for PostgreSQL and SQLite.
 //! - [`domain`] contains types and rules without I/O.
 //!
@@ -37,6 +38,7 @@ pub mod cache;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod directory;
 pub mod domain;
 pub mod http;
 mod jobs;

@@ -130,7 +130,7 @@ macro_rules! targets {
     };
 }
 
-targets!(authorization, cookie, cursor, ext_authz, form, forwarded, json, path, token_value);
+targets!(authorization, cookie, cursor, ext_authz, form, forwarded, json, ldap_message, path, token_value);
 
 /// Each target has a function, a program for libFuzzer, a corpus folder and a test.
 #[test]

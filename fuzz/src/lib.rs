@@ -9,6 +9,7 @@ pub mod ext_authz;
 pub mod form;
 pub mod forwarded;
 pub mod json;
+pub mod ldap_message;
 pub mod path;
 pub mod test_service;
 pub mod token_value;
@@ -17,7 +18,7 @@ pub mod token_value;
 pub type Target = fn(&[u8]);
 
 /// All targets, with the names of their programs and of their folders in `corpus`.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("authorization", authorization::run),
     ("cookie", cookie::run),
     ("cursor", cursor::run),
@@ -25,6 +26,7 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("form", form::run),
     ("forwarded", forwarded::run),
     ("json", json::run),
+    ("ldap_message", ldap_message::run),
     ("path", path::run),
     ("token_value", token_value::run),
 ];

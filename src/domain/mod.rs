@@ -9,6 +9,7 @@ pub mod audit_chain;
 pub mod authority;
 pub mod barrier_wait;
 pub mod causes;
+pub mod directory;
 pub mod draft_key;
 pub mod event;
 pub mod id;

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules of this crate that it may import. Dependencies point down.
-const ALLOWED_IMPORTS: [(&str, &[&str]); 16] = [
+const ALLOWED_IMPORTS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
+    ("directory", &["domain"]),
     ("store", &["domain"]),
     ("last_used", &["store", "domain"]),
     ("cache", &["last_used", "store", "domain"]),
