@@ -30,13 +30,40 @@ require_program() {
   command -v "$program" >/dev/null || missing+=("${@:-$program}")
 }
 
+# require_package PACKAGE: for packages without a program of their own.
+require_package() { dpkg -s "$1" >/dev/null 2>&1 || missing+=("$1"); }
+
 require_postgres() { postgres_programs >/dev/null || missing+=(postgresql); }
 
-# Installs the packages in `missing`, if there are any.
+# Services of Debian packages that the tests use. Running, they would take the ports of LDAP or SMB.
+unwanted_services=(slapd smbd nmbd winbind samba-ad-dc)
+
+# Installs the packages in `missing`, if there are any. Their services do not start, neither now nor
+# with the machine: the tests run servers of their own.
 install_missing() {
   if [ ${#missing[@]} = 0 ]; then return; fi
   echo "installing ${missing[*]}" >&2
+  local service new_services=()
+  for service in "${unwanted_services[@]}"; do
+    [ -e "/etc/init.d/$service" ] || new_services+=("$service")
+  done
   as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  without_starting_services \
+    env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  for service in "${new_services[@]}"; do
+    if [ -e "/etc/init.d/$service" ]; then as_root update-rc.d "$service" disable; fi
+  done
   missing=()
 }
+
+# Runs a command as root while a policy denies packages to start services. A policy that exists
+# stays.
+without_starting_services() (
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    trap 'as_root rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  as_root "$@"
+)
