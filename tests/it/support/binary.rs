@@ -110,21 +110,11 @@ impl ServerProcess {
 
     /// Sends the named signal.
     pub fn send_signal(&self, name: &str) {
-        let result = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
-        assert!(result.success());
+        send_signal(self.pid(), name);
         // The threads stop one after another; a running one may still respond.
-        while name == "STOP" && !self.is_suspended() {
+        while name == "STOP" && !is_suspended(self.pid()) {
             std::thread::yield_now();
         }
-    }
-
-    /// Returns whether all threads are stopped: state `T` after the name in their `stat` (proc(5)).
-    fn is_suspended(&self) -> bool {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
-        threads.flatten().all(|thread| {
-            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
-        })
     }
 
     /// Waits for the process to exit; returns its exit code and everything it wrote to standard
@@ -154,4 +144,20 @@ impl Drop for ServerProcess {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// Sends the named signal to a process.
+pub fn send_signal(pid: u32, name: &str) {
+    let result = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
+    assert!(result.success());
+}
+
+/// Returns whether all threads of a process are stopped: state `T` after the name in their `stat`
+/// (proc(5)).
+pub fn is_suspended(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    })
 }

@@ -5,6 +5,7 @@ mod app;
 pub mod binary;
 mod browser;
 mod database;
+pub mod directory;
 mod people;
 pub mod postgres;
 mod response;
