@@ -7,11 +7,13 @@ use crate::{
     config::Config,
     domain::{random::Random, time::Clock},
     service::{
-        ClockFloor, DeniedAttemptLog, Events, Invites, Leaks, Mutations, People, ReadBudget, Sessions, SignIn,
-        TokenStatistics, Tokens, Workspaces, health::Health, invites::InviteUrl, password::Hasher, webhook::Webhook,
+        ClockFloor, DeniedAttemptLog, Directories, DirectorySyncs, Events, Identities, Invites, Leaks, Mutations,
+        People, ReadBudget, Sessions, SignIn, TokenStatistics, Tokens, Workspaces, health::Health, invites::InviteUrl,
+        password::Hasher, sign_in::DirectorySignIn, webhook::Webhook,
     },
     store::Store,
 };
+use tokenward_guard::token_format::TokenFormat;
 
 /// The services of one node. Cheap to clone.
 #[derive(Clone, FromRef)]
@@ -22,6 +24,8 @@ pub struct App {
     sign_in: SignIn,
     sessions: Sessions,
     invites: Invites,
+    identities: Identities,
+    directory_syncs: DirectorySyncs,
     events: Events,
     denied_attempts: DeniedAttemptLog,
     leaks: Leaks,
@@ -30,6 +34,14 @@ pub struct App {
     clock_floor: ClockFloor,
     read_budget: ReadBudget,
     token_statistics: TokenStatistics,
+}
+
+/// Builds the service of leak reports, with its webhook.
+fn leaks(tokens: &Tokens, clock: &Clock, token_format: TokenFormat, config: &Config) -> anyhow::Result<Leaks> {
+    let webhook = config.leaks.webhook_url.as_ref().map(|url| Webhook::new(url.expose().to_owned()));
+    let webhook = webhook.transpose()?.unwrap_or_default();
+    let max_reports = config.rate_limits.leak_reports_per_ip_per_minute;
+    Ok(Leaks::new(tokens.clone(), clock.clone(), token_format, max_reports, webhook))
 }
 
 impl App {
@@ -44,12 +56,11 @@ impl App {
         let mutations = Mutations::new(clock.clone(), defaults);
         let read_budget = ReadBudget::new(store.max_concurrent_lists());
         let dependencies = (store.clone(), node.clone(), clock.clone(), read_budget.clone());
-        let people = People::new(dependencies, hasher.clone(), config.password_policy(), mutations.clone());
+        let policy = config.password_policy();
+        let people = People::new(dependencies, hasher.clone(), policy, mutations.clone(), !config.sso.is_empty());
         let token_format = config.token_format()?;
         let session_lifetime = config.session_lifetime();
         let sessions = Sessions::new(store.clone(), clock.clone(), random.clone(), session_lifetime, mutations.clone());
-        let webhook = config.leaks.webhook_url.as_ref().map(|url| Webhook::new(url.expose().to_owned()));
-        let webhook = webhook.transpose()?.unwrap_or_default();
         let denied_attempts = DeniedAttemptLog::new(store.clone(), clock.clone());
         let clock_floor = ClockFloor::new(store.clone(), clock.clone());
         let tokens = Tokens::new(
@@ -62,18 +73,22 @@ impl App {
         );
         let (clock_and_random, max_failures) =
             ((clock.clone(), random.clone()), config.rate_limits.failed_logins_per_ip);
-        let sign_in = SignIn::new(store.clone(), denied_attempts.clone(), clock_and_random, hasher, max_failures);
+        let directories = Directories::new(config.directories()?)?;
+        let (of_sign_in, format) = (directories.clone(), token_format.clone());
+        let directory = DirectorySignIn { directories: of_sign_in, node: node.clone(), token_format: format };
+        let sign_in =
+            SignIn::new(store.clone(), denied_attempts.clone(), clock_and_random, hasher, directory, max_failures);
         let invite_url = InviteUrl::new(&config.public_url(), !config.lacks_public_url());
+        let random_of_identities = random.clone();
         let dependencies = (store.clone(), clock.clone(), random);
         let invites = Invites::new(dependencies, people.clone(), &sign_in, mutations.clone(), invite_url);
+        let identities = Identities::new(store.clone(), clock.clone(), random_of_identities, mutations.clone());
+        let dependencies = (store.clone(), node.clone(), clock.clone());
+        let directory_syncs = DirectorySyncs::new(dependencies, directories, denied_attempts.clone());
         Ok(Self {
-            leaks: Leaks::new(
-                tokens.clone(),
-                clock.clone(),
-                token_format,
-                config.rate_limits.leak_reports_per_ip_per_minute,
-                webhook,
-            ),
+            identities,
+            directory_syncs,
+            leaks: leaks(&tokens, &clock, token_format, config)?,
             tokens,
             workspaces: Workspaces::new(
                 (store.clone(), node.clone(), read_budget.clone()),
@@ -172,6 +187,18 @@ impl App {
     #[must_use]
     pub fn invites(&self) -> &Invites {
         &self.invites
+    }
+
+    /// Returns the external identities of people.
+    #[must_use]
+    pub fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
+    /// Returns the sync with directories.
+    #[must_use]
+    pub fn directory_syncs(&self) -> &DirectorySyncs {
+        &self.directory_syncs
     }
 
     /// Returns the sign-in service, which verifies passwords.

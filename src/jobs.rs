@@ -1,7 +1,7 @@
 //! Background jobs: cluster messages, flushes of buffers, purges of old rows, and backups on
 //! SIGUSR1.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -14,7 +14,10 @@ use crate::{
     app::App,
     config::RetentionConfig,
     domain::causes::Causes,
-    service::{DeniedAttemptLog, Events, Invites, Sessions, SignIn, TokenStatistics, Tokens},
+    service::{
+        DeniedAttemptLog, DirectorySyncs, Events, Invites, Sessions, SignIn, TokenStatistics, Tokens,
+        directories::DirectoryProvider,
+    },
     store::Store,
     telemetry::LogBudget,
 };
@@ -62,6 +65,11 @@ pub(crate) fn start(
             purge_sign_in_rows(app.sessions().clone(), app.sign_in().clone(), app.invites().clone()),
         )),
     ];
+    tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), warn_of_unsynced(app.directory_syncs().clone()))));
+    for provider in app.directory_syncs().directories().iter() {
+        let sync = sync_directory(app.directory_syncs().clone(), provider.clone());
+        tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), sync)));
+    }
     if let Some(statistics) = token_statistics {
         tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), refresh_token_statistics(statistics))));
     }
@@ -190,6 +198,34 @@ async fn purge_sign_in_rows(sessions: Sessions, sign_in: SignIn, invites: Invite
         }
         if let Err(error) = invites.purge_expired().await {
             tracing::warn!(error = %Causes(&error), "failed to purge expired invite links");
+        }
+    }
+}
+
+/// Warns of people who are linked to a provider that is not configured any more.
+async fn warn_of_unsynced(syncs: DirectorySyncs) {
+    match syncs.count_unsynced().await {
+        Ok(counts) => {
+            for (provider, people) in counts {
+                tracing::warn!(
+                    provider,
+                    people,
+                    "people are linked to a provider that is not configured; no sync ends their tokens"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(error = %Causes(&error), "failed to read the linked people"),
+    }
+}
+
+/// Syncs with a directory when it is due. The nodes share the schedule: one of them runs each sync.
+async fn sync_directory(syncs: DirectorySyncs, provider: Arc<DirectoryProvider>) {
+    let mut timer = tokio::time::interval(DirectorySyncs::poll_interval(&provider));
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        if let Err(error) = syncs.run_if_due(&provider).await {
+            tracing::warn!(provider = provider.name(), error = %Causes(&error), "failed to sync with a directory");
         }
     }
 }

@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     error::ApiResult,
     extract::{AdminCaller, AnyCaller, PasswordChanger, PersonIdPath},
-    person_create::CreatePersonBody,
+    person_create::{CreatePersonBody, FirstPassword},
     person_patch::PatchPerson,
     serde_types::{Created, TokenAccessName, Updated, nullable_timestamp_schema, timestamp_schema},
     stream::{self, ListReader, ListTrailer},
@@ -53,15 +53,18 @@ struct PersonView {
     is_admin: bool,
     is_platform_admin: bool,
     is_disabled: bool,
+    /// The parties that disabled the person, `administrator` and `directory`; empty if not disabled. Each
+    /// lifts only its own.
+    disabled_by: Vec<&'static str>,
     /// `default` follows the workspace's `allowUsers`.
     #[schema(value_type = TokenAccessName)]
     token_access: &'static str,
     workspace_id: i64,
     /// Always `active`.
     state: &'static str,
-    /// Always null.
-    #[schema(value_type = Option<String>, required)]
-    sso_principal: Option<()>,
+    /// The login at the identity provider; null for a person who signs in with a local password.
+    #[schema(required)]
+    sso_principal: Option<String>,
     /// The password must be changed before any other use of it.
     force_password_change: bool,
     /// The last sign-in by password, with a precision of one minute.
@@ -82,10 +85,11 @@ impl From<Person> for PersonView {
             name: person.name,
             is_admin: person.is_admin,
             is_disabled: person.is_disabled,
+            disabled_by: person.disabled_by.names().collect(),
             token_access: person.token_access.as_str(),
             workspace_id: person.workspace_id.get(),
             state: "active",
-            sso_principal: None,
+            sso_principal: person.sso_principal,
             force_password_change: person.force_password_change,
             last_login_time: person.last_login_at,
             created_at: person.created_at,
@@ -196,8 +200,9 @@ async fn get(
 
 /// Add a person
 ///
-/// For administrators: adds a person to the workspace, with a password or with an invite link. An
-/// e-mail has one account in the whole service.
+/// For administrators: adds a person to the workspace, with a password or with an invite link. If an
+/// identity provider is configured, neither is required: the person is linked to it later. An e-mail
+/// has one account in the whole service.
 #[utoipa::path(post, path = "/v4/people", operation_id = "createPerson", tag = "people", request_body = CreatePersonBody,
     responses((status = 201, description = "The person", body = CreatedPerson,
             headers(("Location" = String, description = "The path of the person: `/v4/people/{id}`")))))]
@@ -210,13 +215,16 @@ async fn create(
     let (initiator, workspace_id) = (ActorKind::Person(&admin), WorkspaceId::of(&admin));
     let (email, name, is_admin) = (&body.email, &body.name, body.is_admin.unwrap_or(false));
     let (person, link) = match body.password()? {
-        Some(password) => {
+        FirstPassword::Password(password) => {
             check_password_confirmation(password, body.password2.as_deref())?;
             let (is_platform_admin, force_password_change) = (false, false);
             let request = CreatePerson { email, name, password, is_admin, is_platform_admin, force_password_change };
             (people.add(initiator, workspace_id, request).await?, None)
         }
-        None => {
+        FirstPassword::Provider => {
+            (people.add_without_password(initiator, workspace_id, email, name, is_admin).await?, None)
+        }
+        FirstPassword::Invite => {
             let request = InvitePerson { email, name, is_admin, is_platform_admin: false };
             let (person, link) = invites.add_person(initiator, workspace_id, request).await?;
             (person, Some(link))

@@ -15,7 +15,8 @@ pub(super) struct CreatePersonBody {
     pub(super) email: String,
     #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
     pub(super) name: String,
-    /// 15 to 128 characters; common passwords are rejected. Required, unless `invite` is true.
+    /// 15 to 128 characters; common passwords are rejected. Required, unless `invite` is true
+    /// or an identity provider is configured.
     #[schema(format = Password, min_length = 8, max_length = 128)]
     pub(super) password: Option<String>,
     /// If sent, it must equal `password`.
@@ -26,18 +27,27 @@ pub(super) struct CreatePersonBody {
     pub(super) is_admin: Option<bool>,
 }
 
+/// The way in which a new person signs in for the first time.
+pub(super) enum FirstPassword<'a> {
+    Password(&'a str),
+    /// With an invite link.
+    Invite,
+    /// Through an identity provider, once the account is linked.
+    Provider,
+}
+
 impl CreatePersonBody {
-    /// Returns the password, or `None` if the person is invited.
+    /// Returns how the person signs in for the first time.
     ///
     /// # Errors
-    /// [`ValidationError`] unless the body has exactly one of password and `invite: true`.
-    pub(super) fn password(&self) -> Result<Option<&str>, ValidationError> {
+    /// [`ValidationError`] if the body has a password and `invite: true`.
+    pub(super) fn password(&self) -> Result<FirstPassword<'_>, ValidationError> {
         let has_password = self.password.is_some() || self.password2.is_some();
         match (&self.password, self.invite.unwrap_or(false)) {
             (_, true) if has_password => Err(ValidationError::PasswordWithInvite),
-            (_, true) => Ok(None),
-            (None, false) => Err(ValidationError::PasswordOrInviteMissing),
-            (Some(password), false) => Ok(Some(password)),
+            (_, true) => Ok(FirstPassword::Invite),
+            (None, false) => Ok(FirstPassword::Provider),
+            (Some(password), false) => Ok(FirstPassword::Password(password)),
         }
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct PatchPerson {
     #[schema(ignore)]
     is_platform_admin: Option<IgnoredAny>,
     #[schema(ignore)]
+    disabled_by: Option<IgnoredAny>,
+    #[schema(ignore)]
     state: Option<IgnoredAny>,
     #[schema(ignore)]
     sso_principal: Option<IgnoredAny>,
@@ -79,6 +81,7 @@ impl PatchPerson {
             ("id", &self.id),
             ("workspaceId", &self.workspace_id),
             ("isPlatformAdmin", &self.is_platform_admin),
+            ("disabledBy", &self.disabled_by),
             ("state", &self.state),
             ("ssoPrincipal", &self.sso_principal),
             ("lastLoginTime", &self.last_login_time),

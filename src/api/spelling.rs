@@ -125,6 +125,7 @@ mod tests {
                     "workspaceId",
                     "isPlatformAdmin",
                     "state",
+                    "disabledBy",
                     "ssoPrincipal",
                     "hadoopPrincipal",
                     "id",

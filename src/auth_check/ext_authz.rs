@@ -56,7 +56,7 @@ impl ExtAuthz {
     /// Creates the gRPC service with the counters of the node.
     pub(super) fn with_counters(app: &App, config: &Config, counters: AuthCheckCounters) -> Self {
         Self {
-            authenticator: Authenticator::new(app).with_passwords(config.forward_auth.allow_basic),
+            authenticator: Authenticator::new(app).for_auth_checks(config.forward_auth.allow_basic),
             denied_attempts: app.denied_attempts().clone(),
             counters,
         }

@@ -85,7 +85,7 @@ impl ForwardAuth {
     pub fn new(app: &App, config: &Config) -> Self {
         let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Self {
-            authenticator: Authenticator::new(app).with_passwords(config.forward_auth.allow_basic),
+            authenticator: Authenticator::new(app).for_auth_checks(config.forward_auth.allow_basic),
             header_template: HeaderTemplate::new(&[json], &identity_headers::header_names()),
         }
     }

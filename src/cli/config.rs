@@ -2,10 +2,14 @@
 
 use std::fmt::Write as _;
 
+use anyhow::Context as _;
 use clap::Subcommand;
 
 use super::{GlobalOptions, output};
-use crate::config::{Config, DEFAULT_FILE, Sources, known_keys};
+use crate::{
+    config::{ALLOW_KEYS, Config, DEFAULT_FILE, DIRECTORY_KEYS, Sources, known_keys},
+    directory::Directory,
+};
 
 /// The subcommands of `tokenward config`.
 #[derive(Debug, Subcommand)]
@@ -33,6 +37,7 @@ impl ConfigCommand {
 
 fn check(global: &GlobalOptions) -> anyhow::Result<()> {
     let (config, sources) = global.load_with_sources(None)?;
+    check_directories(&config)?;
     let file = global.config.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
     let names = sources.names();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -40,6 +45,16 @@ fn check(global: &GlobalOptions) -> anyhow::Result<()> {
     output::print_line(format_args!("variables and options: {names}"))?;
     output::print_line(format_args!("database: {}", config.database.url))?;
     output::print_line(format_args!("the configuration is valid"))
+}
+
+/// Checks what the start of the service checks: the files of the identity providers, and the syntax
+/// of filters and names. Connects to none of them.
+fn check_directories(config: &Config) -> anyhow::Result<()> {
+    for settings in config.directories()? {
+        let section = format!("sso.{}", settings.directory.name);
+        Directory::new(settings.directory).context(section)?;
+    }
+    Ok(())
 }
 
 /// Renders the configuration as TOML. The comment after each value names its source; a key without
@@ -64,7 +79,41 @@ fn render(config: &Config, sources: &Sources) -> anyhow::Result<String> {
             None => writeln!(text, "# {name} is unset")?,
         }
     }
+    for name in config.sso.keys() {
+        render_provider(&mut text, &values, &format!("sso.{name}"), sources)?;
+    }
     Ok(text)
+}
+
+/// Renders the sections of an identity provider.
+fn render_provider(text: &mut String, values: &toml::Value, section: &str, sources: &Sources) -> anyhow::Result<()> {
+    let provider =
+        section.split('.').try_fold(values, |value, part| value.get(part)).context("a provider without values")?;
+    write!(text, "\n[{section}]\n")?;
+    let keys = DIRECTORY_KEYS.iter().filter(|key| **key != "allow");
+    render_keys(text, keys, provider, section, sources)?;
+    let rules = provider.get("allow").and_then(toml::Value::as_array);
+    for (index, rule) in rules.into_iter().flatten().enumerate() {
+        write!(text, "\n[[{section}.allow]]\n")?;
+        render_keys(text, ALLOW_KEYS.iter(), rule, &format!("{section}.allow.{index}"), sources)?;
+    }
+    Ok(())
+}
+
+fn render_keys<'a>(
+    text: &mut String,
+    keys: impl Iterator<Item = &'a &'a str>,
+    values: &toml::Value,
+    section: &str,
+    sources: &Sources,
+) -> anyhow::Result<()> {
+    for key in keys {
+        match values.get(key) {
+            Some(value) => writeln!(text, "{key} = {value}  # {}", sources.find(&format!("{section}.{key}")))?,
+            None => writeln!(text, "# {key} is unset")?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

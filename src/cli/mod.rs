@@ -18,6 +18,7 @@ mod prompt;
 mod scanner_rules;
 mod serve;
 mod socket;
+mod sso;
 mod status;
 mod store_command;
 mod token;

@@ -165,11 +165,16 @@ impl Table {
     }
 }
 
-/// Returns the text of a value in a table. Control characters could change what a terminal shows.
+/// Replaces control characters, which could change what a terminal shows.
+pub(super) fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// Returns the text of a value in a table.
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.replace(char::is_control, " "),
+        Value::String(text) => printable(text),
         Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(", "),
         Value::Object(fields) => fields.values().map(cell).collect::<Vec<_>>().join(" "),
         other => other.to_string(),

@@ -185,6 +185,9 @@ impl ShowPerson {
             "forcePasswordChange",
             "lastLogin",
             "createdAt",
+            "provider",
+            "ssoPrincipal",
+            "disabledBy",
         ]);
         table.push([
             json!(person.id.get()),
@@ -197,6 +200,9 @@ impl ShowPerson {
             json!(person.force_password_change),
             json!(person.last_login_at.map(|time| time.to_string())),
             json!(person.created_at.to_string()),
+            json!(person.provider),
+            json!(person.sso_principal),
+            json!(person.disabled_by.names().collect::<Vec<_>>().join(", ")),
         ]);
         table.print_single(self.output, output);
         Ok(())
@@ -215,6 +221,7 @@ fn state(person: &Person) -> &'static str {
     match (person.is_disabled, person.has_password) {
         (true, _) => "disabled",
         (false, true) => "enabled",
+        (false, false) if person.provider.is_some() => "enabled",
         (false, false) => "invited",
     }
 }

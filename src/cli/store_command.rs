@@ -15,10 +15,12 @@ use super::{
     person::PersonCommand,
     prompt::Password,
     socket,
+    sso::SsoCommand,
     status::Status,
     token::TokenCommand,
     workspace::WorkspaceCommand,
 };
+use crate::config::Config;
 
 /// The maximum time of `tokenward status`. Other commands may take as long as they need.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,6 +37,9 @@ pub(super) enum StoreCommand {
     /// Add and list workspaces in the database
     #[command(subcommand)]
     Workspace(WorkspaceCommand),
+    /// Test identity providers, sync with directories and link people to their entries
+    #[command(subcommand)]
+    Sso(SsoCommand),
     /// Verify and export the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -48,22 +53,30 @@ impl StoreCommand {
     /// Runs the command and prints its output.
     pub(super) async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
         let config = global.load(None)?;
+        let this = match self {
+            Self::Sso(SsoCommand::Test(test)) => return test.run_without_store(&config).await,
+            other => other,
+        };
+        this.run_on_store(&config).await
+    }
+
+    async fn run_on_store(self, config: &Config) -> anyhow::Result<()> {
         // The database is not opened yet: a lock on it would last while a person types.
         let invocation = Invocation::of_process(self.read_password()?)?;
-        let service = socket::connect(&config).await?;
+        let service = socket::connect(config).await?;
         if let Self::Status(status) = self {
-            let Some(service) = service else { return status.run_without_service(&config).await };
+            let Some(service) = service else { return status.run_without_service(config).await };
             let report = tokio::time::timeout(STATUS_TIMEOUT, service.run(invocation)).await;
             return report.context("the service does not respond on its command socket")?;
         }
         if let Some(service) = service {
             return service.run(invocation).await;
         }
-        let (store, app) = match global::open_services(&config, self.needs_cluster()).await {
+        let (store, app) = match global::open_services(config, self.needs_cluster()).await {
             Ok(opened) => opened,
             Err(error) if global::is_in_use(&error) => {
                 // The service may have started in the meantime.
-                let service = socket::connect(&config).await?.ok_or_else(|| socket::no_response(&config))?;
+                let service = socket::connect(config).await?.ok_or_else(|| socket::no_response(config))?;
                 return service.run(invocation).await;
             }
             Err(error) => return Err(error),
@@ -87,6 +100,7 @@ impl StoreCommand {
             Self::Person(person) => person.run(services, invocation, output).await,
             Self::Token(token) => token.run(services, invocation, output).await,
             Self::Workspace(workspace) => workspace.run(services, invocation, output).await,
+            Self::Sso(sso) => sso.run(services, output).await,
             Self::Audit(audit) => audit.run(&services.store, output).await,
             Self::Backup(backup) => backup.run(services, invocation, output).await,
             Self::Status(status) => status.run(services, output).await,
@@ -101,12 +115,12 @@ impl StoreCommand {
             Self::Person(person) => person.read_password(),
             Self::Token(token) => token.read_password(),
             Self::Workspace(workspace) => workspace.read_password(),
-            Self::Audit(_) | Self::Backup(_) | Self::Status(_) => Ok(None),
+            Self::Sso(_) | Self::Audit(_) | Self::Backup(_) | Self::Status(_) => Ok(None),
         }
     }
 
     /// Returns whether the command may revoke something on other nodes.
     fn needs_cluster(&self) -> bool {
-        matches!(self, Self::Person(_) | Self::Token(_) | Self::Workspace(_))
+        matches!(self, Self::Person(_) | Self::Token(_) | Self::Workspace(_) | Self::Sso(_))
     }
 }

@@ -141,7 +141,7 @@ impl CreateToken {
         let request = RequestContext::default();
         let login = app.sign_in().authenticate(&self.email, password, LoginChannel::Request, &request).await;
         let login = match login {
-            Err(SignInError::Denied(AuthError::Denied(_))) => {
+            Err(SignInError::Denied(AuthError::Denied(_)) | SignInError::DirectoryPasswordExpired) => {
                 bail!("e-mail or password is wrong, or the account is disabled")
             }
             login => login?,

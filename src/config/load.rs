@@ -12,7 +12,7 @@ use super::{
     known_keys::{PREFIX, key_of},
     secret_file, service_link,
     sources::{Source, Sources},
-    value_error,
+    sso, value_error,
 };
 use crate::domain::password::{MAX_CHARS, MIN_CHARS_FLOOR};
 
@@ -56,10 +56,16 @@ impl Config {
         }
         let config: Self = figment.extract().map_err(|error| Error::Key(value_error::describe(&error, &sources)))?;
         match config.check() {
-            Ok(()) => Ok((config, sources)),
-            Err(error @ Error::Value { key, .. }) => Err(Error::Key(format!("{}{error}", sources.location(key)))),
-            Err(error) => Err(error),
+            Ok(()) => {}
+            Err(error @ Error::Value { key, .. }) => {
+                return Err(Error::Key(format!("{}{error}", sources.location(key))));
+            }
+            Err(error) => return Err(error),
         }
+        sso::check(&config.sso).map_err(|(key, reason)| {
+            Error::Key(format!("{}{} {reason}", sources.location(&key), sso::without_index(&key)))
+        })?;
+        Ok((config, sources))
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -159,12 +165,14 @@ fn merge_environment(mut figment: Figment, sources: &mut Sources) -> Result<Figm
     Ok(figment)
 }
 
-/// Returns `true` if a configuration file contains a database password or a webhook, whose URL may
-/// be a secret.
+/// Returns `true` if a configuration file contains a password of a database or a directory, or a
+/// webhook, whose URL may be a secret.
 fn contains_secret(table: &toml::Table) -> bool {
     let file = Figment::from(Serialized::defaults(table));
     let url = file.extract_inner::<DatabaseUrlSetting>("database.url").ok();
-    url.is_some_and(|url| url.may_have_password()) || file.extract_inner::<String>("leaks.webhook_url").is_ok()
+    url.is_some_and(|url| url.may_have_password())
+        || file.extract_inner::<String>("leaks.webhook_url").is_ok()
+        || sso::contains_secret(table)
 }
 
 /// Parses a TOML file.

@@ -14,6 +14,7 @@ pub mod secret_file;
 mod sections;
 mod service_link;
 mod sources;
+mod sso;
 mod url;
 mod value_error;
 
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cluster,
     domain::{password::PasswordPolicy, session::SessionLifetime, setting::Settings},
-    service::{password::Cost, tokens},
+    service::{directories::DirectoryProviderSettings, password::Cost, tokens},
     store,
 };
 pub use duration::ConfigDuration;
@@ -35,6 +36,7 @@ pub use sections::{
     RateLimitsConfig, RetentionConfig, SessionsConfig, TokensConfig,
 };
 pub use sources::{Source, Sources};
+pub use sso::{ALLOW_KEYS, AllowConfig, DIRECTORY_KEYS, DirectoryConfig, SsoConfig};
 use tokenward_guard::token_format::{Prefix, TokenFormat};
 pub use url::{DatabaseUrlSetting, WebhookUrl};
 
@@ -66,6 +68,8 @@ pub struct Config {
     pub leaks: LeaksConfig,
     pub log: LogConfig,
     pub process: ProcessConfig,
+    #[serde(skip_serializing_if = "SsoConfig::is_empty")]
+    pub sso: SsoConfig,
 }
 
 impl Config {
@@ -156,6 +160,14 @@ impl Config {
             max_bytes: max_size_mib.saturating_mul(1024 * 1024),
             lease_duration: lease_duration.get(),
         }
+    }
+
+    /// Returns the settings of the directories, with their passwords.
+    ///
+    /// # Errors
+    /// If a file with a password cannot be read, or is readable by other users.
+    pub fn directories(&self) -> Result<Vec<DirectoryProviderSettings>, Error> {
+        self.sso.iter().map(|(name, directory)| directory.settings(name)).collect()
     }
 
     /// Returns the limits of database connections.

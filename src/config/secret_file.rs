@@ -42,9 +42,11 @@ pub(super) fn is_file_variable(key: &str) -> bool {
     key.strip_suffix(FILE_SUFFIX).is_some_and(|value| is_key(value) || is_first_start(value))
 }
 
-/// Returns `true` for a variable, without `TOKENWARD_`, of a configuration key.
+/// Returns `true` for a variable, without `TOKENWARD_`, of a configuration key whose value a file can
+/// have. An identity provider has keys that name files themselves.
 fn is_key(variable: &str) -> bool {
-    variable.contains("__") || variable == "PUBLIC_URL"
+    let names_file = |key: &str| key.ends_with("__CA") || key.ends_with("__BIND_PASSWORD");
+    (variable.contains("__") || variable == "PUBLIC_URL") && !(variable.starts_with("SSO__") && names_file(variable))
 }
 
 /// Reads a secret without trailing line breaks.

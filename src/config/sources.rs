@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// The place that sets a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,15 @@ pub struct Sources {
 impl Sources {
     /// Records the source of a key. It replaces an earlier one, as its value does.
     pub(super) fn set(&mut self, key: &str, source: Source) {
+        // A list replaces an earlier one with its elements.
+        let is_element = |known: &str| {
+            known
+                .strip_prefix(key)
+                .and_then(|rest| rest.strip_prefix('.'))
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        self.values.retain(|known, _| !is_element(known));
+        self.sections.retain(|known, _| !is_element(known));
         self.values.insert(key.to_owned(), source);
     }
 
@@ -53,14 +62,28 @@ impl Sources {
     fn add_table(&mut self, path: &Path, document: &str, prefix: &str, table: &DeTable<'_>) {
         for (name, value) in table {
             let key = format!("{prefix}{}", name.get_ref());
-            let preceding = document.get(..name.span().start).unwrap_or_default();
-            let line = preceding.matches('\n').count() + 1;
-            let source = Source::File { path: path.to_owned(), line };
-            if let DeValue::Table(table) = value.get_ref() {
+            let source = file_source(path, document, name.span().start);
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    self.add_table(path, document, &format!("{key}."), table);
+                    self.sections.insert(key, source);
+                }
+                DeValue::Array(list) => {
+                    self.set(&key, source);
+                    self.add_list(path, document, &key, list);
+                }
+                _ => self.set(&key, source),
+            }
+        }
+    }
+
+    /// Records the lines of sections such as `[[sso.company.allow]]`.
+    fn add_list(&mut self, path: &Path, document: &str, key: &str, list: &DeArray<'_>) {
+        for (index, element) in list.iter().enumerate() {
+            if let DeValue::Table(table) = element.get_ref() {
+                let key = format!("{key}.{index}");
                 self.add_table(path, document, &format!("{key}."), table);
-                self.sections.insert(key, source);
-            } else {
-                self.set(&key, source);
+                self.sections.insert(key, file_source(path, document, element.span().start));
             }
         }
     }
@@ -74,6 +97,8 @@ impl Sources {
                 return source.clone();
             }
             match prefix.rsplit_once('.') {
+                // The file opens the section, and does not set the key.
+                _ if prefix != key && self.sections.contains_key(prefix) => return Source::Default,
                 Some((parent, _)) => prefix = parent,
                 None => return Source::Default,
             }
@@ -110,10 +135,16 @@ impl Sources {
     /// Returns a prefix for an error message about a key: the place that sets it, and a colon.
     /// Empty for a default.
     pub(super) fn location(&self, key: &str) -> String {
-        let section = || self.sections.get(key).cloned().unwrap_or(Source::Default);
-        let source = Some(self.find(key)).filter(|source| *source != Source::Default).unwrap_or_else(section);
+        let exact = self.values.get(key).or_else(|| self.sections.get(key));
+        let source = exact.cloned().unwrap_or_else(|| self.find(key));
         if source == Source::Default { String::new() } else { format!("{source}: ") }
     }
+}
+
+/// Returns the place of a position in a file.
+fn file_source(path: &Path, document: &str, position: usize) -> Source {
+    let preceding = document.get(..position).unwrap_or_default();
+    Source::File { path: path.to_owned(), line: preceding.matches('\n').count() + 1 }
 }
 
 #[cfg(test)]
@@ -132,5 +163,19 @@ mod tests {
         assert_eq!(sources.find("listen.metrics"), Source::Default);
         assert_eq!(sources.location("listen"), "x.toml, line 2: ");
         assert_eq!(sources.names(), ["--listen"]);
+    }
+
+    #[test]
+    fn each_section_of_a_list_has_its_own_lines() {
+        let mut sources = Sources::default();
+        let document = "[sso.a]\nkind = \"x\"\n\n[[sso.a.allow]]\ngroup = \"1\"\n\n[[sso.a.allow]]\nworkspace = 1\n";
+        sources.set_file(Path::new("x.toml"), document);
+        assert_eq!(sources.location("sso.a"), "x.toml, line 1: ");
+        assert_eq!(sources.location("sso.a.allow.1"), "x.toml, line 7: ");
+        assert_eq!(sources.find("sso.a.allow.0.group").to_string(), "x.toml, line 5");
+        assert_eq!(sources.find("sso.a.allow.1.workspace").to_string(), "x.toml, line 8");
+        assert_eq!(sources.find("sso.a.allow.1.group"), Source::Default);
+        sources.set("sso.a.allow", Source::Flag("--allow"));
+        assert_eq!(sources.find("sso.a.allow.1.workspace"), Source::Flag("--allow"));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{
     sync::{Mutex, Semaphore},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -25,6 +25,15 @@ use super::{
 /// The maximum time of one operation of a sign-in, with all attempts.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(4_500);
 
+/// The time without further binds after the directory rejected the service's own password. Otherwise
+/// sign-ins would lock the service's account.
+const SERVICE_BIND_PAUSE: Duration = Duration::from_secs(60);
+
+/// The maximum time that a password check waits for the others.
+const QUEUE_TIMEOUT: Duration = Duration::from_millis(900);
+/// The maximum time to connect for a password check, with all servers.
+const OPEN_TIMEOUT: Duration = Duration::from_millis(3_500);
+
 /// The connections of a directory.
 pub(super) struct Client {
     servers: Servers,
@@ -33,6 +42,8 @@ pub(super) struct Client {
     /// The connection for searches, bound as the service.
     searcher: Mutex<Option<Arc<Connection>>>,
     password_checks: Semaphore,
+    /// When the directory last rejected the password of the service.
+    service_rejected_at: parking_lot::Mutex<Option<Instant>>,
     broken: Arc<AtomicU64>,
 }
 
@@ -44,6 +55,7 @@ impl Client {
             bind_password: settings.bind_password.clone(),
             searcher: Mutex::default(),
             password_checks: Semaphore::new(settings.max_password_checks.min(Semaphore::MAX_PERMITS)),
+            service_rejected_at: parking_lot::Mutex::default(),
             broken: Arc::default(),
         })
     }
@@ -136,11 +148,17 @@ impl Client {
     /// [`DirectoryError::ServiceBindDenied`] if the directory rejects the service, and other
     /// errors if it does not respond.
     pub(super) async fn open_bound(&self) -> Result<Connection, DirectoryError> {
+        if self.service_rejected_at.lock().is_some_and(|at| at.elapsed() < SERVICE_BIND_PAUSE) {
+            return Err(DirectoryError::ServiceBindDenied);
+        }
         let connection = self.open().await?;
         let bound = self.bind_with(&connection, &self.bind_dn, self.bind_password.expose(), false).await?;
         match bound.rc {
             code::SUCCESS => Ok(connection),
-            code::INVALID_CREDENTIALS => Err(DirectoryError::ServiceBindDenied),
+            code::INVALID_CREDENTIALS => {
+                *self.service_rejected_at.lock() = Some(Instant::now());
+                Err(DirectoryError::ServiceBindDenied)
+            }
             _ => Err(result_error("bind", &bound)),
         }
     }
@@ -148,17 +166,20 @@ impl Client {
     /// Binds on a connection of its own, when one of the password checks is free.
     ///
     /// # Errors
-    /// A [`DirectoryError`] if there was no response. Any result code is a response.
+    /// A [`DirectoryError`] if there was no response. Any result code is a response. After the bind was
+    /// sent, the error is [`DirectoryError::NoVerdict`]: the directory may count the password.
     pub(super) async fn bind_once(
         &self,
         dn: &str,
         password: &str,
         asks_policy: bool,
     ) -> Result<ldap3::LdapResult, DirectoryError> {
-        let acquired = timeout(OPERATION_TIMEOUT / 2, self.password_checks.acquire()).await;
+        let acquired = timeout(QUEUE_TIMEOUT, self.password_checks.acquire()).await;
         let Ok(Ok(_permit)) = acquired else { return Err(DirectoryError::Busy) };
-        let connection = self.open().await?;
-        self.bind_with(&connection, dn, password, asks_policy).await
+        let opened = timeout(OPEN_TIMEOUT, self.open()).await;
+        let connection = opened.unwrap_or(Err(DirectoryError::Timeout { limit: OPEN_TIMEOUT }))?;
+        let bound = self.bind_with(&connection, dn, password, asks_policy).await;
+        bound.map_err(|error| DirectoryError::NoVerdict(Box::new(error)))
     }
 
     async fn bind_with(

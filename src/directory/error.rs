@@ -12,6 +12,9 @@ pub enum DirectoryError {
     /// The servers did not answer in time.
     #[error("the directory did not answer within {} milliseconds; check the load of its servers and the network", limit.as_millis())]
     Timeout { limit: std::time::Duration },
+    /// A password was sent, but the server did not answer. It may have counted the password.
+    #[error("the directory did not answer a password check: {0}")]
+    NoVerdict(Box<Self>),
     /// All password checks were in use for too long.
     #[error("too many password checks are waiting for the directory; check whether it answers slowly")]
     Busy,
@@ -20,7 +23,7 @@ pub enum DirectoryError {
     CertificateName { server: ServerUrl, expected: String, presented: Vec<String> },
     /// The certificate is not trusted, for another reason than its name.
     #[error("the certificate of {server} is not accepted; {remedy}")]
-    Certificate { server: ServerUrl, remedy: &'static str, source: rustls::Error },
+    Certificate { server: ServerUrl, remedy: &'static str },
     /// The TLS handshake failed.
     #[error("no TLS connection to {server}; check that this port of the server speaks TLS")]
     Tls { server: ServerUrl, source: std::io::Error },
@@ -43,6 +46,9 @@ pub enum DirectoryError {
         "the directory returned an incomplete result (result code {code}); raise its size and time limits for the service's account, or allow paged results"
     )]
     Incomplete { code: u32 },
+    /// The base of a search does not exist (result code 32).
+    #[error("the directory has no entry at base, or hides it from the service's account; correct base")]
+    NoSuchBase,
     /// A configured group does not exist.
     #[error("the directory has no group {group:?}; correct the group of the allow rule, or create the group")]
     NoSuchGroup { group: String },
@@ -55,11 +61,9 @@ pub enum DirectoryError {
     )]
     AmbiguousSubject { subject: String },
     /// Any other result code (RFC 4511, section 4.1.9).
-    #[error(
-        "the directory answered {operation} with result code {code} ({diagnostic}); look it up in the documentation of the directory server"
-    )]
+    #[error("{}; look it up in the documentation of the directory server", result_text(operation, *code, diagnostic))]
     Result {
-        /// What the client asked for: `bind` or `search`.
+        /// The operation: `bind` or `search`.
         operation: &'static str,
         code: u32,
         /// The diagnostic message of the server, shortened, without control characters.
@@ -85,6 +89,11 @@ pub enum InvalidAnswer {
     /// More entries than the search can have.
     #[error("more entries than the search asked for")]
     TooManyEntries,
+}
+
+fn result_text(operation: &str, code: u32, diagnostic: &str) -> String {
+    let text = format!("the directory answered {operation} with result code {code}");
+    if diagnostic.is_empty() { text } else { format!("{text} ({diagnostic})") }
 }
 
 fn name_mismatch(server: &ServerUrl, expected: &str, presented: &[String]) -> String {

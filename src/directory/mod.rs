@@ -150,7 +150,7 @@ impl Directory {
         }
         let client = &self.inner.client;
         let asks_policy = self.kind() != DirectoryKind::ActiveDirectory;
-        let result = client.within_limit(client.bind_once(&person.dn, password, asks_policy)).await?;
+        let result = client.bind_once(&person.dn, password, asks_policy).await?;
         denial::decide(self.kind(), &result)
     }
 

@@ -110,6 +110,9 @@ pub(super) fn result_error(operation: &'static str, result: &LdapResult) -> Dire
     if matches!(result.rc, code::STRONGER_AUTH_REQUIRED | code::CONFIDENTIALITY_REQUIRED) {
         return DirectoryError::TlsRequired { code: result.rc };
     }
+    if operation == "search" && result.rc == code::NO_SUCH_OBJECT {
+        return DirectoryError::NoSuchBase;
+    }
     let diagnostic = result.text.chars().filter(|c| !c.is_control()).take(200).collect();
     DirectoryError::Result { operation, code: result.rc, diagnostic }
 }

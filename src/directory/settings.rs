@@ -93,7 +93,7 @@ impl fmt::Debug for BindPassword {
 /// an IPv4 address, or an IPv6 address in brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerUrl {
-    /// Whether TLS begins with the connection.
+    /// TLS begins with the connection.
     pub(super) is_ldaps: bool,
     /// The host, without brackets.
     pub(super) host: String,

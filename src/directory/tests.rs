@@ -103,7 +103,7 @@ async fn a_silent_server_is_an_error_within_five_seconds() {
     let listeners: Vec<_> = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     let url = |listener: &std::net::TcpListener| format!("ldaps://{}", listener.local_addr().unwrap());
     let servers: Vec<_> = listeners.iter().map(|listener| ServerUrl::parse(&url(listener)).unwrap()).collect();
-    for (count, seconds) in [(1, 2.0), (2, 4.0), (3, 4.5)] {
+    for (count, seconds) in [(1, 2.0), (2, 3.5), (3, 3.5)] {
         let servers = servers[..count].to_vec();
         let directory = Directory::new(DirectorySettings { servers, ..settings() }).unwrap();
         let start = tokio::time::Instant::now();

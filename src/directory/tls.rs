@@ -65,11 +65,7 @@ pub(super) fn handshake_error(server: &ServerUrl, name: &ServerName<'_>, error: 
         CertificateError::NotValidForName => {
             DirectoryError::CertificateName { server, expected, presented: Vec::new() }
         }
-        reason => DirectoryError::Certificate {
-            server,
-            remedy: remedy(&reason),
-            source: rustls::Error::InvalidCertificate(reason),
-        },
+        reason => DirectoryError::Certificate { server, remedy: remedy(&reason) },
     }
 }
 

@@ -87,7 +87,10 @@ impl Servers {
                     self.preferred.store(index, Ordering::Relaxed);
                     return Ok(transport);
                 }
-                Err(error) => drop(first_error.get_or_insert(error)),
+                Err(error) => {
+                    self.avoid(&self.targets[index].url);
+                    first_error.get_or_insert(error);
+                }
             }
         }
         Err(first_error.unwrap_or(DirectoryError::Busy))

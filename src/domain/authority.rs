@@ -58,6 +58,8 @@ pub enum VerifiedCredential {
     Password(PasswordHash),
     /// The web session with this ID.
     Session(Uuid),
+    /// The external identity with this ID, whose provider accepted the password.
+    Identity(Uuid),
 }
 
 /// A stored Argon2id hash (PHC string). `Debug` does not print it.
@@ -128,7 +130,7 @@ impl Authority {
             VerifiedCredential::Password(verified) if facts.password_hash.as_ref() != Some(verified) => {
                 return Err(AuthorizationLost::CallerRevoked);
             }
-            VerifiedCredential::Password(_) | VerifiedCredential::Session(_) => {
+            VerifiedCredential::Password(_) | VerifiedCredential::Session(_) | VerifiedCredential::Identity(_) => {
                 if facts.force_password_change && self.role != RequiredRole::PasswordChanger {
                     return Err(AuthorizationLost::PasswordChangeRequired { person_id: self.person_id });
                 }
@@ -196,11 +198,12 @@ mod tests {
         .check(facts)
     }
 
-    fn credentials() -> [VerifiedCredential; 3] {
+    fn credentials() -> [VerifiedCredential; 4] {
         [
             VerifiedCredential::Token(Uuid::nil()),
             VerifiedCredential::Password(PasswordHash("verified".to_owned())),
             VerifiedCredential::Session(Uuid::nil()),
+            VerifiedCredential::Identity(Uuid::nil()),
         ]
     }
 

@@ -130,6 +130,14 @@ actions! {
     PersonEnabled = "person.enabled", Success;
     PersonRemoved = "person.removed", Success;
     PasswordChanged = "password.changed", Success;
+    /// A person was linked to an identity provider. The local password ended.
+    IdentityLinked = "identity.linked", Success;
+    /// The operator removed the link of a person to an identity provider.
+    IdentityUnlinked = "identity.unlinked", Success;
+    /// A sign-in or a sync found an e-mail address that another account has.
+    IdentityEmailTaken = "identity.email_taken", Denied;
+    /// A sync would have disabled too many people and changed nothing.
+    DirectorySyncHeld = "directory_sync.held", Denied;
     /// An administrator or the operator created an invite link.
     InviteCreated = "invite.created", Success;
     /// A person set the password with an invite link.

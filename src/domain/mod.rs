@@ -5,13 +5,17 @@
 //! [`Lifetime`](token::Lifetime) is in range. A rule rejects other input with a
 //! [`ValidationError`], whose message states what is accepted.
 
+pub mod allow_rule;
 pub mod audit_chain;
 pub mod authority;
 pub mod barrier_wait;
 pub mod causes;
 pub mod directory;
+pub mod directory_attempts;
+pub mod directory_sync;
 pub mod draft_key;
 pub mod event;
+pub mod external_identity;
 pub mod id;
 pub mod invalidation;
 pub mod ip_network;

@@ -6,6 +6,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
     ValidationError,
+    external_identity::DisabledBy,
     id::{PersonId, WorkspaceId},
     text_rules,
     time::Timestamp,
@@ -23,10 +24,18 @@ pub struct Person {
     /// is set.
     pub is_platform_admin: bool,
     pub is_disabled: bool,
+    /// The parties that disabled the account; none of them while `is_disabled` is not set.
+    pub disabled_by: DisabledBy,
+    /// A directory made the person an administrator, and takes the role back.
+    pub admin_by_directory: bool,
     pub token_access: TokenAccess,
     pub force_password_change: bool,
     /// If not, the person cannot sign in until a password is set.
     pub has_password: bool,
+    /// The identity provider through which the person signs in; `None`: by password only.
+    pub provider: Option<String>,
+    /// The login at the identity provider.
+    pub sso_principal: Option<String>,
     /// When the password was last used, on a page or by the API, with a precision of one minute.
     pub last_login_at: Option<Timestamp>,
     /// When the person last signed in on a page.

@@ -13,7 +13,7 @@ use crate::{
     domain::{event::RequestContext, id::PersonId},
     service::{
         Error, PasswordLogin, SignIn, Tokens,
-        sign_in::LoginChannel,
+        sign_in::{LoginChannel, SignInError},
         tokens::{CachedVerdict, TokenLookup},
     },
 };
@@ -25,6 +25,8 @@ pub struct Authenticator {
     tokens: Tokens,
     sign_in: SignIn,
     allow_passwords: bool,
+    /// Auth checks accept local passwords only.
+    channel: LoginChannel<'static>,
 }
 
 /// The authenticated caller of a request.
@@ -69,13 +71,19 @@ impl Authenticator {
     /// Creates an authenticator that accepts bearer tokens and passwords.
     #[must_use]
     pub fn new(app: &App) -> Self {
-        Self { tokens: app.tokens().clone(), sign_in: app.sign_in().clone(), allow_passwords: true }
+        Self {
+            tokens: app.tokens().clone(),
+            sign_in: app.sign_in().clone(),
+            allow_passwords: true,
+            channel: LoginChannel::Request,
+        }
     }
 
-    /// Sets whether passwords are accepted beside bearer tokens.
+    /// Returns an authenticator for auth checks, which accepts local passwords beside bearer tokens if
+    /// `allow_passwords` is set, and no passwords of directories.
     #[must_use]
-    pub fn with_passwords(self, allow_passwords: bool) -> Self {
-        Self { allow_passwords, ..self }
+    pub fn for_auth_checks(self, allow_passwords: bool) -> Self {
+        Self { allow_passwords, channel: LoginChannel::AuthCheck, ..self }
     }
 
     /// Authenticates the caller by the `Authorization` header.
@@ -156,7 +164,7 @@ impl Authenticator {
     ) -> Result<Authenticated, ApiError> {
         let credential = decode_basic(basic)?;
         let (email, password) = credential.split_once(':').ok_or(MALFORMED_CREDENTIAL)?;
-        self.authenticate_password(email, password, LoginChannel::Request, request).await
+        self.authenticate_password(email, password, self.channel, request).await
     }
 
     /// Authenticates a client of the OAuth 2.0 endpoints.
@@ -211,7 +219,15 @@ impl Authenticator {
         channel: LoginChannel<'_>,
         request: &RequestContext,
     ) -> Result<Authenticated, ApiError> {
-        let login = self.sign_in.authenticate(email, password, channel, request).await?;
+        let login = match self.sign_in.authenticate(email, password, channel, request).await {
+            Err(SignInError::Denied(AuthError::Denied(reason))) if self.sign_in.asks_directories(channel) => {
+                return Err(ApiError::DirectoryAuthFailed(reason));
+            }
+            Err(SignInError::DirectoryPasswordExpired) => {
+                return Err(ApiError::DirectoryAuthFailed(DenialReason::WrongPassword));
+            }
+            login => login?,
+        };
         Ok(Authenticated {
             principal: login.principal.clone(),
             must_change_password: login.must_change_password,

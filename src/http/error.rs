@@ -38,6 +38,8 @@ pub enum ApiError {
     TokenRequired,
     /// The e-mail and password do not authenticate.
     PasswordAuthFailed(AuthError),
+    /// Name and password authenticate neither a local account nor one of a directory.
+    DirectoryAuthFailed(DenialReason),
     /// Too many failed logins preceded this one.
     LoginThrottled {
         /// The delay until the next attempt.
@@ -88,6 +90,11 @@ impl From<SignInError> for ApiError {
         match error {
             SignInError::Denied(denied) => Self::PasswordAuthFailed(denied),
             SignInError::Throttled { seconds } => Self::LoginThrottled { seconds },
+            SignInError::DirectoryUnavailable => Self::PasswordAuthFailed(AuthError::Unavailable),
+            // The same response as to a wrong password. Only the pages tell the person.
+            SignInError::DirectoryPasswordExpired => {
+                Self::PasswordAuthFailed(AuthError::Denied(DenialReason::WrongPassword))
+            }
         }
     }
 }
@@ -143,7 +150,10 @@ impl ApiError {
                 UNAVAILABLE
             }
             Self::Unauthenticated(AuthError::Forbidden) | Self::PasswordAuthFailed(AuthError::Forbidden) => FORBIDDEN,
-            Self::TokenRequired | Self::Unauthenticated(_) | Self::PasswordAuthFailed(_) => UNAUTHENTICATED,
+            Self::TokenRequired
+            | Self::Unauthenticated(_)
+            | Self::PasswordAuthFailed(_)
+            | Self::DirectoryAuthFailed(_) => UNAUTHENTICATED,
             Self::LoginThrottled { .. } => TOO_MANY_REQUESTS,
             Self::RouteNotFound => ROUTE_NOT_FOUND,
             Self::NotReady(_) | Self::TimedOut => UNAVAILABLE,
@@ -175,6 +185,12 @@ impl ApiError {
                 | Error::FormAlreadyUsed
                 | Error::LastAdministrator
                 | Error::LastPlatformAdministrator
+                | Error::LastLocalAdministrator
+                | Error::DisabledByDirectory
+                | Error::AdministratorByDirectory
+                | Error::PasswordOfProvider { .. }
+                | Error::IdentityTaken
+                | Error::SyncInProgress
                 | Error::CannotRemoveFirstWorkspace => CONFLICT,
                 Error::RateLimited { .. } => TOO_MANY_REQUESTS,
                 Error::HasherBusy | Error::Unavailable(_) => UNAVAILABLE,
@@ -213,6 +229,12 @@ impl ApiError {
                 "The credential was not accepted. Check that it is complete; a token may have expired or been deleted."
                     .to_owned()
             }
+            // The same for all names, so that it does not tell which accounts exist, or where.
+            Self::DirectoryAuthFailed(_) => {
+                "The credential was not accepted. Send the e-mail and password of a local account, or the login and \
+                 password of the directory. If both are right, ask your administrator whether you may sign in."
+                    .to_owned()
+            }
             Self::LoginThrottled { seconds } => format!(
                 "Too many failed logins for this e-mail or from this address. Try again in {seconds} seconds. Tokens are not affected."
             ),
@@ -234,6 +256,7 @@ impl ApiError {
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
             Self::Unauthenticated(denied) | Self::PasswordAuthFailed(denied) => Some(denied.to_string()),
+            Self::DirectoryAuthFailed(reason) => Some(reason.to_string()),
             Self::Service(Error::Unavailable(source) | Error::Internal(source)) => Some(error_chain(source)),
             Self::NotReady(reason) => Some(error_chain(reason)),
             Self::TimedOut => Some("time limit".to_owned()),
@@ -283,7 +306,9 @@ impl ApiError {
                 challenges.extend((*denied == AuthError::Missing).then_some(BASIC));
             }
             Self::TokenRequired => challenges.push(BEARER),
-            Self::PasswordAuthFailed(AuthError::Denied(_)) => challenges.extend([BEARER, BASIC]),
+            Self::PasswordAuthFailed(AuthError::Denied(_)) | Self::DirectoryAuthFailed(_) => {
+                challenges.extend([BEARER, BASIC]);
+            }
             _ => {}
         }
         for challenge in challenges {

@@ -1,5 +1,6 @@
 //! Prometheus metrics: the registry, and the values that are collected for each scrape.
 
+mod directories;
 mod listener;
 mod process;
 mod service;

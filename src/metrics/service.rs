@@ -14,6 +14,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
+use super::directories;
 use crate::{app::App, http::connection_limit::ConnectionLimiter, store::Store};
 
 type OneLabel = [(&'static str, &'static str); 1];
@@ -39,6 +40,7 @@ impl Collector for ServiceCollector {
         self.encode_connections(&mut encoder)?;
         self.encode_tokens(&mut encoder)?;
         self.encode_backup(&mut encoder)?;
+        directories::encode(self.app.directory_syncs(), &mut encoder)?;
         let pending = self.app.denied_attempts().pending_events();
         encode_gauge(&mut encoder, "event_queue_size", "Events that are not written to the audit log yet", pending)
     }

@@ -37,7 +37,7 @@ impl Actor {
     ) -> Option<Self> {
         let credential = match (token_id(&principal), login) {
             (Some(id), _) => VerifiedCredential::Token(id),
-            (None, Some(login)) => VerifiedCredential::Password(login.password_hash.clone()),
+            (None, Some(login)) => login.credential.clone(),
             (None, None) => return None,
         };
         Some(Self { principal, credential, request })

@@ -90,6 +90,21 @@ pub enum Error {
     LastAdministrator,
     #[error("this is the last enabled platform administrator of the service; at least one is required")]
     LastPlatformAdministrator,
+    #[error(
+        "people of this workspace sign in through an identity provider, and this is the last administrator who can sign in \
+         without it; make another person with a local password administrator first"
+    )]
+    LastLocalAdministrator,
+    #[error("this person signs in through {provider}; the password is changed there")]
+    PasswordOfProvider { provider: String },
+    #[error("the directory disabled this person; enable the entry there, or add it to an allowed group again")]
+    DisabledByDirectory,
+    #[error("the directory made this person an administrator; remove the entry from the group there")]
+    AdministratorByDirectory,
+    #[error("this entry of the directory or this person is linked already")]
+    IdentityTaken,
+    #[error("a node runs a sync with this directory; wait until it ends, at most half an hour")]
+    SyncInProgress,
     #[error("workspace 1 contains the platform administrators and cannot be removed")]
     CannotRemoveFirstWorkspace,
 

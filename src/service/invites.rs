@@ -183,6 +183,9 @@ impl Invites {
         id: PersonId,
     ) -> Result<(Person, InviteLink)> {
         let person = self.store.find_person(workspace_id, id).await?.ok_or(Error::PersonNotFound)?;
+        if let (Some(provider), false) = (&person.provider, person.has_password) {
+            return Err(Error::PasswordOfProvider { provider: provider.clone() });
+        }
         let role = match initiator {
             ActorKind::Operator => RequiredRole::Administrator,
             ActorKind::Person(caller) => {
@@ -196,6 +199,7 @@ impl Invites {
             InviteOutcome::Created => Ok((person, link)),
             InviteOutcome::NotFound => Err(Error::PersonNotFound),
             InviteOutcome::Disabled => Err(Error::PersonDisabled),
+            InviteOutcome::Linked => Err(Error::PasswordOfProvider { provider: "an identity provider".to_owned() }),
         }
     }
 

@@ -154,6 +154,38 @@ impl LoginThrottle {
         Ok(failures.into_iter().filter_map(|failures| failures.retry_after_seconds(now)).max())
     }
 
+    /// Returns whether an attempt comes from a known source of the person.
+    ///
+    /// # Errors
+    /// [`store::Error`] if the store cannot be read.
+    pub(super) async fn is_known_source(
+        &self,
+        person_id: PersonId,
+        request: &RequestContext,
+        device: Option<&DeviceValue>,
+    ) -> Result<bool, store::Error> {
+        let sources = sources_of(Some(person_id), request, device);
+        self.store.has_known_source(person_id, &sources, self.clock.now()).await
+    }
+
+    /// Records the sources of a successful sign-in. Errors are logged only.
+    pub(super) fn record_known_sources(
+        &self,
+        person_id: PersonId,
+        request: &RequestContext,
+        device: Option<&DeviceValue>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let sources = sources_of(Some(person_id), request, device);
+        let (store, now) = (self.store.clone(), self.clock.now());
+        async move {
+            for source in &sources {
+                if let Err(error) = store.record_source(person_id, source, now).await {
+                    tracing::warn!(error = %Causes(&error), "failed to record the sources of a sign-in");
+                }
+            }
+        }
+    }
+
     /// Purges expired counters and sources. Returns the number of e-mail addresses whose counter
     /// was deleted.
     ///
@@ -161,6 +193,7 @@ impl LoginThrottle {
     /// [`store::Error`] if the store cannot be written.
     pub(super) async fn purge(&self) -> Result<u64, store::Error> {
         self.store.purge_sources(self.clock.now()).await?;
+        self.store.purge_directory_attempts(self.clock.now()).await?;
         self.store.purge_login_failures(self.clock.now()).await
     }
 }
@@ -273,6 +306,12 @@ impl LoginAttempt<'_> {
             store.record_login_failure(&email, now).await
         });
         recorded.await.unwrap_or_else(|| Err(store::Error::timed_out()))
+    }
+
+    /// Leaves the queue of the account to other attempts.
+    pub(super) fn leave_queue(mut self) -> Self {
+        self.queued.queue_permit = None;
+        self
     }
 
     /// Refunds the charge, because the password was not checked.

@@ -7,6 +7,7 @@ mod update;
 use crate::{
     cluster::Node,
     domain::{
+        ValidationError,
         authority::{Mutation, RequiredRole},
         id::{PersonId, WorkspaceId},
         password::{Password, PasswordPolicy},
@@ -38,6 +39,8 @@ pub struct People {
     policy: PasswordPolicy,
     read_budget: ReadBudget,
     mutations: Mutations,
+    /// An identity provider is configured, so people without a password can be linked to it.
+    has_providers: bool,
 }
 
 /// The initiator of an operation: the operator or a person.
@@ -116,8 +119,9 @@ impl People {
         hasher: Hasher,
         policy: PasswordPolicy,
         mutations: Mutations,
+        has_providers: bool,
     ) -> Self {
-        Self { store, node, clock, hasher, policy, read_budget, mutations }
+        Self { store, node, clock, hasher, policy, read_budget, mutations, has_providers }
     }
 
     /// Adds a person to a workspace.
@@ -135,6 +139,36 @@ impl People {
         ensure_first_workspace(request.is_platform_admin, workspace_id)?;
         let workspace = self.store.find_workspace(workspace_id).await?.ok_or(Error::WorkspaceNotFound)?;
         let new = self.validate_new(request, &workspace.name).await?;
+        let mutation = initiator.mutation(&self.mutations, RequiredRole::Administrator);
+        let person = self.store.insert_person(workspace_id, &new, &mutation).await.map_err(email_taken)?;
+        person.ok_or(Error::WorkspaceNotFound)
+    }
+
+    /// Adds a person without a password, who can only be linked to an identity provider.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a field is not acceptable or no identity provider is configured,
+    /// [`Error::EmailTaken`], [`Error::WorkspaceNotFound`].
+    pub async fn add_without_password(
+        &self,
+        initiator: ActorKind<'_>,
+        workspace_id: WorkspaceId,
+        email: &str,
+        name: &str,
+        is_admin: bool,
+    ) -> Result<Person> {
+        if !self.has_providers {
+            return Err(ValidationError::PasswordOrInviteMissing.into());
+        }
+        let new = NewPerson {
+            email: Email::parse(email)?,
+            name: PersonName::parse(name)?,
+            password_hash: None,
+            invite: None,
+            is_admin,
+            is_platform_admin: false,
+            force_password_change: false,
+        };
         let mutation = initiator.mutation(&self.mutations, RequiredRole::Administrator);
         let person = self.store.insert_person(workspace_id, &new, &mutation).await.map_err(email_taken)?;
         person.ok_or(Error::WorkspaceNotFound)
@@ -306,12 +340,18 @@ pub(super) fn ensure_first_workspace(is_platform_admin: bool, workspace_id: Work
 }
 
 /// Maps the outcome of a mutation to an error.
-fn check_outcome(outcome: UpdateOutcome) -> Result<()> {
+pub(super) fn check_outcome(outcome: UpdateOutcome) -> Result<()> {
     match outcome {
         UpdateOutcome::Changed => Ok(()),
         UpdateOutcome::NotFound => Err(Error::PersonNotFound),
         UpdateOutcome::StaleCredential => Err(Error::CallerRevoked),
         UpdateOutcome::LastAdministrator => Err(Error::LastAdministrator),
         UpdateOutcome::LastPlatformAdministrator => Err(Error::LastPlatformAdministrator),
+        UpdateOutcome::LastLocalAdministrator => Err(Error::LastLocalAdministrator),
+        UpdateOutcome::PasswordOfProvider => {
+            Err(Error::PasswordOfProvider { provider: "an identity provider".to_owned() })
+        }
+        UpdateOutcome::DisabledByDirectory => Err(Error::DisabledByDirectory),
+        UpdateOutcome::AdministratorByDirectory => Err(Error::AdministratorByDirectory),
     }
 }

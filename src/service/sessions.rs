@@ -95,7 +95,7 @@ impl Sessions {
             draft_key: DraftKey::generate(&self.random),
             origin: request.clone(),
         };
-        let is_created = self.store.insert_session(&new, &login.password_hash.0).await?;
+        let is_created = self.store.insert_session(&new, &login.credential).await?;
         Ok(is_created.then_some(value))
     }
 

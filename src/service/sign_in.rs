@@ -2,6 +2,8 @@
 
 mod channel;
 mod check;
+mod directory;
+mod records;
 mod rehash;
 
 use crate::{
@@ -21,6 +23,7 @@ use crate::{
 use tokenward_guard::{AuthError, DenialReason, Identity, Principal};
 
 pub use channel::LoginChannel;
+pub use directory::DirectorySignIn;
 
 /// The entry point for passwords.
 #[derive(Clone)]
@@ -31,6 +34,7 @@ pub struct SignIn {
     hasher: Hasher,
     throttle: LoginThrottle,
     denied_attempts: DeniedAttemptLog,
+    directory: DirectorySignIn,
     counters: SignInCounters,
 }
 
@@ -43,6 +47,12 @@ pub enum SignInError {
     /// have no account. The password was not checked.
     #[error("too many failed logins; retry in {seconds} s")]
     Throttled { seconds: u64 },
+    /// The directory of the account did not respond, so the password was not checked.
+    #[error("the directory did not respond; retry")]
+    DirectoryUnavailable,
+    /// The password is correct, but the directory wants a new one first.
+    #[error("the password has expired; change it where you sign in to your computer")]
+    DirectoryPasswordExpired,
 }
 
 impl SignInError {
@@ -53,7 +63,8 @@ impl SignInError {
             Self::Denied(AuthError::Denied(DenialReason::UnknownEmail)) => "unknown_email",
             Self::Denied(AuthError::Denied(DenialReason::WrongPassword)) => "wrong_password",
             Self::Denied(AuthError::Denied(DenialReason::PersonDisabled)) => "disabled",
-            Self::Denied(AuthError::Unavailable) => "unavailable",
+            Self::Denied(AuthError::Unavailable) | Self::DirectoryUnavailable => "unavailable",
+            Self::DirectoryPasswordExpired => "password_expired",
             Self::Denied(_) => "malformed",
         }
     }
@@ -68,10 +79,11 @@ impl SignIn {
         denied_attempts: DeniedAttemptLog,
         (clock, random): (Clock, Random),
         hasher: Hasher,
+        directory: DirectorySignIn,
         max_failures_per_address: u32,
     ) -> Self {
         let throttle = LoginThrottle::new(store.clone(), clock.clone(), max_failures_per_address);
-        Self { store, denied_attempts, clock, random, hasher, throttle, counters: SignInCounters::default() }
+        Self { store, denied_attempts, clock, random, hasher, throttle, directory, counters: SignInCounters::default() }
     }
 
     /// Generates the value of the long-lived device cookie.
@@ -85,6 +97,12 @@ impl SignIn {
     #[must_use]
     pub fn hasher_counts(&self) -> (u64, usize) {
         self.hasher.counts()
+    }
+
+    /// Returns whether the passwords of directories are accepted through a channel.
+    #[must_use]
+    pub fn asks_directories(&self, channel: LoginChannel<'_>) -> bool {
+        !self.directory.directories.is_empty() && channel.accepts_directories()
     }
 
     /// Returns the throttle, for the other entry points of clients without a credential.

@@ -6,8 +6,16 @@ use prometheus_client::metrics::{counter::Counter, family::Family};
 pub type SignInLabels = [(&'static str, &'static str); 2];
 
 const ENTRY_POINTS: [&str; 3] = ["api", "oauth2", "page"];
-const RESULTS: [&str; 7] =
-    ["success", "unknown_email", "wrong_password", "disabled", "malformed", "throttled", "unavailable"];
+const RESULTS: [&str; 8] = [
+    "success",
+    "unknown_email",
+    "wrong_password",
+    "password_expired",
+    "disabled",
+    "malformed",
+    "throttled",
+    "unavailable",
+];
 
 /// Counts sign-ins by password. Clones share their counters.
 #[derive(Clone, Debug)]

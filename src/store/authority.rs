@@ -131,6 +131,17 @@ macro_rules! by_session {
     };
 }
 
+macro_rules! by_identity {
+    ($lock:literal) => {
+        caller!(
+            "cast(null as timestamptz)",
+            " join external_identity i on i.person_id = p.id where p.workspace_id = $1 and p.id = $2 and i.id = $4 \
+             and p.password_hash is null",
+            $lock
+        )
+    };
+}
+
 const CALLER_BY_PASSWORD: &str =
     caller!("cast(null as timestamptz)", " where p.workspace_id = $1 and p.id = $2 and cast($4 as uuid) is null", "");
 
@@ -155,6 +166,8 @@ impl Store {
             (VerifiedCredential::Token(_), Pool::Sqlite(_)) => by_token!(""),
             (VerifiedCredential::Session(_), Pool::Postgres(_)) => by_session!(" for key share of s"),
             (VerifiedCredential::Session(_), Pool::Sqlite(_)) => by_session!(""),
+            (VerifiedCredential::Identity(_), Pool::Postgres(_)) => by_identity!(" for key share of i"),
+            (VerifiedCredential::Identity(_), Pool::Sqlite(_)) => by_identity!(""),
         }
     }
 }
@@ -168,10 +181,10 @@ pub(super) fn workspaces_to_lock(target: WorkspaceId, mutation: &Mutation) -> Ve
     ids
 }
 
-/// Returns the ID of a presented token or session.
+/// Returns the ID of a presented token, session or external identity.
 pub(super) fn credential_id(credential: &VerifiedCredential) -> Option<Uuid> {
     match credential {
-        VerifiedCredential::Token(id) | VerifiedCredential::Session(id) => Some(*id),
+        VerifiedCredential::Token(id) | VerifiedCredential::Session(id) | VerifiedCredential::Identity(id) => Some(*id),
         VerifiedCredential::Password(_) => None,
     }
 }

@@ -1,5 +1,7 @@
 //! Maintained counts of workspaces, and the current rights of a person whose list is being sent.
 
+use uuid::Uuid;
+
 use super::{Result, Store, from_row, on_pool, on_readers};
 use crate::domain::{
     id::{PersonId, WorkspaceId},
@@ -23,9 +25,11 @@ pub struct ReaderRights {
     pub is_disabled: bool,
     /// `None`: no password.
     pub password_hash: Option<String>,
+    /// The requested external identity is still the person's.
+    pub has_identity: bool,
 }
 
-from_row!(ReaderRights { is_admin, is_platform_admin, is_disabled, password_hash });
+from_row!(ReaderRights { is_admin, is_platform_admin, is_disabled, password_hash, has_identity });
 
 /// Numbers of unrevoked tokens in the whole database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,10 +156,12 @@ impl Store {
         &self,
         workspace_id: WorkspaceId,
         person_id: PersonId,
+        identity_id: Option<Uuid>,
     ) -> Result<Option<ReaderRights>> {
-        const SELECT: &str = "select is_admin, is_platform_admin, is_disabled, password_hash from person \
+        const SELECT: &str = "select is_admin, is_platform_admin, is_disabled, password_hash, exists (select 1 from external_identity i \
+                              where i.id = $3 and i.person_id = person.id) as has_identity from person \
                               where workspace_id = $1 and id = $2 and removed_at is null";
         Ok(on_pool!(self, pool => sqlx::query_as(SELECT).bind(workspace_id).bind(person_id)
-            .fetch_optional(pool).await)?)
+            .bind(identity_id).fetch_optional(pool).await)?)
     }
 }

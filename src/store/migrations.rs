@@ -23,6 +23,7 @@ macro_rules! migrator {
             6 "longer leases" "0006_longer_leases.sql",
             7 "password links" "0007_password_links.sql",
             8 "sign ins" "0008_sign_ins.sql",
+            9 "external identities" "0009_external_identities.sql",
         ])
     };
     ($folder:literal, [$($version:literal $description:literal $file:literal,)*]) => {

@@ -26,8 +26,11 @@ mod committed;
 mod connect;
 mod counts;
 mod database_url;
+mod directory_attempts;
+mod directory_syncs;
 mod error;
 mod events;
+mod external_identities;
 mod failover;
 mod from_row;
 mod id;
@@ -64,6 +67,9 @@ pub use counts::{ReaderRights, TokenCounts, WorkspaceWithCounts};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use error::{Error, Outage, Result};
 pub use events::{EventFilter, EventPage, EventPageStart, NewEvent};
+pub use external_identities::{
+    DirectoryChange, DirectoryChangeOutcome, FoundIdentity, LinkOutcome, NewDirectoryPerson, NewExternalIdentity,
+};
 use failover::FailoverPool;
 use from_row::from_row;
 pub use last_used::LAST_USED_BATCH_SIZE;

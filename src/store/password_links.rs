@@ -34,6 +34,8 @@ pub enum InviteOutcome {
     NotFound,
     /// Nothing was created: the account is disabled.
     Disabled,
+    /// Nothing was created: the person signs in through an identity provider.
+    Linked,
 }
 
 /// Returns the action of the event that records the use of a link.
@@ -64,13 +66,16 @@ impl Store {
         link: &NewPasswordLink,
         mutation: &Mutation,
     ) -> Result<InviteOutcome> {
-        const SELECT: &str =
-            "select email, is_disabled from person where workspace_id = $1 and id = $2 and removed_at is null";
+        const SELECT: &str = "select email, is_disabled, (password_hash is null and exists (select 1 from external_identity i \
+             where i.person_id = person.id)) from person where workspace_id = $1 and id = $2 and removed_at is null";
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
-            let found: Option<(String, bool)> =
+            let found: Option<(String, bool, bool)> =
                 sqlx::query_as(SELECT).bind(workspace_id).bind(person_id).fetch_optional(&mut *tx).await?;
-            let Some((email, is_disabled)) = found else { return Ok(InviteOutcome::NotFound) };
+            let Some((email, is_disabled, is_linked)) = found else { return Ok(InviteOutcome::NotFound) };
+            if is_linked {
+                return Ok(InviteOutcome::Linked);
+            }
             if is_disabled {
                 return Ok(InviteOutcome::Disabled);
             }

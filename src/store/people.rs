@@ -14,10 +14,12 @@ use super::{
 use crate::domain::{
     authority::Mutation,
     event::{Action, Details},
+    external_identity::DisabledBy,
     id::{PersonId, WorkspaceId},
     person::{Email, EmailKey, Person, PersonName, TokenAccess},
     time::Timestamp,
 };
+pub(super) use change::administrators_outcome;
 pub use change::{PersonChange, UpdateOutcome};
 
 /// Person to be created.
@@ -57,9 +59,14 @@ pub(super) struct Row {
     is_admin: bool,
     is_platform_admin: bool,
     is_disabled: bool,
+    disabled_by_administrator: bool,
+    disabled_by_directory: bool,
+    admin_by_directory: bool,
     token_access: String,
     force_password_change: bool,
     has_password: bool,
+    provider: Option<String>,
+    sso_principal: Option<String>,
     last_login_at: Option<Timestamp>,
     last_sign_in_at: Option<Timestamp>,
     created_at: Timestamp,
@@ -74,9 +81,14 @@ from_row!(Row {
     is_admin,
     is_platform_admin,
     is_disabled,
+    disabled_by_administrator,
+    disabled_by_directory,
+    admin_by_directory,
     token_access,
     force_password_change,
     has_password,
+    provider,
+    sso_principal,
     last_login_at,
     last_sign_in_at,
     created_at,
@@ -91,13 +103,13 @@ impl Row {
 }
 
 impl NewPerson {
-    fn role_details(&self) -> Details {
+    pub(super) fn role_details(&self) -> Details {
         Details::default().with("role", role_name(self.is_admin))
     }
 }
 
 /// Returns the name of a person's role in events.
-fn role_name(is_admin: bool) -> &'static str {
+pub(super) fn role_name(is_admin: bool) -> &'static str {
     if is_admin { "administrator" } else { "user" }
 }
 
@@ -113,9 +125,16 @@ impl TryFrom<Row> for Person {
             is_admin: row.is_admin,
             is_platform_admin: row.is_platform_admin,
             is_disabled: row.is_disabled,
+            disabled_by: DisabledBy {
+                administrator: row.disabled_by_administrator,
+                directory: row.disabled_by_directory,
+            },
+            admin_by_directory: row.admin_by_directory,
             token_access: TokenAccess::parse(&row.token_access).map_err(|_| Error::corrupt("person.token_access"))?,
             force_password_change: row.force_password_change,
             has_password: row.has_password,
+            provider: row.provider,
+            sso_principal: row.sso_principal,
             last_login_at: row.last_login_at,
             last_sign_in_at: row.last_sign_in_at,
             created_at: row.created_at,
@@ -134,8 +153,12 @@ from_row!(RowWithHash { password_hash; person });
 /// Columns of [`Row`]. More columns may follow.
 macro_rules! columns {
     () => {
-        "id, workspace_id, email, name, is_admin, is_platform_admin, is_disabled, token_access, force_password_change, \
-         (password_hash is not null) as has_password, last_login_at, last_sign_in_at, created_at, updated_at"
+        "id, workspace_id, email, name, is_admin, is_platform_admin, is_disabled, disabled_by_administrator, \
+         disabled_by_directory, admin_by_directory, token_access, force_password_change, \
+         (password_hash is not null) as has_password, (select i.provider from external_identity i \
+         where i.person_id = person.id order by i.linked_at, i.id limit 1) as provider, \
+         (select i.label from external_identity i where i.person_id = person.id order by i.linked_at, i.id limit 1) \
+         as sso_principal, last_login_at, last_sign_in_at, created_at, updated_at"
     };
 }
 pub(super) use columns;
@@ -276,10 +299,38 @@ impl Store {
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
     pub async fn count_administrators(&self, workspace_id: WorkspaceId) -> Result<(i64, i64)> {
-        Ok(on_pool!(self, pool => sqlx::query_as(COUNT_ADMINISTRATORS).bind(workspace_id).fetch_one(pool).await)?)
+        let remaining: RemainingAdministrators =
+            on_pool!(self, pool => sqlx::query_as(COUNT_ADMINISTRATORS).bind(workspace_id).fetch_one(pool).await)?;
+        Ok((remaining.administrators, remaining.platform_administrators))
     }
 }
 
-/// Counts the enabled administrators, and those of them who are platform administrators.
-const COUNT_ADMINISTRATORS: &str = "select count(*), count(case when is_platform_admin then 1 end) \
-                         from person where workspace_id = $1 and is_admin and not is_disabled";
+/// Condition that a person is an enabled administrator who signs in with a local password only.
+macro_rules! is_local_administrator {
+    () => {
+        "(is_admin and not is_disabled and password_hash is not null \
+         and not exists (select 1 from external_identity i where i.person_id = person.id))"
+    };
+}
+pub(super) use is_local_administrator;
+
+/// Numbers of enabled administrators of a workspace.
+pub(super) struct RemainingAdministrators {
+    administrators: i64,
+    platform_administrators: i64,
+    /// Administrators who sign in with a local password only.
+    local_administrators: i64,
+    /// People of the workspace sign in through an identity provider.
+    has_identities: bool,
+}
+
+from_row!(RemainingAdministrators { administrators, platform_administrators, local_administrators, has_identities });
+
+/// Counts the enabled administrators of workspace `$1`.
+pub(super) const COUNT_ADMINISTRATORS: &str = concat!(
+    "select count(*) as administrators, count(case when is_platform_admin then 1 end) as platform_administrators, \
+     count(case when ",
+    is_local_administrator!(),
+    " then 1 end) as local_administrators, exists (select 1 from external_identity where workspace_id = $1) \
+     as has_identities from person where workspace_id = $1 and is_admin and not is_disabled"
+);

@@ -13,7 +13,7 @@ use super::{
     from_row, on_pool, people,
 };
 use crate::domain::{
-    authority::Mutation,
+    authority::{Mutation, VerifiedCredential},
     draft_key::DraftKey,
     event::{Action, AuditContext, Details, RequestContext},
     id::{PersonId, WorkspaceId},
@@ -103,20 +103,27 @@ macro_rules! columns {
 pub(super) const DELETE_ALL_SESSIONS: &str = "delete from web_session where workspace_id = $1 and person_id = $2";
 
 impl Store {
-    /// Creates a session, if the person's password hash is still `password_hash` and the account is
-    /// enabled. Returns whether it did. The workspace is locked meanwhile, so a later change of the
+    /// Creates a session, if `credential` is still the person's password hash or external identity, and
+    /// the account is enabled. Returns whether it did. The workspace is locked meanwhile, so a later change of the
     /// password or the account deletes the session as well.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
     /// or does not respond in time.
-    pub async fn insert_session(&self, new: &NewSession, password_hash: &str) -> Result<bool> {
+    pub async fn insert_session(&self, new: &NewSession, credential: &VerifiedCredential) -> Result<bool> {
         const INSERT: &str = "insert into web_session (id, digest, workspace_id, person_id, created_at, \
              authenticated_at, last_seen_at, user_agent, address, last_address, draft_key) \
              select $1, $2, workspace_id, id, $5, $5, $5, $6, $8, $8, $9 from person \
-             where workspace_id = $3 and id = $4 and password_hash = $7 and not is_disabled";
+             where workspace_id = $3 and id = $4 and not is_disabled and (password_hash = $7 or (password_hash is null \
+             and exists (select 1 from external_identity i where i.id = $10 and i.person_id = person.id)))";
         const UPDATE: &str = "update person set last_sign_in_at = $2 where id = $1 \
              and (last_sign_in_at is null or last_sign_in_at < $2)";
+        let (password_hash, identity_id) = match credential {
+            VerifiedCredential::Password(hash) => (Some(hash.0.as_str()), None),
+            VerifiedCredential::Identity(id) => (None, Some(*id)),
+            // These do not sign in.
+            VerifiedCredential::Token(_) | VerifiedCredential::Session(_) => return Ok(false),
+        };
         let lock = self.lock_workspace_sql();
         let address = new.origin.client_ip.map(|address| address.to_string());
         on_pool!(self, pool => {
@@ -132,6 +139,7 @@ impl Store {
                 .bind(password_hash)
                 .bind(&address)
                 .bind(new.draft_key.as_bytes().as_slice())
+                .bind(identity_id)
                 .execute(&mut *tx)
                 .await?;
             if result.rows_affected() == 0 {

@@ -79,6 +79,23 @@ impl Store {
         Ok(counts)
     }
 
+    /// Returns whether one of these sources is a known one of the person.
+    ///
+    /// # Errors
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in time.
+    pub async fn has_known_source(
+        &self,
+        person_id: PersonId,
+        sources: &[SignInSource],
+        now: Timestamp,
+    ) -> Result<bool> {
+        const SELECT: &str = "select exists (select 1 from known_source where person_id = $1 and digest in ($2, $3) \
+                              and last_seen_at > $4)";
+        let digest_at = |index: usize| sources.get(index).map_or(&[][..], |source| source.digest.as_bytes().as_slice());
+        Ok(on_pool!(self, pool => sqlx::query_scalar(SELECT).bind(person_id).bind(digest_at(0)).bind(digest_at(1))
+            .bind(now.plus_seconds(-RETENTION_SECONDS)).fetch_one(pool).await)?)
+    }
+
     /// Lists the consecutive login failures of an account: those from unknown sources, and those of
     /// each known source.
     ///

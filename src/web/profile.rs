@@ -57,6 +57,10 @@ struct ProfilePage<'a> {
     email: &'a str,
     user_id: PersonId,
     min_chars: usize,
+    /// The identity provider that has the password; `None`: this service has it.
+    provider: Option<&'a str>,
+    /// The login at the provider.
+    principal: &'a str,
     sessions: Vec<SessionRow>,
     /// The number of all sessions.
     session_count: usize,
@@ -105,6 +109,8 @@ async fn page<'a>(user: &'a SessionUser, state: &WebState) -> PageResult<Profile
         email: &user.person.email,
         user_id: user.person.id,
         min_chars: state.min_password_length,
+        provider: user.person.provider.as_deref().filter(|_| !user.person.has_password),
+        principal: user.person.sso_principal.as_deref().unwrap_or_default(),
         session_count: sessions.len(),
         sessions: sessions.into_iter().map(row).collect(),
     })

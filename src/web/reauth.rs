@@ -59,7 +59,7 @@ pub(super) async fn verify_own_password(
     match state.sign_in.authenticate(&user.person.email, password, channel, &user.request).await {
         // The e-mail address may have been given to another account since the session was loaded.
         Ok(login) => Ok(Some(login).filter(|login| PersonId::of(&login.principal) == user.person.id)),
-        Err(SignInError::Denied(AuthError::Denied(_))) => Ok(None),
+        Err(SignInError::Denied(AuthError::Denied(_)) | SignInError::DirectoryPasswordExpired) => Ok(None),
         // An outage, or too many failed attempts: the form is not the cause.
         Err(error) => Err(ApiError::from(error).into()),
     }

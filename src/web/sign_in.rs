@@ -47,6 +47,8 @@ struct SignInPage<'a> {
     notice: Option<&'a str>,
     next: &'a str,
     email: &'a str,
+    /// The names of the directories whose passwords are accepted.
+    providers: &'a [String],
 }
 
 #[derive(Default, Deserialize)]
@@ -93,7 +95,7 @@ async fn show_form(
         (None, Some(_)) => Some("You were signed out for inactivity. Sign in to continue."),
         (None, None) => None,
     };
-    render(&SignInPage { error: None, notice, next, email: "" })
+    render(&SignInPage { error: None, notice, next, email: "", providers: &state.providers })
 }
 
 async fn sign_in(
@@ -110,7 +112,10 @@ async fn sign_in(
     let login = match state.sign_in.authenticate(&form.email, &form.password, channel, &context).await {
         Ok(login) => Some(login),
         Err(SignInError::Denied(AuthError::Denied(_))) => None,
-        Err(SignInError::Throttled { seconds }) => return throttled_page(&form, seconds),
+        Err(SignInError::Throttled { seconds }) => return throttled_page(&state, &form, seconds),
+        Err(error @ (SignInError::DirectoryUnavailable | SignInError::DirectoryPasswordExpired)) => {
+            return directory_page(&state, &form, &error);
+        }
         // An outage.
         Err(error) => return Err(ApiError::from(error).into()),
     };
@@ -119,7 +124,13 @@ async fn sign_in(
         None => None,
     };
     let (Some(login), Some(value)) = (login, session_value) else {
-        let page = SignInPage { error: Some(SIGN_IN_FAILED), notice: None, next: &form.next, email: &form.email };
+        let page = SignInPage {
+            error: Some(SIGN_IN_FAILED),
+            notice: None,
+            next: &form.next,
+            email: &form.email,
+            providers: &state.providers,
+        };
         return render_with_status(StatusCode::FORBIDDEN, &page);
     };
     end_previous_session(&state, &headers, &context).await?;
@@ -129,11 +140,44 @@ async fn sign_in(
     Ok(see_other(next))
 }
 
+/// Shows the form again after an outage of the directory, or if the password has expired there.
+fn directory_page(state: &WebState, form: &SignInForm, error: &SignInError) -> PageResult<Response> {
+    let (status, message) = match error {
+        SignInError::DirectoryPasswordExpired => (
+            StatusCode::FORBIDDEN,
+            "Your password has expired. Change it where you sign in to your computer, then sign in here.",
+        ),
+        _ => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The directory does not respond, so your password could not be checked. Try again in a minute. Tokens and \
+             open sessions work as before.",
+        ),
+    };
+    let page = SignInPage {
+        error: Some(message),
+        notice: None,
+        next: &form.next,
+        email: &form.email,
+        providers: &state.providers,
+    };
+    let mut response = render_with_status(status, &page)?;
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    }
+    Ok(response)
+}
+
 /// Shows the form again after too many failed attempts.
-fn throttled_page(form: &SignInForm, seconds: u64) -> PageResult<Response> {
+fn throttled_page(state: &WebState, form: &SignInForm, seconds: u64) -> PageResult<Response> {
     let wait = messages::retry_after(seconds);
     let message = format!("Too many failed attempts. {wait} Existing sessions and tokens are not affected.");
-    let page = SignInPage { error: Some(&message), notice: None, next: &form.next, email: &form.email };
+    let page = SignInPage {
+        error: Some(&message),
+        notice: None,
+        next: &form.next,
+        email: &form.email,
+        providers: &state.providers,
+    };
     let mut response = render_with_status(StatusCode::TOO_MANY_REQUESTS, &page)?;
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     Ok(response)

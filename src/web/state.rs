@@ -1,5 +1,7 @@
 //! The state of the page handlers.
 
+use std::sync::Arc;
+
 use axum::{extract::FromRef, http::HeaderMap};
 
 use utoipa::openapi::OpenApi;
@@ -11,7 +13,7 @@ use super::{
 use crate::{
     app::App,
     config::Config,
-    service::{Events, Invites, People, Sessions, SignIn, Tokens, Workspaces},
+    service::{Events, Identities, Invites, People, Sessions, SignIn, Tokens, Workspaces},
 };
 
 /// The services and settings that page handlers use. Cheap to clone.
@@ -23,6 +25,7 @@ pub(super) struct WebState {
     pub sign_in: SignIn,
     pub sessions: Sessions,
     pub invites: Invites,
+    pub identities: Identities,
     pub events: Events,
     pub cookies: Cookies,
     pub public_url: PublicUrl,
@@ -33,6 +36,9 @@ pub(super) struct WebState {
     /// Generating a token requires the password if it was entered some time ago.
     #[from_ref(skip)]
     pub reauth_for_tokens: bool,
+    /// The names of the directories whose passwords are accepted.
+    #[from_ref(skip)]
+    pub providers: Arc<[String]>,
 }
 
 /// The public URL of the service.
@@ -49,12 +55,14 @@ impl WebState {
             sign_in: app.sign_in().clone(),
             sessions: app.sessions().clone(),
             invites: app.invites().clone(),
+            identities: app.identities().clone(),
             events: app.events().clone(),
             cookies: Cookies::new(public_url.starts_with("https://")),
             reference: ApiReference::new(document, &public_url),
             public_url: PublicUrl(public_url),
             min_password_length: config.passwords.min_length,
             reauth_for_tokens: config.sessions.reauth_for_tokens,
+            providers: app.directory_syncs().directories().names().into(),
         }
     }
 }

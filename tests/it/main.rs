@@ -20,6 +20,7 @@ mod outage;
 mod process;
 mod resilience;
 mod retention;
+mod sso;
 mod store;
 mod together;
 mod upgrade;

@@ -11,8 +11,8 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 17] = [
     ("last_used", &["store", "domain"]),
     ("cache", &["last_used", "store", "domain"]),
     ("cluster", &["cache", "last_used", "store", "domain"]),
-    ("service", &["cluster", "cache", "store", "domain"]),
-    ("config", &["domain", "cluster", "service", "store"]),
+    ("service", &["cluster", "cache", "store", "directory", "domain"]),
+    ("config", &["domain", "directory", "cluster", "service", "store"]),
     ("telemetry", &["config", "domain"]),
     ("app", &["config", "service", "cluster", "store", "domain"]),
     ("http", &["service", "domain", "app", "config"]),
@@ -21,7 +21,7 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 17] = [
     ("web", &["http", "service", "domain", "app", "config"]),
     ("metrics", &["auth_check", "http", "service", "app", "store", "config"]),
     ("jobs", &["app", "service", "store", "config", "domain", "telemetry"]),
-    ("cli", &["api", "app", "config", "domain", "http", "service", "store", "telemetry"]),
+    ("cli", &["api", "app", "config", "directory", "domain", "http", "service", "store", "telemetry"]),
 ];
 
 /// These files compose all parts of the service. No other file imports them, except the command line.

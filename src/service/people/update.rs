@@ -4,13 +4,14 @@ use super::{ActorKind, People, UpdatePerson, check_outcome, ensure_not_protected
 use crate::{
     domain::{
         ValidationError,
-        authority::RequiredRole,
+        authority::{RequiredRole, VerifiedCredential},
+        directory_attempts::{AttemptDigest, AttemptPlace},
         id::{PersonId, WorkspaceId},
         password::Password,
         person::{Email, EmailKey, Person, PersonName, TokenAccess},
         time::Timestamp,
     },
-    service::{Error, Result, error::email_taken, password::HasherBusy},
+    service::{Error, PasswordLogin, Result, error::email_taken, password::HasherBusy},
     store::PersonChange,
 };
 
@@ -36,7 +37,21 @@ impl People {
         let mutation = initiator.mutation(&self.mutations, required_role(initiator, &person, change));
         let update = self.store.update_person(workspace_id, id, &validated, &mutation).await;
         check_outcome(self.node.revoke_and_wait(&mutation.context.request, update).await.map_err(email_taken)?)?;
+        if change.is_disabled == Some(false) {
+            self.reset_directory_attempts(&person).await?;
+        }
         Ok(mutation.context.at)
+    }
+
+    /// Forgets the wrong passwords of a person of a directory, so that the next one is asked about.
+    async fn reset_directory_attempts(&self, person: &Person) -> Result<()> {
+        for identity in self.store.list_identities_of(person.id).await? {
+            for place in AttemptPlace::ALL {
+                let account = AttemptDigest::of_entry(&identity.provider, &identity.subject, place);
+                self.store.reset_directory_attempts(&account).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn validate_update(
@@ -53,9 +68,17 @@ impl People {
             is_disabled: change.is_disabled,
             token_access: change.token_access.map(TokenAccess::parse).transpose()?,
             force_password_change: change.force_password_change,
-            expected_password_hash: change.proof.map(|login| login.password_hash.0.clone()),
+            expected_password_hash: change.proof.and_then(expected_hash),
         };
+        let is_forced = change.force_password_change == Some(true);
+        if let (true, Some(provider), false) = (is_forced, &person.provider, person.has_password) {
+            return Err(Error::PasswordOfProvider { provider: provider.clone() });
+        }
         if let Some(new_password) = change.password {
+            // The operator may give a local password to a person of a directory that is gone.
+            if let (ActorKind::Person(_), Some(provider), false) = (initiator, &person.provider, person.has_password) {
+                return Err(Error::PasswordOfProvider { provider: provider.clone() });
+            }
             let email = validated.email.as_ref().map_or(person.email.as_str(), Email::as_str);
             let name = validated.name.as_ref().map_or(person.name.as_str(), PersonName::as_str);
             let workspace = self.store.find_workspace(person.workspace_id).await?.ok_or(Error::PersonNotFound)?;
@@ -80,6 +103,11 @@ impl People {
             self.hasher.verify(password, current.as_deref(), permit).await.map_err(|HasherBusy| Error::HasherBusy)?;
         if is_same { Err(ValidationError::PasswordUnchanged.into()) } else { Ok(()) }
     }
+}
+
+/// Returns the hash that the person must still have; `None` if a directory verified the password.
+fn expected_hash(login: &PasswordLogin) -> Option<String> {
+    if let VerifiedCredential::Password(hash) = &login.credential { Some(hash.0.clone()) } else { None }
 }
 
 fn is_self(initiator: ActorKind<'_>, person: &Person) -> bool {

@@ -7,6 +7,8 @@ use crate::domain::source::DeviceValue;
 pub enum LoginChannel<'a> {
     /// An API request. An event records the login.
     Request,
+    /// An auth check, which accepts local passwords only. An event records the login.
+    AuthCheck,
     /// A request of an OAuth 2.0 client, which may have form-encoded its password (RFC 6749,
     /// section 2.3.1).
     OAuthClient {
@@ -26,10 +28,16 @@ impl<'a> LoginChannel<'a> {
         if let Self::OAuthClient { alternative } = self { alternative } else { None }
     }
 
+    /// Returns whether the password of a directory is accepted. Auth checks send one with each
+    /// request, and a directory is not made for that.
+    pub(super) const fn accepts_directories(self) -> bool {
+        matches!(self, Self::Request | Self::Page { .. })
+    }
+
     /// Returns the name of the channel in the metrics.
     pub(super) const fn entry_point(self) -> &'static str {
         match self {
-            Self::Request => "api",
+            Self::Request | Self::AuthCheck => "api",
             Self::OAuthClient { .. } => "oauth2",
             Self::Page { .. } => "page",
         }

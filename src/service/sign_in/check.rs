@@ -1,36 +1,31 @@
-//! The check of one password: throttle, hash comparison, and the record of the outcome.
+//! The check of one password: throttle and hash comparison.
 
 use std::time::Duration;
 
-use super::{LoginChannel, SignIn, SignInError, principal_of_person};
+use super::{
+    LoginChannel, SignIn, SignInError, directory::DirectoryLogin, principal_of_person, records::log_unavailable,
+};
 use crate::{
     domain::{
-        authority::PasswordHash,
-        causes::Causes,
+        authority::{PasswordHash, VerifiedCredential},
         event::{Action, RequestContext},
-        id::WorkspaceId,
         password::Password,
-        person::{EmailKey, Person},
+        person::EmailKey,
         source::DeviceValue,
     },
     service::{
         PasswordLogin,
-        actor::audit_context,
         completion::run_to_completion,
-        denied_attempts::DeniedAttempt,
         login_throttle::{LoginAttempt, ThrottleError},
     },
-    store::{self, PersonWithHash},
+    store::PersonWithHash,
 };
 use tokenward_guard::{AuthError, DenialReason};
-
-/// The resolution of `lastLoginTime` in seconds. A script that sends its password with each request
-/// writes once per interval.
-const LAST_LOGIN_INTERVAL_SECONDS: i64 = 60;
 
 /// The delay of the response when the hashing queue is full. Clients that get the response
 /// immediately retry immediately, and a flood of retries takes processor time from auth checks.
 const BUSY_RESPONSE_DELAY: Duration = Duration::from_secs(1);
+
 impl SignIn {
     pub(super) async fn check_password(
         &self,
@@ -48,6 +43,11 @@ impl SignIn {
         }
         let key = EmailKey::from_text(email);
         let (found, attempt) = self.begin_attempt(&key, channel.device(), request).await?;
+        if let Some(route) = self.directory_route(email, found.as_ref(), channel) {
+            let login = DirectoryLogin { route: &route, name: email, password, channel, request };
+            // The future is large, and most sign-ins do not need it.
+            return Box::pin(self.check_directory_password(&login, attempt)).await;
+        }
         // The permit is reserved after the throttle check, so that rejected attempts do not keep
         // others from being hashed.
         let Ok(permit) = self.hasher.reserve() else {
@@ -138,48 +138,9 @@ impl SignIn {
             principal: principal_of_person(found.person.clone()),
             must_change_password: found.person.force_password_change,
             // The password matched, so there is a hash. An empty one matches no stored hash.
-            password_hash: PasswordHash(rehashed.or_else(|| found.password_hash.clone()).unwrap_or_default()),
+            credential: VerifiedCredential::Password(PasswordHash(
+                rehashed.or_else(|| found.password_hash.clone()).unwrap_or_default(),
+            )),
         }
     }
-
-    /// Records and logs a rejected login. An e-mail address without an account appears in neither,
-    /// because people type passwords into that field.
-    fn record_denied(&self, action: Action, person: Option<&Person>, reason: DenialReason, request: &RequestContext) {
-        tracing::info!(
-            person.id = person.map(|person| person.id.get()),
-            client.address = request.client_ip.map(tracing::field::display),
-            cause = %reason,
-            "denied a sign-in"
-        );
-        let attempt = DeniedAttempt {
-            workspace_id: person.map_or(WorkspaceId::FIRST, |person| person.workspace_id),
-            action,
-            person_id: person.map(|person| person.id),
-            target: person.map(|person| person.id.to_string()).unwrap_or_default(),
-            label: person.map_or_else(|| "unknown account".to_owned(), |person| person.email.clone()),
-            reason: reason.to_string(),
-            address: request.client_ip,
-        };
-        self.denied_attempts.record(attempt, request.clone());
-    }
-
-    /// Records the login. Errors are logged only.
-    async fn record_sign_in(&self, found: &PersonWithHash, creates_event: bool, request: &RequestContext) {
-        let now = self.clock.now();
-        let context = audit_context(&principal_of_person(found.person.clone()), now, request);
-        let not_before = now.plus_seconds(-LAST_LOGIN_INTERVAL_SECONDS);
-        if let Err(error) = self.store.record_sign_in(&found.person, &context, not_before, creates_event).await {
-            tracing::warn!(
-                person.id = found.person.id.get(),
-                error = %Causes(&error),
-                "failed to record a login"
-            );
-        }
-    }
-}
-
-/// Logs a database error as [`AuthError::Unavailable`].
-fn log_unavailable(error: &store::Error) -> AuthError {
-    tracing::warn!(error = %Causes(error), "failed to check a login");
-    AuthError::Unavailable
 }

@@ -3,9 +3,12 @@
 use super::{Tokens, ValidToken};
 use crate::{
     cache::Unavailable,
-    domain::id::{PersonId, WorkspaceId},
+    domain::{
+        authority::VerifiedCredential,
+        id::{PersonId, WorkspaceId},
+    },
     service::{Error, PasswordLogin, Result},
-    store,
+    store::{self, ReaderRights},
 };
 use tokenward_guard::{
     Principal,
@@ -24,7 +27,8 @@ pub struct ReadAccess {
 #[derive(Clone)]
 enum ReadCredential {
     Token(TokenDigest),
-    Password(String),
+    /// The hash of the verified password, or the external identity that was verified.
+    Login(VerifiedCredential),
     /// No credential is known, so the reader cannot be validated again.
     None,
 }
@@ -40,7 +44,7 @@ impl Tokens {
     ) -> ReadAccess {
         let credential = match (bearer.and_then(|bearer| self.format.parse_digest(bearer)), login) {
             (Some(digest), _) if principal.token().is_some() => ReadCredential::Token(digest),
-            (_, Some(login)) => ReadCredential::Password(login.password_hash.0.clone()),
+            (_, Some(login)) => ReadCredential::Login(login.credential.clone()),
             _ => ReadCredential::None,
         };
         ReadAccess { tokens: self.clone(), principal: principal.clone(), credential }
@@ -60,11 +64,11 @@ impl ReadAccess {
                 let current = self.tokens.revalidate(digest).await?.ok_or(Error::CallerRevoked)?;
                 (current.is_admin, current.is_platform_admin)
             }
-            ReadCredential::Password(hash) => {
+            ReadCredential::Login(credential) => {
                 let (workspace_id, person_id) = (WorkspaceId::of(initial), PersonId::of(initial));
-                let current = self.tokens.store.find_reader_rights(workspace_id, person_id).await?;
-                let current =
-                    current.filter(|current| !current.is_disabled && current.password_hash.as_ref() == Some(hash));
+                let identity_id = if let VerifiedCredential::Identity(id) = credential { Some(*id) } else { None };
+                let current = self.tokens.store.find_reader_rights(workspace_id, person_id, identity_id).await?;
+                let current = current.filter(|current| !current.is_disabled && is_still_valid(credential, current));
                 let current = current.ok_or(Error::CallerRevoked)?;
                 (current.is_admin, current.is_platform_admin)
             }
@@ -72,6 +76,15 @@ impl ReadAccess {
         };
         let is_demoted = (initial.is_admin && !is_admin) || (initial.is_platform_admin && !is_platform_admin);
         if is_demoted { Err(Error::CallerRevoked) } else { Ok(()) }
+    }
+}
+
+/// Returns whether the login that authenticated the reader would still succeed.
+fn is_still_valid(credential: &VerifiedCredential, current: &ReaderRights) -> bool {
+    match credential {
+        VerifiedCredential::Password(hash) => current.password_hash.as_ref() == Some(&hash.0),
+        VerifiedCredential::Identity(_) => current.password_hash.is_none() && current.has_identity,
+        VerifiedCredential::Token(_) | VerifiedCredential::Session(_) => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Updating and deleting people. A workspace always keeps an enabled administrator.
 
-use super::{COUNT_ADMINISTRATORS, role_name};
+use super::{COUNT_ADMINISTRATORS, RemainingAdministrators, is_local_administrator, role_name};
 use crate::{
     domain::{
         authority::Mutation,
@@ -13,7 +13,7 @@ use crate::{
         Committed, Result, Store,
         authority::begin,
         events::{EventDraft, record},
-        login_failures, on_pool, removal, sessions, sources,
+        from_row, login_failures, on_pool, removal, sessions, sources,
     },
 };
 
@@ -43,6 +43,15 @@ pub enum UpdateOutcome {
     LastAdministrator,
     /// Nothing changed: the service would have no enabled platform administrator.
     LastPlatformAdministrator,
+    /// Nothing changed: people of the workspace sign in through a provider, and no enabled
+    /// administrator could sign in without it.
+    LastLocalAdministrator,
+    /// Nothing changed: the person has been linked to an identity provider, which has the password.
+    PasswordOfProvider,
+    /// Nothing changed: only the directory that disabled the person can enable it.
+    DisabledByDirectory,
+    /// Nothing changed: only the directory that made the person an administrator can take the role.
+    AdministratorByDirectory,
 }
 
 impl PersonChange {
@@ -73,6 +82,26 @@ impl PersonChange {
     }
 }
 
+/// Updates a person: null leaves a value unchanged. A node of an older version sets `is_disabled`
+/// only, so that flag counts as well.
+const UPDATE: &str = "update person set email = coalesce($3, email), email_key = coalesce($4, email_key), \
+     name = coalesce($5, name), password_hash = coalesce($6, password_hash), is_admin = coalesce($7, \
+     is_admin), admin_by_directory = (admin_by_directory and coalesce($7, true)), disabled_by_administrator = coalesce($8, disabled_by_administrator), \
+     disabled_by_directory = (disabled_by_directory and not $12), is_disabled = (coalesce($8, \
+     disabled_by_administrator or (is_disabled and not disabled_by_directory)) or (disabled_by_directory and not \
+     $12)), token_access = coalesce($9, token_access), \
+     force_password_change = coalesce($10, force_password_change), updated_at = $11 where workspace_id = $1 \
+     and id = $2 and removed_at is null returning email, email_key, is_platform_admin";
+
+/// Reads the person that an update changes.
+const SELECT_CURRENT: &str = concat!(
+    "select is_admin, password_hash, (disabled_by_directory and not disabled_by_administrator) as \
+     is_directory_alone, admin_by_directory, ",
+    is_local_administrator!(),
+    " as is_local_administrator, exists (select 1 from external_identity i where i.person_id = person.id) as \
+     has_identity from person where workspace_id = $1 and id = $2 and removed_at is null"
+);
+
 impl Store {
     /// Updates a person of a workspace, unless no enabled administrator would remain. A new
     /// password, another role and disabling the account delete the person's web sessions. A new
@@ -90,21 +119,15 @@ impl Store {
         change: &PersonChange,
         mutation: &Mutation,
     ) -> Result<Committed<UpdateOutcome>> {
-        const UPDATE: &str = "update person set email = coalesce($3, email), email_key = coalesce($4, email_key), \
-             name = coalesce($5, name), password_hash = coalesce($6, password_hash), is_admin = coalesce($7, \
-             is_admin), is_disabled = coalesce($8, is_disabled), token_access = coalesce($9, token_access), \
-             force_password_change = coalesce($10, force_password_change), updated_at = $11 where workspace_id = $1 \
-             and id = $2 and removed_at is null returning email, email_key, is_platform_admin";
-        const SELECT: &str =
-            "select is_admin, password_hash from person where workspace_id = $1 and id = $2 and removed_at is null";
         let email_key = change.email.as_ref().map(Email::key);
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
-            let current: Option<(bool, Option<String>)> =
-                sqlx::query_as(SELECT).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
-            let Some((was_admin, password_hash)) = current else { return Ok(Committed::unchanged(UpdateOutcome::NotFound)) };
-            if change.expected_password_hash.as_ref().is_some_and(|expected| Some(expected) != password_hash.as_ref()) {
-                return Ok(Committed::unchanged(UpdateOutcome::StaleCredential));
+            let current: Option<CurrentPerson> =
+                sqlx::query_as(SELECT_CURRENT).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
+            let Some(current) = current else { return Ok(Committed::unchanged(UpdateOutcome::NotFound)) };
+            let is_operator = mutation.authority.is_none();
+            if let Some(outcome) = current.rejection(change, is_operator) {
+                return Ok(Committed::unchanged(outcome));
             }
             let updated: Option<(String, String, bool)> = sqlx::query_as(UPDATE)
                 .bind(workspace_id)
@@ -118,6 +141,8 @@ impl Store {
                 .bind(change.token_access.map(TokenAccess::as_str))
                 .bind(change.force_password_change)
                 .bind(context.at)
+                // The operator enables a person whatever the directory says, until the next sync.
+                .bind(is_operator && change.is_disabled == Some(false))
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some((email, email_key, is_platform_admin)) = updated else { return Ok(Committed::unchanged(UpdateOutcome::NotFound)) };
@@ -129,7 +154,7 @@ impl Store {
                     .await?;
                 sqlx::query(sources::RESET_SOURCE_FAILURES).bind(id).execute(&mut *tx).await?;
             }
-            if change.ends_sessions(was_admin) {
+            if change.ends_sessions(current.is_admin) {
                 sqlx::query(sessions::DELETE_ALL_SESSIONS).bind(workspace_id).bind(id).execute(&mut *tx).await?;
             }
             for (action, details) in change.events() {
@@ -138,7 +163,7 @@ impl Store {
                 record!(tx, workspace_id, context, event);
             }
             let remaining = sqlx::query_as(COUNT_ADMINISTRATORS).bind(workspace_id).fetch_one(&mut *tx).await?;
-            let outcome = administrators_outcome(remaining, is_platform_admin);
+            let outcome = administrators_outcome(&remaining, is_platform_admin, current.is_local_administrator);
             if outcome != UpdateOutcome::Changed {
                 return Ok(Committed::unchanged(outcome));
             }
@@ -162,14 +187,17 @@ impl Store {
         id: PersonId,
         mutation: &Mutation,
     ) -> Result<Committed<UpdateOutcome>> {
-        const SELECT: &str =
-            "select email, is_platform_admin from person where workspace_id = $1 and id = $2 and removed_at is null";
+        const SELECT: &str = concat!(
+            "select email, is_platform_admin, ",
+            is_local_administrator!(),
+            " as is_local_administrator from person where workspace_id = $1 and id = $2 and removed_at is null"
+        );
         const DELETE: &str = "delete from person where workspace_id = $1 and id = $2";
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
-            let current: Option<(String, bool)> =
+            let current: Option<(String, bool, bool)> =
                 sqlx::query_as(SELECT).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
-            let Some((email, is_platform_admin)) = current else { return Ok(Committed::unchanged(UpdateOutcome::NotFound)) };
+            let Some((email, is_platform_admin, was_local)) = current else { return Ok(Committed::unchanged(UpdateOutcome::NotFound)) };
             let tokens: i64 = sqlx::query_scalar(removal::COUNT_PERSON_TOKENS).bind(workspace_id).bind(id)
                 .bind(removal::MAX_ROWS_PER_STATEMENT + 1).fetch_one(&mut *tx).await?;
             if tokens > removal::MAX_ROWS_PER_STATEMENT {
@@ -188,7 +216,7 @@ impl Store {
             };
             record!(tx, workspace_id, context, event);
             let remaining = sqlx::query_as(COUNT_ADMINISTRATORS).bind(workspace_id).fetch_one(&mut *tx).await?;
-            let outcome = administrators_outcome(remaining, is_platform_admin);
+            let outcome = administrators_outcome(&remaining, is_platform_admin, was_local);
             if outcome != UpdateOutcome::Changed {
                 return Ok(Committed::unchanged(outcome));
             }
@@ -198,16 +226,62 @@ impl Store {
     }
 }
 
+/// Current state of the person that an update changes.
+struct CurrentPerson {
+    is_admin: bool,
+    password_hash: Option<String>,
+    /// The directory disabled the person, and no administrator did.
+    is_directory_alone: bool,
+    admin_by_directory: bool,
+    is_local_administrator: bool,
+    /// The person signs in through an identity provider.
+    has_identity: bool,
+}
+
+from_row!(CurrentPerson {
+    is_admin,
+    password_hash,
+    is_directory_alone,
+    admin_by_directory,
+    is_local_administrator,
+    has_identity
+});
+
+impl CurrentPerson {
+    /// Returns the outcome if the change is not possible in this state.
+    fn rejection(&self, change: &PersonChange, is_operator: bool) -> Option<UpdateOutcome> {
+        if change.expected_password_hash.as_ref().is_some_and(|expected| Some(expected) != self.password_hash.as_ref())
+        {
+            return Some(UpdateOutcome::StaleCredential);
+        }
+        if is_operator {
+            return None;
+        }
+        if change.password_hash.is_some() && self.password_hash.is_none() && self.has_identity {
+            return Some(UpdateOutcome::PasswordOfProvider);
+        }
+        if change.is_disabled == Some(false) && self.is_directory_alone {
+            return Some(UpdateOutcome::DisabledByDirectory);
+        }
+        (change.is_admin == Some(false) && self.admin_by_directory).then_some(UpdateOutcome::AdministratorByDirectory)
+    }
+}
+
 /// Evaluates the remaining administrators. It runs under the workspace's lock, so two concurrent
 /// changes cannot both succeed by relying on each other's administrator.
-fn administrators_outcome(
-    (administrators, platform_administrators): (i64, i64),
+pub(in crate::store) fn administrators_outcome(
+    remaining: &RemainingAdministrators,
     was_platform_admin: bool,
+    was_local_administrator: bool,
 ) -> UpdateOutcome {
+    let RemainingAdministrators { administrators, platform_administrators, local_administrators, has_identities } =
+        *remaining;
     if administrators == 0 {
         UpdateOutcome::LastAdministrator
     } else if was_platform_admin && platform_administrators == 0 {
         UpdateOutcome::LastPlatformAdministrator
+    } else if was_local_administrator && local_administrators == 0 && has_identities {
+        UpdateOutcome::LastLocalAdministrator
     } else {
         UpdateOutcome::Changed
     }

@@ -52,6 +52,9 @@ struct UserPage<'a> {
     is_disabled: bool,
     must_change_password: bool,
     has_password: bool,
+    /// The external identity through which the person signs in.
+    identity: Option<IdentityFacts>,
+    is_disabled_by_directory: bool,
     invite: InviteStatus,
     is_self: bool,
     /// The initial values of the form fields.
@@ -69,6 +72,28 @@ struct UserPage<'a> {
     /// Seconds until the next sign-in attempt is allowed.
     sign_in_wait: Option<u64>,
     needs_reauth: bool,
+}
+
+/// The account of the person at an identity provider.
+struct IdentityFacts {
+    provider: String,
+    principal: String,
+    /// When a sync last found the entry.
+    seen: Option<DisplayTime>,
+}
+
+impl IdentityFacts {
+    async fn find(state: &WebState, person: &Person) -> PageResult<Option<Self>> {
+        if person.provider.is_none() {
+            return Ok(None);
+        }
+        let identity = state.identities.list(person).await?.into_iter().next();
+        Ok(identity.map(|identity| Self {
+            provider: identity.provider,
+            principal: identity.label,
+            seen: identity.seen_at.map(DisplayTime),
+        }))
+    }
 }
 
 /// The initial values of the form fields, which are submitted with the form.
@@ -124,6 +149,8 @@ async fn page<'a>(user: &AdminUser, state: &WebState, person: &'a Person) -> Pag
         is_disabled: person.is_disabled,
         must_change_password: person.force_password_change,
         has_password: person.has_password,
+        identity: IdentityFacts::find(state, person).await?,
+        is_disabled_by_directory: person.disabled_by.directory,
         invite: state.invites.state_of(person).await?.into(),
         is_self: person.id == user.person.id,
         initial: InitialValues::from_person(person),

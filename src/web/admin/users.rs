@@ -76,6 +76,10 @@ struct UserRow {
     email: String,
     is_disabled: bool,
     has_password: bool,
+    /// The identity provider through which the person signs in.
+    provider: Option<String>,
+    /// The directory disabled the account.
+    is_disabled_by_directory: bool,
     invite: InviteStatus,
     role: &'static str,
     token_access: &'static str,
@@ -89,6 +93,8 @@ impl UserRow {
         Self {
             invite: invites.state(&person, invite_expires_at).into(),
             has_password: person.has_password,
+            provider: person.provider.clone(),
+            is_disabled_by_directory: person.disabled_by.directory,
             id: person.id,
             display_name: display_name(&person.name, &person.email).to_owned(),
             is_disabled: person.is_disabled,

@@ -2,6 +2,7 @@
 
 mod code_names;
 mod commands;
+mod identity_providers;
 mod links;
 mod reference;
 mod words;

@@ -67,8 +67,9 @@ const COMMAND_LINE: &str = "\
 `--config` and `--database-url` may stand before or after the command. Commands that list rows print aligned columns on a terminal, columns separated
 by tabs elsewhere, and JSON with `--json`. Times are in UTC.
 
-While the service runs on SQLite, it executes `person`, `token`, `workspace`, `audit`, `backup` and `status` itself, through its
-[command socket](../how-to/sqlite.md#run-commands-while-the-service-runs). `migrate` and `clock` need the service stopped.
+While the service runs on SQLite, it executes `person`, `token`, `workspace`, `sso`, `audit`, `backup` and `status` itself, through its
+[command socket](../how-to/sqlite.md#run-commands-while-the-service-runs). `sso test` runs without it, with the configuration as it is now.
+`migrate` and `clock` need the service stopped.
 ";
 
 #[test]

@@ -18,6 +18,7 @@ mod readers;
 mod secrets;
 mod serve;
 mod slow;
+mod sso;
 mod status;
 mod third_party;
 mod tutorial;

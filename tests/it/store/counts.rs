@@ -279,15 +279,16 @@ async fn a_reader_has_the_current_rights(engine: Engine) {
         is_platform_admin: false,
         is_disabled: false,
         password_hash: Some("hash".into()),
+        has_identity: false,
     };
-    assert!(store.find_reader_rights(WORKSPACE, ada).await.unwrap() == Some(reader.clone()));
+    assert!(store.find_reader_rights(WORKSPACE, ada, None).await.unwrap() == Some(reader.clone()));
     let change = PersonChange { is_admin: Some(false), is_disabled: Some(true), ..PersonChange::default() };
     store.update_person(WORKSPACE, ada, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     assert!(
-        store.find_reader_rights(WORKSPACE, ada).await.unwrap()
+        store.find_reader_rights(WORKSPACE, ada, None).await.unwrap()
             == Some(ReaderRights { is_admin: false, is_disabled: true, ..reader })
     );
-    assert!(store.find_reader_rights(WorkspaceId::new(2), ada).await.unwrap().is_none());
+    assert!(store.find_reader_rights(WorkspaceId::new(2), ada, None).await.unwrap().is_none());
 }
 
 #[apply(both_databases)]

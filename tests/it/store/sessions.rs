@@ -4,6 +4,7 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use tokenward::{
     domain::{
+        authority::{PasswordHash, VerifiedCredential},
         draft_key::DraftKey,
         event::RequestContext,
         id::PersonId,
@@ -38,7 +39,11 @@ async fn create_session(store: &Store, person_id: PersonId, at: Timestamp) -> Op
         draft_key: DraftKey::generate(&random),
         origin: RequestContext { client_ip: "192.0.2.1".parse().ok(), ..RequestContext::default() },
     };
-    store.insert_session(&new, "hash").await.unwrap().then_some((value, id))
+    store
+        .insert_session(&new, &VerifiedCredential::Password(PasswordHash("hash".to_owned())))
+        .await
+        .unwrap()
+        .then_some((value, id))
 }
 
 #[apply(both_databases)]

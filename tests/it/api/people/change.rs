@@ -57,9 +57,17 @@ async fn forbidden_fields_are_rejected_and_nothing_changes(engine: Engine) {
         body["name"] = json!("changed");
         ada.update_person(ada.id, body).await.expect_error(403, "AccessControlException");
     }
-    for field in
-        ["id", "workspaceId", "isPlatformAdmin", "state", "createdAt", "updatedAt", "lastLoginTime", "ssoPrincipal"]
-    {
+    for field in [
+        "id",
+        "workspaceId",
+        "isPlatformAdmin",
+        "disabledBy",
+        "state",
+        "createdAt",
+        "updatedAt",
+        "lastLoginTime",
+        "ssoPrincipal",
+    ] {
         app.admin()
             .update_person(ada.id, json!({"name": "changed", field: 1}))
             .await

@@ -1,0 +1,106 @@
+//! Checks of the values of `[sso.NAME]`. Files are read at the start only.
+
+use super::{DirectoryConfig, SsoConfig};
+use crate::{config::ConfigDuration, directory::ServerUrl, domain::directory::ProviderName};
+
+/// A key, and the continuation of the sentence that begins with it.
+type Invalid = (String, String);
+
+/// Checks the providers.
+///
+/// # Errors
+/// The key and what is wrong with it.
+pub(in crate::config) fn check(sso: &SsoConfig) -> Result<(), Invalid> {
+    for (name, directory) in sso {
+        let section = format!("sso.{name}");
+        if ProviderName::parse(name).is_err() {
+            let reason = "has an invalid name; use 1 to 32 of a-z, 0-9 and hyphen";
+            return Err((section, reason.to_owned()));
+        }
+        let in_section = |(key, reason): Invalid| (format!("{section}.{key}"), reason);
+        directory.check_connection().map_err(in_section)?;
+        directory.check_limits().map_err(in_section)?;
+        directory.check_password().map_err(|reason| (section.clone(), reason))?;
+        directory.check_rules(&section)?;
+    }
+    check_routes(sso)
+}
+
+/// Checks that each typed name belongs to one provider at most.
+fn check_routes(sso: &SsoConfig) -> Result<(), Invalid> {
+    let mut defaults = sso.iter().filter(|(_, directory)| directory.default);
+    if let (Some((first, _)), Some((second, _))) = (defaults.next(), defaults.next()) {
+        let reason = format!("is true, as is sso.{first}.default; only one provider may be the default");
+        return Err((format!("sso.{second}.default"), reason));
+    }
+    let mut known: Vec<(&str, &str)> = Vec::new();
+    for (name, directory) in sso {
+        for domain in &directory.domains {
+            if let Some((other, _)) = known.iter().find(|(_, known)| known.eq_ignore_ascii_case(domain)) {
+                let reason =
+                    format!("contains {domain:?}, as does sso.{other}.domains; a domain belongs to one provider");
+                return Err((format!("sso.{name}.domains"), reason));
+            }
+        }
+        known.extend(directory.domains.iter().map(|domain| (name.as_str(), domain.as_str())));
+    }
+    Ok(())
+}
+
+fn invalid(key: &str, reason: impl Into<String>) -> Result<(), Invalid> {
+    Err((key.to_owned(), reason.into()))
+}
+
+impl DirectoryConfig {
+    fn check_connection(&self) -> Result<(), Invalid> {
+        if self.url.is_empty() {
+            return invalid("url", "must name at least one server, such as \"ldaps://dc1.example.org\"");
+        }
+        for url in &self.url {
+            if let Err(error) = ServerUrl::parse(url) {
+                return invalid("url", format!("is invalid: {error}"));
+            }
+            if url.to_ascii_lowercase().starts_with("ldap:") && !self.starttls {
+                let reason = format!(
+                    "is {url} without starttls; set starttls = true, or use ldaps://, because passwords are never sent in \
+                     plain text"
+                );
+                return invalid("url", reason);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self) -> Result<(), Invalid> {
+        let (min, max) = (ConfigDuration::from_secs(60), ConfigDuration::from_secs(86_400));
+        if self.sync_interval < min || self.sync_interval > max {
+            return invalid("sync_interval", format!("is {}; it must be from 1m to 1d", self.sync_interval));
+        }
+        if !(1..=10).contains(&self.lockout_guard) {
+            return invalid("lockout_guard", format!("is {}; it must be from 1 to 10", self.lockout_guard));
+        }
+        Ok(())
+    }
+
+    fn check_password(&self) -> Result<(), String> {
+        match (&self.bind_password, &self.bind_password_file) {
+            (Some(_), Some(_)) => Err("has bind_password and bind_password_file; keep one of them".to_owned()),
+            (None, None) => Err("requires bind_password_file or bind_password".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_rules(&self, section: &str) -> Result<(), Invalid> {
+        if self.allow.is_empty() {
+            let reason = format!(
+                "requires allow: without a rule, no person may sign in; add [[{section}.allow]] with group and workspace"
+            );
+            return Err((section.to_owned(), reason));
+        }
+        let wrong = self.allow.iter().enumerate().find(|(_, rule)| rule.workspace < 1);
+        wrong.map_or(Ok(()), |(index, rule)| {
+            let reason = format!("is {}; it must be the ID of a workspace, at least 1", rule.workspace);
+            Err((format!("{section}.allow.{index}.workspace"), reason))
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! External identities of people: listing them, and linking by the operator.
+
+use crate::{
+    domain::{
+        directory::DirectoryPerson,
+        external_identity::{DIRECTORY_ISSUER, ExternalIdentity},
+        person::Person,
+        random::Random,
+        time::Clock,
+    },
+    service::{Error, Mutations, Result, tokens::generate_id},
+    store::{LinkOutcome, NewExternalIdentity, Store},
+};
+
+/// The operations on external identities.
+#[derive(Clone)]
+pub struct Identities {
+    store: Store,
+    clock: Clock,
+    random: Random,
+    mutations: Mutations,
+}
+
+impl Identities {
+    /// Creates the service.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, random: Random, mutations: Mutations) -> Self {
+        Self { store, clock, random, mutations }
+    }
+
+    /// Lists the external identities of a person, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn list(&self, person: &Person) -> Result<Vec<ExternalIdentity>> {
+        Ok(self.store.list_identities_of(person.id).await?)
+    }
+
+    /// Removes the link of a person, by the operator. All sessions of the person end. What the directory
+    /// disabled stays disabled, as if the operator had done it. Returns whether there was a link.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn unlink(&self, person: &Person) -> Result<bool> {
+        Ok(self.store.unlink_identities(person, &self.mutations.by_operator()).await?)
+    }
+
+    /// Links a person to an entry of a directory, by the operator. The local password and all sessions
+    /// of the person end.
+    ///
+    /// # Errors
+    /// [`Error::IdentityTaken`] if the entry or the person is linked already,
+    /// [`Error::LastLocalAdministrator`] if no administrator could sign in without the directory,
+    /// [`Error::PersonNotFound`].
+    pub async fn link(&self, person: &Person, provider: &str, entry: &DirectoryPerson) -> Result<()> {
+        let new = NewExternalIdentity {
+            id: generate_id(self.clock.now(), &self.random),
+            provider: provider.to_owned(),
+            issuer: DIRECTORY_ISSUER.to_owned(),
+            subject: entry.subject.clone(),
+            label: entry.login.chars().take(255).collect(),
+        };
+        match self.store.link_identity(person, &new, &self.mutations.by_operator()).await? {
+            LinkOutcome::Linked => Ok(()),
+            LinkOutcome::PersonNotFound => Err(Error::PersonNotFound),
+            LinkOutcome::AlreadyLinked => Err(Error::IdentityTaken),
+            LinkOutcome::LastLocalAdministrator => Err(Error::LastLocalAdministrator),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The pages about identity providers: the reference names every key, and the examples are valid.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use tokenward::config::{ALLOW_KEYS, Config, DIRECTORY_KEYS, Overrides};
+
+use super::{code_spans, root, split};
+
+/// Returns the keys of the tables of a page whose first column is `Key`, in their order.
+fn documented_keys(page: &str) -> Vec<Vec<String>> {
+    let mut tables: Vec<Vec<String>> = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        if line.starts_with("| Key |") {
+            let rows = lines.by_ref().take_while(|line| line.starts_with('|')).skip(1);
+            let first_cells = rows.filter_map(|row| row.trim_matches('|').split('|').next());
+            tables.push(first_cells.filter_map(|cell| code_spans(cell).next()).map(str::to_owned).collect());
+        }
+    }
+    tables
+}
+
+#[test]
+fn the_reference_has_exactly_the_keys_of_a_provider() {
+    let page = fs::read_to_string(root().join("docs/reference/identity-providers.md")).unwrap();
+    assert_eq!(documented_keys(&page), [DIRECTORY_KEYS.to_vec(), ALLOW_KEYS.to_vec()]);
+}
+
+/// The defaults in the tables are those of the program, where a table has one.
+#[test]
+fn the_reference_has_the_defaults_of_a_provider() {
+    let page = fs::read_to_string(root().join("docs/reference/identity-providers.md")).unwrap();
+    let minimal = "[sso.x]\nkind = \"openldap\"\nurl = \"ldaps://x\"\nbind = \"cn=x\"\nbase = \"cn=x\"\n\
+                   [[sso.x.allow]]\ngroup = \"cn=x\"\nworkspace = 1\n";
+    let config: Config = toml::from_str(minimal).unwrap();
+    let values = toml::Value::try_from(&config.sso["x"]).unwrap();
+    let mut count = 0;
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let Some(default) = code_spans(cells[2]).next() else { continue };
+        let key = code_spans(cells[0]).next().unwrap();
+        let value = values.get(key).or_else(|| values["allow"][0].get(key)).unwrap();
+        assert_eq!(value.to_string(), default, "{key}");
+        count += 1;
+    }
+    assert!(count > 5);
+}
+
+#[test]
+fn the_examples_of_the_guides_are_valid() {
+    for name in ["active-directory.md", "openldap.md"] {
+        let page = fs::read_to_string(root().join("docs/how-to").join(name)).unwrap();
+        let examples: Vec<String> =
+            split(&page).0.into_iter().filter(|fence| fence.language == "toml").map(|fence| fence.text).collect();
+        assert!(!examples.is_empty(), "{name}");
+        for example in examples {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("tokenward.toml");
+            // The files of the example are relative to the working directory of the service.
+            let password = folder.path().join("ldap-password");
+            fs::write(&password, "s3cret\n").unwrap();
+            fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+            let text = example.replace("\"ldap-password\"", &format!("{:?}", password.to_str().unwrap()));
+            fs::write(&file, text).unwrap();
+            let config = Config::load(Some(&file), &Overrides::default()).unwrap();
+            let directories = config.directories().unwrap();
+            assert_eq!(directories.len(), 1, "{name}");
+            assert_eq!(directories[0].directory.name.as_str(), "company");
+        }
+    }
+}
