@@ -49,12 +49,6 @@ impl DisabledBy {
     }
 }
 
-/// The rights that a provider grants to a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderGrant {
-    pub is_admin: bool,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
