@@ -1,7 +1,10 @@
 //! Checks of a migrated database.
 
 use serde_json::{Value, json};
-use tokenward::{domain::person::EmailKey, service::audit_verify::verify};
+use tokenward::{
+    domain::{directory_sync::SyncOutcome, external_identity::DisabledBy, person::EmailKey},
+    service::audit_verify::verify,
+};
 
 use super::{NOW, OldData};
 use crate::support::{PASSWORD, TestApp, TokenClient, basic_auth};
@@ -18,11 +21,27 @@ impl OldData {
         if self.version >= 3 {
             self.check_events(&app).await;
         }
+        if self.version >= 9 {
+            self.check_directory(&app).await;
+        }
         let invite = app.browser().get(&format!("/invite/{}", self.invite.expose())).await.status;
         assert_eq!(invite, if self.version >= 7 { 200 } else { 404 }, "from version {}", self.version);
         assert_eq!(app.store.purge_idempotency_records(NOW).await.unwrap(), 1);
         self.check_new_writes(&app).await;
         assert_eq!(verify(&app.store).await.unwrap().findings, [], "from version {}", self.version);
+    }
+
+    async fn check_directory(&self, app: &TestApp) {
+        let found = app.store.find_identity("company", "ldap", "subject-5").await.unwrap().expect("the identity");
+        assert_eq!((found.person.email.as_str(), found.identity.label.as_str()), ("linked@other.example", "linked"));
+        assert_eq!(found.person.disabled_by, DisabledBy { administrator: false, directory: true });
+        assert_eq!(found.identity.seen_at, Some(NOW.plus_seconds(-3_600)));
+        let states = app.store.list_directory_syncs().await.unwrap();
+        let [state] = &states[..] else { panic!("{states:?}") };
+        assert_eq!((state.outcome, state.succeeded_at), (Some(SyncOutcome::Held), Some(NOW.plus_seconds(-86_400))));
+        assert_eq!((state.report.entries, state.report.message.as_str()), (7, "confirm it"));
+        assert_eq!(app.store.purge_directory_attempts(NOW.plus_seconds(599)).await.unwrap(), 0);
+        assert_eq!(app.store.purge_directory_attempts(NOW.plus_seconds(600)).await.unwrap(), 1);
     }
 
     async fn check_tokens(&self, app: &TestApp) {

@@ -3,6 +3,7 @@
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokenward::domain::{person::EmailKey, session::SessionDigest};
+use uuid::Uuid;
 
 use super::{NOW, OldData, USER_AGENT, literals::SqlLiterals};
 use crate::support::Engine;
@@ -70,7 +71,37 @@ impl OldData {
                  values (2, 1, 'invite', {digest}, {later}, {end})"
             ));
         }
+        if self.version >= 9 {
+            rows.extend(Self::directory_statements(&sql));
+        }
         rows
+    }
+
+    /// Returns statements that insert a person of a directory, attempts and a sync.
+    fn directory_statements(sql: &SqlLiterals) -> Vec<String> {
+        let (id, digest) = (sql.uuid(Uuid::from_u128(9)), sql.bytes(&[9; 32]));
+        let (before, later, end) = (sql.timestamp(-86_400), sql.timestamp(-3_600), sql.timestamp(600));
+        let flag = sql.boolean(true);
+        vec![
+            format!(
+                "insert into person (workspace_id, email, email_key, name, is_admin, is_platform_admin, is_disabled, disabled_by_directory, \
+                 token_access, force_password_change, created_at, updated_at) values (2, 'linked@other.example', \
+                 'linked@other.example', 'Old data', {no}, {no}, {flag}, {flag}, 'default', {no}, {before}, {later})",
+                no = sql.boolean(false)
+            ),
+            format!(
+                "insert into external_identity (id, workspace_id, person_id, provider, issuer, subject, label, linked_at, \
+                 last_sign_in_at, seen_at) values ({id}, 2, 5, 'company', 'ldap', 'subject-5', 'linked', {before}, {later}, \
+                 {later})"
+            ),
+            format!(
+                "insert into directory_attempt (account_digest, attempts, window_ends_at) values ({digest}, 2, {end})"
+            ),
+            format!(
+                "insert into directory_sync (provider, started_at, finished_at, succeeded_at, outcome, message, entries, \
+                 disabled, enabled, held) values ('company', {later}, {later}, {before}, 'held', 'confirm it', 7, 1, 2, 3)"
+            ),
+        ]
     }
 
     fn session_statements(&self, sql: &SqlLiterals) -> Vec<String> {
