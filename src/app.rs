@@ -74,8 +74,12 @@ impl App {
         let (clock_and_random, max_failures) =
             ((clock.clone(), random.clone()), config.rate_limits.failed_logins_per_ip);
         let directories = Directories::new(config.directories()?)?;
-        let (of_sign_in, format) = (directories.clone(), token_format.clone());
-        let directory = DirectorySignIn { directories: of_sign_in, node: node.clone(), token_format: format };
+        let directory = DirectorySignIn {
+            directories: directories.clone(),
+            node: node.clone(),
+            token_format: token_format.clone(),
+            time_limit: config.http.request_timeout.get() * 5 / 6,
+        };
         let sign_in =
             SignIn::new(store.clone(), denied_attempts.clone(), clock_and_random, hasher, directory, max_failures);
         let invite_url = InviteUrl::new(&config.public_url(), !config.lacks_public_url());

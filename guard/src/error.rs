@@ -54,4 +54,34 @@ pub enum DenialReason {
     /// The attempt was not evaluated, because too many failed attempts preceded it.
     #[error("too many failed logins")]
     Throttled,
+    /// The domain of the name belongs to no identity provider, and no account has the name.
+    #[error("e-mail domain not accepted")]
+    DomainNotAccepted,
+    /// The directory no longer has the entry of the person.
+    #[error("not in the directory")]
+    NotInDirectory,
+    /// Several entries of the directory have the name.
+    #[error("several entries have this name")]
+    AmbiguousName,
+    /// The person is in no group that the identity provider admits.
+    #[error("not in an allowed group")]
+    NotInAllowedGroup,
+    /// The person has no account, and the identity provider creates none.
+    #[error("no account, and none is created")]
+    NoAccount,
+    /// The person has no account, and the entry of the directory lacks the e-mail address of a new one.
+    #[error("the entry has no e-mail address")]
+    NoEmailAddress,
+    /// The person has no account, and another account has the e-mail address of the entry.
+    #[error("e-mail address taken")]
+    EmailTaken,
+    /// The password is correct, but has expired or must be changed first.
+    #[error("password expired")]
+    PasswordExpired,
+    /// The account has expired in the directory.
+    #[error("account expired")]
+    AccountExpired,
+    /// The directory locked the account after wrong passwords.
+    #[error("locked in the directory")]
+    LockedInDirectory,
 }

@@ -104,6 +104,17 @@ pub struct DirectoryPerson {
     pub state: EntryState,
 }
 
+impl DirectoryPerson {
+    /// The maximum length of a label, in characters.
+    const MAX_LABEL_CHARS: usize = 255;
+
+    /// Returns the login for display, at most 255 characters.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.login.chars().take(Self::MAX_LABEL_CHARS).collect()
+    }
+}
+
 /// The state of an account in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryState {

@@ -224,7 +224,7 @@ impl Authenticator {
                 return Err(ApiError::DirectoryAuthFailed(reason));
             }
             Err(SignInError::DirectoryPasswordExpired) => {
-                return Err(ApiError::DirectoryAuthFailed(DenialReason::WrongPassword));
+                return Err(ApiError::DirectoryAuthFailed(DenialReason::PasswordExpired));
             }
             login => login?,
         };

@@ -93,7 +93,7 @@ impl From<SignInError> for ApiError {
             SignInError::DirectoryUnavailable => Self::PasswordAuthFailed(AuthError::Unavailable),
             // The same response as to a wrong password. Only the pages tell the person.
             SignInError::DirectoryPasswordExpired => {
-                Self::PasswordAuthFailed(AuthError::Denied(DenialReason::WrongPassword))
+                Self::PasswordAuthFailed(AuthError::Denied(DenialReason::PasswordExpired))
             }
         }
     }

@@ -101,6 +101,12 @@ impl Directories {
         provider.filter(|_| !login.trim().is_empty()).map(|provider| (provider, login))
     }
 
+    /// Returns whether a name has a domain, and this domain belongs to no directory.
+    #[must_use]
+    pub fn lack_domain_of(&self, name: &str) -> bool {
+        !self.is_empty() && name.contains(['@', '\\']) && self.route(name).is_none()
+    }
+
     /// Returns the directory of names without a domain: the only one, or the one that is marked.
     fn default_provider(&self) -> Option<&Arc<DirectoryProvider>> {
         if let [only] = &*self.0 { Some(only) } else { self.iter().find(|provider| provider.is_default) }
@@ -124,6 +130,12 @@ impl DirectoryProvider {
     #[must_use]
     pub fn rules(&self) -> &[AllowRule] {
         &self.rules
+    }
+
+    /// Returns the number of wrong passwords from unknown places that the directory is asked about.
+    #[must_use]
+    pub fn lockout_guard(&self) -> u32 {
+        self.lockout_guard
     }
 
     /// Returns the workspace of the first rule, which has the events about unknown people.

@@ -58,7 +58,7 @@ impl Identities {
             provider: provider.to_owned(),
             issuer: DIRECTORY_ISSUER.to_owned(),
             subject: entry.subject.clone(),
-            label: entry.login.chars().take(255).collect(),
+            label: entry.label(),
         };
         match self.store.link_identity(person, &new, &self.mutations.by_operator()).await? {
             LinkOutcome::Linked => Ok(()),

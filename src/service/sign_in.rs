@@ -63,6 +63,17 @@ impl SignInError {
             Self::Denied(AuthError::Denied(DenialReason::UnknownEmail)) => "unknown_email",
             Self::Denied(AuthError::Denied(DenialReason::WrongPassword)) => "wrong_password",
             Self::Denied(AuthError::Denied(DenialReason::PersonDisabled)) => "disabled",
+            Self::Denied(AuthError::Denied(DenialReason::DomainNotAccepted)) => "domain_not_accepted",
+            Self::Denied(AuthError::Denied(DenialReason::NotInAllowedGroup)) => "not_in_group",
+            Self::Denied(AuthError::Denied(
+                DenialReason::NotInDirectory
+                | DenialReason::AmbiguousName
+                | DenialReason::NoAccount
+                | DenialReason::NoEmailAddress
+                | DenialReason::EmailTaken,
+            )) => "no_account",
+            Self::Denied(AuthError::Denied(DenialReason::AccountExpired)) => "account_expired",
+            Self::Denied(AuthError::Denied(DenialReason::LockedInDirectory)) => "locked",
             Self::Denied(AuthError::Unavailable) | Self::DirectoryUnavailable => "unavailable",
             Self::DirectoryPasswordExpired => "password_expired",
             Self::Denied(_) => "malformed",

@@ -6,12 +6,17 @@ use prometheus_client::metrics::{counter::Counter, family::Family};
 pub type SignInLabels = [(&'static str, &'static str); 2];
 
 const ENTRY_POINTS: [&str; 3] = ["api", "oauth2", "page"];
-const RESULTS: [&str; 8] = [
+const RESULTS: [&str; 13] = [
     "success",
     "unknown_email",
+    "domain_not_accepted",
+    "no_account",
+    "not_in_group",
     "wrong_password",
     "password_expired",
+    "account_expired",
     "disabled",
+    "locked",
     "malformed",
     "throttled",
     "unavailable",

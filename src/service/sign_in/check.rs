@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{
     LoginChannel, SignIn, SignInError, directory::DirectoryLogin, principal_of_person, records::log_unavailable,
 };
@@ -34,6 +36,7 @@ impl SignIn {
         channel: LoginChannel<'_>,
         request: &RequestContext,
     ) -> Result<PasswordLogin, SignInError> {
+        let deadline = Instant::now() + self.directory.time_limit;
         // Passwords that no account can have are rejected first. This costs nothing and reveals
         // nothing about any account.
         let candidates = [Some(password), channel.alternative_password()].into_iter().flatten();
@@ -44,7 +47,7 @@ impl SignIn {
         let key = EmailKey::from_text(email);
         let (found, attempt) = self.begin_attempt(&key, channel.device(), request).await?;
         if let Some(route) = self.directory_route(email, found.as_ref(), channel) {
-            let login = DirectoryLogin { route: &route, name: email, password, channel, request };
+            let login = DirectoryLogin { route: &route, name: email, password, channel, request, deadline };
             // The future is large, and most sign-ins do not need it.
             return Box::pin(self.check_directory_password(&login, attempt)).await;
         }
@@ -62,7 +65,7 @@ impl SignIn {
             return Err(AuthError::Unavailable.into());
         };
         let reason = match (&found, matched) {
-            (None, _) => DenialReason::UnknownEmail,
+            (None, _) => self.reason_of_unknown_name(email, channel),
             (Some(_), None) => DenialReason::WrongPassword,
             (Some(found), Some(_)) if found.person.is_disabled => DenialReason::PersonDisabled,
             (Some(found), Some(matched)) => {

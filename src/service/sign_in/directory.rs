@@ -6,8 +6,11 @@
 
 mod account;
 mod attempts;
+mod route;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
 
 use super::{LoginChannel, SignIn, SignInError, records::log_unavailable};
 use crate::{
@@ -18,15 +21,16 @@ use crate::{
         directory::{DirectoryDenial, DirectoryPerson, EntryState},
         event::{Action, RequestContext},
         external_identity::DIRECTORY_ISSUER,
-        person::{EmailKey, Person},
+        person::EmailKey,
     },
     service::{
         Directories, PasswordLogin, completion::run_to_completion, directories::DirectoryProvider,
         login_throttle::LoginAttempt,
     },
-    store::{FoundIdentity, PersonWithHash},
+    store::FoundIdentity,
 };
 use attempts::CountedAttempt;
+pub(super) use route::DirectoryRoute;
 use tokenward_guard::{
     AuthError, DenialReason,
     token_format::{Prefix, TokenFormat},
@@ -39,22 +43,9 @@ pub struct DirectorySignIn {
     pub directories: Directories,
     pub node: Node,
     pub token_format: TokenFormat,
-}
-
-/// The directory to ask, and the entry to look for.
-pub(super) enum DirectoryRoute {
-    /// The account of this person is linked to an entry.
-    Linked { provider: Arc<DirectoryProvider>, person: Person },
-    /// No account has the typed name.
-    Search { provider: Arc<DirectoryProvider>, login: String },
-}
-
-impl DirectoryRoute {
-    fn provider(&self) -> &Arc<DirectoryProvider> {
-        match self {
-            Self::Linked { provider, .. } | Self::Search { provider, .. } => provider,
-        }
-    }
+    /// The time for all questions of one sign-in. It is shorter than the time limit of a request, so
+    /// that a directory that does not respond has a response of its own.
+    pub time_limit: Duration,
 }
 
 /// The parts of one attempt.
@@ -64,31 +55,11 @@ pub(super) struct DirectoryLogin<'a> {
     pub(super) password: &'a str,
     pub(super) channel: LoginChannel<'a>,
     pub(super) request: &'a RequestContext,
+    /// The end of [`DirectorySignIn::time_limit`].
+    pub(super) deadline: Instant,
 }
 
 impl SignIn {
-    /// Returns the directory of a name; `None` if a local account has it, or no directory does. A
-    /// person with a local password is local only: a directory can neither lock out nor take over
-    /// that account.
-    pub(super) fn directory_route(
-        &self,
-        name: &str,
-        found: Option<&PersonWithHash>,
-        channel: LoginChannel<'_>,
-    ) -> Option<DirectoryRoute> {
-        if !channel.accepts_directories() {
-            return None;
-        }
-        let directories = &self.directory.directories;
-        let Some(found) = found else {
-            let (provider, login) = directories.route(name)?;
-            return Some(DirectoryRoute::Search { provider: provider.clone(), login: login.to_owned() });
-        };
-        let linked = found.person.provider.as_deref().filter(|_| found.password_hash.is_none())?;
-        let provider = directories.find(linked)?.clone();
-        Some(DirectoryRoute::Linked { provider, person: found.person.clone() })
-    }
-
     /// Authenticates by the password of a directory.
     pub(super) async fn check_directory_password(
         &self,
@@ -110,10 +81,13 @@ impl SignIn {
                 return Err(error);
             }
         };
-        let Some(entry) = entry else {
-            self.count_unknown_name(login).await?;
-            self.spend_hash_time(login.password).await;
-            return Err(self.deny(login, None, DenialReason::UnknownEmail));
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(reason) => {
+                self.count_unknown_name(login).await?;
+                self.spend_hash_time(login.password).await;
+                return Err(self.deny(login, None, reason));
+            }
         };
         let found = self.store.find_identity(provider.name(), DIRECTORY_ISSUER, &entry.subject).await;
         let found = found.map_err(|error| log_unavailable(&error))?;
@@ -124,28 +98,37 @@ impl SignIn {
         }
         let counted = self.count_attempt(login, &entry, found.as_ref()).await?;
         let password = Zeroizing::new(login.password.to_owned());
-        let (checked, ()) = tokio::join!(
-            run_to_completion(self.clone().ask_directory(provider.clone(), entry.clone(), password, counted)),
-            self.spend_hash_time(login.password)
-        );
+        let asked = run_to_completion(self.clone().ask_directory(provider.clone(), entry.clone(), password, counted));
+        let limit = self.directory.time_limit;
+        let asked = async { asked.await.unwrap_or(Err(DirectoryError::Timeout { limit })) };
+        let (checked, ()) = tokio::join!(self.in_time(login, asked), self.spend_hash_time(login.password));
         match checked {
-            Some(Ok(Ok(()))) => {
+            Ok(Ok(())) => {
                 attempt.cancel();
                 self.admit(login, &entry, found).await
             }
-            Some(Ok(Err(denial))) => {
+            Ok(Err(denial)) => {
                 // slapd reports an account that an administrator has locked like one that wrong passwords
                 // have locked.
                 let is_disabled = denial == DirectoryDenial::LockedOut && entry.state == EntryState::Disabled;
                 let denial = if is_disabled { DirectoryDenial::Disabled } else { denial };
                 Err(self.deny_password(login, found.as_ref(), denial).await)
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 attempt.cancel();
                 Err(directory_unavailable(provider, &error))
             }
-            None => Err(SignInError::DirectoryUnavailable),
         }
+    }
+
+    /// Waits for a directory until the deadline of the sign-in.
+    async fn in_time<T>(
+        &self,
+        login: &DirectoryLogin<'_>,
+        question: impl Future<Output = Result<T, DirectoryError>>,
+    ) -> Result<T, DirectoryError> {
+        let timed_out = |_| Err(DirectoryError::Timeout { limit: self.directory.time_limit });
+        timeout_at(login.deadline, question).await.unwrap_or_else(timed_out)
     }
 
     /// Asks the directory about a counted attempt, and settles the count. This runs to completion even
@@ -170,28 +153,33 @@ impl SignIn {
         checked
     }
 
-    /// Finds the entry of the linked person or of the typed name. Two entries are as good as none.
-    async fn find_entry(&self, login: &DirectoryLogin<'_>) -> Result<Option<DirectoryPerson>, SignInError> {
+    /// Finds the entry of the linked person or of the typed name, or the reason why there is none. Two
+    /// entries are as good as none.
+    async fn find_entry(
+        &self,
+        login: &DirectoryLogin<'_>,
+    ) -> Result<Result<DirectoryPerson, DenialReason>, SignInError> {
         let unavailable = |error: DirectoryError| directory_unavailable(login.route.provider(), &error);
         match login.route {
             DirectoryRoute::Linked { provider, person } => {
                 let identities = self.store.list_identities_of(person.id).await;
                 let identities = identities.map_err(|error| log_unavailable(&error))?;
-                match identities.into_iter().find(|identity| identity.provider == provider.name()) {
-                    Some(identity) => provider.directory.find_by_subject(&identity.subject).await.map_err(unavailable),
-                    None => Ok(None),
-                }
+                let identity = identities.into_iter().find(|identity| identity.provider == provider.name());
+                let Some(identity) = identity else { return Ok(Err(DenialReason::NotInDirectory)) };
+                let found = self.in_time(login, provider.directory.find_by_subject(&identity.subject)).await;
+                Ok(found.map_err(unavailable)?.ok_or(DenialReason::NotInDirectory))
             }
             DirectoryRoute::Search { provider, login: name } => {
-                match provider.directory.find_by_login(name).await.map_err(unavailable)? {
-                    Lookup::One(entry) => Ok(Some(entry)),
-                    Lookup::None => Ok(None),
+                let found = self.in_time(login, provider.directory.find_by_login(name)).await;
+                match found.map_err(unavailable)? {
+                    Lookup::One(entry) => Ok(Ok(entry)),
+                    Lookup::None => Ok(Err(DenialReason::UnknownEmail)),
                     Lookup::Several => {
                         tracing::warn!(
                             provider = provider.name(),
                             "rejected a sign-in: several entries of the directory have this name"
                         );
-                        Ok(None)
+                        Ok(Err(DenialReason::AmbiguousName))
                     }
                 }
             }
@@ -220,10 +208,12 @@ impl SignIn {
             "a directory denied a sign-in"
         );
         let reason = match denial {
-            DirectoryDenial::WrongPassword | DirectoryDenial::PasswordExpired => DenialReason::WrongPassword,
-            DirectoryDenial::Unknown => DenialReason::UnknownEmail,
-            DirectoryDenial::Disabled | DirectoryDenial::AccountExpired => DenialReason::PersonDisabled,
-            DirectoryDenial::LockedOut => DenialReason::Throttled,
+            DirectoryDenial::WrongPassword => DenialReason::WrongPassword,
+            DirectoryDenial::PasswordExpired => DenialReason::PasswordExpired,
+            DirectoryDenial::Unknown => DenialReason::NotInDirectory,
+            DirectoryDenial::Disabled => DenialReason::PersonDisabled,
+            DirectoryDenial::AccountExpired => DenialReason::AccountExpired,
+            DirectoryDenial::LockedOut => DenialReason::LockedInDirectory,
         };
         // The directory has disabled the entry. Its tokens end now, not with the next sync.
         if let (DirectoryDenial::Disabled | DirectoryDenial::AccountExpired, Some(found)) = (denial, found) {

@@ -6,9 +6,11 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::json;
 
-use super::{DirectoryApp, password_of};
+use tokenward::config::{Config, ConfigDuration};
+
+use super::{DirectoryApp, password_of, setup};
 use crate::support::{
-    Engine, PASSWORD, both_databases,
+    Database, Engine, PASSWORD, TestApp, both_databases,
     directory::{DirectorySetup, Flavor, ODD_LOGIN, TestDirectory},
 };
 
@@ -164,4 +166,61 @@ async fn a_person_who_left_the_groups_is_rejected_and_the_sync_decides_about_tok
     company.client("grace").get("/v4/people/current").await.expect(401);
     token.get("/v4/people/current").await.expect(401);
     assert_eq!(company.person("grace@example.org").await["disabledBy"], json!(["directory"]));
+}
+
+/// The client gets one response to all of them.
+#[apply(both_databases)]
+async fn the_reason_of_a_rejected_sign_in_is_in_the_event(engine: Engine) {
+    let company =
+        DirectoryApp::start_with(engine, Flavor::Slapd, |setup| setup.key("domains", vec!["example.org"])).await;
+    company.directory.require_password_change("ada");
+    for (name, password) in [
+        ("eve", password_of("eve")),
+        ("eve@example.net", password_of("eve")),
+        (r"OTHER\eve", password_of("eve")),
+        ("ada", password_of("ada")),
+        ("twins@example.org", password_of("twin-one")),
+        ("nemo", password_of("nemo")),
+    ] {
+        let response = company.basic(name, &password).get("/v4/people/current").await;
+        response.expect_error(401, "MissingPersonException");
+    }
+    company.app.state.denied_attempts().flush(true).await.unwrap();
+    let events = company.app.admin().get("/v4/events?allUsers=true&limit=100&action=login.failed").await.expect(200);
+    let mut causes: Vec<(&str, i64)> = events
+        .rows()
+        .iter()
+        .map(|event| (event["details"]["cause"].as_str().unwrap(), event["details"]["count"].as_i64().unwrap()))
+        .collect();
+    causes.sort_unstable();
+    let expected = [
+        ("e-mail domain not accepted", 2),
+        ("not in an allowed group", 1),
+        ("password expired", 1),
+        ("several entries have this name", 1),
+        ("unknown e-mail", 1),
+    ];
+    assert_eq!(causes, expected);
+}
+
+/// The limit of the request ends later than the time of the directory.
+#[apply(both_databases)]
+async fn a_directory_that_hangs_has_a_response_of_its_own(engine: Engine) {
+    let directory = TestDirectory::start(Flavor::Slapd);
+    let parsed: Config = toml::from_str(&setup(&directory).to_toml()).unwrap();
+    let app = TestApp::start_with(Database::migrated(engine).await, |config| {
+        config.sso = parsed.sso;
+        config.http.request_timeout = ConfigDuration::from_secs(4);
+    });
+    let company = DirectoryApp { app: app.await, directory };
+    company.client("grace").get("/v4/people/current").await.expect(200);
+    // The search and the connection after it take longer than the time of the directory.
+    company.directory.pause();
+    let response = company.client("grace").get("/v4/people/current").await;
+    assert!(response.text.contains("The credential could not be checked."), "{}", response.text);
+    response.expect_error(503, "ServiceUnavailableException");
+    let page = company.app.browser().sign_in("grace", &password_of("grace")).await.expect(503);
+    assert!(page.text.contains("The directory does not respond"), "{}", page.text);
+    company.directory.resume();
+    company.client("grace").get("/v4/people/current").await.expect(200);
 }

@@ -27,14 +27,6 @@ use crate::{
 };
 use tokenward_guard::{AuthError, DenialReason};
 
-/// The reason in the log if no rule admits an entry.
-const NOT_ADMITTED: &str = "not in an allowed group";
-
-/// Returns the login for display, at most 255 characters.
-fn label_of(entry: &DirectoryPerson) -> String {
-    entry.login.chars().take(255).collect()
-}
-
 impl SignIn {
     /// Admits a person with a correct password: checks state and groups of the entry, creates the
     /// account if there is none, and applies what the directory says about it.
@@ -45,28 +37,24 @@ impl SignIn {
         found: Option<FoundIdentity>,
     ) -> Result<PasswordLogin, SignInError> {
         let provider = login.route.provider();
-        let groups = match provider.directory.groups_of(entry).await {
-            Ok(groups) => groups,
-            Err(error) => return Err(super::directory_unavailable(provider, &error)),
-        };
+        let groups = self.in_time(login, provider.directory.groups_of(entry)).await;
+        let groups = groups.map_err(|error| super::directory_unavailable(provider, &error))?;
         let granted = match &found {
             Some(found) => grant_in(&provider.rules, &groups, found.person.workspace_id),
             None => grant(&provider.rules, &groups),
         };
-        let reason = match entry.state {
-            EntryState::Active if granted.is_none() => Some(NOT_ADMITTED),
-            EntryState::Active => None,
-            EntryState::Disabled => Some("disabled"),
-            EntryState::Expired => Some("account_expired"),
+        // Groups can be missing for a while, for example after a group was renamed. The sync decides about
+        // them, because it notices that.
+        let (reason, disabled_for) = match entry.state {
+            EntryState::Active => (DenialReason::NotInAllowedGroup, None),
+            EntryState::Disabled => (DenialReason::PersonDisabled, Some("disabled")),
+            EntryState::Expired => (DenialReason::AccountExpired, Some("account_expired")),
         };
-        let (Some(granted), None) = (granted, reason) else {
-            // Groups can be missing for a while, for example after a group was renamed. The sync decides
-            // about them, because it notices that.
-            if let (Some(found), Some(reason)) = (&found, reason.filter(|_| entry.state != EntryState::Active)) {
-                self.disable_by_directory(login, found, reason).await;
+        let (Some(granted), EntryState::Active) = (granted, entry.state) else {
+            if let (Some(found), Some(disabled_for)) = (&found, disabled_for) {
+                self.disable_by_directory(login, found, disabled_for).await;
             }
-            tracing::info!(provider = provider.name(), cause = reason, "denied a person of a directory");
-            return Err(self.deny(login, found.as_ref(), DenialReason::PersonDisabled));
+            return Err(self.deny(login, found.as_ref(), reason));
         };
         let found = match found {
             Some(found) => self.update_account(login, found, entry, granted).await?,
@@ -147,9 +135,8 @@ impl SignIn {
     ) -> Result<FoundIdentity, SignInError> {
         let provider = login.route.provider();
         let Some(email) = entry.email.clone().filter(|_| granted.creates) else {
-            let cause = if granted.creates { "the entry has no mail" } else { "not linked, and create = false" };
-            tracing::info!(provider = provider.name(), cause, "denied a person of a directory");
-            return Err(self.deny(login, None, DenialReason::UnknownEmail));
+            let reason = if granted.creates { DenialReason::NoEmailAddress } else { DenialReason::NoAccount };
+            return Err(self.deny(login, None, reason));
         };
         let now = self.clock.now();
         let new = NewDirectoryPerson {
@@ -168,7 +155,7 @@ impl SignIn {
                 provider: provider.name().to_owned(),
                 issuer: DIRECTORY_ISSUER.to_owned(),
                 subject: entry.subject.clone(),
-                label: label_of(entry),
+                label: entry.label(),
             },
         };
         let context = AuditContext::for_named_actor("directory", now, login.request.clone());
@@ -181,13 +168,13 @@ impl SignIn {
             Ok(Some(_)) => self.reload(login, &entry.subject).await,
             Ok(None) => {
                 tracing::warn!(provider = provider.name(), "an allow rule names a workspace that does not exist");
-                Err(self.deny(login, None, DenialReason::UnknownEmail))
+                Err(self.deny(login, None, DenialReason::NoAccount))
             }
             // The same person on another node, or an account with the same address.
             Err(store::Error::Conflict) => match self.reload(login, &entry.subject).await {
                 Err(SignInError::Denied(AuthError::Denied(_))) => {
                     self.record_email_taken(login, None);
-                    Err(AuthError::Denied(DenialReason::UnknownEmail).into())
+                    Err(AuthError::Denied(DenialReason::EmailTaken).into())
                 }
                 result => result,
             },
@@ -200,7 +187,7 @@ impl SignIn {
         let provider = login.route.provider().name();
         let found = self.store.find_identity(provider, DIRECTORY_ISSUER, subject).await;
         let found = found.map_err(|error| log_unavailable(&error))?;
-        found.ok_or_else(|| AuthError::Denied(DenialReason::UnknownEmail).into())
+        found.ok_or_else(|| AuthError::Denied(DenialReason::NoAccount).into())
     }
 
     /// Records that another account has the e-mail address of the entry. An address never links
@@ -242,7 +229,7 @@ impl SignIn {
             must_change_password: false,
             credential: VerifiedCredential::Identity(found.identity.id),
         };
-        let (store, label) = (self.store.clone(), label_of(entry));
+        let (store, label) = (self.store.clone(), entry.label());
         // In its own task, because these are transactions, also of a GET request.
         run_to_completion(async move {
             sources.await;
