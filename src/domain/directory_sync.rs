@@ -53,6 +53,8 @@ pub struct SyncState {
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub succeeded_at: Option<Timestamp>,
+    /// The end of the claim of the node that runs a sync now.
+    pub claimed_until: Option<Timestamp>,
     /// `None`: no sync has finished yet.
     pub outcome: Option<SyncOutcome>,
     pub report: SyncReport,

@@ -5,9 +5,11 @@
 //! would disable many people at once, because that is more often a mistake in the directory or the
 //! configuration than a wave of leavers.
 
+mod claim;
 mod plan;
+mod taken_emails;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
@@ -18,7 +20,8 @@ use crate::{
         causes::Causes,
         directory_sync::{SyncOutcome, SyncReport, SyncState},
         event::{Action, AuditContext, RequestContext},
-        time::Clock,
+        id::PersonId,
+        time::{Clock, Timestamp},
     },
     service::{
         Directories, Error, Result,
@@ -27,10 +30,7 @@ use crate::{
     },
     store::{self, DirectoryChange, DirectoryChangeOutcome, Store},
 };
-pub use plan::{PlannedChange, SyncPlan};
-
-/// The longest time that one node may take for a sync. After it, another node may begin one.
-const CLAIM_SECONDS: i64 = 1_800;
+pub use plan::{PlannedChange, SyncPlan, TakenEmail};
 
 /// Syncs accounts with directories. Cheap to clone.
 #[derive(Clone)]
@@ -41,6 +41,9 @@ pub struct DirectorySyncs {
     directories: Directories,
     denied_attempts: DeniedAttemptLog,
     latest: Arc<Mutex<Vec<SyncState>>>,
+    /// The people and addresses that the log has named as taken.
+    reported_emails: Arc<Mutex<HashSet<(PersonId, String)>>>,
+    renewal_interval: Duration,
 }
 
 /// The extent of a sync that the operator requests.
@@ -70,7 +73,23 @@ impl DirectorySyncs {
         directories: Directories,
         denied_attempts: DeniedAttemptLog,
     ) -> Self {
-        Self { store, node, clock, directories, denied_attempts, latest: Arc::default() }
+        Self {
+            store,
+            node,
+            clock,
+            directories,
+            denied_attempts,
+            latest: Arc::default(),
+            reported_emails: Arc::default(),
+            renewal_interval: claim::RENEWAL_INTERVAL,
+        }
+    }
+
+    /// Renews claims more often. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_renewal_interval(self, renewal_interval: Duration) -> Self {
+        Self { renewal_interval, ..self }
     }
 
     /// Returns the directories.
@@ -106,8 +125,8 @@ impl DirectorySyncs {
     pub async fn run_if_due(&self, provider: &Arc<DirectoryProvider>) -> Result<Option<SyncOutcome>> {
         let interval = i64::try_from(provider.sync_interval.as_secs()).unwrap_or(i64::MAX);
         let outcome = match self.claim(provider, interval).await? {
-            true => Some(self.run_claimed(provider, SyncMode::Normal).await?.outcome),
-            false => None,
+            Some(started_at) => Some(self.run_claimed(provider, SyncMode::Normal, started_at).await?.outcome),
+            None => None,
         };
         let states = self.states().await?;
         *self.latest.lock() = states;
@@ -129,16 +148,8 @@ impl DirectorySyncs {
         if mode == SyncMode::DryRun {
             return self.dry_run(provider).await;
         }
-        if !self.claim(provider, 0).await? {
-            return Err(Error::SyncInProgress);
-        }
-        self.run_claimed(provider, mode).await
-    }
-
-    async fn claim(&self, provider: &DirectoryProvider, interval_seconds: i64) -> Result<bool> {
-        let now = self.clock.now();
-        let due_before = now.plus_seconds(-interval_seconds);
-        Ok(self.store.claim_directory_sync(provider.name(), now, due_before, now.plus_seconds(CLAIM_SECONDS)).await?)
+        let started_at = self.claim(provider, 0).await?.ok_or(Error::SyncInProgress)?;
+        self.run_claimed(provider, mode, started_at).await
     }
 
     async fn dry_run(&self, provider: &DirectoryProvider) -> Result<SyncResult> {
@@ -153,16 +164,25 @@ impl DirectorySyncs {
     }
 
     /// Runs a claimed sync, and records its result.
-    async fn run_claimed(&self, provider: &DirectoryProvider, mode: SyncMode) -> Result<SyncResult> {
-        let result = match self.plan(provider).await? {
-            Err(message) => failed(message),
-            Ok(plan) => match plan.hold_reason().filter(|_| mode != SyncMode::Confirmed) {
-                Some(reason) => self.hold(provider, plan, &reason),
-                None => self.apply(provider, plan).await?,
-            },
+    async fn run_claimed(
+        &self,
+        provider: &DirectoryProvider,
+        mode: SyncMode,
+        started_at: Timestamp,
+    ) -> Result<SyncResult> {
+        let work = async {
+            Ok::<_, Error>(match self.plan(provider).await? {
+                Err(message) => failed(message),
+                Ok(plan) => match plan.hold_reason().filter(|_| mode != SyncMode::Confirmed) {
+                    Some(reason) => self.hold(provider, plan, &reason),
+                    None => self.apply(provider, plan).await?,
+                },
+            })
         };
+        let result = self.while_renewing(provider, started_at, work).await?;
         let SyncResult { outcome, report, .. } = &result;
-        self.store.finish_directory_sync(provider.name(), self.clock.now(), *outcome, report).await?;
+        let times = (started_at, self.clock.now());
+        self.store.finish_directory_sync(provider.name(), times, *outcome, report).await?;
         let SyncReport { message, entries, disabled, enabled, held } = report;
         let provider = provider.name();
         if *outcome == SyncOutcome::Success {
@@ -206,6 +226,7 @@ impl DirectorySyncs {
             }
         }
         plan.drop_unconfirmed();
+        self.keep_taken_emails(&mut plan).await?;
         Ok(Ok(plan))
     }
 
@@ -229,6 +250,7 @@ impl DirectorySyncs {
 
     async fn apply(&self, provider: &DirectoryProvider, plan: SyncPlan) -> Result<SyncResult> {
         let mut report = SyncReport { entries: plan.entries, ..SyncReport::default() };
+        self.report_taken_emails(provider, &plan);
         for planned in &plan.changes {
             let outcome = self.apply_change(planned).await?;
             if outcome == DirectoryChangeOutcome::ChangedLastAdministrator {
@@ -240,7 +262,7 @@ impl DirectorySyncs {
             }
             if outcome != DirectoryChangeOutcome::Unchanged {
                 report.disabled += i64::from(planned.disables());
-                report.enabled += i64::from(planned.enables());
+                report.enabled += i64::from(planned.enables() && !planned.stays_disabled());
             }
         }
         self.store.record_identities_seen(&plan.seen, self.clock.now()).await?;

@@ -103,7 +103,7 @@ pub enum Error {
     AdministratorByDirectory,
     #[error("this entry of the directory or this person is linked already")]
     IdentityTaken,
-    #[error("a node runs a sync with this directory; wait until it ends, at most half an hour")]
+    #[error("a node runs a sync with this directory; wait until it ends, or a minute if its process was killed")]
     SyncInProgress,
     #[error("workspace 1 contains the platform administrators and cannot be removed")]
     CannotRemoveFirstWorkspace,

@@ -11,6 +11,7 @@ struct Row {
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     succeeded_at: Option<Timestamp>,
+    claimed_until: Option<Timestamp>,
     outcome: Option<String>,
     message: String,
     entries: i64,
@@ -19,7 +20,19 @@ struct Row {
     held: i64,
 }
 
-from_row!(Row { provider, started_at, finished_at, succeeded_at, outcome, message, entries, disabled, enabled, held });
+from_row!(Row {
+    provider,
+    started_at,
+    finished_at,
+    succeeded_at,
+    claimed_until,
+    outcome,
+    message,
+    entries,
+    disabled,
+    enabled,
+    held
+});
 
 impl TryFrom<Row> for SyncState {
     type Error = Error;
@@ -31,6 +44,7 @@ impl TryFrom<Row> for SyncState {
             started_at: row.started_at,
             finished_at: row.finished_at,
             succeeded_at: row.succeeded_at,
+            claimed_until: row.claimed_until,
             outcome: row.outcome.as_deref().map(parse).transpose()?,
             report: SyncReport {
                 message: row.message,
@@ -65,23 +79,37 @@ impl Store {
         Ok(claimed == 1)
     }
 
-    /// Records the end of a sync and releases the claim.
+    /// Extends the claim of the sync that began at `started_at`. Returns `false` if the claim ended and
+    /// another node began a sync.
+    ///
+    /// # Errors
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in time.
+    pub async fn renew_directory_sync(&self, provider: &str, started_at: Timestamp, until: Timestamp) -> Result<bool> {
+        const RENEW: &str = "update directory_sync set claimed_until = $3 where provider = $1 and started_at = $2 \
+                             and claimed_until is not null";
+        let renewed = on_pool!(self, pool => sqlx::query(RENEW).bind(provider).bind(started_at).bind(until)
+            .execute(pool).await.map(|result| result.rows_affected()))?;
+        Ok(renewed == 1)
+    }
+
+    /// Records the end of the sync that began at `started_at`, and releases the claim. Changes nothing
+    /// if another node has begun a sync since.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in time.
     pub async fn finish_directory_sync(
         &self,
         provider: &str,
-        at: Timestamp,
+        (started_at, at): (Timestamp, Timestamp),
         outcome: SyncOutcome,
         report: &SyncReport,
     ) -> Result<()> {
         const FINISH: &str = "update directory_sync set claimed_until = null, finished_at = $2, outcome = $3, \
              message = $4, entries = $5, disabled = $6, enabled = $7, held = $8, \
-             succeeded_at = case when $3 = 'success' then $2 else succeeded_at end where provider = $1";
+             succeeded_at = case when $3 = 'success' then $2 else succeeded_at end where provider = $1 and started_at = $9";
         Ok(on_pool!(self, pool => sqlx::query(FINISH).bind(provider).bind(at).bind(outcome.as_str())
             .bind(&report.message).bind(report.entries).bind(report.disabled).bind(report.enabled).bind(report.held)
-            .execute(pool).await.map(|_| ()))?)
+            .bind(started_at).execute(pool).await.map(|_| ()))?)
     }
 
     /// Lists the states of all syncs.
@@ -89,8 +117,8 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in time.
     pub async fn list_directory_syncs(&self) -> Result<Vec<SyncState>> {
-        const SELECT: &str = "select provider, started_at, finished_at, succeeded_at, outcome, message, entries, \
-                              disabled, enabled, held from directory_sync order by provider";
+        const SELECT: &str = "select provider, started_at, finished_at, succeeded_at, claimed_until, outcome, message, \
+                              entries, disabled, enabled, held from directory_sync order by provider";
         let rows: Vec<Row> = on_pool!(self, pool => sqlx::query_as(SELECT).fetch_all(pool).await)?;
         rows.into_iter().map(SyncState::try_from).collect()
     }

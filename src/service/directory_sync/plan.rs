@@ -9,6 +9,7 @@ use crate::{
         allow_rule::{AllowRule, grant_in},
         directory::{DirectoryPerson, EntryState},
         directory_sync::{SyncReport, max_disabled},
+        person::{Email, Person},
     },
     store::{DirectoryChange, FoundIdentity},
 };
@@ -23,6 +24,16 @@ pub struct SyncPlan {
     pub changes: Vec<PlannedChange>,
     /// The identities whose entries the directory returned.
     pub seen: Vec<Uuid>,
+    /// People who keep their e-mail address, because another account has the one of the entry.
+    pub taken_emails: Vec<TakenEmail>,
+}
+
+/// An e-mail address of an entry that another account has.
+#[derive(Clone, Debug)]
+pub struct TakenEmail {
+    /// The person of the entry.
+    pub person: Person,
+    pub email: String,
 }
 
 /// One change.
@@ -124,6 +135,17 @@ impl PlannedChange {
     #[must_use]
     pub fn enables(&self) -> bool {
         self.change.disabled_for.is_none() && self.found.person.disabled_by.directory
+    }
+
+    /// Returns whether the person stays disabled because an administrator disabled the account.
+    #[must_use]
+    pub fn stays_disabled(&self) -> bool {
+        self.found.person.disabled_by.administrator
+    }
+
+    /// Returns the e-mail address if it differs from that of the account.
+    pub(super) fn new_email(&self) -> Option<&Email> {
+        self.change.email.as_ref().filter(|email| email.as_str() != self.found.person.email)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The sync: leavers, returning people, roles, and directories that answer incompletely.
 
+use std::time::Duration;
+
 use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::json;
@@ -13,8 +15,8 @@ use tokenward::{
 
 use super::{DirectoryApp, password_of};
 use crate::support::{
-    Engine, both_databases,
-    directory::{DirectorySetup, Flavor, TestDirectory, crowd_login},
+    Engine, PASSWORD, both_databases,
+    directory::{DirectorySetup, FakeServer, Flavor, TestDirectory, ber::tag, crowd_login, fake_server::accept},
 };
 
 #[rstest]
@@ -79,7 +81,8 @@ async fn a_person_who_left_the_group_is_disabled_and_one_disabled_here_stays(eng
     company.sync(SyncMode::Normal).await;
     assert_eq!(company.person("grace@example.org").await["disabledBy"], json!(["administrator", "directory"]));
     company.directory.add_member("token-users", "grace");
-    company.sync(SyncMode::Normal).await;
+    let result = company.sync(SyncMode::Normal).await;
+    assert_eq!((result.report.enabled, result.plan.changes[0].stays_disabled()), (0, true), "{result:?}");
     assert_eq!(company.person("grace@example.org").await["disabledBy"], json!(["administrator"]));
     grace.get("/v4/people/current").await.expect(401);
     company.app.admin().patch(&path, &json!({"isDisabled": false})).await.expect(200);
@@ -217,4 +220,58 @@ async fn a_sync_that_would_disable_everyone_is_held_and_a_wrong_workspace_fails(
     let result = company.sync(SyncMode::Confirmed).await;
     assert_eq!(result.outcome, SyncOutcome::Failed);
     assert!(result.report.message.contains("workspace 99"), "{}", result.report.message);
+}
+
+#[apply(both_databases)]
+async fn a_taken_address_is_reported_once_and_is_no_change(engine: Engine) {
+    let company = DirectoryApp::start(engine, Flavor::Slapd).await;
+    // Her account has another address than the entry.
+    let body = json!({"email": "hopper@example.com", "name": "Grace"});
+    company.app.admin().post("/v4/people", &body).await.expect(201);
+    company.link("hopper@example.com", "grace").await.unwrap();
+    let body = json!({"email": "grace@example.org", "name": "Another", "password": PASSWORD});
+    company.app.admin().post("/v4/people", &body).await.expect(201);
+    for _ in 0..2 {
+        let result = company.sync(SyncMode::Normal).await;
+        assert_eq!((result.outcome, result.plan.changes.len()), (SyncOutcome::Success, 0), "{result:?}");
+        let [taken] = &result.plan.taken_emails[..] else { panic!("{result:?}") };
+        assert_eq!((taken.person.email.as_str(), taken.email.as_str()), ("hopper@example.com", "grace@example.org"));
+    }
+    company.app.state.denied_attempts().flush(true).await.unwrap();
+    let path = "/v4/events?allUsers=true&limit=100&action=identity.email_taken";
+    let events = company.app.admin().get(path).await.expect(200);
+    let counts: Vec<_> = events.rows().iter().map(|event| event["details"]["count"].clone()).collect();
+    assert_eq!(counts, [json!(1)], "{}", events.text);
+    assert_eq!(company.person("hopper@example.com").await["isDisabled"], false);
+}
+
+#[apply(both_databases)]
+async fn a_running_sync_keeps_its_claim_and_a_killed_one_loses_it(engine: Engine) {
+    // A directory that responds to a bind, and never to a search.
+    let silent = FakeServer::with_tls(|request| accept(request).filter(|_| request.operation == tag::BIND_REQUEST));
+    let company = DirectoryApp::start_with(engine, Flavor::Slapd, |setup| {
+        setup.key("url", format!("ldaps://{}", silent.address)).key("ca_file", silent.ca_file().to_str().unwrap())
+    })
+    .await;
+    let syncs = company.app.state.directory_syncs().clone().with_renewal_interval(Duration::from_millis(10));
+    let provider = syncs.directories().find("company").unwrap().clone();
+    let (running, of_running) = (syncs.clone(), provider.clone());
+    let running = tokio::spawn(async move { running.run(&of_running, SyncMode::Normal).await });
+    let claimed_until = async || syncs.states().await.unwrap().first().and_then(|state| state.claimed_until);
+    let first = loop {
+        if let Some(until) = claimed_until().await {
+            break until;
+        }
+    };
+    company.app.advance_seconds(50);
+    while claimed_until().await == Some(first) {}
+    company.app.advance_seconds(50);
+    let second = syncs.run(&provider, SyncMode::Normal).await;
+    assert!(matches!(second, Err(tokenward::service::Error::SyncInProgress)), "{second:?}");
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    // The last renewal was for 60 seconds.
+    let (store, end) = (&company.app.store, claimed_until().await.unwrap());
+    assert!(store.claim_directory_sync("company", end, end, end.plus_seconds(60)).await.unwrap());
+    assert!(end.as_millis() - first.as_millis() <= 100_000, "{first} {end}");
 }

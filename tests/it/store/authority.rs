@@ -36,6 +36,7 @@ const WRITES_WITHOUT_CALLER: &[(&str, &str)] = &[
     ("block_directory_attempts", "follows a failed login"),
     ("purge_directory_attempts", "retention"),
     ("claim_directory_sync", "schedule of the syncs"),
+    ("renew_directory_sync", "schedule of the syncs"),
     ("finish_directory_sync", "schedule of the syncs"),
     ("raise_clock_floor", "raises the clock floor"),
     ("reset_clock_floor", "a command of the operator"),

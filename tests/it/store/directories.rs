@@ -65,14 +65,24 @@ async fn a_sync_is_claimed_by_one_node(engine: Engine) {
     assert_eq!(first.into_iter().filter(|claimed| *claimed).count(), 1);
     let report = SyncReport { entries: 7, disabled: 1, enabled: 2, held: 3, message: "text".to_owned() };
     let end = NOW.plus_seconds(5);
-    store.finish_directory_sync("company", end, SyncOutcome::Success, &report).await.unwrap();
+    store.finish_directory_sync("company", (NOW, end), SyncOutcome::Success, &report).await.unwrap();
     assert!(!claim(899).await);
     assert!(claim(900).await);
-    // Its node has crashed.
-    assert!(!claim(1_499).await);
+    // Its node renews the claim, and then crashes.
+    let until = NOW.plus_seconds(1_900);
+    assert!(store.renew_directory_sync("company", NOW.plus_seconds(900), until).await.unwrap());
     assert!(!claim(1_500).await);
-    assert!(claim(1_800).await);
-    store.finish_directory_sync("company", NOW.plus_seconds(1_801), SyncOutcome::Held, &report).await.unwrap();
+    assert!(!claim(1_899).await);
+    assert!(claim(1_900).await);
+    // The first node goes on. Its claim is lost, and its result is not recorded.
+    let lost = (NOW.plus_seconds(900), NOW.plus_seconds(1_901));
+    assert!(!store.renew_directory_sync("company", lost.0, NOW.plus_seconds(9_999)).await.unwrap());
+    store.finish_directory_sync("company", lost, SyncOutcome::Failed, &report).await.unwrap();
+    assert!(!claim(2_499).await);
+    let finished = (NOW.plus_seconds(1_900), NOW.plus_seconds(1_902));
+    store.finish_directory_sync("company", finished, SyncOutcome::Held, &report).await.unwrap();
+    // A finished sync has no claim to renew.
+    assert!(!store.renew_directory_sync("company", finished.0, NOW.plus_seconds(9_999)).await.unwrap());
     let states = store.list_directory_syncs().await.unwrap();
     let [state] = &states[..] else { panic!("{states:?}") };
     assert_eq!((state.outcome, state.succeeded_at, &state.report), (Some(SyncOutcome::Held), Some(end), &report));
