@@ -18,7 +18,7 @@ use super::{
     entry::Entry,
     error::DirectoryError,
     search::{Found, Query, SEARCH_TIMEOUT, code, result_error},
-    settings::{BindPassword, DirectorySettings, SettingsError},
+    settings::{BindPassword, DirectorySettings, ServerUrl, SettingsError},
     transport::Servers,
 };
 
@@ -148,10 +148,35 @@ impl Client {
     /// [`DirectoryError::ServiceBindDenied`] if the directory rejects the service, and other
     /// errors if it does not respond.
     pub(super) async fn open_bound(&self) -> Result<Connection, DirectoryError> {
+        self.bind_as_service(self.open()).await
+    }
+
+    /// Opens a connection to one server, bound as the service.
+    ///
+    /// # Errors
+    /// As [`Client::open_bound`].
+    pub(super) async fn open_bound_to(&self, server: &ServerUrl) -> Result<Connection, DirectoryError> {
+        let opened = async {
+            let transport = self.servers.connect_only_to(server).await?;
+            Connection::start(transport, Arc::clone(&self.broken)).await
+        };
+        self.bind_as_service(opened).await
+    }
+
+    /// Returns the URLs of all servers.
+    pub(super) fn server_urls(&self) -> impl Iterator<Item = &ServerUrl> {
+        self.servers.urls()
+    }
+
+    /// Opens a connection and binds, unless the directory rejected the service a moment ago.
+    async fn bind_as_service(
+        &self,
+        opened: impl Future<Output = Result<Connection, DirectoryError>>,
+    ) -> Result<Connection, DirectoryError> {
         if self.service_rejected_at.lock().is_some_and(|at| at.elapsed() < SERVICE_BIND_PAUSE) {
             return Err(DirectoryError::ServiceBindDenied);
         }
-        let connection = self.open().await?;
+        let connection = opened.await?;
         let bound = self.bind_with(&connection, &self.bind_dn, self.bind_password.expose(), false).await?;
         match bound.rc {
             code::SUCCESS => Ok(connection),

@@ -29,6 +29,18 @@ pub(super) fn common_ending<'a>(first: &'a str, others: &[String]) -> &'a str {
     }
 }
 
+/// Returns the DN of the domain of an entry of Active Directory: the parts at the end that are domain
+/// components (RFC 2247). Returns the whole DN if it ends otherwise.
+pub(super) fn domain_of(dn: &str) -> &str {
+    let parts = split(dn, b',');
+    let is_component = |part: &&&str| normalize_rdn(part).is_some_and(|rdn| rdn.starts_with("dc="));
+    let components = parts.iter().rev().take_while(is_component).count();
+    match parts.get(parts.len() - components) {
+        Some(part) => dn[part.as_ptr().addr() - dn.as_ptr().addr()..].trim_start(),
+        None => dn,
+    }
+}
+
 /// Splits a text at a separator that is not escaped.
 fn split(text: &str, separator: u8) -> Vec<&str> {
     let mut parts = Vec::new();
@@ -143,6 +155,19 @@ mod tests {
     fn texts_without_types_are_not_names() {
         for text in ["", "staff", "cn=a,", ",dc=x", "=a", "c n=a", r"cn=a\"] {
             assert_eq!(DnKey::of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_domain_of_an_entry_has_all_domain_components_at_the_end() {
+        for (dn, domain) in [
+            ("CN=Users,DC=ad, DC=example,dc=org", "DC=ad, DC=example,dc=org"),
+            ("DC=example,DC=org", "DC=example,DC=org"),
+            ("dc=x,ou=y, dc=org", "dc=org"),
+            (r"cn=a\,dc=x,dc=org", "dc=org"),
+            ("o=company", "o=company"),
+        ] {
+            assert_eq!(domain_of(dn), domain, "{dn}");
         }
     }
 

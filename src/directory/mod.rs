@@ -20,6 +20,7 @@ mod entry;
 mod error;
 mod group_tree;
 mod groups;
+mod obstacle;
 pub mod pdu;
 mod people;
 mod probe;
@@ -37,6 +38,7 @@ use crate::domain::time::Clock;
 
 use client::Client;
 pub use error::{DirectoryError, InvalidAnswer};
+pub use obstacle::PasswordObstacle;
 pub use probe::ServerReport;
 use search::{Found, Query, code};
 pub use settings::{BindPassword, DirectorySettings, ServerUrl, SettingsError};
@@ -179,6 +181,40 @@ impl Directory {
     pub async fn probe(&self) -> Result<ServerReport, DirectoryError> {
         let client = &self.inner.client;
         client.within_limit(async { probe::read(&client.open_bound().await?).await }).await
+    }
+
+    /// Does the same as [`Directory::probe`] with every server, in the order of the configuration.
+    pub async fn probe_servers(&self) -> Vec<(ServerUrl, Result<ServerReport, DirectoryError>)> {
+        self.inner.probe_servers().await
+    }
+
+    /// Returns the configured groups that the directory does not have.
+    ///
+    /// # Errors
+    /// A [`DirectoryError`] if the directory did not answer completely.
+    pub async fn missing_groups(&self) -> Result<Vec<String>, DirectoryError> {
+        self.inner.client.within_limit(self.inner.missing_groups()).await
+    }
+
+    /// Returns the number of wrong passwords after which a domain of Active Directory locks an account,
+    /// without the password settings that apply to some accounts only. Returns `None` if it locks none,
+    /// and for other kinds of directories.
+    ///
+    /// # Errors
+    /// A [`DirectoryError`] if the directory did not answer completely.
+    pub async fn lockout_threshold(&self) -> Result<Option<u32>, DirectoryError> {
+        self.inner.client.within_limit(self.inner.lockout_threshold()).await
+    }
+
+    /// Returns the reason why even the correct password of an active entry would be rejected.
+    ///
+    /// # Errors
+    /// A [`DirectoryError`] if the directory did not answer completely.
+    pub async fn password_obstacle(
+        &self,
+        person: &DirectoryPerson,
+    ) -> Result<Option<PasswordObstacle>, DirectoryError> {
+        self.inner.client.within_limit(self.inner.password_obstacle(&person.dn)).await
     }
 
     /// Searches the people who match a filter, up to two.

@@ -16,7 +16,7 @@ use crate::domain::{
 use super::{
     Inner,
     connection::Connection,
-    dn::DnKey,
+    dn::{DnKey, domain_of},
     entry::Entry,
     error::DirectoryError,
     group_tree::GroupTree,
@@ -86,7 +86,9 @@ impl Inner {
                 let subject = schema::subject(kind, &member).ok();
                 members.extend(subject.and_then(|subject| by_subject.get(subject.as_str())));
             }
-            let query = Query::below(self.group_base(), format!("(&(objectClass=group){in_chain})"), &["objectSid"]);
+            // A primary group can be anywhere in the domain.
+            let domain = domain_of(&self.settings.base);
+            let query = Query::below(domain, format!("(&(objectClass=group){in_chain})"), &["objectSid"]);
             let nested = connection.search_pages(&query).await?;
             let sids: HashSet<&[u8]> =
                 nested.iter().chain([entry]).filter_map(|group| group.bytes("objectsid")).collect();

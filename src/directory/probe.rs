@@ -3,9 +3,11 @@
 use crate::domain::directory::DirectoryKind;
 
 use super::{
+    Inner,
     connection::Connection,
     entry::Entry,
     error::DirectoryError,
+    schema,
     search::{Query, SEARCH_TIMEOUT},
     settings::ServerUrl,
 };
@@ -25,6 +27,52 @@ pub struct ServerReport {
     pub vendor: String,
     /// The kind of the directory that the server's description shows, if it shows one.
     pub detected_kind: Option<DirectoryKind>,
+}
+
+impl Inner {
+    /// Connects to every server in the order of the configuration, binds as the service and reads the
+    /// description. After a rejected bind, the other servers are not asked: they would count it as well.
+    pub(super) async fn probe_servers(&self) -> Vec<(ServerUrl, Result<ServerReport, DirectoryError>)> {
+        let mut reports = Vec::new();
+        for server in self.client.server_urls() {
+            let report = async { read(&self.client.open_bound_to(server).await?).await };
+            reports.push((server.clone(), self.client.within_limit(report).await));
+        }
+        reports
+    }
+
+    /// Returns the configured groups that the directory does not have.
+    ///
+    /// # Errors
+    /// A [`DirectoryError`] if the directory did not answer completely.
+    pub(super) async fn missing_groups(&self) -> Result<Vec<String>, DirectoryError> {
+        let mut missing = Vec::new();
+        for group in &self.settings.groups {
+            let query = Query::base(group, schema::group_filter(self.settings.kind), &["1.1"]);
+            if self.client.search(&query).await?.at_base()?.is_empty() {
+                missing.push(group.clone());
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Returns the number of wrong passwords after which a domain of Active Directory locks an account.
+    /// Returns `None` if it locks none, or hides the number, and for other kinds.
+    ///
+    /// # Errors
+    /// A [`DirectoryError`] if the directory did not answer completely.
+    pub(super) async fn lockout_threshold(&self) -> Result<Option<u32>, DirectoryError> {
+        if self.settings.kind != DirectoryKind::ActiveDirectory {
+            return Ok(None);
+        }
+        let query = Query::base("", "(objectClass=*)", &["defaultNamingContext"]);
+        let root = self.client.search(&query).await?.complete()?;
+        let Some(domain) = root.first().and_then(|root| root.text("defaultnamingcontext")) else { return Ok(None) };
+        let query = Query::base(domain, "(objectClass=*)", &["lockoutThreshold"]);
+        let found = self.client.search(&query).await?.at_base()?;
+        let threshold = found.first().and_then(|domain| domain.text("lockoutthreshold")?.parse().ok());
+        Ok(threshold.filter(|threshold| *threshold > 0))
+    }
 }
 
 /// Reads the description of the server (RFC 4512, section 5.1).

@@ -17,13 +17,21 @@ use super::{entry::Entry, error::DirectoryError};
 const ACCOUNT_DISABLED: i64 = 2;
 /// The `pwdAccountLockedTime` of an account that an administrator locked, without an end
 /// (draft-behera-ldap-password-policy-10, section 5.3.3).
-const LOCKED_WITHOUT_END: &str = "000001010000Z";
+pub(super) const LOCKED_WITHOUT_END: &str = "000001010000Z";
 /// The milliseconds from 1601, where the time of Windows begins, to 1970.
 const WINDOWS_EPOCH_MILLIS: i64 = 11_644_473_600_000;
 
 /// The filter for entries that can have members.
 pub(super) const GROUPS: &str =
     "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=ipaUserGroup)(member=*)(uniqueMember=*))";
+
+/// Returns the filter for groups.
+pub(super) fn group_filter(kind: DirectoryKind) -> &'static str {
+    match kind {
+        DirectoryKind::ActiveDirectory => "(objectClass=group)",
+        DirectoryKind::OpenLdap | DirectoryKind::FreeIpa => GROUPS,
+    }
+}
 
 /// The attributes of a person that the client reads.
 pub(super) fn person_attributes(kind: DirectoryKind) -> &'static [&'static str] {

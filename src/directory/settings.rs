@@ -52,6 +52,9 @@ impl DirectorySettings {
         if self.base.trim().is_empty() {
             return Err(SettingsError::EmptyBase);
         }
+        if DnKey::of(&self.base).is_none() {
+            return Err(SettingsError::Base { base: self.base.clone() });
+        }
         if let Some(filter) = &self.user_filter {
             let is_enclosed = filter.starts_with('(') && filter.ends_with(')');
             if !is_enclosed || ldap3::parse_filter(filter).is_err() {
@@ -191,6 +194,9 @@ pub enum SettingsError {
     /// The base is empty.
     #[error("base is empty; set it to the DN below which people are, such as DC=example,DC=org")]
     EmptyBase,
+    /// The base is not a DN.
+    #[error("base {base:?} is not a distinguished name; write one such as DC=example,DC=org")]
+    Base { base: String },
     /// The filter for people is not one complete filter.
     #[error("user_filter {filter:?} is not an LDAP filter; write one filter in parentheses, such as (department=IT)")]
     UserFilter { filter: String },

@@ -52,6 +52,7 @@ fn unusable_settings_are_rejected_with_a_remedy() {
         (error_with(|s| s.bind_dn.clear()), "account of its own"),
         (error_with(|s| s.bind_password = BindPassword::new(String::new())), "account of its own"),
         (error_with(|s| s.base = " ".to_owned()), "base is empty"),
+        (error_with(|s| s.base = "example.org".to_owned()), "base \"example.org\" is not a distinguished name"),
         (error_with(|s| s.groups.push("staff".to_owned())), "\"staff\" is not a distinguished name"),
         (error_with(|s| s.max_password_checks = 0), "at least 1"),
     ] {

@@ -96,6 +96,22 @@ impl Servers {
         Err(first_error.unwrap_or(DirectoryError::Busy))
     }
 
+    /// Returns the URLs of all servers, in the order of the configuration.
+    pub(super) fn urls(&self) -> impl Iterator<Item = &ServerUrl> {
+        self.targets.iter().map(|target| &target.url)
+    }
+
+    /// Connects to the server with this URL only.
+    ///
+    /// # Errors
+    /// The error of this server.
+    pub(super) async fn connect_only_to(&self, server: &ServerUrl) -> Result<Transport, DirectoryError> {
+        match self.targets.iter().find(|target| target.url == *server) {
+            Some(target) => self.connect_to(target).await,
+            None => Err(DirectoryError::Busy),
+        }
+    }
+
     /// Tries another server first from now on, because this one does not answer.
     pub(super) fn avoid(&self, server: &ServerUrl) {
         if let Some(index) = self.targets.iter().position(|target| target.url == *server) {

@@ -67,6 +67,12 @@ impl DirectoryConfig {
                 );
                 return invalid("url", reason);
             }
+            if url.to_ascii_lowercase().starts_with("ldaps:") && self.starttls {
+                let reason = format!(
+                    "is true, but {url} is encrypted from the beginning; remove starttls, or write ldap:// in every url"
+                );
+                return invalid("starttls", reason);
+            }
         }
         Ok(())
     }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use rstest::rstest;
 use tokenward::{
-    directory::{Directory, DirectoryError},
+    directory::{Directory, DirectoryError, DirectorySettings},
     domain::directory::EntryState,
 };
 
-use super::{client_of, find, grace_entry, settings_of_fake};
+use super::{client_of, find, grace_entry, settings_of, settings_of_fake};
 use crate::support::directory::{
     CROWD, FakeServer, Flavor, TestDirectory,
     ber::{result, tag},
@@ -53,6 +53,24 @@ async fn groups_are_found_through_other_groups(#[case] flavor: Flavor) {
     assert_groups("ada", &["token-users", "token-admins"]).await;
     assert_groups("grace", &["token-users", "token-admins", "circle"]).await;
     assert_the_list_agrees(&client).await;
+}
+
+/// A sign-in and the sync admit the same people, also if a primary group is outside the entry below
+/// which people and the configured groups are.
+#[tokio::test]
+async fn a_primary_group_can_be_anywhere_in_the_domain() {
+    let directory = TestDirectory::start(Flavor::Samba);
+    directory.add_member("token-users", "primaries");
+    directory.move_away("primaries");
+    let settings = settings_of(&directory, &["token-users"]);
+    let base = format!("CN=Users,{}", Flavor::Samba.base());
+    let client = Directory::new(DirectorySettings { base, ..settings }).unwrap();
+    let token_users = [Flavor::Samba.group_dn("token-users")];
+    let prim = find(&client, "prim").await;
+    assert_eq!(client.groups_of(&prim).await.unwrap(), token_users);
+    let list = client.list_people().await.unwrap();
+    let (_, groups) = list.iter().find(|(person, _)| *person == prim).expect("the person");
+    assert_eq!(*groups, token_users);
 }
 
 /// The list has all people, and for each the same groups as a question about this person.

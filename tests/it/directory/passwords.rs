@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 use tokenward::{
-    directory::{BindPassword, Directory, DirectoryError, DirectorySettings},
+    directory::{BindPassword, Directory, DirectoryError, DirectorySettings, PasswordObstacle},
     domain::directory::{DirectoryDenial, DirectoryPerson, EntryState},
 };
 
@@ -64,7 +64,16 @@ async fn a_directory_decides_about_passwords(#[case] flavor: Flavor) {
 async fn assert_reasons(client: &Directory, directory: &TestDirectory) {
     let denial = async |login: &str| {
         let person = find(client, login).await;
-        (client.check_password(&person, &password_of(login)).await.unwrap(), person.state)
+        // The entry has the same facts before a password is checked.
+        let obstacle = client.password_obstacle(&person).await.unwrap();
+        let denial = client.check_password(&person, &password_of(login)).await.unwrap();
+        let expected = match denial {
+            Err(DirectoryDenial::PasswordExpired) => Some(PasswordObstacle::MustChange),
+            Err(DirectoryDenial::LockedOut) => Some(PasswordObstacle::LockedOut),
+            _ => None,
+        };
+        assert_eq!(obstacle, expected, "{login}");
+        (denial, person.state)
     };
     directory.require_password_change("twin-one");
     assert_eq!(denial("twin-one").await, (Err(DirectoryDenial::PasswordExpired), EntryState::Active));

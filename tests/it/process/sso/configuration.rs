@@ -75,7 +75,7 @@ fn a_valid_provider_is_accepted() {
 }
 
 /// Lines that replace the line of a key, and the error. The key `base` is line 6.
-const WRONG_LINES: [(&str, &str, &str); 26] = [
+const WRONG_LINES: [(&str, &str, &str); 27] = [
     ("bind", "bnd = \"x\"", "line 4: unknown configuration key sso.company.bnd: did you mean sso.company.bind?"),
     (
         "bind",
@@ -120,6 +120,12 @@ const WRONG_LINES: [(&str, &str, &str); 26] = [
         "url = \"ldap://ldap.example.org\"",
         "line 3: sso.company.url is ldap://ldap.example.org without starttls; set starttls = true, or use ldaps://, because \
          passwords are never sent in plain text",
+    ),
+    (
+        "kind",
+        "kind = \"openldap\"\nstarttls = true",
+        "line 3: sso.company.starttls is true, but ldaps://ldap.example.org is encrypted from the beginning; remove \
+         starttls, or write ldap:// in every url",
     ),
     ("bind_password_file", "", "line 1: sso.company requires bind_password_file or bind_password"),
     (
@@ -212,17 +218,18 @@ fn settings_that_the_client_rejects_are_found() {
             "group = \"token-users\"",
             "the group \"token-users\" is not a distinguished name; write one such as",
         ),
+        ("base", "base = \"example.org\"", "base \"example.org\" is not a distinguished name; write one such as DC="),
         (
             "base",
-            "base = \"x\"\nserver_name = \"no name\"",
+            "base = \"dc=x\"\nserver_name = \"no name\"",
             "\"no name\" cannot be the name of a certificate; write a DNS name or an IP address",
         ),
         (
             "base",
-            "base = \"x\"\nuser_filter = \"(a=b\"",
+            "base = \"dc=x\"\nuser_filter = \"(a=b\"",
             "user_filter \"(a=b\" is not an LDAP filter; write one filter",
         ),
-        ("base", "base = \"x\"\nca_file = \"ca.pem\"", "cannot read the certificate authorities in ca.pem"),
+        ("base", "base = \"dc=x\"\nca_file = \"ca.pem\"", "cannot read the certificate authorities in ca.pem"),
     ] {
         let error = check_failing(folder.path(), &with(key, line), &[]);
         assert!(error.starts_with(&format!("sso.company: {expected}")), "{error}");

@@ -118,10 +118,17 @@ impl Company {
         while self.status()["outcome"].is_null() {}
     }
 
-    /// Returns the state of the provider as `tokenward sso status --json` prints it.
+    /// Returns the state of the provider as `tokenward sso status --json` prints it. The exit status
+    /// tells failed and held syncs from others.
     fn status(&self) -> Value {
-        let (stdout, _) = self.run_ok(&["sso", "status", "--json"]);
-        serde_json::from_str::<Value>(&stdout).unwrap()[0].clone()
+        let Printed { code, stdout, stderr } = self.run(&["sso", "status", "--json"]);
+        let status = serde_json::from_str::<Value>(&stdout).unwrap()[0].clone();
+        let (outcome, message) = (status["outcome"].as_str(), status["message"].as_str().unwrap());
+        let expected = outcome.filter(|outcome| *outcome != "success").map_or(String::new(), |outcome| {
+            format!("tokenward: the last sync changed nothing: company ({outcome}): {message}\n")
+        });
+        assert_eq!((code, stderr.as_str()), (Some(i32::from(!expected.is_empty())), expected.as_str()));
+        status
     }
 }
 

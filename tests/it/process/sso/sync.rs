@@ -4,7 +4,11 @@
 use rstest::rstest;
 
 use super::{Company, check_session, check_token, create_token, open_session};
-use crate::support::{Engine, binary::ServerProcess, directory::crowd_login};
+use crate::support::{
+    Engine, PASSWORD,
+    binary::{ServerProcess, run_with_stdin},
+    directory::crowd_login,
+};
 
 /// Returns the service again, unless the commands run without one.
 fn stop_unless(is_running: bool, running: ServerProcess) -> Option<ServerProcess> {
@@ -117,6 +121,36 @@ async fn a_failed_sync_changes_nothing(#[case] engine: Engine, #[case] is_runnin
     company.run_ok(&["sso", "sync"]);
     let running = running.unwrap_or_else(|| company.serve());
     assert_eq!(check_token(&running, &grace).await, 200);
+}
+
+/// Prints nothing as a change that is none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taken_address_and_a_person_who_stays_disabled_are_named() {
+    let company = Company::new(Engine::Sqlite).await;
+    let running = company.serve();
+    create_token(&running, "ada").await;
+    let add = |email: &str| {
+        let mut command = company.command();
+        command.args(["person", "add", email, "--password-stdin"]).arg("--config").arg(company.file());
+        assert!(run_with_stdin(command, PASSWORD).status.success(), "{email}");
+    };
+    for email in ["hopper@example.com", "grace@example.org"] {
+        add(email);
+    }
+    company.run_ok(&["sso", "link", "hopper@example.com", "--provider", "company", "--user", "grace"]);
+    let taken = "company: hopper@example.com keeps this e-mail address: another account has grace@example.org, that of \
+                 the entry\n";
+    for arguments in [&["sso", "sync", "--dry-run"][..], &["sso", "sync"], &["sso", "sync"]] {
+        assert_eq!(company.run_ok(arguments).0, taken);
+    }
+    company.run_ok(&["person", "disable", "hopper@example.com"]);
+    company.directory.remove_member("token-users", "grace");
+    company.run_ok(&["sso", "sync"]);
+    company.directory.add_member("token-users", "grace");
+    let (stdout, stderr) = company.run_ok(&["sso", "sync"]);
+    let stays = "company: hopper@example.com is admitted by the directory again; an administrator disabled the account, \
+                 so it stays disabled\n";
+    assert_eq!((stdout, stderr.as_str()), (format!("{stays}{taken}"), "company: 207 entries, 0 disabled, 0 enabled\n"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
