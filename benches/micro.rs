@@ -10,18 +10,13 @@ use divan::{Bencher, black_box};
 use tokenward::{
     app::App,
     config::Config,
-    domain::{
-        event::RequestContext,
-        random::Random,
-        time::Clock,
-        token::{Description, Lifetime},
-    },
+    domain::{event::RequestContext, random::Random, time::Clock, token::Lifetime},
     http::{pipeline::HttpService, server},
     service::{
         Actor,
         bootstrap::{FirstAdministrator, bootstrap, generate_password},
         sign_in::LoginChannel,
-        tokens::{CachedVerdict, Idempotency, ValidToken},
+        tokens::{CachedVerdict, Idempotency, TokenRequest, ValidToken},
     },
 };
 use tokenward_guard::{
@@ -58,11 +53,8 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
         let login = app.sign_in().authenticate(email, password, LoginChannel::Request, &context).await;
         let login = login.expect("a sign-in");
         let admin = Actor::from_principal(login.principal.clone(), Some(&login), context.clone()).expect("an actor");
-        let (value, _) = app
-            .tokens()
-            .issue(&admin, Lifetime::Forever, Description::default(), Idempotency::Disabled)
-            .await
-            .expect("a token");
+        let request = TokenRequest { lifetime: Some(Lifetime::Forever), ..TokenRequest::default() };
+        let (value, _) = app.tokens().issue(&admin, request, Idempotency::Disabled).await.expect("a token");
         let presented = BearerToken::parse(value.expose()).expect("a bearer");
         app.tokens().validate(presented, &context).await.expect("a good token");
         (app, value.expose().to_owned())
@@ -104,7 +96,7 @@ fn find_cached(bencher: Bencher) {
 fn authenticate_cached(bencher: Bencher) {
     let presented = BearerToken::parse(&FIXTURE.value).expect("a bearer");
     let authenticate = || -> Option<Principal> {
-        match FIXTURE.app.tokens().validate_cached(black_box(presented)) {
+        match FIXTURE.app.tokens().validate_cached(black_box(presented), || None) {
             CachedVerdict::Decided(verdict) => verdict.ok().map(ValidToken::into_principal),
             CachedVerdict::Unknown(_) => None,
         }

@@ -37,6 +37,20 @@ pub struct App {
 }
 
 /// Builds the service of leak reports, with its webhook.
+fn directory_sign_in(
+    directories: &Directories,
+    node: &Node,
+    token_format: &TokenFormat,
+    config: &Config,
+) -> DirectorySignIn {
+    DirectorySignIn {
+        directories: directories.clone(),
+        node: node.clone(),
+        token_format: token_format.clone(),
+        time_limit: config.http.request_timeout.get() * 5 / 6,
+    }
+}
+
 fn leaks(tokens: &Tokens, clock: &Clock, token_format: TokenFormat, config: &Config) -> anyhow::Result<Leaks> {
     let webhook = config.leaks.webhook_url.as_ref().map(|url| Webhook::new(url.expose().to_owned()));
     let webhook = webhook.transpose()?.unwrap_or_default();
@@ -74,12 +88,7 @@ impl App {
         let (clock_and_random, max_failures) =
             ((clock.clone(), random.clone()), config.rate_limits.failed_logins_per_ip);
         let directories = Directories::new(config.directories()?)?;
-        let directory = DirectorySignIn {
-            directories: directories.clone(),
-            node: node.clone(),
-            token_format: token_format.clone(),
-            time_limit: config.http.request_timeout.get() * 5 / 6,
-        };
+        let directory = directory_sign_in(&directories, &node, &token_format, config);
         let sign_in =
             SignIn::new(store.clone(), denied_attempts.clone(), clock_and_random, hasher, directory, max_failures);
         let invite_url = InviteUrl::new(&config.public_url(), !config.lacks_public_url());

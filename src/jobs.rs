@@ -30,6 +30,9 @@ const BUFFER_RELEASE_INTERVAL: Duration = Duration::from_secs(30);
 const DENIED_ATTEMPTS_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// The interval at which tokens are counted for the metrics.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(60);
+/// The interval at which replaced tokens are deleted. They stop authenticating at their time, whenever
+/// that is.
+const REPLACED_TOKENS_INTERVAL: Duration = Duration::from_secs(10);
 /// The interval of purges.
 const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
 
@@ -54,8 +57,9 @@ pub(crate) fn start(
         tokio::spawn(app.node().clone().run(stopped.clone())),
         tokio::spawn(run_until_stopped(stopped.clone(), app.clock_floor().clone().run())),
         tokio::spawn(run_until_stopped(stopped.clone(), flush_last_used(tokens.clone()))),
-        tokio::spawn(run_until_stopped(stopped.clone(), flush_denied_attempts(app.denied_attempts().clone()))),
+        tokio::spawn(flush_denied_attempts(stopped.clone(), app.denied_attempts().clone())),
         tokio::spawn(run_until_stopped(stopped.clone(), purge_revoked_tokens(tokens.clone()))),
+        tokio::spawn(run_until_stopped(stopped.clone(), delete_replaced_tokens(tokens.clone()))),
         tokio::spawn(run_until_stopped(stopped.clone(), purge_tombstones(tokens.clone(), deleted_tokens.get()))),
         tokio::spawn(run_until_stopped(stopped.clone(), back_up_on_signal(store.clone()))),
         tokio::spawn(run_until_stopped(stopped.clone(), release_idle_buffers(app.sign_in().clone()))),
@@ -116,11 +120,16 @@ async fn flush_last_used(tokens: Tokens) {
     }
 }
 
-async fn flush_denied_attempts(denied_attempts: DeniedAttemptLog) {
+/// Flushes denied attempts. A flush that has begun is completed, because it holds what it took from the
+/// log.
+async fn flush_denied_attempts(mut stopped: watch::Receiver<()>, denied_attempts: DeniedAttemptLog) {
     let mut timer = tokio::time::interval(DENIED_ATTEMPTS_FLUSH_INTERVAL);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        timer.tick().await;
+        tokio::select! {
+            _ = stopped.changed() => return,
+            _ = timer.tick() => {}
+        }
         if let Err(error) = denied_attempts.flush(false).await {
             tracing::warn!(error = %Causes(&error), "failed to flush denied attempts; retrying");
         }
@@ -134,6 +143,18 @@ async fn purge_revoked_tokens(tokens: Tokens) {
             tracing::warn!(error = %Causes(&error), "failed to purge revoked tokens");
         }
         tokio::time::timeout(PURGE_INTERVAL, tokens.wait_for_purge()).await.ok();
+    }
+}
+
+/// Deletes replaced tokens whose grace period has ended.
+async fn delete_replaced_tokens(tokens: Tokens) {
+    let mut timer = tokio::time::interval(REPLACED_TOKENS_INTERVAL);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        if let Err(error) = tokens.delete_replaced().await {
+            tracing::warn!(error = %Causes(&error), "failed to delete replaced tokens");
+        }
     }
 }
 

@@ -117,12 +117,12 @@ for (const remove of document.querySelectorAll("td details a")) {
     copy(source, null);
   });
   remove.before(button);
-  if (path.startsWith("/preferences")) link("Generate a replacement…", `/preferences/access-tokens/generate?replaces=${id}`);
+  if (path.startsWith("/preferences") && "replace" in remove.parentNode.dataset) link("Replace this token…", `${path}/replace`);
   link("Show activity", `${path}#history`);
 }
 
 // Closes a menu when the user clicks outside, moves the focus out of it or presses Escape.
-const menus = [...document.querySelectorAll("details")];
+const menus = [...document.querySelectorAll("details:not(.more)")];
 document.addEventListener("click", (event) => {
   for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;
 });
@@ -167,6 +167,13 @@ if (days) {
     if (event.detail > 0) days.focus();
   });
   showEnd();
+}
+
+// Entering a value selects the choice that it belongs to.
+for (const choice of document.querySelectorAll("[data-selects]")) {
+  choice.addEventListener("input", ({ target }) => {
+    if (target.checked || target.type === "text") document.getElementById(choice.dataset.selects).checked = true;
+  });
 }
 
 // Counts characters as the service does: `maxlength` counts a character outside the basic plane twice.

@@ -2,7 +2,7 @@
 local URL = "http://127.0.0.1:3005/v4/auth/workspace=1"
 local HEADERS = {
   "remote-user", "remote-name", "remote-email", "remote-groups", "x-tokenward-person-id", "x-tokenward-workspace-id",
-  "x-tokenward-token-id", "x-tokenward-token-expires",
+  "x-tokenward-token-id", "x-tokenward-token-expires", "x-tokenward-scopes",
 }
 
 core.register_action("tokenward", { "http-req" }, function(txn)

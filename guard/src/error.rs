@@ -15,6 +15,9 @@ pub enum AuthError {
     /// The caller is authenticated and lacks a requirement of the layer: another workspace, or no administrator.
     #[error("the caller does not meet the requirements")]
     Forbidden,
+    /// The caller is authenticated, but the token's scopes do not include a requirement of the layer.
+    #[error("the token lacks a required scope")]
+    InsufficientScope,
     /// The check could not be performed. The credential may be valid.
     #[error("the credential could not be checked")]
     Unavailable,
@@ -42,6 +45,9 @@ pub enum DenialReason {
     /// The owner's workspace has tokens switched off.
     #[error("feature off")]
     FeatureOff,
+    /// The client's address is outside the token's allowed networks, or not known.
+    #[error("outside the allowed networks")]
+    OutsideNetworks,
     /// A remote Tokenward server reports the token as inactive, without a reason.
     #[error("inactive")]
     Inactive,

@@ -1,18 +1,23 @@
 //! The authenticated caller of a request.
 
-use std::{fmt, future::Future, ops::Deref, sync::Arc, time::SystemTime};
+use std::{fmt, future::Future, net::IpAddr, ops::Deref, sync::Arc, time::SystemTime};
 
 use uuid::Uuid;
 
-use crate::{AuthError, token_format::BearerToken};
+use crate::{AuthError, Scopes, token_format::BearerToken};
 
 /// Resolves bearer tokens to their owners.
 pub trait Verify: Clone + Send + Sync + 'static {
-    /// Returns the owner of a token.
+    /// Returns the owner of a token that a client presented. `client` is the client's address; `None` if it is not known, and tokens with
+    /// allowed networks then do not authenticate.
     ///
     /// # Errors
     /// [`AuthError::Denied`] if the token does not authenticate, [`AuthError::Unavailable`] if the check could not be performed.
-    fn verify(&self, token: BearerToken<'_>) -> impl Future<Output = Result<Principal, AuthError>> + Send;
+    fn verify(
+        &self,
+        token: BearerToken<'_>,
+        client: Option<IpAddr>,
+    ) -> impl Future<Output = Result<Principal, AuthError>> + Send;
 }
 
 /// The authenticated caller of a request: the owner, and the presented token if there was one. Cheap to clone.
@@ -34,22 +39,26 @@ pub struct Identity {
     pub email: String,
     /// The person's name; may be empty.
     pub name: String,
-    /// The person administers the workspace.
+    /// The person administers the workspace. Always `false` for the caller of a token with scopes.
     pub is_admin: bool,
     /// The person manages all workspaces of the service.
     pub is_platform_admin: bool,
 }
 
 /// Metadata of the presented token. Contains no secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenInfo {
     /// The token ID, a UUID.
     pub id: Uuid,
     /// When the token was issued.
     pub issued_at: SystemTime,
-    /// When the token expires; `None`: never.
+    /// When the token stops authenticating: its expiry, or its deletion if that is scheduled earlier; `None`: never.
     pub expires_at: Option<SystemTime>,
+    /// The token was replaced, and is deleted at `expires_at`.
+    pub is_replaced: bool,
+    /// The scopes of the token.
+    pub scopes: Scopes,
 }
 
 impl Identity {
@@ -68,10 +77,17 @@ impl Identity {
 }
 
 impl TokenInfo {
-    /// Creates the metadata of a token that was issued at `issued_at` and expires at `expires_at`; `None`: never.
+    /// Creates the metadata of a token that was issued at `issued_at` and expires at `expires_at`; `None`: never. The token has no scope:
+    /// set its scopes with [`TokenInfo::with_scopes`].
     #[must_use]
-    pub const fn new(id: Uuid, issued_at: SystemTime, expires_at: Option<SystemTime>) -> Self {
-        Self { id, issued_at, expires_at }
+    pub fn new(id: Uuid, issued_at: SystemTime, expires_at: Option<SystemTime>) -> Self {
+        Self { id, issued_at, expires_at, is_replaced: false, scopes: Scopes::from_words([]) }
+    }
+
+    /// Sets the scopes.
+    #[must_use]
+    pub fn with_scopes(self, scopes: Scopes) -> Self {
+        Self { scopes, ..self }
     }
 }
 
@@ -89,11 +105,23 @@ impl Principal {
         self.token.as_ref()
     }
 
-    /// Creates a principal for the tests of a service behind the layer: an ordinary person of workspace 1, with a token.
+    /// Returns `true` if the caller's token has this scope or is unrestricted, or if the caller authenticated by password.
+    #[must_use]
+    pub fn has_scope(&self, word: &str) -> bool {
+        self.token.as_ref().is_none_or(|token| token.scopes.contains(word))
+    }
+
+    /// Returns `true` if no scopes restrict the caller: the token has none, or the caller authenticated by password.
+    #[must_use]
+    pub fn is_unrestricted(&self) -> bool {
+        self.token.as_ref().is_none_or(|token| token.scopes.is_unrestricted())
+    }
+
+    /// Creates a principal for the tests of a service behind the layer: an ordinary person of workspace 1, with an unrestricted token.
     #[cfg(feature = "test-util")]
     #[must_use]
     pub fn for_tests(person_id: i64, email: &str) -> Self {
-        let token = TokenInfo::new(Uuid::nil(), SystemTime::UNIX_EPOCH, None);
+        let token = TokenInfo::new(Uuid::nil(), SystemTime::UNIX_EPOCH, None).with_scopes(Scopes::unrestricted());
         Self::new(Identity::new(person_id, 1, email), Some(token))
     }
 }

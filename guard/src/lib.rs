@@ -16,6 +16,7 @@ mod rejection;
 #[cfg(feature = "remote")]
 mod remote;
 mod requirements;
+mod scopes;
 mod service;
 pub mod token_format;
 
@@ -28,6 +29,7 @@ pub use layer::GuardLayer;
 pub use rejection::{challenge, json_rejection};
 #[cfg(feature = "remote")]
 pub use remote::{RemoteVerifier, RemoteVerifierBuilder, RemoteVerifierError, VerifierEvent};
-pub use requirements::Requirements;
+pub use requirements::{Requirements, UnmetRequirement};
+pub use scopes::Scopes;
 pub use service::Guard;
 pub use token_format::BearerToken;

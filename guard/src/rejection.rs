@@ -18,6 +18,7 @@ pub fn json_rejection<B: From<&'static str>>(error: &AuthError) -> Response<B> {
         AuthError::Malformed => (StatusCode::UNAUTHORIZED, MALFORMED),
         AuthError::Denied(_) => (StatusCode::UNAUTHORIZED, DENIED),
         AuthError::Forbidden => (StatusCode::FORBIDDEN, FORBIDDEN),
+        AuthError::InsufficientScope => (StatusCode::FORBIDDEN, INSUFFICIENT_SCOPE),
         AuthError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
     };
     let mut response = Response::new(B::from(body));
@@ -34,13 +35,14 @@ pub fn json_rejection<B: From<&'static str>>(error: &AuthError) -> Response<B> {
     response
 }
 
-/// Returns the `Bearer` challenge of an error (RFC 6750, section 3); `None` if the response is not 401.
+/// Returns the `Bearer` challenge of an error (RFC 6750, section 3); `None` if the response has none.
 #[must_use]
 pub fn challenge(error: &AuthError) -> Option<&'static str> {
     match error {
         AuthError::Missing => Some(r#"Bearer realm="tokenward""#),
         AuthError::Malformed => Some(r#"Bearer realm="tokenward", error="invalid_request""#),
         AuthError::Denied(_) => Some(r#"Bearer realm="tokenward", error="invalid_token""#),
+        AuthError::InsufficientScope => Some(r#"Bearer realm="tokenward", error="insufficient_scope""#),
         AuthError::Forbidden | AuthError::Unavailable => None,
     }
 }
@@ -49,4 +51,5 @@ const MISSING: &str = r#"{"exception":{"name":"MissingPersonException","message"
 const MALFORMED: &str = r#"{"exception":{"name":"MissingPersonException","message":"Authentication failed","details":"Send exactly one Authorization header with one credential in it."}}"#;
 const DENIED: &str = r#"{"exception":{"name":"MissingPersonException","message":"Authentication failed","details":"The credential was not accepted. Check that it is complete; a token may have expired or been deleted."}}"#;
 const FORBIDDEN: &str = r#"{"exception":{"name":"AccessControlException","message":"Not permitted","details":"The credential is valid, but it does not permit this request."}}"#;
+const INSUFFICIENT_SCOPE: &str = r#"{"exception":{"name":"AccessControlException","message":"Not permitted","details":"The token is valid, but its scopes do not permit this request. Use a token with the scopes that the header WWW-Authenticate names, or an unrestricted one."}}"#;
 const UNAVAILABLE: &str = r#"{"exception":{"name":"ServiceUnavailableException","message":"Service unavailable","details":"The credential could not be checked at the moment. It may be valid: try again."}}"#;

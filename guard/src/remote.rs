@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -12,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use uuid::Uuid;
 
-use crate::{AuthError, DenialReason, Identity, Principal, TokenInfo, Verify, token_format::BearerToken};
+use crate::{AuthError, DenialReason, Identity, Principal, Scopes, TokenInfo, Verify, token_format::BearerToken};
 
 /// Verifies tokens by asking a Tokenward server.
 ///
@@ -31,7 +32,7 @@ use crate::{AuthError, DenialReason, Identity, Principal, TokenInfo, Verify, tok
 ///
 /// The verifier caches results, bounded in number and in time. [`RemoteVerifierBuilder::cache_ttl`] is **how long a deleted token may
 /// still authenticate here**: 5 seconds by default, and never past the token's own expiry. Inactive tokens are cached for one second. Cache
-/// keys are SHA-256 digests; token values are not kept. Concurrent checks of one token send a single request. A check that fails is
+/// keys are SHA-256 digests of token and client address; token values are not kept. Concurrent checks of one token send a single request. A check that fails is
 /// [`AuthError::Unavailable`] (503) and is not repeated.
 #[derive(Clone)]
 pub struct RemoteVerifier(Arc<Inner>);
@@ -174,11 +175,12 @@ impl RemoteVerifierBuilder {
 }
 
 impl Verify for RemoteVerifier {
-    async fn verify(&self, token: BearerToken<'_>) -> Result<Principal, AuthError> {
+    async fn verify(&self, token: BearerToken<'_>, client: Option<IpAddr>) -> Result<Principal, AuthError> {
         let Self(inner) = self;
-        let key: [u8; 32] = Sha256::digest(token.expose()).into();
+        let client = client.map(|address| address.to_canonical().to_string());
+        let key = cache_key(token, client.as_deref());
         // Concurrent checks of one token share a request. Failures are not cached.
-        let result = match inner.cache.try_get_with(key, inner.request(token)).await {
+        let result = match inner.cache.try_get_with(key, inner.request(token, client.as_deref())).await {
             Ok(Introspected::Active(principal)) if !is_expired(&principal) => Ok(principal),
             Ok(Introspected::Active(_) | Introspected::Inactive) => Err(AuthError::Denied(DenialReason::Inactive)),
             Err(_) => return Err(AuthError::Unavailable),
@@ -188,10 +190,17 @@ impl Verify for RemoteVerifier {
     }
 }
 
+/// Returns the digest by which the result for a token and a client address is cached.
+fn cache_key(token: BearerToken<'_>, client: Option<&str>) -> [u8; 32] {
+    let digest = Sha256::new().chain_update(token.expose());
+    // A token value contains no space.
+    digest.chain_update(" ").chain_update(client.unwrap_or_default()).finalize().into()
+}
+
 impl Inner {
-    async fn request(&self, token: BearerToken<'_>) -> Result<Introspected, NoResponse> {
+    async fn request(&self, token: BearerToken<'_>, client: Option<&str>) -> Result<Introspected, NoResponse> {
         let started_at = Instant::now();
-        let result = self.introspect(token).await;
+        let result = self.introspect(token, client).await;
         (self.on_event)(match &result {
             Ok(_) => VerifierEvent::Requested(started_at.elapsed()),
             Err(NoResponse) => VerifierEvent::Failed,
@@ -199,8 +208,13 @@ impl Inner {
         result
     }
 
-    async fn introspect(&self, token: BearerToken<'_>) -> Result<Introspected, NoResponse> {
-        let request = self.http.post(&self.introspection_url).form(&[("token", token.expose())]);
+    async fn introspect(&self, token: BearerToken<'_>, client: Option<&str>) -> Result<Introspected, NoResponse> {
+        let token = ("token", token.expose());
+        let request = self.http.post(&self.introspection_url);
+        let request = match client {
+            Some(client) => request.form(&[token, ("client_address", client)]),
+            None => request.form(&[token]),
+        };
         let request = match &self.credential {
             ClientCredential::Bearer(own_token) => request.bearer_auth(own_token),
             ClientCredential::Basic { email, password } => request.basic_auth(email, Some(password)),
@@ -229,6 +243,9 @@ struct IntrospectionResponse {
     tokenward_is_admin: bool,
     #[serde(default)]
     tokenward_name: String,
+    scope: Option<String>,
+    #[serde(default)]
+    tokenward_unrestricted: bool,
 }
 
 impl IntrospectionResponse {
@@ -243,11 +260,16 @@ impl IntrospectionResponse {
             workspace_id: self.tokenward_workspace_id?,
             email: self.username?,
             name: self.tokenward_name,
-            is_admin: self.tokenward_is_admin,
+            is_admin: self.tokenward_is_admin && self.tokenward_unrestricted,
             is_platform_admin: false,
         };
         let token_id = Uuid::try_parse(&self.jti?).ok()?;
-        let token = TokenInfo::new(token_id, from_unix(self.iat?), self.exp.map(from_unix));
+        // A response without both members has no scopes, whatever the token may do.
+        let scopes = match (self.scope, self.tokenward_unrestricted) {
+            (None, true) => Scopes::unrestricted(),
+            (scope, _) => Scopes::parse(&scope.unwrap_or_default()),
+        };
+        let token = TokenInfo::new(token_id, from_unix(self.iat?), self.exp.map(from_unix)).with_scopes(scopes);
         Some(Introspected::Active(Principal::new(identity, Some(token))))
     }
 }

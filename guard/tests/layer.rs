@@ -2,19 +2,21 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed precondition fails the test")]
 
-use std::convert::Infallible;
+use std::{convert::Infallible, net::IpAddr, time::SystemTime};
 
 use axum::{Extension, Router, body::Body, routing::get};
 use http::{Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::BodyExt as _;
-use tokenward_guard::{AuthError, BearerToken, DenialReason, GuardLayer, Principal, Verify};
+use tokenward_guard::{
+    AuthError, BearerToken, DenialReason, GuardLayer, Identity, Principal, Scopes, TokenInfo, Verify,
+};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 #[derive(Clone)]
 struct ThreeTokens;
 
 impl Verify for ThreeTokens {
-    async fn verify(&self, token: BearerToken<'_>) -> Result<Principal, AuthError> {
+    async fn verify(&self, token: BearerToken<'_>, _: Option<IpAddr>) -> Result<Principal, AuthError> {
         match token.expose() {
             "good" => Ok(Principal::for_tests(7, "ada@example.com")),
             "outage" => Err(AuthError::Unavailable),
@@ -136,4 +138,39 @@ async fn the_layer_requires_a_workspace_or_an_administrator() {
         assert_eq!(response.status().as_u16(), expected);
         assert_eq!(layer.layer(inner).oneshot(request(&[])).await.unwrap().status(), StatusCode::UNAUTHORIZED);
     }
+}
+
+/// Accepts `good` from 192.0.2.1 only, with the scope `read`.
+#[derive(Clone)]
+struct Limited;
+
+impl Verify for Limited {
+    async fn verify(&self, token: BearerToken<'_>, client: Option<IpAddr>) -> Result<Principal, AuthError> {
+        if token.expose() != "good" || client != Some([192, 0, 2, 1].into()) {
+            return Err(AuthError::Denied(DenialReason::OutsideNetworks));
+        }
+        let token = TokenInfo::new(uuid::Uuid::nil(), SystemTime::UNIX_EPOCH, None).with_scopes(Scopes::parse("read"));
+        Ok(Principal::new(Identity::new(7, 1, "ada@example.com"), Some(token)))
+    }
+}
+
+async fn with_limits(layer: GuardLayer<Limited, Response<Body>>) -> (StatusCode, String) {
+    let router = Router::new().route("/", get(|| async { "" })).layer(layer);
+    let (status, challenge, _) = shown(router.oneshot(request(&["Bearer good"])).await.unwrap()).await;
+    (status, challenge)
+}
+
+#[tokio::test]
+async fn a_layer_requires_scopes_and_passes_the_client_address() {
+    let layer = || GuardLayer::new(Limited).client_address(|_, _| Some([192, 0, 2, 1].into()));
+    assert_eq!(with_limits(GuardLayer::new(Limited)).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(with_limits(layer()).await.0, StatusCode::OK);
+    assert_eq!(with_limits(layer().require_scope("read")).await.0, StatusCode::OK);
+    let challenge = |scope: &str| format!(r#"Bearer realm="tokenward", error="insufficient_scope"{scope}"#);
+    let (status, shown) = with_limits(layer().require_scope("read").require_scope("write")).await;
+    assert_eq!((status, shown), (StatusCode::FORBIDDEN, challenge(r#", scope="read write""#)));
+    for layer in [layer().require_unrestricted(), layer().require_admin()] {
+        assert_eq!(with_limits(layer).await, (StatusCode::FORBIDDEN, challenge("")));
+    }
+    assert_eq!(with_limits(layer().require_workspace(2)).await, (StatusCode::FORBIDDEN, String::new()));
 }

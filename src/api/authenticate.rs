@@ -1,7 +1,7 @@
 //! Authentication of API requests, as a layer around routes.
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -10,11 +10,15 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{
     ApiError,
     known_parameters::{self, FeatureGate},
+    required_scope::RequiredScope,
 };
 use crate::{
     app::App,
     domain::event::RequestContext,
-    http::authenticate::{Authenticated, Authenticator},
+    http::{
+        authenticate::{Authenticated, Authenticator},
+        token_headers,
+    },
 };
 use tokenward_guard::{AuthError, DenialReason, Principal};
 
@@ -45,16 +49,31 @@ pub fn with_authentication(routes: OpenApiRouter<App>, app: &App, feature_off: F
         .route_layer(middleware::from_fn_with_state(state, authenticate))
 }
 
-/// Authenticates a request, and adds the caller to its extensions.
-async fn authenticate(State(state): State<AuthState>, mut request: Request, next: Next) -> Response {
+/// Authenticates a request, checks the scopes of its token, and adds the caller to its extensions.
+async fn authenticate(
+    State(state): State<AuthState>,
+    template: MatchedPath,
+    mut request: Request,
+    next: Next,
+) -> Response {
     // No earlier layer may assert a caller.
     request.extensions_mut().remove::<Principal>();
     request.extensions_mut().remove::<Authenticated>();
     let context = request.extensions().get::<RequestContext>().cloned().unwrap_or_default();
     match state.authenticator.authenticate(request.headers(), &context).await {
         Ok(authenticated) => {
+            let required = RequiredScope::of(request.method(), template.as_str());
+            let authenticated = match required.authorize(authenticated, request.uri()) {
+                Ok(authenticated) => authenticated,
+                Err(error) => return error.into_response(),
+            };
+            let token = authenticated.principal.token().cloned();
             request.extensions_mut().insert(authenticated);
-            next.run(request).await
+            let mut response = next.run(request).await;
+            if let Some(token) = token {
+                token_headers::add(&token, &mut response);
+            }
+            response
         }
         Err(ApiError::Unauthenticated(AuthError::Denied(DenialReason::FeatureOff)))
             if state.feature_off == FeatureOffStatus::NotFound =>

@@ -49,7 +49,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PasswordChanger {
         let authenticated = parts.extensions.get::<Authenticated>().cloned().ok_or(UNAUTHENTICATED)?;
         record_principal(&authenticated.principal);
         let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
-        let Authenticated { principal, password_login, must_change_password } = authenticated;
+        let Authenticated { principal, password_login, must_change_password, .. } = authenticated;
         let actor = Actor::from_principal(principal, password_login.as_ref(), context).ok_or(UNAUTHENTICATED)?;
         Ok(Self { actor, must_change_password, proof: password_login })
     }

@@ -1,6 +1,6 @@
-//! JSON objects in request bodies. Unknown fields are ignored, as in the original API, with two
-//! exceptions in which the client means something else: a misspelled field, and a field that looks
-//! like a restriction of the token.
+//! JSON objects in request bodies. Unknown fields are ignored, as in the original API, with three
+//! exceptions: a misspelled field, a field that looks like a restriction of the token, and any
+//! unknown field beside one that the original API does not have.
 
 use std::{fmt, marker::PhantomData};
 
@@ -17,6 +17,11 @@ pub trait JsonFields {
     /// Lower-case words that mark an unknown field as a restriction of the token. A field whose
     /// name contains one of them is rejected.
     const RESTRICTION_WORDS: &'static [&'static str] = &[];
+
+    /// Fields that the original API does not have. Beside one of them, every unknown field is rejected.
+    const STRICT_FIELDS: &'static [&'static str] = &[];
+    /// Every unknown field is rejected.
+    const IS_STRICT: bool = false;
 
     /// Returns the field that an unknown name means. The name is given in lower case without
     /// separators.
@@ -63,7 +68,8 @@ impl<'de, A: de::MapAccess<'de>, T: JsonFields> Deserializer<'de> for StructDese
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        visitor.visit_map(CheckedFields::<A, T> { map: self.map, fields, rules: PhantomData })
+        let map = CheckedFields::<A, T> { map: self.map, fields, is_strict: false, ignored: None, rules: PhantomData };
+        visitor.visit_map(map)
     }
 
     fn deserialize_any<V: de::Visitor<'de>>(self, _: V) -> Result<V::Value, A::Error> {
@@ -80,6 +86,10 @@ impl<'de, A: de::MapAccess<'de>, T: JsonFields> Deserializer<'de> for StructDese
 struct CheckedFields<A, T> {
     map: A,
     fields: &'static [&'static str],
+    /// A field of [`JsonFields::STRICT_FIELDS`] was read.
+    is_strict: bool,
+    /// The first unknown field that was ignored.
+    ignored: Option<String>,
     rules: PhantomData<T>,
 }
 
@@ -87,11 +97,16 @@ impl<'de, A: de::MapAccess<'de>, T: JsonFields> de::MapAccess<'de> for CheckedFi
     type Error = A::Error;
 
     fn next_key_seed<K: de::DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        let Some(name) = self.map.next_key::<String>()? else { return Ok(None) };
-        if !self.fields.contains(&name.as_str())
-            && let Some(reason) = rejection_reason::<T>(&name, self.fields)
-        {
-            return Err(A::Error::custom(reason));
+        let Some(name) = self.map.next_key::<String>()? else {
+            let rejected = self.ignored.take().filter(|_| self.is_strict);
+            return rejected.map_or(Ok(None), |name| Err(A::Error::custom(unknown_field(&name))));
+        };
+        self.is_strict = self.is_strict || T::STRICT_FIELDS.contains(&name.as_str());
+        if !self.fields.contains(&name.as_str()) {
+            if let Some(reason) = rejection_reason::<T>(&name, self.fields) {
+                return Err(A::Error::custom(reason));
+            }
+            self.ignored.get_or_insert_with(|| name.clone());
         }
         let name: StringDeserializer<A::Error> = name.into_deserializer();
         seed.deserialize(name).map(Some)
@@ -106,12 +121,19 @@ impl<'de, A: de::MapAccess<'de>, T: JsonFields> de::MapAccess<'de> for CheckedFi
     }
 }
 
+fn unknown_field(name: &str) -> String {
+    format!("{} is unknown; remove it", spelling::echoable_name(name).unwrap_or("A field"))
+}
+
 /// Returns the reason why an unknown field is rejected; `None` if it is ignored.
 fn rejection_reason<T: JsonFields>(name: &str, fields: &[&'static str]) -> Option<String> {
     let normalized = spelling::normalize(name);
     let subject = spelling::echoable_name(name).unwrap_or("A field");
     if let Some(intended) = spelling::find_intended(name, fields).or_else(|| T::find_alias(&normalized)) {
         return Some(format!("{subject} is unknown; did you mean {intended}? Correct or remove it"));
+    }
+    if T::IS_STRICT {
+        return Some(format!("{subject} is unknown; the fields are {}", fields.join(", ")));
     }
     let is_restriction = T::RESTRICTION_WORDS.iter().any(|word| normalized.contains(word));
     is_restriction.then(|| format!("{subject} is unknown and would not restrict the token; remove it"))
@@ -126,6 +148,7 @@ mod tests {
     #[expect(dead_code, reason = "deserialized only")]
     struct Outer {
         first_field: Option<u8>,
+        added: Option<u8>,
         inner: Option<Vec<JsonObject<Inner>>>,
     }
 
@@ -137,6 +160,17 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[expect(dead_code, reason = "deserialized only")]
+    struct Strict {
+        first: Option<u8>,
+        second: Option<u8>,
+    }
+
+    impl JsonFields for Strict {
+        const IS_STRICT: bool = true;
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "deserialized only")]
     struct Flat {
         #[serde(flatten)]
         inner: Inner,
@@ -144,6 +178,7 @@ mod tests {
 
     impl JsonFields for Outer {
         const RESTRICTION_WORDS: &'static [&'static str] = &["scope"];
+        const STRICT_FIELDS: &'static [&'static str] = &["added"];
 
         fn find_alias(normalized: &str) -> Option<&'static str> {
             (normalized == "erstes").then_some("firstField")
@@ -169,11 +204,20 @@ mod tests {
             (r#"{"Erstes":1}"#, "Erstes is unknown; did you mean firstField? Correct or remove it"),
             (r#"{"tokenScopes":[]}"#, "tokenScopes is unknown and would not restrict the token; remove it"),
             (r#"{"inner":[{"value":1},{"valeu":1}]}"#, "valeu is unknown; did you mean value? Correct or remove it"),
+            (r#"{"added":1,"x":1}"#, "x is unknown; remove it"),
+            (r#"{"x":1,"y":2,"added":1}"#, "x is unknown; remove it"),
             (r#"{"inner":[[1]]}"#, "invalid type: sequence, expected an object"),
             (r#"{"firstField":1,"firstField":1}"#, "duplicate field `firstField`"),
         ] {
             assert_eq!(error_message(rejected).as_deref(), Some(message), "{rejected}");
         }
+    }
+
+    #[test]
+    fn a_strict_object_has_no_unknown_fields() {
+        assert!(serde_json::from_str::<JsonObject<Strict>>(r#"{"second":1}"#).is_ok());
+        let error = serde_json::from_str::<JsonObject<Strict>>(r#"{"third":1}"#).unwrap_err().to_string();
+        assert!(error.starts_with("third is unknown; the fields are first, second"), "{error}");
     }
 
     #[test]

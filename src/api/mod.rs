@@ -17,6 +17,7 @@ pub mod openapi;
 mod people;
 mod person_create;
 mod person_patch;
+mod required_scope;
 mod serde_types;
 mod settings;
 mod spelling;

@@ -2,7 +2,12 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use axum::{Extension, body::Bytes, http::header::CONTENT_TYPE, response::IntoResponse};
+use axum::{
+    Extension,
+    body::Bytes,
+    http::{Method, header::CONTENT_TYPE},
+    response::IntoResponse,
+};
 use serde_json::Value;
 use utoipa::{
     OpenApi,
@@ -21,7 +26,7 @@ mod descriptions;
 mod errors;
 mod examples;
 
-use super::{error::ErrorBody, extract::AnyCaller};
+use super::{error::ErrorBody, extract::AnyCaller, required_scope::RequiredScope};
 use crate::{app::App, auth_check::OAuthError, config::Config};
 
 #[derive(OpenApi)]
@@ -112,14 +117,31 @@ fn add_common_parts(document: &mut utoipa::openapi::OpenApi) {
     components.add_security_scheme("basic", SecurityScheme::Http(basic.build()));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     descriptions::add_descriptions(components);
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            (Method::GET, &mut item.get),
+            (Method::POST, &mut item.post),
+            (Method::PATCH, &mut item.patch),
+            (Method::DELETE, &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            add_required_scope(operation, &method, path);
             add_examples(operation);
             add_errors(operation);
             remove_null_type(operation);
             remove_empty_requirement(operation);
         }
+    }
+}
+
+/// Adds the scope that the operation requires of a token, unless it requires no credential.
+fn add_required_scope(operation: &mut Operation, method: &Method, path: &str) {
+    let is_check = path.starts_with("/v4/auth") && path != "/v4/auth/batch";
+    let is_authenticated = operation.security.is_none() && !is_check;
+    if is_authenticated {
+        let required = RequiredScope::of(method, path).as_str();
+        operation.extensions.get_or_insert_default().insert("x-required-scope".to_owned(), Value::from(required));
     }
 }
 

@@ -1,29 +1,22 @@
 //! `/v4/apiAccessTokens`: access tokens.
 
+use std::net::IpAddr;
+
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::{
-    IntoParams, ToSchema,
-    openapi::{
-        KnownFormat, ObjectBuilder, RefOr, Schema,
-        schema::{AnyOfBuilder, SchemaFormat, Type},
-    },
-};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
-    ApiError,
     error::ApiResult,
     extract::{TokenCaller, TokenIdPath},
-    json_object::JsonFields,
-    serde_types::{Created, WholeNumber, nullable_timestamp_schema, timestamp_schema},
+    serde_types::{nullable_timestamp_schema, timestamp_schema},
     stream::{self, ListReader, ListTrailer},
-    strict_json::JsonBody,
     strict_query::StrictQuery,
 };
 use crate::{
@@ -31,63 +24,34 @@ use crate::{
     domain::{
         id::PersonId,
         time::Timestamp,
-        token::{Description, Lifetime, Token, TokenStatus},
-        token_query::TokenFilter,
+        token::{Token, TokenStatus},
     },
-    http::{cursor, json::Json},
+    http::{
+        csv, cursor,
+        json::Json,
+        list_stream,
+        token_csv::{self, TokenCsv},
+    },
     service::{
         Tokens,
         list_pages::TokenPages,
-        tokens::{Idempotency, IdempotencyKey, ListedToken, TokenScope},
+        tokens::{ListedToken, TokenScope},
     },
 };
 
+mod bulk_delete;
+mod create;
+mod filter;
 mod query;
 
+use filter::FilterQuery;
 use query::ListQuery;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create, delete_all)).routes(routes!(get, delete))
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(examples(json!({"lifetimeSeconds": 2_592_000, "description": "nightly job"})))]
-struct CreateToken {
-    /// -1: never expires, if the workspace's maximum allows it.
-    #[schema(schema_with = lifetime_schema)]
-    lifetime_seconds: WholeNumber,
-    /// The owner's note.
-    #[schema(max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")]
-    description: Option<String>,
-}
-
-impl JsonFields for CreateToken {
-    // An ignored restriction would create a token with more rights than requested.
-    const RESTRICTION_WORDS: &'static [&'static str] =
-        &["scope", "permission", "network", "cidr", "restrict", "allow", "role", "replace", "grace"];
-
-    fn find_alias(normalized: &str) -> Option<&'static str> {
-        let is_expiry = ["expir", "lifetime", "validuntil"].iter().any(|part| normalized.contains(part));
-        (is_expiry || matches!(normalized, "ttl" | "validity" | "maxage")).then_some("lifetimeSeconds")
-    }
-}
-
-fn lifetime_schema() -> RefOr<Schema> {
-    let format = Some(SchemaFormat::KnownFormat(KnownFormat::Int64));
-    let number = || ObjectBuilder::new().schema_type(Type::Integer).format(format.clone());
-    let forever = number().minimum(Some(-1)).maximum(Some(-1));
-    let seconds = number().minimum(Some(1)).maximum(Some(Lifetime::MAX_SECONDS));
-    Schema::from(AnyOfBuilder::new().item(forever).item(seconds).build()).into()
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct CreatedToken {
-    /// The secret token value. No other response contains it.
-    #[schema(pattern = r"^[a-z][a-z0-9]{1,11}_[0-9A-Za-z]{49}$")]
-    token_value: String,
-    token_info: TokenDetails,
+    OpenApiRouter::new()
+        .routes(routes!(list, create::create, delete_all))
+        .routes(routes!(get, delete))
+        .merge(bulk_delete::routes())
 }
 
 /// A token without its value.
@@ -105,16 +69,43 @@ struct TokenDetails {
     /// Null: never used.
     #[schema(schema_with = nullable_timestamp_schema, required)]
     last_used: Option<Timestamp>,
+    /// Uses that the token permits; absent: anything that its owner may do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    scopes: Option<Vec<String>>,
+    /// The networks from which the token authenticates; absent: any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    allowed_networks: Vec<String>,
+    /// When the token, which was replaced, is deleted. It does not authenticate from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = timestamp_schema, required = false)]
+    deletes_at: Option<Timestamp>,
+    /// The ID of the token that replaces this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    replaced_by: Option<Uuid>,
+    /// The client address of the last use; absent: unknown, or the workspace does not record it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    last_used_from: Option<IpAddr>,
 }
 
 impl From<Token> for TokenDetails {
     fn from(token: Token) -> Self {
+        let Token { limits, replacement, .. } = token;
+        let scopes = &limits.scopes;
         Self {
             token_id: token.id,
             description: token.description,
             created_at: token.created_at,
             expired_at: token.expires_at,
             last_used: token.last_used_at,
+            scopes: (!scopes.is_unrestricted()).then(|| scopes.words().map(str::to_owned).collect()),
+            allowed_networks: limits.networks.iter().map(ToString::to_string).collect(),
+            deletes_at: replacement.map(|replacement| replacement.deletes_at),
+            replaced_by: replacement.map(|replacement| replacement.replaced_by),
+            last_used_from: token.last_used_from,
         }
     }
 }
@@ -203,63 +194,32 @@ struct TokenList {
     next_cursor: Option<String>,
 }
 
-/// Create a token
-///
-/// The caller becomes its owner. No other response contains the token value. For ten minutes, the
-/// same request with the same `Idempotency-Key` gets the same response.
-#[utoipa::path(post, path = "/v4/apiAccessTokens", operation_id = "createApiAccessToken", tag = "apiAccessTokens",
-    request_body = CreateToken,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 16 to 255 visible characters, for example a UUID",
-        min_length = 16, max_length = 255, pattern = r"^[!-~]{16,255}$")),
-    responses((status = 201, description = "The token, with its value", body = CreatedToken,
-            headers(("Location" = String, description = "The path of the token: `/v4/apiAccessTokens/{tokenId}`")))))]
-async fn create(
-    TokenCaller(caller): TokenCaller,
-    State(tokens): State<Tokens>,
-    headers: HeaderMap,
-    JsonBody(body): JsonBody<CreateToken>,
-) -> ApiResult<Created<CreatedToken>> {
-    let lifetime = Lifetime::from_seconds(body.lifetime_seconds.0)?;
-    let description = Description::parse(body.description.unwrap_or_default())?;
-    let key = parse_idempotency_key(&headers)?;
-    let idempotency = key.as_ref().map_or(Idempotency::Disabled, Idempotency::Key);
-    let (value, token) = tokens.issue(&caller, lifetime, description, idempotency).await?;
-    let location = format!("/v4/apiAccessTokens/{}", token.id);
-    let created = CreatedToken { token_value: value.expose().to_owned(), token_info: token.into() };
-    Ok(Created { location, body: created })
-}
-
-/// Returns the key by which the client marks a request as a repetition.
-///
-/// # Errors
-/// 400 if there are several keys, or the key is malformed.
-fn parse_idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
-    let mut keys = headers.get_all("idempotency-key").iter();
-    match (keys.next(), keys.next()) {
-        (None, _) => Ok(None),
-        (Some(key), None) => Ok(Some(IdempotencyKey::parse(key.to_str().unwrap_or_default())?)),
-        (Some(_), Some(_)) => Err(ApiError::BadRequest("Send at most one Idempotency-Key header.".to_owned())),
-    }
-}
-
 /// List tokens
 ///
 /// The caller's tokens, including expired ones, oldest first. For administrators with `allUsers`:
-/// the tokens of the workspace.
+/// the tokens of the workspace. With `Accept: text/csv` the response is a CSV file with a header row
+/// (RFC 4180) and, unless `limit` is sent, all rows; `count` and `nextCursor` are omitted.
 #[utoipa::path(get, path = "/v4/apiAccessTokens", operation_id = "listApiAccessTokens", tag = "apiAccessTokens",
-    params(ListQuery),
+    params(ListQuery, FilterQuery),
     responses((status = 200, description = "The tokens", body = TokenList)))]
 async fn list(
     TokenCaller(caller): TokenCaller,
     reader: ListReader,
     State(tokens): State<Tokens>,
+    headers: HeaderMap,
     StrictQuery(query): StrictQuery<ListQuery>,
+    StrictQuery(filter): StrictQuery<FilterQuery>,
 ) -> ApiResult<Response> {
     let scope = query.scope(&caller);
-    let page = query.to_page_query(scope)?;
+    let is_csv = csv::is_requested(&headers);
+    let page = query.to_page_query(scope, is_csv)?;
     let wants_count = query.include_count.unwrap_or(false);
-    let filter = TokenFilter { status: query.status.map(TokenStatus::from), ..TokenFilter::default() };
-    let (pages, count) = tokens.pages(&caller, scope, filter, &page, wants_count).await?;
+    let (pages, count) = tokens.pages(&caller, scope, filter.to_filter()?, &page, wants_count).await?;
+    if is_csv {
+        let mut response = list_stream::respond(pages, reader.0, TokenCsv).await?;
+        csv::set_download_headers(response.headers_mut(), token_csv::FILE_NAME);
+        return Ok(response);
+    }
     let view = move |listed: ListedToken| match scope {
         TokenScope::Own => TokenView::new(listed.token, listed.status),
         TokenScope::Workspace { .. } => TokenView::with_owner(listed),

@@ -13,6 +13,7 @@ pub(crate) enum Endpoint {
     ForwardAuth,
     ExtAuthz,
     Introspection,
+    Batch,
 }
 
 /// The labels of a counter: `entry_point` and `result`.
@@ -26,7 +27,7 @@ pub(crate) struct AuthCheckCounters {
     checks: Family<CheckLabels, Counter>,
     durations: Family<EntryPointLabel, LatencyHistogram>,
     /// Resolved once, so that a check looks up no labels.
-    by_endpoint: [EndpointMetrics; 3],
+    by_endpoint: [EndpointMetrics; 4],
 }
 
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ impl Default for AuthCheckCounters {
                 durations: durations.get_or_create(&[("entry_point", entry_point)]).clone(),
             }
         };
-        let by_endpoint = ["forward_auth", "ext_authz", "introspection"].map(resolve);
+        let by_endpoint = ["forward_auth", "ext_authz", "introspection", "batch"].map(resolve);
         Self { checks, durations, by_endpoint }
     }
 }
@@ -62,6 +63,7 @@ impl AuthCheckCounters {
             Endpoint::ForwardAuth => &self.by_endpoint[0],
             Endpoint::ExtAuthz => &self.by_endpoint[1],
             Endpoint::Introspection => &self.by_endpoint[2],
+            Endpoint::Batch => &self.by_endpoint[3],
         };
         let counter = match status {
             StatusCode::OK => &metrics.allowed,

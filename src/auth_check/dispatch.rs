@@ -10,6 +10,7 @@ use axum::{
 use http_body_util::Either;
 
 use super::{
+    batch::{self, BatchCheck, BatchOutcome},
     counters::{AuthCheckCounters, Endpoint},
     forward_auth::{self, ForwardAuth},
     introspection::{self, Introspection, IntrospectionOutcome},
@@ -35,6 +36,7 @@ use crate::{
 pub(crate) struct AuthChecks {
     forward_auth: ForwardAuth,
     introspection: Introspection,
+    batch: BatchCheck,
     request_timeout: Duration,
     body_timeout: Duration,
     log_policy: AuthCheckLogging,
@@ -58,6 +60,7 @@ impl AuthChecks {
         Self {
             forward_auth: ForwardAuth::new(app, config),
             introspection: Introspection::new(app, config),
+            batch: BatchCheck::new(app, config),
             request_timeout: config.http.request_timeout.get(),
             body_timeout: config.http.body_timeout.get(),
             log_policy: config.log.auth_checks,
@@ -70,16 +73,25 @@ impl AuthChecks {
     /// Returns the endpoint of a request; `None` if it is no auth check. Forward auth accepts every
     /// method, because proxies forward the client's.
     pub(crate) fn endpoint(method: &Method, path: &str) -> Option<Endpoint> {
+        if path == batch::PATH && method == Method::POST {
+            return Some(Endpoint::Batch);
+        }
         if ForwardAuth::matches(path) {
             return Some(Endpoint::ForwardAuth);
         }
         (path == introspection::PATH && method == Method::POST).then_some(Endpoint::Introspection)
     }
 
-    /// Decides a check from the cache, if that is possible.
-    pub(crate) fn check_cached<B>(&self, endpoint: Endpoint, request: &Request<B>) -> CachedCheck {
+    /// Decides a check from the cache, if that is possible. `client` returns the client address.
+    pub(crate) fn check_cached<B>(
+        &self,
+        endpoint: Endpoint,
+        request: &Request<B>,
+        client: &dyn Fn() -> Option<IpAddr>,
+    ) -> CachedCheck {
         match endpoint {
-            Endpoint::ForwardAuth => self.forward_auth.check_cached(request.headers(), request.uri().path()),
+            Endpoint::ForwardAuth => self.forward_auth.check_cached(request.headers(), request.uri().path(), client),
+            Endpoint::Batch => CachedCheck::Pending(PendingCheck::Batch),
             Endpoint::Introspection | Endpoint::ExtAuthz => CachedCheck::Pending(PendingCheck::Introspection),
         }
     }
@@ -103,11 +115,29 @@ impl AuthChecks {
                     Err(error) => CheckOutcome::Denied(error),
                 }
             }
+            PendingCheck::Batch => match self.check_batch(&parts.headers, body, context).await {
+                Ok(outcome) => CheckOutcome::Batch(outcome),
+                Err(error) => CheckOutcome::Denied(error),
+            },
             PendingCheck::Introspection => match self.introspect(&parts.headers, body, context).await {
                 Ok(outcome) => CheckOutcome::Introspected(outcome),
                 Err(error) => CheckOutcome::OAuthDenied(error),
             },
         }
+    }
+
+    async fn check_batch<B>(
+        &self,
+        headers: &HeaderMap,
+        body: B,
+        context: &RequestContext,
+    ) -> Result<BatchOutcome, ApiError>
+    where
+        B: HttpBody<Data = Bytes> + Unpin,
+    {
+        let body = read_body(body, self.body_timeout).await?;
+        let check = self.batch.check(headers, &body, context);
+        with_timeout(self.request_timeout, check).await.unwrap_or(Err(ApiError::TimedOut))
     }
 
     async fn introspect<B>(
@@ -134,11 +164,20 @@ impl AuthChecks {
             CheckOutcome::Introspected(outcome) => {
                 (self.introspection.response(&outcome, request.id).map(Either::Left), Some(outcome.client))
             }
+            CheckOutcome::Batch(outcome) => {
+                // Each token counts as one check.
+                for status in outcome.statuses() {
+                    self.counters.record(Endpoint::Batch, status, request.duration);
+                }
+                (self.batch.response(&outcome, request.id).map(Either::Left), Some(outcome.client))
+            }
             CheckOutcome::Denied(error) => (error_response(error.into_response(), request.id), None),
             CheckOutcome::OAuthDenied(error) => (error_response(error.into_response(), request.id), None),
         };
         let status = response.status();
-        self.counters.record(request.endpoint, status, request.duration);
+        if request.endpoint != Endpoint::Batch || status != StatusCode::OK {
+            self.counters.record(request.endpoint, status, request.duration);
+        }
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             let cause = response.extensions().get::<LoggedCause>().map_or("not permitted", |cause| cause.0.as_str());
             self.denied_attempts.record_auth_check(route(request.endpoint), cause);
@@ -173,6 +212,7 @@ const fn route(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::ForwardAuth => forward_auth::PATH,
         Endpoint::Introspection => introspection::PATH,
+        Endpoint::Batch => batch::PATH,
         Endpoint::ExtAuthz => "ext_authz",
     }
 }

@@ -134,6 +134,9 @@ pub struct OkHttpResponse {
     pub headers: Vec<HeaderValueOption>,
     #[prost(string, repeated, tag = "5")]
     pub headers_to_remove: Vec<String>,
+    /// Added to the response of the upstream service.
+    #[prost(message, repeated, tag = "6")]
+    pub response_headers_to_add: Vec<HeaderValueOption>,
 }
 
 /// A header field to set.
@@ -234,6 +237,7 @@ mod tests {
         let ok = OkHttpResponse {
             headers: vec![header(HeaderAppendAction::OverwriteIfExistsOrAdd)],
             headers_to_remove: vec!["r".to_owned()],
+            response_headers_to_add: vec![header(HeaderAppendAction::AppendIfExistsOrAdd)],
         };
         let denied = DeniedHttpResponse {
             status: Some(HttpStatus { code: 401 }),
@@ -243,6 +247,7 @@ mod tests {
         let envoy_ok = auth::OkHttpResponse {
             headers: vec![envoy_header(EnvoyAction::OverwriteIfExistsOrAdd)],
             headers_to_remove: vec!["r".to_owned()],
+            response_headers_to_add: vec![envoy_header(EnvoyAction::AppendIfExistsOrAdd)],
             ..auth::OkHttpResponse::default()
         };
         let envoy_denied = auth::DeniedHttpResponse {

@@ -8,7 +8,7 @@
 //! operator sets.
 
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION},
     response::IntoResponse as _,
 };
 use tokio::time::Instant;
@@ -30,6 +30,8 @@ use crate::{
     http::{
         ApiError,
         authenticate::{Authenticator, record_principal},
+        client_ip::{PeerAddr, TrustedProxies},
+        token_headers,
     },
     service::{DeniedAttemptLog, Error},
 };
@@ -44,6 +46,7 @@ pub struct ExtAuthz {
     authenticator: Authenticator,
     denied_attempts: DeniedAttemptLog,
     counters: AuthCheckCounters,
+    trusted_proxies: TrustedProxies,
 }
 
 impl ExtAuthz {
@@ -59,6 +62,7 @@ impl ExtAuthz {
             authenticator: Authenticator::new(app).for_auth_checks(config.forward_auth.allow_basic),
             denied_attempts: app.denied_attempts().clone(),
             counters,
+            trusted_proxies: TrustedProxies::new(&config.listen.trusted_proxies, config.listen.forwarded_header),
         }
     }
 
@@ -68,7 +72,7 @@ impl ExtAuthz {
     /// Returns `UNAVAILABLE` if the check could not be performed.
     pub async fn check(&self, request: CheckRequest) -> Result<CheckResponse, Status> {
         let started = Instant::now();
-        let context = client_context(&request);
+        let context = self.client_context(&request);
         let span = tracing::info_span!(
             "ext_authz",
             person.id = tracing::field::Empty,
@@ -101,6 +105,17 @@ impl ExtAuthz {
         }
     }
 
+    /// Returns the context with the client address: the source that Envoy reports or, if that is a
+    /// trusted proxy, the client that the proxy names. Only Envoy reaches this port.
+    fn client_context(&self, request: &CheckRequest) -> RequestContext {
+        let peer = request.attributes.as_ref().and_then(|attributes| attributes.source.as_ref()?.address.as_ref());
+        let socket = peer.and_then(|address| address.socket_address.as_ref());
+        let peer = socket.and_then(|socket| socket.address.parse().ok());
+        let is_proxy = peer.is_some_and(|peer| self.trusted_proxies.contains(peer));
+        let headers = if is_proxy { forwarding_headers(request) } else { HeaderMap::new() };
+        self.trusted_proxies.client_context(peer.map(PeerAddr), &headers)
+    }
+
     /// Authenticates the caller and checks the requirements of the filter.
     async fn authorize(&self, request: &CheckRequest, context: &RequestContext) -> Result<Principal, ApiError> {
         let authenticated = self.authenticator.authenticate(&authorization_headers(request), context).await;
@@ -114,16 +129,20 @@ impl ExtAuthz {
                 Error::InvalidRequirement
             })?,
         };
-        if requirements.are_met_by(&caller) { Ok(caller) } else { Err(Error::RequirementsNotMet.into()) }
+        requirements::check(&requirements, caller)
     }
 }
 
-/// Returns the context with the client address that Envoy reports. Only Envoy reaches this port.
-fn client_context(request: &CheckRequest) -> RequestContext {
-    let peer = request.attributes.as_ref().and_then(|attributes| attributes.source.as_ref()?.address.as_ref());
-    let socket = peer.and_then(|address| address.socket_address.as_ref());
-    let client_ip = socket.and_then(|socket| socket.address.parse().ok());
-    RequestContext { client_ip, ..RequestContext::default() }
+/// Returns the fields in which proxies name the client.
+fn forwarding_headers(request: &CheckRequest) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in client_headers(request) {
+        let name = ["x-forwarded-for", "forwarded"].into_iter().find(|known| name.eq_ignore_ascii_case(known));
+        if let (Some(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
+            headers.append(HeaderName::from_static(name), value);
+        }
+    }
+    headers
 }
 
 /// Returns all `Authorization` fields of the client, from every encoding. Several fields are
@@ -161,8 +180,19 @@ fn allow_response(caller: &Principal, request: &CheckRequest) -> CheckResponse {
     let ok = OkHttpResponse {
         headers: identity.map(|(name, value)| overwrite_header(name, &value)).collect(),
         headers_to_remove: lookalikes.map(str::to_owned).collect(),
+        response_headers_to_add: sunset_header(caller).into_iter().collect(),
     };
     check_response(Code::Ok, HttpResponse::OkResponse(ok))
+}
+
+/// Returns the header that announces the deletion of a replaced token to the client.
+fn sunset_header(caller: &Principal) -> Option<HeaderValueOption> {
+    let sunset = token_headers::sunset(caller.token()?)?;
+    Some(header_option(
+        token_headers::SUNSET.as_str(),
+        sunset.to_str().ok()?,
+        HeaderAppendAction::OverwriteIfExistsOrAdd,
+    ))
 }
 
 /// Returns the response to a denied request: status, headers and body of the API error.

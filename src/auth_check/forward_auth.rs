@@ -3,6 +3,8 @@
 //! Only the `Authorization` header is read, and the requirements that the proxy's configuration
 //! sets in the path.
 
+use std::net::IpAddr;
+
 use axum::{
     body::Bytes,
     http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE},
@@ -27,6 +29,7 @@ use crate::{
         common_headers::HeaderTemplate,
         request_id::RequestId,
         schema::nullable_timestamp_schema,
+        token_headers,
     },
     service::Error,
 };
@@ -59,9 +62,14 @@ struct CallerView<'a> {
     /// Null if the caller authenticated by e-mail and password.
     #[schema(required)]
     token_id: Option<Uuid>,
-    /// Null if the token never expires, or if there is no token.
+    /// When the token stops authenticating. Null if it never does, or if there is no token.
     #[schema(schema_with = nullable_timestamp_schema, required)]
     token_expired_at: Option<Timestamp>,
+    /// The token's scopes, separated by spaces. Absent if the token is unrestricted, or if there is no
+    /// token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    scopes: Option<&'a str>,
 }
 
 impl<'a> From<&'a Principal> for CallerView<'a> {
@@ -75,6 +83,7 @@ impl<'a> From<&'a Principal> for CallerView<'a> {
             is_admin: principal.is_admin,
             token_id: token.map(|token| token.id),
             token_expired_at: token.and_then(|token| token.expires_at).map(Timestamp::from),
+            scopes: token.and_then(|token| token.scopes.as_str()),
         }
     }
 }
@@ -96,9 +105,14 @@ impl ForwardAuth {
         path == PATH || path.starts_with(PREFIX)
     }
 
-    /// Decides the check without waiting, if that is possible.
-    pub(super) fn check_cached(&self, headers: &HeaderMap, path: &str) -> CachedCheck {
-        match self.authenticator.authenticate_cached(headers) {
+    /// Decides the check without waiting, if that is possible. `client` returns the client address.
+    pub(super) fn check_cached(
+        &self,
+        headers: &HeaderMap,
+        path: &str,
+        client: &dyn Fn() -> Option<IpAddr>,
+    ) -> CachedCheck {
+        match self.authenticator.authenticate_cached(headers, client) {
             CachedAuthentication::Pending(pending) => CachedCheck::Pending(PendingCheck::ForwardAuth(pending)),
             CachedAuthentication::Decided(authenticated) => {
                 let check = authenticated.and_then(|authenticated| authorize(authenticated, path));
@@ -138,6 +152,9 @@ impl ForwardAuth {
         let id = identity_headers::header_value(text.slice(body_end..values_start));
         let mut response = Response::new(Full::new(text.slice(..body_end)));
         *response.headers_mut() = self.header_template.render(&id, values.slice(&text, values_start));
+        if let Some(sunset) = caller.token().and_then(token_headers::sunset) {
+            response.headers_mut().insert(token_headers::SUNSET, sunset);
+        }
         response
     }
 }
@@ -146,8 +163,7 @@ impl ForwardAuth {
 fn authorize(authenticated: Authenticated, path: &str) -> Result<Principal, ApiError> {
     let caller = authenticated.into_principal()?;
     match parse_requirements(path) {
-        Ok(requirements) if requirements.are_met_by(&caller) => Ok(caller),
-        Ok(_) => Err(Error::RequirementsNotMet.into()),
+        Ok(requirements) => requirements::check(&requirements, caller),
         Err(text) => {
             tracing::warn!(requirements = ?text, "denied a check with invalid requirements");
             Err(Error::InvalidRequirement.into())
@@ -177,18 +193,19 @@ fn parse_requirements(path: &str) -> Result<Requirements, String> {
     responses((status = 200, description = "The authenticated caller", body = CallerView<'static>,
         headers(("remote-user" = String), ("remote-name" = String), ("remote-email" = String), ("remote-groups" = String),
             ("x-tokenward-person-id" = String), ("x-tokenward-workspace-id" = String), ("x-tokenward-token-id" = String),
-            ("x-tokenward-token-expires" = String)))))]
+            ("x-tokenward-token-expires" = String), ("x-tokenward-scopes" = String)))))]
 #[expect(dead_code, reason = "documents the endpoint that `ForwardAuth` serves")]
 pub(super) fn check() {}
 
 /// Check a credential against requirements
 ///
-/// `any`, or `workspace=<id>` and `admin` joined by a comma; taken literally. The path after that
-/// segment is the client's and is ignored. Returns 403 to callers who do not meet the requirements,
-/// and to all callers if the requirements are invalid.
+/// `any`, or a list of `workspace=<id>`, `admin`, `unrestricted` and `scope=<word>`, joined by commas;
+/// taken literally. Several scopes are all required. Tokens with scopes meet neither `admin` nor
+/// `unrestricted`. The path after that segment is the client's and is ignored. Returns 403 to callers
+/// who do not meet the requirements, and to all callers if the requirements are invalid.
 #[utoipa::path(get, path = "/v4/auth/{requirements}", operation_id = "checkRequirements", tag = "auth",
     params(("requirements" = String, Path, description = "Requirements that the caller must meet",
-        pattern = "^(any|admin|workspace=[1-9][0-9]{0,17}|workspace=[1-9][0-9]{0,17},admin)$")),
+        pattern = "^(any|(workspace=[1-9][0-9]{0,17}|admin|unrestricted|scope=[a-z0-9][a-z0-9:._-]{0,63})(,(workspace=[1-9][0-9]{0,17}|admin|unrestricted|scope=[a-z0-9][a-z0-9:._-]{0,63}))*)$")),
     responses((status = 200, description = "The authenticated caller", body = CallerView<'static>)))]
 #[expect(dead_code, reason = "documents the endpoint that `ForwardAuth` serves")]
 pub(super) fn check_requirements() {}

@@ -14,7 +14,7 @@ use tokenward_guard::Principal;
 
 /// The names of the identity headers. Each is present on every 200 and never empty: some proxies
 /// keep the client's header if the response's is empty or missing.
-pub(super) const HEADERS: [&str; 8] = [
+pub(super) const HEADERS: [&str; 9] = [
     "remote-user",
     "remote-name",
     "remote-email",
@@ -23,6 +23,7 @@ pub(super) const HEADERS: [&str; 8] = [
     "x-tokenward-workspace-id",
     "x-tokenward-token-id",
     "x-tokenward-token-expires",
+    "x-tokenward-scopes",
 ];
 
 /// The characters that are percent-encoded in addition to non-ASCII ones. The percent sign is
@@ -65,10 +66,15 @@ impl HeaderValues {
                     }
                     None => text.push(b'-'),
                 },
-                _ => match token.and_then(|token| token.expires_at) {
+                7 => match token.and_then(|token| token.expires_at) {
                     Some(end) => Timestamp::from(end).append_to(text),
                     None => text.extend_from_slice(b"never"),
                 },
+                _ => text.extend_from_slice(match token.and_then(|token| token.scopes.as_str()) {
+                    None => b"*",
+                    Some("") => b"-",
+                    Some(scopes) => scopes.as_bytes(),
+                }),
             }
             *end = text.len();
         }
@@ -138,6 +144,7 @@ mod tests {
             "1",
             "00000000-0000-0000-0000-000000000000",
             "never",
+            "*",
         ];
         assert_eq!(actual, expected);
     }

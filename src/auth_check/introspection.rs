@@ -1,6 +1,9 @@
 //! `POST /oauth2/introspect` (RFC 7662): token introspection for services.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
 
 use axum::{
     body::Bytes,
@@ -14,9 +17,11 @@ use super::oauth::{self, OAuthError, TokenRequest};
 use crate::{
     app::App,
     config::Config,
-    domain::event::RequestContext,
-    http::{ApiError, authenticate::Authenticator, common_headers::HeaderTemplate, request_id::RequestId},
-    service::{Tokens, tokens::ValidToken},
+    domain::{event::RequestContext, token_limits::reserved_scope},
+    http::{
+        ApiError, authenticate::Authenticator, common_headers::HeaderTemplate, request_id::RequestId, token_headers,
+    },
+    service::{Error, Tokens, tokens::ValidToken},
 };
 use tokenward_guard::{AuthError, Principal, token_format::BearerToken};
 
@@ -39,7 +44,7 @@ pub struct Introspection {
 /// inactive token.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = Introspection)]
-struct IntrospectionResponse<'a> {
+pub(super) struct IntrospectionResponse<'a> {
     active: bool,
     /// Always `Bearer`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +82,14 @@ struct IntrospectionResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     tokenward_name: Option<&'a str>,
+    /// The scopes, separated by spaces; absent if the token is unrestricted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    scope: Option<&'a str>,
+    /// The token has no scopes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    tokenward_unrestricted: Option<bool>,
 }
 
 fn serialize_as_string<S: Serializer>(number: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -114,9 +127,13 @@ impl Introspection {
     ) -> Result<IntrospectionOutcome, OAuthError> {
         // Authentication first: an unauthenticated client must not learn whether the form is valid.
         let client = self.authenticator.authenticate_oauth_client(headers, context).await?.into_principal()?;
+        if !client.has_scope(reserved_scope::INTROSPECT) {
+            return Err(Error::InsufficientScope { required: Some(reserved_scope::INTROSPECT.to_owned()) }.into());
+        }
         let token = oauth::parse_token_form(headers, body)?;
+        let address = oauth::parse_client_address(body)?;
         let active = match BearerToken::parse(&token) {
-            Some(bearer) => self.check_token(&client, bearer, context).await?,
+            Some(bearer) => self.check_token(&client, bearer, address, context).await?,
             None => None,
         };
         Ok(IntrospectionOutcome { client, active })
@@ -126,18 +143,20 @@ impl Introspection {
         &self,
         client: &Principal,
         bearer: BearerToken<'_>,
+        address: Option<IpAddr>,
         context: &RequestContext,
     ) -> Result<Option<ValidToken>, ApiError> {
-        let valid_token = match self.tokens.validate(bearer, context).await {
+        let valid_token = match self.tokens.validate_for_client(bearer, address, context).await {
             Ok(valid_token) => valid_token,
             Err(AuthError::Unavailable) => return Err(ApiError::Unauthenticated(AuthError::Unavailable)),
             Err(_) => return Ok(None),
         };
-        if valid_token.principal().workspace_id != client.workspace_id && !client.is_platform_admin {
+        if !is_visible_to(client, &valid_token) {
             return Ok(None);
         }
         if self.updates_last_used {
-            self.tokens.record_use(&valid_token);
+            // The address of this request is that of the service that asks, not of the token's client.
+            self.tokens.record_use(&valid_token, &|| None);
         }
         Ok(Some(valid_token))
     }
@@ -154,12 +173,15 @@ impl Introspection {
         text.push(b'\n');
         let mut response = Response::new(Full::from(text));
         *response.headers_mut() = self.header_template.render(&id.to_header_value(), []);
+        if let Some(token) = outcome.client.token() {
+            token_headers::add(token, &mut response);
+        }
         response
     }
 }
 
 impl<'a> IntrospectionResponse<'a> {
-    fn active(owner: &'a Principal, issuer: &'a str) -> Self {
+    pub(super) fn active(owner: &'a Principal, issuer: &'a str) -> Self {
         // A validated token always has its metadata. Without them, report it as inactive.
         let Some(token) = owner.token() else { return Self::default() };
         Self {
@@ -174,8 +196,16 @@ impl<'a> IntrospectionResponse<'a> {
             tokenward_workspace_id: Some(owner.workspace_id),
             tokenward_is_admin: Some(owner.is_admin),
             tokenward_name: Some(&owner.name),
+            scope: token.scopes.as_str(),
+            tokenward_unrestricted: Some(token.scopes.is_unrestricted()),
         }
     }
+}
+
+/// Returns `true` if a client may learn about a token: it belongs to the client's workspace, or the
+/// client is a platform administrator.
+pub(super) fn is_visible_to(client: &Principal, token: &ValidToken) -> bool {
+    token.principal().workspace_id == client.workspace_id || client.is_platform_admin
 }
 
 /// Returns whole seconds since 1970, rounded down: clients must not use a token past its expiry.
@@ -187,7 +217,7 @@ fn unix_seconds(time: SystemTime) -> u64 {
 ///
 /// The client authenticates by its own token or by e-mail and password, which may be form-encoded
 /// (RFC 6749, section 2.3.1). Tokens of other workspaces are inactive, except to platform
-/// administrators.
+/// administrators. So are tokens with allowed networks, unless `client_address` is within them.
 #[utoipa::path(post, path = "/oauth2/introspect", operation_id = "introspectToken", tag = "oauth2",
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "State of the token and its owner", body = IntrospectionResponse<'static>)))]

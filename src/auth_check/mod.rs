@@ -4,6 +4,7 @@
 //! All of them use the verification of the token service: same rules, same result, same `lastUsed`.
 //! Responses never contain the reason of a denial.
 
+mod batch;
 mod counters;
 mod dispatch;
 pub mod envoy_messages;
@@ -37,6 +38,7 @@ pub(crate) use outcome::{CachedCheck, CheckOutcome};
     paths(
         forward_auth::check,
         forward_auth::check_requirements,
+        batch::check_batch,
         introspection::introspect,
         revocation::revoke,
         metadata::metadata

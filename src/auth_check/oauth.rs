@@ -1,5 +1,7 @@
 //! Forms and errors of the OAuth 2.0 endpoints (RFC 6749, section 5.2).
 
+use std::net::IpAddr;
+
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
@@ -59,6 +61,9 @@ impl OAuthError {
         };
         let code = match error.status() {
             StatusCode::UNAUTHORIZED => "invalid_client",
+            StatusCode::FORBIDDEN if matches!(error, ApiError::Service(Error::InsufficientScope { .. })) => {
+                "insufficient_scope"
+            }
             StatusCode::FORBIDDEN => "access_denied",
             StatusCode::TOO_MANY_REQUESTS => "slow_down",
             StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
@@ -88,7 +93,7 @@ impl IntoResponse for OAuthError {
     }
 }
 
-/// Returns the parameter `token` of a form. Other parameters are ignored.
+/// Returns the parameter `token` of a form. Unknown parameters are ignored (RFC 6749, section 3.2).
 pub(super) fn parse_token_form(headers: &HeaderMap, body: &[u8]) -> Result<Zeroizing<String>, OAuthError> {
     if content_encoding::is_encoded(headers) && !body.is_empty() {
         return Err(ApiError::UnsupportedEncoding.into());
@@ -105,6 +110,20 @@ pub(super) fn parse_token_form(headers: &HeaderMap, body: &[u8]) -> Result<Zeroi
         _ => Err(OAuthError::InvalidRequest("The form must contain the parameter token exactly once.")),
     }
 }
+
+/// Returns the parameter `client_address` of a form: the address of the client that presented the
+/// token.
+pub(super) fn parse_client_address(body: &[u8]) -> Result<Option<IpAddr>, OAuthError> {
+    let mut addresses = form_urlencoded::parse(body).filter(|(name, _)| name == "client_address");
+    match (addresses.next(), addresses.next()) {
+        (None, _) => Ok(None),
+        (Some((_, address)), None) => address.parse().map(Some).map_err(|_| INVALID_CLIENT_ADDRESS),
+        (Some(_), Some(_)) => Err(INVALID_CLIENT_ADDRESS),
+    }
+}
+
+const INVALID_CLIENT_ADDRESS: OAuthError =
+    OAuthError::InvalidRequest("client_address must be one IPv4 or IPv6 address, without a port; or leave it out.");
 
 /// Extractor of the form parameter `token`.
 pub(super) struct TokenForm(pub(super) Zeroizing<String>);
@@ -129,4 +148,7 @@ pub struct TokenRequest {
     token: String,
     /// Ignored: there is one kind of token.
     token_type_hint: Option<String>,
+    /// The address of the client that presented the token, at introspection. Tokens with allowed networks are
+    /// inactive without it.
+    client_address: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! The outcomes of an auth check.
 
-use super::{introspection::IntrospectionOutcome, oauth::OAuthError};
+use super::{batch::BatchOutcome, introspection::IntrospectionOutcome, oauth::OAuthError};
 use crate::http::{authenticate::PendingAuthentication, error::ApiError};
 use tokenward_guard::Principal;
 
@@ -14,12 +14,14 @@ pub(crate) enum CachedCheck {
 pub(crate) enum PendingCheck {
     ForwardAuth(PendingAuthentication),
     Introspection,
+    Batch,
 }
 
 /// The outcome of a check.
 pub(crate) enum CheckOutcome {
     Allowed(Principal),
     Introspected(IntrospectionOutcome),
+    Batch(BatchOutcome),
     Denied(ApiError),
     /// An error in the format of the OAuth 2.0 endpoints.
     OAuthDenied(OAuthError),

@@ -12,27 +12,45 @@ use uuid::Uuid;
 
 use super::slot_ref::SlotRef;
 use crate::{
-    domain::{person::TokenAccess, time::Timestamp},
+    domain::{
+        person::TokenAccess,
+        time::Timestamp,
+        token_limits::{AllowedNetworks, TokenLimits},
+    },
     store::FoundToken,
 };
-use tokenward_guard::Identity;
+use tokenward_guard::{Identity, Scopes};
 
 /// A token, as read from the database.
 #[derive(Clone, Debug)]
 pub struct CachedToken {
     pub token_id: Uuid,
     pub created_at: Timestamp,
-    /// `None`: never expires.
-    pub expires_at: Option<Timestamp>,
+    /// When the token stops authenticating: its scheduled deletion or its expiry. `None`: never.
+    pub ends_at: Option<Timestamp>,
+    /// The token was replaced, and is deleted at `ends_at`.
+    pub is_replaced: bool,
+    /// Scopes and networks; `None`: the token has neither.
+    pub limits: Option<Arc<CachedLimits>>,
     pub person: Arc<CachedPerson>,
     /// The slot in the cache, where uses are recorded; `None` if the token is not cached.
     pub(super) slot: Option<SlotRef>,
+}
+
+/// The limits of tokens. Tokens with equal limits share them.
+#[derive(Debug)]
+pub struct CachedLimits {
+    pub limits: TokenLimits,
+    _bytes: ByteAccount,
 }
 
 /// The owner of a token, as read from the database.
 #[derive(Debug)]
 pub struct CachedPerson {
     pub identity: Arc<Identity>,
+    /// The identity without administrator rights, for tokens with scopes. The same as `identity` if the
+    /// person has none.
+    pub scoped_identity: Arc<Identity>,
     pub is_disabled: bool,
     pub token_access: TokenAccess,
     pub workspace: Arc<CachedWorkspace>,
@@ -48,14 +66,48 @@ pub struct CachedWorkspace {
     pub(super) invalidated: AtomicBool,
 }
 
+/// Returns an identity without administrator rights.
+fn without_admin_rights(identity: &Arc<Identity>) -> Arc<Identity> {
+    if !identity.is_admin {
+        return Arc::clone(identity);
+    }
+    let mut scoped = Identity::clone(identity);
+    (scoped.is_admin, scoped.is_platform_admin) = (false, false);
+    Arc::new(scoped)
+}
+
+impl CachedLimits {
+    pub(super) fn new(limits: TokenLimits, bytes: ByteAccount) -> Self {
+        Self { limits, _bytes: bytes }
+    }
+}
+
+impl CachedToken {
+    /// Returns the scopes of the token.
+    #[must_use]
+    pub fn scopes(&self) -> Scopes {
+        self.limits.as_ref().map_or(Scopes::unrestricted(), |cached| cached.limits.scopes.clone())
+    }
+
+    /// Returns the networks from which the token authenticates.
+    #[must_use]
+    pub fn networks(&self) -> &AllowedNetworks {
+        const ANY: &AllowedNetworks = &AllowedNetworks::any();
+        self.limits.as_ref().map_or(ANY, |cached| &cached.limits.networks)
+    }
+}
+
 impl CachedPerson {
     pub(super) fn new(row: &FoundToken, workspace: Arc<CachedWorkspace>, bytes: ByteAccount) -> Self {
         let mut identity = Identity::new(row.person_id.get(), row.workspace_id.get(), row.email.clone());
         identity.name.clone_from(&row.name);
         identity.is_admin = row.is_admin;
         identity.is_platform_admin = row.is_admin && row.is_platform_admin;
+        let identity = Arc::new(identity);
+        let scoped_identity = without_admin_rights(&identity);
         Self {
-            identity: Arc::new(identity),
+            identity,
+            scoped_identity,
             is_disabled: row.is_disabled,
             token_access: row.token_access,
             workspace,

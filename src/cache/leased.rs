@@ -6,7 +6,7 @@ use super::{
     entry::CachedToken,
     invalidation::Version,
     lease::Lease,
-    slot_ref::LastUse,
+    slot_ref::{LastUse, RecordedUse},
     token_cache::{TokenCache, uncached_token},
 };
 use crate::{
@@ -81,9 +81,9 @@ impl LeasedCache {
         self.misses.load(Ordering::Relaxed)
     }
 
-    /// Records a use of a cached token. Returns `false` if the token is no longer cached.
-    pub(crate) fn record_use(&self, token: &CachedToken, at: Timestamp) -> bool {
-        self.cache.as_ref().is_some_and(|cache| cache.record_use(token, at))
+    /// Records a use of a cached token, if it is still cached.
+    pub(crate) fn record_use(&self, token: &CachedToken, at: Timestamp) -> RecordedUse {
+        self.cache.as_ref().map_or(RecordedUse::Uncached, |cache| cache.record_use(token, at))
     }
 
     /// Takes the unwritten uses. The caller writes them.

@@ -23,4 +23,5 @@ pub(crate) use lease::{Lease, MAX_LEASE};
 pub(crate) use leased::LeasedCache;
 pub(crate) use loader::BatchLoader;
 pub use loader::Unavailable;
+pub(crate) use slot_ref::RecordedUse;
 pub(crate) use token_cache::TokenCache;

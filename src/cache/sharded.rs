@@ -1,7 +1,7 @@
 //! The table of cached tokens: a bounded map from digests to tokens for concurrent readers.
 //!
 //! The table is divided into shards by the digest. Each shard has its own lock, so that concurrent
-//! checks rarely wait for each other. A token takes 80 bytes in its slot and about ten in the index.
+//! checks rarely wait for each other. A token takes 96 bytes in its slot and about ten in the index.
 //! A full shard evicts by the CLOCK algorithm. A token that was used repeatedly survives one round of
 //! the clock hand; a token that was used once does not, so that a scan of all tokens does not evict
 //! those in regular use.
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     entry::CachedToken,
     slab::{Slab, Slot},
-    slot_ref::{LastUse, SlotRef},
+    slot_ref::{LastUse, RecordedUse, SlotRef},
 };
 use crate::domain::{invalidation::DigestPrefix, time::Timestamp};
 use tokenward_guard::token_format::TokenDigest;
@@ -38,8 +38,8 @@ pub(super) struct ShardedTable {
     max_bytes: usize,
     entries: AtomicUsize,
     evictions: AtomicU64,
-    /// The size of the owners that the tokens point to.
-    pub(super) people_bytes: Arc<AtomicUsize>,
+    /// The size of the owners and the limits that the tokens point to.
+    pub(super) shared_bytes: Arc<AtomicUsize>,
 }
 
 /// One shard, aligned so that no two shards share a cache line.
@@ -60,7 +60,7 @@ impl ShardedTable {
             max_bytes,
             entries: AtomicUsize::new(0),
             evictions: AtomicU64::new(0),
-            people_bytes: Arc::default(),
+            shared_bytes: Arc::default(),
         }
     }
 
@@ -136,17 +136,18 @@ impl ShardedTable {
         unwritten
     }
 
-    /// Records a use. Returns `false` if the slot no longer contains the token.
-    pub(super) fn record_use(&self, slot: SlotRef, token_id: Uuid, at: Timestamp) -> bool {
+    /// Records a use, unless the slot no longer contains the token.
+    pub(super) fn record_use(&self, slot: SlotRef, token_id: Uuid, at: Timestamp) -> RecordedUse {
         let shard = &self.shards[usize::from(slot.shard)];
         let slab = shard.read();
         let Some(found) = slab.get(slot.slot).filter(|found| found.holds(token_id)) else {
-            return false;
+            return RecordedUse::Uncached;
         };
-        if found.record_use(at, !slot.is_new) {
-            shard.dirty_slots().push(slot.slot);
+        if !found.record_use(at, !slot.is_new) {
+            return RecordedUse::Repeated;
         }
-        true
+        shard.dirty_slots().push(slot.slot);
+        RecordedUse::First
     }
 
     /// Takes the unwritten uses. The caller writes them.
@@ -167,7 +168,7 @@ impl ShardedTable {
 
     /// Returns the approximate size of tokens and owners in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.len() * TOKEN_BYTES + self.people_bytes.load(Ordering::Relaxed)
+        self.len() * TOKEN_BYTES + self.shared_bytes.load(Ordering::Relaxed)
     }
 
     /// Returns the number of hits.

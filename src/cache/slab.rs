@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     access_stamp::AccessStamp,
-    entry::{CachedPerson, CachedToken},
+    entry::{CachedLimits, CachedPerson, CachedToken},
     slot_ref::{LastUse, SlotRef},
 };
 use crate::domain::{invalidation::DigestPrefix, time::Timestamp};
@@ -16,7 +16,7 @@ use tokenward_guard::token_format::TokenDigest;
 
 /// Slots are allocated in chunks of this size, so that growing copies none.
 const SLOTS_PER_CHUNK: usize = 256;
-/// The stored expiry of a token that never expires.
+/// The stored end of a token that never stops authenticating.
 const NEVER: i64 = i64::MAX;
 
 #[derive(Debug, Default)]
@@ -34,10 +34,12 @@ pub(super) struct Slot {
     digest: TokenDigest,
     id: Uuid,
     created_at: i64,
-    expires_at: i64,
+    ends_at: i64,
+    limits: Option<Arc<CachedLimits>>,
     /// `None` if the slot is free.
     person: Option<Arc<CachedPerson>>,
     stamp: AccessStamp,
+    is_replaced: bool,
 }
 
 impl Slab {
@@ -103,6 +105,7 @@ impl Slab {
         let slot = self.slot_mut(slot_no);
         let unwritten = slot.take_use();
         slot.person = None;
+        slot.limits = None;
         let digest = slot.digest;
         if let Ok(entry) = self.index.find_entry(hash(digest.as_bytes()), |other| *other == slot_no) {
             entry.remove();
@@ -133,9 +136,11 @@ impl Slot {
             digest: *digest,
             id: token.token_id,
             created_at: token.created_at.as_millis(),
-            expires_at: token.expires_at.map_or(NEVER, Timestamp::as_millis),
+            ends_at: token.ends_at.map_or(NEVER, Timestamp::as_millis),
+            limits: token.limits.clone(),
             person: Some(Arc::clone(&token.person)),
             stamp: AccessStamp::default(),
+            is_replaced: token.is_replaced,
         }
     }
 
@@ -145,7 +150,9 @@ impl Slot {
         Some(CachedToken {
             token_id: self.id,
             created_at: Timestamp::from_millis(self.created_at),
-            expires_at: (self.expires_at != NEVER).then(|| Timestamp::from_millis(self.expires_at)),
+            ends_at: (self.ends_at != NEVER).then(|| Timestamp::from_millis(self.ends_at)),
+            is_replaced: self.is_replaced,
+            limits: self.limits.clone(),
             person: Arc::clone(person),
             slot: Some(slot),
         })

@@ -13,5 +13,15 @@ pub(super) struct SlotRef {
     pub(super) is_new: bool,
 }
 
+/// The effect of recording a use in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecordedUse {
+    /// The token is not cached. The use was not recorded.
+    Uncached,
+    /// The first use since the last write.
+    First,
+    Repeated,
+}
+
 /// A use of a token that is not written to the database yet: the token ID and the time.
 pub(crate) type LastUse = (Uuid, Timestamp);

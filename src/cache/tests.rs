@@ -10,13 +10,15 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Lease, TokenCache, entry::CachedPerson};
+use super::{Lease, RecordedUse, TokenCache, entry::CachedPerson};
 use crate::{
     domain::{
         id::{PersonId, WorkspaceId},
         invalidation::Invalidation,
         person::TokenAccess,
         time::{Clock, Timestamp},
+        token_limits::TokenLimits,
+        token_use::TokenUse,
     },
     last_used::LastUsedBuffer,
     store::FoundToken,
@@ -28,7 +30,9 @@ pub(crate) fn found_token(person_id: i64, workspace_id: i64) -> FoundToken {
     FoundToken {
         token_id: Uuid::from_u128(person_id.unsigned_abs().into()),
         created_at: Timestamp::from_millis(0),
-        expires_at: None,
+        ends_at: None,
+        is_replaced: false,
+        limits: TokenLimits::NONE,
         person_id: PersonId::new(person_id),
         workspace_id: WorkspaceId::new(workspace_id),
         email: format!("{person_id}@example.com"),
@@ -221,17 +225,18 @@ fn uses_are_taken_once_and_survive_their_token() {
         insert(&cache, n, &found_token(i64::try_from(n).unwrap(), 1));
         let token = cache.find(&digest(n)).unwrap();
         for millis in [5, 9, 7] {
-            assert!(cache.record_use(&token, at(millis)));
+            assert_ne!(cache.record_use(&token, at(millis)), RecordedUse::Uncached);
         }
     }
     let deleted = cache.find(&digest(1)).unwrap();
     cache.invalidate(Invalidation::Token(digest(1)));
-    assert!(!cache.record_use(&deleted, at(11)), "the token is no longer cached");
+    assert_eq!(cache.record_use(&deleted, at(11)), RecordedUse::Uncached, "the token is no longer cached");
     let mut uses = cache.take_unwritten_uses();
     uses.sort_unstable();
     assert_eq!(uses, [(Uuid::from_u128(2), at(9)), (Uuid::from_u128(3), at(9))]);
     assert!(cache.take_unwritten_uses().is_empty());
-    assert_eq!(last_used.take(), [(Uuid::from_u128(1), at(9))], "the removed token passed on its use");
+    let passed_on = TokenUse { token_id: Uuid::from_u128(1), at: at(9), address: None };
+    assert_eq!(last_used.take(), [passed_on], "the removed token passed on its use");
 }
 
 #[test]

@@ -14,16 +14,17 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    entry::{ByteAccount, CachedPerson, CachedToken, CachedWorkspace},
+    entry::{ByteAccount, CachedLimits, CachedPerson, CachedToken, CachedWorkspace},
     invalidation::{InvalidationLog, Version},
     sharded::ShardedTable,
-    slot_ref::LastUse,
+    slot_ref::{LastUse, RecordedUse},
 };
 use crate::{
     domain::{
         id::{PersonId, WorkspaceId},
         invalidation::Invalidation,
         time::Timestamp,
+        token_limits::TokenLimits,
     },
     last_used::LastUsedBuffer,
     store::FoundToken,
@@ -32,6 +33,8 @@ use tokenward_guard::{Identity, token_format::TokenDigest};
 
 /// The size of an owner without its texts, including the overhead of the allocator.
 const PERSON_BYTES: usize = size_of::<CachedPerson>() + size_of::<Identity>() + 96;
+/// The size of limits without their texts, including the map entry and the overhead of the allocator.
+const LIMITS_BYTES: usize = 2 * size_of::<CachedLimits>() + 128;
 /// The smallest number of owners and workspaces at which unused ones are swept.
 const MIN_SWEEP_SIZE: usize = 1_024;
 
@@ -49,7 +52,9 @@ struct InvalidationState {
     log: InvalidationLog,
     people: HashMap<PersonId, Weak<CachedPerson>>,
     workspaces: HashMap<WorkspaceId, Weak<CachedWorkspace>>,
-    /// The number of people and workspaces at which the maps are swept next.
+    /// The limits of cached tokens, each once.
+    limits: HashMap<TokenLimits, Weak<CachedLimits>>,
+    /// The number of people, workspaces and limits at which the maps are swept next.
     sweep_at: usize,
 }
 
@@ -76,8 +81,9 @@ impl TokenCache {
         if state.log.affects(version, digest, row.person_id, row.workspace_id) {
             return uncached_token(row);
         }
-        let person = state.share_person(row, &self.table.people_bytes);
-        let mut token = new_token(row, person);
+        let person = state.share_person(row, &self.table.shared_bytes);
+        let limits = state.share_limits(&row.limits, &self.table.shared_bytes);
+        let mut token = new_token(row, person, limits);
         let unwritten = self.table.insert(digest, &mut token);
         state.sweep();
         drop(state);
@@ -103,6 +109,7 @@ impl TokenCache {
             Invalidation::Everything => {
                 state.people.clear();
                 state.workspaces.clear();
+                state.limits.clear();
                 self.table.clear()
             }
         };
@@ -110,9 +117,9 @@ impl TokenCache {
         self.last_used.extend(unwritten);
     }
 
-    /// Records a use. Returns `false` if the token is no longer cached.
-    pub(crate) fn record_use(&self, token: &CachedToken, at: Timestamp) -> bool {
-        token.slot.is_some_and(|slot| self.table.record_use(slot, token.token_id, at))
+    /// Records a use, if the token is still cached.
+    pub(crate) fn record_use(&self, token: &CachedToken, at: Timestamp) -> RecordedUse {
+        token.slot.map_or(RecordedUse::Uncached, |slot| self.table.record_use(slot, token.token_id, at))
     }
 
     /// Takes the unwritten uses. The caller writes them.
@@ -140,11 +147,10 @@ impl TokenCache {
         self.table.evictions()
     }
 
-    /// Returns the number of people and workspaces in the maps, unused ones included.
+    /// Returns the number of people, workspaces and limits in the maps, unused ones included.
     #[cfg(test)]
     pub(super) fn tracked_owners(&self) -> usize {
-        let state = self.state();
-        state.people.len() + state.workspaces.len()
+        self.state().tracked()
     }
 
     fn state(&self) -> MutexGuard<'_, InvalidationState> {
@@ -181,6 +187,21 @@ impl InvalidationState {
         workspace
     }
 
+    /// Returns the cached limits that equal these. They are immutable facts of a token, so nothing
+    /// invalidates them.
+    fn share_limits(&mut self, limits: &TokenLimits, bytes: &Arc<AtomicUsize>) -> Option<Arc<CachedLimits>> {
+        if limits.is_none() {
+            return None;
+        }
+        if let Some(shared) = self.limits.get(limits).and_then(Weak::upgrade) {
+            return Some(shared);
+        }
+        let size = LIMITS_BYTES + limits.scopes.as_str().map_or(0, str::len) + limits.networks.memory_size();
+        let shared = Arc::new(CachedLimits::new(limits.clone(), ByteAccount::new(size, bytes)));
+        self.limits.insert(limits.clone(), Arc::downgrade(&shared));
+        Some(shared)
+    }
+
     fn invalidate_person(&mut self, id: PersonId) {
         if let Some(person) = self.people.remove(&id).and_then(|person| person.upgrade()) {
             person.invalidated.store(true, Ordering::Release);
@@ -193,25 +214,33 @@ impl InvalidationState {
         }
     }
 
-    /// Removes people and workspaces without cached tokens from the maps. Runs only when the maps have
-    /// doubled in size since the last time.
+    /// Removes people, workspaces and limits without cached tokens from the maps. Runs only when the maps
+    /// have doubled in size since the last time.
     fn sweep(&mut self) {
-        if self.people.len() + self.workspaces.len() < self.sweep_at.max(MIN_SWEEP_SIZE) {
+        if self.tracked() < self.sweep_at.max(MIN_SWEEP_SIZE) {
             return;
         }
         self.people.retain(|_, person| person.strong_count() > 0);
         self.workspaces.retain(|_, workspace| workspace.strong_count() > 0);
-        self.sweep_at = 2 * (self.people.len() + self.workspaces.len());
+        self.limits.retain(|_, limits| limits.strong_count() > 0);
+        self.sweep_at = 2 * self.tracked();
+    }
+
+    /// Returns the number of entries in the maps, unused ones included.
+    fn tracked(&self) -> usize {
+        self.people.len() + self.workspaces.len() + self.limits.len()
     }
 }
 
 /// Creates a token that is not in the cache, for a single check.
 pub(super) fn uncached_token(row: &FoundToken) -> CachedToken {
+    let uncounted = || ByteAccount::new(0, &Arc::default());
     let workspace = Arc::new(CachedWorkspace::new(row));
-    new_token(row, Arc::new(CachedPerson::new(row, workspace, ByteAccount::new(0, &Arc::default()))))
+    let limits = (!row.limits.is_none()).then(|| Arc::new(CachedLimits::new(row.limits.clone(), uncounted())));
+    new_token(row, Arc::new(CachedPerson::new(row, workspace, uncounted())), limits)
 }
 
-fn new_token(row: &FoundToken, person: Arc<CachedPerson>) -> CachedToken {
-    let FoundToken { token_id, created_at, expires_at, .. } = *row;
-    CachedToken { token_id, created_at, expires_at, person, slot: None }
+fn new_token(row: &FoundToken, person: Arc<CachedPerson>, limits: Option<Arc<CachedLimits>>) -> CachedToken {
+    let FoundToken { token_id, created_at, ends_at, is_replaced, .. } = *row;
+    CachedToken { token_id, created_at, ends_at, is_replaced, limits, person, slot: None }
 }

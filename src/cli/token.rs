@@ -22,7 +22,7 @@ use crate::{
     service::{
         Actor, Error,
         sign_in::{LoginChannel, SignInError},
-        tokens::Idempotency,
+        tokens::{Idempotency, TokenRequest},
     },
     store::{OwnerScope, Store},
 };
@@ -148,7 +148,9 @@ impl CreateToken {
         };
         let actor = Actor::from_principal(login.principal.clone(), Some(&login), request);
         let actor = actor.context("the sign-in has no credential")?;
-        let issued = app.tokens().issue(&actor, self.lifetime, description, Idempotency::Disabled).await;
+        let request =
+            TokenRequest { lifetime: Some(self.lifetime), description: Some(description), ..TokenRequest::default() };
+        let issued = app.tokens().issue(&actor, request, Idempotency::Disabled).await;
         let (value, token) = issued.context("failed to create the token")?;
         output.notice(format_args!("created token {} of {}; its value is shown once", token.id, self.email));
         output.print_line(format_args!("{}", value.expose()));

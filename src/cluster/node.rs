@@ -1,18 +1,19 @@
 //! This node: its token cache, its lease, and the protocol that keeps both consistent.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;
 
 use super::{LocalState, barrier::RevocationBarrier, subscriber::Subscriber};
 use crate::{
-    cache::{BatchLoader, Lease, LeasedCache, TokenCache, Unavailable, entry::CachedToken},
+    cache::{BatchLoader, Lease, LeasedCache, RecordedUse, TokenCache, Unavailable, entry::CachedToken},
     domain::{
         event::RequestContext,
         invalidation::Invalidation,
         random::Random,
         time::{Clock, Timestamp},
+        token_use::TokenUse,
     },
     last_used::LastUsedBuffer,
     store::{self, Barrier, Committed, Store},
@@ -129,10 +130,21 @@ impl Node {
         }
     }
 
-    /// Records a use of a token. It is written to the database by [`Node::flush_last_used`].
-    pub fn record_use(&self, token: &CachedToken, at: Timestamp) {
-        if !self.0.local.cache.record_use(token, at) {
-            self.0.last_used.record(token.token_id, at);
+    /// Records a use of a token. It is written to the database by [`Node::flush_last_used`]. `address`
+    /// returns the client address. It is called for uncached tokens, and for the first use of a cached
+    /// token after each flush: further uses neither take a lock for it nor allocate.
+    pub fn record_use(&self, token: &CachedToken, at: Timestamp, address: &dyn Fn() -> Option<IpAddr>) {
+        let Inner { local, last_used, .. } = &*self.0;
+        match local.cache.record_use(token, at) {
+            RecordedUse::Repeated => {}
+            RecordedUse::First => {
+                if let Some(address) = address() {
+                    last_used.note_address(token.token_id, at, address);
+                }
+            }
+            RecordedUse::Uncached => {
+                last_used.record(TokenUse { token_id: token.token_id, at, address: address() });
+            }
         }
     }
 

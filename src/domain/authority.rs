@@ -15,6 +15,7 @@ use super::{
     person::TokenAccess,
     time::{Clock, Timestamp},
     token::{self, TokenFacts},
+    token_limits::AllowedNetworks,
 };
 
 /// A requested mutation: its audit context, and the authorization that its transaction checks
@@ -95,8 +96,8 @@ pub struct CallerFacts {
     pub force_password_change: bool,
     /// `None`: the person has no password.
     pub password_hash: Option<PasswordHash>,
-    /// When the presented token expires; `None` if it never expires or no token was presented.
-    pub expires_at: Option<Timestamp>,
+    /// When the presented token stops authenticating; `None` if it never does or no token was presented.
+    pub ends_at: Option<Timestamp>,
     /// The workspace's own value of `feature.apiAccessTokens.enabled`; `None` if it has not set
     /// one.
     pub enabled: Option<bool>,
@@ -147,16 +148,19 @@ impl Authority {
 
     fn check_token(&self, facts: &CallerFacts) -> Result<(), AuthorizationLost> {
         let token_facts = TokenFacts {
-            expires_at: facts.expires_at,
+            ends_at: facts.ends_at,
+            // The client's address was checked when the request was authenticated.
+            networks: &AllowedNetworks::any(),
             is_disabled: facts.is_disabled,
             token_access: facts.token_access,
             feature_enabled: facts.enabled.unwrap_or(self.enabled_by_default),
         };
-        token_facts.ensure_usable(self.clock.now()).map_err(|reason| match reason {
+        token_facts.ensure_usable(self.clock.now(), || None).map_err(|reason| match reason {
             token::UnusableReason::FeatureOff => AuthorizationLost::FeatureOff,
             token::UnusableReason::Expired
             | token::UnusableReason::PersonDisabled
-            | token::UnusableReason::AccessDisabled => AuthorizationLost::CallerRevoked,
+            | token::UnusableReason::AccessDisabled
+            | token::UnusableReason::OutsideNetworks => AuthorizationLost::CallerRevoked,
         })
     }
 }
@@ -175,7 +179,7 @@ mod tests {
             token_access: TokenAccess::Default,
             force_password_change: false,
             password_hash: Some(PasswordHash("verified".to_owned())),
-            expires_at: None,
+            ends_at: None,
             enabled: None,
         }
     }
@@ -238,8 +242,8 @@ mod tests {
     fn a_token_is_checked_by_the_rules_of_authentication() {
         let token = VerifiedCredential::Token(Uuid::nil());
         for (changed, expected) in [
-            (CallerFacts { expires_at: Some(NOW), ..facts() }, Err(AuthorizationLost::CallerRevoked)),
-            (CallerFacts { expires_at: Some(Timestamp::from_millis(1_001)), ..facts() }, Ok(())),
+            (CallerFacts { ends_at: Some(NOW), ..facts() }, Err(AuthorizationLost::CallerRevoked)),
+            (CallerFacts { ends_at: Some(Timestamp::from_millis(1_001)), ..facts() }, Ok(())),
             (CallerFacts { token_access: TokenAccess::Disabled, ..facts() }, Err(AuthorizationLost::CallerRevoked)),
             (CallerFacts { enabled: Some(false), ..facts() }, Err(AuthorizationLost::FeatureOff)),
             (CallerFacts { password_hash: Some(PasswordHash("another".to_owned())), ..facts() }, Ok(())),

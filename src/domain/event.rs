@@ -117,12 +117,18 @@ macro_rules! actions {
 actions! {
     TokenCreated = "token.created", Success;
     TokenDeleted = "token.deleted", Success;
+    /// A newer token replaced the token, whose deletion is scheduled.
+    TokenReplaced = "token.replaced", Success;
     /// All tokens of a person were deleted at once.
     TokensDeleted = "tokens.deleted", Success;
+    /// The tokens that match a filter were deleted. Each has an event of its own.
+    TokensBulkDeleted = "tokens.bulk_deleted", Success;
     /// The token was deleted because its value was reported as leaked.
     TokenLeaked = "token.leaked", Success;
     /// An expired or revoked token was presented.
     RevokedTokenRejected = "token.rejected_revoked", Denied;
+    /// A token was presented from outside its allowed networks.
+    TokenOutsideNetworks = "token.rejected_network", Denied;
     SettingChanged = "setting.changed", Success;
     PersonAdded = "person.added", Success;
     PersonChanged = "person.changed", Success;

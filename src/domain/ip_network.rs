@@ -1,4 +1,4 @@
-//! IP networks of trusted proxies, and the addresses that rate limits use as keys.
+//! IP networks of trusted proxies and of tokens, and the addresses that rate limits use as keys.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An IP network or a single address. Never the network of all addresses: a list of trusted
 /// networks that contains it is a mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IpNetwork(IpNet);
 
 /// The error of parsing an [`IpNetwork`].
@@ -28,6 +28,30 @@ impl IpNetwork {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
+    }
+
+    /// Returns whether the network contains every address of another one.
+    #[must_use]
+    pub fn contains_network(&self, other: Self) -> bool {
+        self.0.contains(&other.0)
+    }
+
+    /// Returns the first address of the network.
+    #[must_use]
+    pub fn first_address(&self) -> IpAddr {
+        self.0.network()
+    }
+
+    /// Returns whether the address has bits beyond the length of the prefix, as in 10.0.0.1/8.
+    #[must_use]
+    pub fn has_host_bits(&self) -> bool {
+        self.0.trunc() != self.0
+    }
+
+    /// Returns the network without the bits beyond the length of the prefix.
+    #[must_use]
+    pub fn without_host_bits(&self) -> Self {
+        Self(self.0.trunc())
     }
 }
 

@@ -31,7 +31,10 @@ pub mod source;
 mod text_rules;
 pub mod time;
 pub mod token;
+pub mod token_filter;
+pub mod token_limits;
 pub mod token_query;
+pub mod token_use;
 pub mod validation;
 pub mod workspace;
 

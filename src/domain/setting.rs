@@ -9,6 +9,8 @@ pub enum SettingKey {
     AllowUsers,
     MaxLifetimeDays,
     ChildTokens,
+    RequireScopes,
+    RecordAddresses,
 }
 
 /// A valid value of a setting.
@@ -64,7 +66,14 @@ pub enum SettingKind {
 const UNLIMITED_DAYS: i64 = -1;
 
 impl SettingKey {
-    pub const ALL: [Self; 4] = [Self::Enabled, Self::AllowUsers, Self::MaxLifetimeDays, Self::ChildTokens];
+    pub const ALL: [Self; 6] = [
+        Self::Enabled,
+        Self::AllowUsers,
+        Self::MaxLifetimeDays,
+        Self::ChildTokens,
+        Self::RequireScopes,
+        Self::RecordAddresses,
+    ];
     /// The greatest value of `maxLifetimeDays`.
     pub const MAX_DAYS: i64 = 36_500;
 
@@ -76,6 +85,8 @@ impl SettingKey {
             Self::AllowUsers => "feature.apiAccessTokens.allowUsers",
             Self::MaxLifetimeDays => "feature.apiAccessTokens.maxLifetimeDays",
             Self::ChildTokens => "tokenward.childTokens",
+            Self::RequireScopes => "tokenward.requireScopes",
+            Self::RecordAddresses => "tokenward.recordAddresses",
         }
     }
 
@@ -99,6 +110,8 @@ impl SettingKey {
             Self::AllowUsers => "Allow users to generate access tokens",
             Self::MaxLifetimeDays => "Maximum lifetime for user generated access tokens (days)",
             Self::ChildTokens => "May a token create more tokens?",
+            Self::RequireScopes => "Require scopes",
+            Self::RecordAddresses => "Record where tokens are used from",
         }
     }
 
@@ -120,6 +133,13 @@ impl SettingKey {
             Self::ChildTokens => {
                 "A script can then renew its token by itself. So can the thief of a token. Existing tokens are not affected."
             }
+            Self::RequireScopes => {
+                "When enabled, every new token must have scopes, which limit what it may be used for. Existing tokens are not affected."
+            }
+            Self::RecordAddresses => {
+                "Owners and administrators see the client address of a token's last use. When disabled, addresses of uses are \
+                 neither stored nor shown. The audit log is not affected."
+            }
         }
     }
 
@@ -127,7 +147,7 @@ impl SettingKey {
     #[must_use]
     pub const fn kind(self) -> SettingKind {
         match self {
-            Self::Enabled | Self::AllowUsers => SettingKind::Switch,
+            Self::Enabled | Self::AllowUsers | Self::RequireScopes | Self::RecordAddresses => SettingKind::Switch,
             Self::MaxLifetimeDays => SettingKind::Days,
             Self::ChildTokens => SettingKind::ChildTokenPolicy,
         }
@@ -228,6 +248,10 @@ pub struct Settings {
     /// `None`: unlimited.
     pub max_lifetime_days: Option<i64>,
     pub child_tokens: ChildTokenPolicy,
+    /// New tokens must have scopes.
+    pub require_scopes: bool,
+    /// The client address of each token's last use is stored and shown.
+    pub record_addresses: bool,
 }
 
 impl Settings {
@@ -235,7 +259,14 @@ impl Settings {
     /// determines `enabled`.
     #[must_use]
     pub const fn defaults(enabled: bool) -> Self {
-        Self { enabled, allow_users: false, max_lifetime_days: None, child_tokens: ChildTokenPolicy::Allowed }
+        Self {
+            enabled,
+            allow_users: false,
+            max_lifetime_days: None,
+            child_tokens: ChildTokenPolicy::Allowed,
+            require_scopes: false,
+            record_addresses: true,
+        }
     }
 
     /// Replaces the settings that a workspace has set itself.
@@ -254,8 +285,15 @@ impl Settings {
                 self.max_lifetime_days = if days == UNLIMITED_DAYS { None } else { Some(days) };
             }
             (SettingKey::ChildTokens, SettingValue::ChildTokenPolicy(policy)) => self.child_tokens = policy,
+            (SettingKey::RequireScopes, SettingValue::Switch(on)) => self.require_scopes = on,
+            (SettingKey::RecordAddresses, SettingValue::Switch(on)) => self.record_addresses = on,
             (
-                SettingKey::Enabled | SettingKey::AllowUsers | SettingKey::MaxLifetimeDays | SettingKey::ChildTokens,
+                SettingKey::Enabled
+                | SettingKey::AllowUsers
+                | SettingKey::MaxLifetimeDays
+                | SettingKey::ChildTokens
+                | SettingKey::RequireScopes
+                | SettingKey::RecordAddresses,
                 _,
             ) => {}
         }
@@ -283,6 +321,8 @@ impl Settings {
             SettingKey::AllowUsers => SettingValue::Switch(self.allow_users),
             SettingKey::MaxLifetimeDays => SettingValue::Days(self.max_lifetime_days.unwrap_or(UNLIMITED_DAYS)),
             SettingKey::ChildTokens => SettingValue::ChildTokenPolicy(self.child_tokens),
+            SettingKey::RequireScopes => SettingValue::Switch(self.require_scopes),
+            SettingKey::RecordAddresses => SettingValue::Switch(self.record_addresses),
         }
     }
 }
@@ -294,7 +334,8 @@ mod tests {
     #[test]
     fn a_key_accepts_values_of_its_own_kind_and_range_only() {
         assert_eq!(SettingKey::Enabled.validate_switch(false), Ok(SettingValue::Switch(false)));
-        let kinds = [SettingKind::Switch, SettingKind::Switch, SettingKind::Days, SettingKind::ChildTokenPolicy];
+        let switch = SettingKind::Switch;
+        let kinds = [switch, switch, SettingKind::Days, SettingKind::ChildTokenPolicy, switch, switch];
         assert_eq!(SettingKey::ALL.map(SettingKey::kind), kinds);
         assert!(SettingKey::Enabled.validate_days(1).is_err());
         assert!(SettingKey::MaxLifetimeDays.validate_switch(true).is_err());

@@ -64,6 +64,12 @@ impl Timestamp {
         (Self::MIN..=Self::MAX).contains(&timestamp).then_some(timestamp)
     }
 
+    /// Returns the time as an HTTP date (RFC 9110, section 5.6.7), rounded down to seconds.
+    #[must_use]
+    pub fn to_http_date(self) -> String {
+        DateTime::<Utc>::from(self).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
     /// Appends the [`Display`](fmt::Display) text.
     pub fn append_to(self, buffer: &mut Vec<u8>) {
         self.with_rfc3339(|text| buffer.extend_from_slice(text.as_bytes()));

@@ -1,5 +1,7 @@
 //! Access tokens: their stored form, the rules for issuing them, and the rules for using them.
 
+use std::net::IpAddr;
+
 use uuid::Uuid;
 
 use super::{
@@ -9,6 +11,7 @@ use super::{
     setting::{ChildTokenPolicy, Settings},
     text_rules,
     time::Timestamp,
+    token_limits::{AllowedNetworks, TokenLimits},
     validation,
 };
 
@@ -26,15 +29,34 @@ pub struct Token {
     /// `None`: never expires.
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
+    /// The client address of the last use. `None`: unknown, or the workspace does not record it.
+    pub last_used_from: Option<IpAddr>,
     /// The token that created this one; `None`: the owner did, by password or on a page.
     pub parent_id: Option<Uuid>,
+    pub limits: TokenLimits,
+    pub replacement: Option<Replacement>,
+}
+
+/// The replacement of a token by a newer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// The token that replaces this one.
+    pub replaced_by: Uuid,
+    /// When this token is deleted; never later than its expiry. It does not authenticate from then on.
+    pub deletes_at: Timestamp,
 }
 
 impl Token {
-    /// Returns the status at a time. A token is expired from `expires_at` on.
+    /// Returns when the token stops authenticating: its scheduled deletion or its expiry. `None`: never.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.replacement.map(|replacement| replacement.deletes_at).or(self.expires_at)
+    }
+
+    /// Returns the status at a time. A token is expired from `ends_at` on.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> TokenStatus {
-        if is_expired(self.expires_at, now) { TokenStatus::Expired } else { TokenStatus::Active }
+        if is_expired(self.ends_at(), now) { TokenStatus::Expired } else { TokenStatus::Active }
     }
 }
 
@@ -47,6 +69,17 @@ fn is_expired(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
 pub enum TokenStatus {
     Active,
     Expired,
+}
+
+impl TokenStatus {
+    /// Returns the name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+        }
+    }
 }
 
 /// The requested lifetime of a token.
@@ -89,6 +122,40 @@ impl Lifetime {
             Self::Seconds(seconds) if seconds <= max_days * 86_400 => Ok(()),
             _ => Err(ValidationError::LifetimeTooLong { max_days }),
         }
+    }
+}
+
+/// The time between the replacement of a token and its deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GracePeriod(
+    /// Seconds; 0 deletes at once.
+    i64,
+);
+
+impl GracePeriod {
+    /// 30 days.
+    pub const MAX_SECONDS: i64 = 2_592_000;
+    /// One day.
+    pub const DEFAULT: Self = Self(86_400);
+
+    /// Reads `graceSeconds`.
+    ///
+    /// # Errors
+    /// [`ValidationError::GraceSeconds`] if it is not from 0 to [`GracePeriod::MAX_SECONDS`].
+    pub fn from_seconds(seconds: i64) -> Result<Self, ValidationError> {
+        if (0..=Self::MAX_SECONDS).contains(&seconds) { Ok(Self(seconds)) } else { Err(ValidationError::GraceSeconds) }
+    }
+
+    /// Returns the number of seconds.
+    #[must_use]
+    pub const fn as_seconds(self) -> i64 {
+        self.0
+    }
+
+    /// Returns when a period that begins now ends. `None`: there is none.
+    #[must_use]
+    pub fn ends_at(self, now: Timestamp) -> Option<Timestamp> {
+        (self.0 > 0).then(|| now.plus_seconds(self.0))
     }
 }
 
@@ -163,6 +230,16 @@ pub enum IssueError {
     IdempotencyKeyReused,
     /// The token that the same request created before has been deleted.
     IdempotentTokenDeleted,
+    /// The request asks for more than the workspace or the creating token allows.
+    Limits(ValidationError),
+    /// There is no such token to replace, or it belongs to another person.
+    ReplacedTokenNotFound,
+    /// The token to replace has expired.
+    ReplacedTokenExpired,
+    /// The token was replaced before.
+    AlreadyReplaced,
+    /// A node of an older version would ignore the limits of the token.
+    OlderNodes,
 }
 
 /// The credential that creates a token.
@@ -180,6 +257,15 @@ impl IssuePolicy {
     /// # Errors
     /// The reason of the first rule that forbids it.
     pub fn check(&self, lifetime: Lifetime) -> Result<(), IssueError> {
+        self.check_person()?;
+        self.check_lifetime(lifetime)
+    }
+
+    /// Checks whether the person may create tokens.
+    ///
+    /// # Errors
+    /// The reason of the first rule that forbids it.
+    pub fn check_person(&self) -> Result<(), IssueError> {
         if self.is_disabled {
             return Err(IssueError::PersonUnavailable);
         }
@@ -187,13 +273,31 @@ impl IssuePolicy {
             return Err(IssueError::FeatureOff);
         }
         match self.token_access {
-            TokenAccess::Disabled => return Err(IssueError::AccessDisabled),
+            TokenAccess::Disabled => Err(IssueError::AccessDisabled),
             TokenAccess::Default if !(self.is_admin || self.settings.allow_users) => {
-                return Err(IssueError::AdministratorsOnly);
+                Err(IssueError::AdministratorsOnly)
             }
-            TokenAccess::Default | TokenAccess::Enabled => {}
+            TokenAccess::Default | TokenAccess::Enabled => Ok(()),
         }
+    }
+
+    /// Checks the lifetime against the workspace's maximum.
+    ///
+    /// # Errors
+    /// [`IssueError::Lifetime`] if it is above the maximum.
+    pub fn check_lifetime(&self, lifetime: Lifetime) -> Result<(), IssueError> {
         lifetime.check_maximum(self.settings.max_lifetime_days).map_err(IssueError::Lifetime)
+    }
+
+    /// Checks the limits of the new token.
+    ///
+    /// # Errors
+    /// [`IssueError::Limits`] if the workspace requires scopes and the token has none.
+    pub fn check_limits(&self, limits: &TokenLimits) -> Result<(), IssueError> {
+        if self.settings.require_scopes && limits.scopes.is_unrestricted() {
+            return Err(IssueError::Limits(ValidationError::ScopesRequired));
+        }
+        Ok(())
     }
 
     /// Checks whether the credential may create a token that expires at `expires_at`.
@@ -217,8 +321,10 @@ impl IssuePolicy {
 
 /// The facts that decide whether a presented token authenticates, read in one look-up.
 #[derive(Clone, Copy, Debug)]
-pub struct TokenFacts {
-    pub expires_at: Option<Timestamp>,
+pub struct TokenFacts<'a> {
+    /// When the token stops authenticating: its scheduled deletion or its expiry.
+    pub ends_at: Option<Timestamp>,
+    pub networks: &'a AllowedNetworks,
     pub is_disabled: bool,
     pub token_access: TokenAccess,
     pub feature_enabled: bool,
@@ -230,18 +336,21 @@ pub enum UnusableReason {
     Expired,
     PersonDisabled,
     AccessDisabled,
+    /// The client's address is not known, or in none of the token's networks.
+    OutsideNetworks,
     /// The feature is switched off in the workspace. Checked last: it is reported only for a token
     /// that would otherwise authenticate.
     FeatureOff,
 }
 
-impl TokenFacts {
-    /// Checks whether the token authenticates at a time.
+impl TokenFacts<'_> {
+    /// Checks whether the token authenticates at a time, for a client with this address. The address is
+    /// determined only for a token with networks.
     ///
     /// # Errors
     /// The reason of the first rule that rejects the token.
-    pub fn ensure_usable(&self, now: Timestamp) -> Result<(), UnusableReason> {
-        if is_expired(self.expires_at, now) {
+    pub fn ensure_usable(&self, now: Timestamp, client: impl FnOnce() -> Option<IpAddr>) -> Result<(), UnusableReason> {
+        if is_expired(self.ends_at, now) {
             return Err(UnusableReason::Expired);
         }
         if self.is_disabled {
@@ -249,6 +358,9 @@ impl TokenFacts {
         }
         if !self.token_access.allows_use() {
             return Err(UnusableReason::AccessDisabled);
+        }
+        if !self.networks.is_any() && !self.networks.allow(client()) {
+            return Err(UnusableReason::OutsideNetworks);
         }
         if !self.feature_enabled {
             return Err(UnusableReason::FeatureOff);

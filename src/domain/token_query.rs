@@ -1,33 +1,8 @@
-//! Queries of token lists: filter, order, and page.
+//! Queries of token lists: order and page. [`super::token_filter`] has the filter.
 
 use uuid::Uuid;
 
-use super::{
-    time::Timestamp,
-    token::{Token, TokenStatus},
-};
-
-/// The conditions that tokens of a list meet. A field without a value is no condition.
-#[derive(Clone, Debug, Default)]
-pub struct TokenFilter {
-    pub status: Option<TokenStatus>,
-    /// Only tokens that expire at or before this time.
-    pub expires_by: Option<Timestamp>,
-    /// Only tokens that have not been used since this time.
-    pub unused_since: Option<Timestamp>,
-    /// Only tokens with this text in the description, the display prefix or the owner's e-mail, or
-    /// with this token ID.
-    pub search: Option<String>,
-}
-
-impl TokenFilter {
-    /// Returns whether the filter has no condition.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        let Self { status, expires_by, unused_since, search } = self;
-        status.is_none() && expires_by.is_none() && unused_since.is_none() && search.is_none()
-    }
-}
+use super::{time::Timestamp, token::Token};
 
 /// The column that a list is sorted by. Rows with equal values are sorted by token ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

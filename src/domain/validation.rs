@@ -37,6 +37,52 @@ pub enum ValidationError {
     ForbiddenCharacter { field: &'static str },
     #[error("{parameter} must be from {min} to {max}")]
     OutOfRange { parameter: &'static str, min: i64, max: i64 },
+    #[error("{field} must have at most {max} entries")]
+    TooManyEntries { field: &'static str, max: usize },
+    #[error(
+        "scope {word:?} is invalid; a scope has 1 to 64 of the characters a-z, 0-9, colon, period, underscore and hyphen, and \
+         begins with a letter or digit"
+    )]
+    ScopeSyntax { word: String },
+    #[error("scope {word:?} appears more than once")]
+    DuplicateScope { word: String },
+    #[error(
+        "scope {word:?} is unknown; the scopes that begin with tokenward: are {}",
+        super::token_limits::reserved_scope::ALL.join(", ")
+    )]
+    UnknownReservedScope { word: String },
+    #[error(
+        "scopes must be among those of the token that creates this one; authenticate with e-mail and password for others"
+    )]
+    ScopesExceedMaker,
+    #[error("the workspace requires scopes (setting tokenward.requireScopes); send scopes, for example \"scopes\": []")]
+    ScopesRequired,
+    #[error("allowedNetworks must have at least one network; leave it out to allow any")]
+    NoNetworks,
+    #[error("network {text:?} is neither an IP address nor a network such as 10.0.0.0/8")]
+    Network { text: String },
+    #[error("network {text} has bits beyond its prefix; did you mean {network}?")]
+    NetworkHostBits { text: String, network: String },
+    #[error("network {text} contains all addresses; leave allowedNetworks out to allow any")]
+    NetworkOfAllAddresses { text: String },
+    #[error(
+        "allowedNetworks must be within those of the token that creates this one; authenticate with e-mail and password for others"
+    )]
+    NetworksExceedMaker,
+    #[error("graceSeconds must be from 0 to 2592000 (30 days)")]
+    GraceSeconds,
+    #[error("graceSeconds needs replaces: send the ID of the token that the new one replaces")]
+    GraceWithoutReplaces,
+    #[error("lifetimeSeconds is missing; send -1 (never expires) or from 1 to {}", MAX_LIFETIME_SECONDS)]
+    LifetimeMissing,
+    #[error("neverUsed: true selects tokens without lastUsed; remove it, or remove lastUsedBefore and lastUsedAfter")]
+    NeverUsedWithRange,
+    #[error("the filter is empty; send a condition, or all: true to delete all tokens")]
+    EmptyDeletionFilter,
+    #[error("dryRun is missing; send true to count the tokens, or false to delete them")]
+    DryRunMissing,
+    #[error("all: true must not be sent with a condition; remove all, or the conditions")]
+    AllWithFilter,
     #[error("email must be an address such as ada@example.com, without spaces or colons")]
     Email,
     #[error("email contains the invisible character U+{:04X}; type the address instead of pasting it", u32::from(*character))]

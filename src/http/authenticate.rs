@@ -2,6 +2,8 @@
 //!
 //! Only the `Authorization` header is read, never another header, a parameter or a cookie.
 
+use std::{net::IpAddr, sync::Arc};
+
 use axum::http::HeaderMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::percent_decode_str;
@@ -14,10 +16,10 @@ use crate::{
     service::{
         Error, PasswordLogin, SignIn, Tokens,
         sign_in::{LoginChannel, SignInError},
-        tokens::{CachedVerdict, TokenLookup},
+        tokens::{CachedVerdict, TokenLookup, ValidToken},
     },
 };
-use tokenward_guard::{AuthError, BasicCredential, Credential, DenialReason, MalformedHeader, Principal};
+use tokenward_guard::{AuthError, BasicCredential, Credential, DenialReason, Identity, MalformedHeader, Principal};
 
 /// Authenticates requests by their `Authorization` header. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +36,8 @@ pub struct Authenticator {
 pub struct Authenticated {
     /// The person, and the token if one was presented.
     pub principal: Principal,
+    /// The owner of a token with scopes, with all rights. The principal has them without.
+    owner: Option<Arc<Identity>>,
     /// The login, if the caller authenticated by password.
     pub password_login: Option<PasswordLogin>,
     /// The caller must change the password before any other operation.
@@ -65,6 +69,16 @@ impl Authenticated {
         }
         Ok(self.principal)
     }
+
+    /// Returns the caller with all rights of the token's owner. Only for operations that the token's
+    /// scopes permit.
+    #[must_use]
+    pub fn with_owner_rights(mut self) -> Self {
+        if let Some(owner) = self.owner.take() {
+            self.principal = Principal::new(owner, self.principal.token().cloned());
+        }
+        self
+    }
 }
 
 impl Authenticator {
@@ -92,20 +106,28 @@ impl Authenticator {
     /// 401 if the credential is missing or rejected, 429 after too many failed logins, 503 if the
     /// credential could not be checked.
     pub async fn authenticate(&self, headers: &HeaderMap, request: &RequestContext) -> Result<Authenticated, ApiError> {
-        match self.authenticate_cached(headers) {
+        // Not in the scrutinee, whose temporaries would live across the wait.
+        let cached = self.authenticate_cached(headers, &|| request.unshared_client_ip());
+        match cached {
             CachedAuthentication::Decided(result) => result,
             CachedAuthentication::Pending(pending) => self.complete(pending, headers, request).await,
         }
     }
 
     /// Authenticates the caller without waiting: by a cached token, or if the header alone decides.
+    /// `client` returns the client address. It is called only for a token with networks, and if the use of
+    /// the token is the first one after a flush.
     #[must_use]
-    pub fn authenticate_cached(&self, headers: &HeaderMap) -> CachedAuthentication {
+    pub fn authenticate_cached(
+        &self,
+        headers: &HeaderMap,
+        client: &dyn Fn() -> Option<IpAddr>,
+    ) -> CachedAuthentication {
         let error = match Credential::from_headers(headers) {
-            Ok(Credential::Bearer(token)) => match self.tokens.validate_cached(token) {
+            Ok(Credential::Bearer(token)) => match self.tokens.validate_cached(token, client) {
                 CachedVerdict::Decided(Ok(token)) => {
-                    self.tokens.record_use(&token);
-                    return CachedAuthentication::Decided(Ok(from_token(token.into_principal())));
+                    self.tokens.record_use(&token, client);
+                    return CachedAuthentication::Decided(Ok(from_token(token)));
                 }
                 CachedVerdict::Decided(Err(error)) => error,
                 CachedVerdict::Unknown(lookup) => {
@@ -139,8 +161,8 @@ impl Authenticator {
         match pending {
             PendingAuthentication::Token(lookup) => {
                 let token = self.tokens.validate_uncached(lookup, request).await.map_err(ApiError::Unauthenticated)?;
-                self.tokens.record_use(&token);
-                Ok(from_token(token.into_principal()))
+                self.tokens.record_use(&token, &|| request.unshared_client_ip());
+                Ok(from_token(token))
             }
             PendingAuthentication::Password => match Credential::from_headers(headers) {
                 // A login is rare and its future is large. On the heap, it does not enlarge the future
@@ -231,6 +253,7 @@ impl Authenticator {
         Ok(Authenticated {
             principal: login.principal.clone(),
             must_change_password: login.must_change_password,
+            owner: None,
             password_login: Some(login),
         })
     }
@@ -257,8 +280,9 @@ fn decode_form_component(text: &str) -> Option<Zeroizing<String>> {
 }
 
 /// Returns the caller of a token.
-fn from_token(principal: Principal) -> Authenticated {
-    Authenticated { principal, must_change_password: false, password_login: None }
+fn from_token(token: ValidToken) -> Authenticated {
+    let owner = (!token.principal().is_unrestricted()).then(|| Arc::clone(token.owner()));
+    Authenticated { principal: token.into_principal(), owner, must_change_password: false, password_login: None }
 }
 
 /// Records the IDs of person and token in the current span, which adds them to the access log.

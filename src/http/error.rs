@@ -149,7 +149,8 @@ impl ApiError {
             Self::Unauthenticated(AuthError::Unavailable) | Self::PasswordAuthFailed(AuthError::Unavailable) => {
                 UNAVAILABLE
             }
-            Self::Unauthenticated(AuthError::Forbidden) | Self::PasswordAuthFailed(AuthError::Forbidden) => FORBIDDEN,
+            Self::Unauthenticated(AuthError::Forbidden | AuthError::InsufficientScope)
+            | Self::PasswordAuthFailed(AuthError::Forbidden | AuthError::InsufficientScope) => FORBIDDEN,
             Self::TokenRequired
             | Self::Unauthenticated(_)
             | Self::PasswordAuthFailed(_)
@@ -175,6 +176,8 @@ impl ApiError {
                 | Error::PasswordChangeRequired { .. }
                 | Error::CannotRemoveSelf
                 | Error::CannotInviteSelf
+                | Error::InsufficientScope { .. }
+                | Error::UnrestrictedOnlyField { .. }
                 | Error::RequirementsNotMet
                 | Error::InvalidRequirement => FORBIDDEN,
                 Error::TokenNotFound | Error::PersonNotFound | Error::WorkspaceNotFound => DATA_NOT_FOUND,
@@ -182,6 +185,8 @@ impl ApiError {
                 | Error::PersonDisabled
                 | Error::TooManyTokens { .. }
                 | Error::IdempotentTokenDeleted
+                | Error::ReplacedTokenExpired
+                | Error::AlreadyReplaced
                 | Error::FormAlreadyUsed
                 | Error::LastAdministrator
                 | Error::LastPlatformAdministrator
@@ -193,7 +198,7 @@ impl ApiError {
                 | Error::SyncInProgress
                 | Error::CannotRemoveFirstWorkspace => CONFLICT,
                 Error::RateLimited { .. } => TOO_MANY_REQUESTS,
-                Error::HasherBusy | Error::Unavailable(_) => UNAVAILABLE,
+                Error::HasherBusy | Error::OlderNodes | Error::Unavailable(_) => UNAVAILABLE,
                 Error::Internal(_) => INTERNAL,
             },
         }
@@ -217,7 +222,7 @@ impl ApiError {
             Self::Unauthenticated(AuthError::Missing) => {
                 "Send an Authorization header: Bearer with a token value, or Basic with e-mail and password.".to_owned()
             }
-            Self::Unauthenticated(AuthError::Forbidden) => {
+            Self::Unauthenticated(AuthError::Forbidden | AuthError::InsufficientScope) => {
                 "The caller is authenticated but not authorized for this resource.".to_owned()
             }
             Self::Unauthenticated(AuthError::Malformed) => {
@@ -314,6 +319,10 @@ impl ApiError {
         for challenge in challenges {
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
+        if let Self::Service(Error::InsufficientScope { required }) = self {
+            // Scopes are visible ASCII without quotation marks.
+            headers.extend(insufficient_scope(required.as_deref()).map(|value| (WWW_AUTHENTICATE, value)));
+        }
         if matches!(self, Self::UnsupportedEncoding) {
             // RFC 9110, section 15.5.16.
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -337,6 +346,13 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// Returns the challenge of a token that lacks these scopes (RFC 6750, section 3.1).
+fn insufficient_scope(required: Option<&str>) -> Option<HeaderValue> {
+    const CHALLENGE: &str = r#"Bearer realm="tokenward", error="insufficient_scope""#;
+    let scope = required.map(|scopes| format!(r#", scope="{scopes}""#)).unwrap_or_default();
+    HeaderValue::try_from(format!("{CHALLENGE}{scope}")).ok()
 }
 
 /// Returns an error and its sources in one line.

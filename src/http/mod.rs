@@ -7,12 +7,14 @@ pub mod client_ip;
 pub(crate) mod common_headers;
 pub(crate) mod connection_limit;
 pub mod content_encoding;
+pub(crate) mod csv;
 pub mod cursor;
 pub mod error;
 pub mod file_limit;
 pub(crate) mod host;
 pub(crate) mod io_timeout;
 pub(crate) mod json;
+pub(crate) mod list_stream;
 pub(crate) mod listener;
 pub(crate) mod middleware;
 mod path_normalization;
@@ -30,5 +32,7 @@ pub mod server;
 pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
+pub(crate) mod token_csv;
+pub mod token_headers;
 
 pub use error::{ApiError, BODY_LIMIT, HEADER_LIMIT, LoggedCause, URI_LIMIT};

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method, Uri, uri::PathAndQuery};
 use super::{ApiError, HEADER_LIMIT, URI_LIMIT};
 
 /// The segments of all routes that are not parameters.
-const ROUTE_SEGMENTS: [&str; 22] = [
+const ROUTE_SEGMENTS: [&str; 24] = [
     ".well-known",
     "api-token-format",
     "introspect",
@@ -18,9 +18,11 @@ const ROUTE_SEGMENTS: [&str; 22] = [
     "v4",
     "apiAccessTokens",
     "auth",
+    "batch",
     "configuration",
     "configuration-schema",
     "current",
+    "delete",
     "delete-configuration",
     "events",
     "health",

@@ -95,10 +95,13 @@ impl HttpService {
             let request = request.map(Body::new);
             return ResponseFuture::Boxed(Box::pin(async move { inner.routes.respond(request, peer, id).await }));
         };
-        let cached = catch_unwind(AssertUnwindSafe(|| inner.auth_checks.check_cached(endpoint, &request)));
+        let client_context = || inner.routes.trusted_proxies.client_context(peer, request.headers());
+        // The address of a proxy is no client's.
+        let client = || client_context().unshared_client_ip();
+        let cached = catch_unwind(AssertUnwindSafe(|| inner.auth_checks.check_cached(endpoint, &request, &client)));
         match cached.unwrap_or(CachedCheck::Decided(CheckOutcome::Denied(ApiError::Internal))) {
             CachedCheck::Decided(outcome) => {
-                let client = || inner.routes.trusted_proxies.client_context(peer, request.headers()).client_ip;
+                let client = || client_context().client_ip;
                 let (method, duration) = (request.method(), started.elapsed());
                 let info = CheckRequestInfo { endpoint, method, id: &id, duration, client: &client };
                 ResponseFuture::Ready(Some(inner.auth_checks.finish(outcome, &info)))

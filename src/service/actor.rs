@@ -48,6 +48,12 @@ impl Actor {
         Self { principal, credential: VerifiedCredential::Session(session_id), request }
     }
 
+    /// Returns the context of the request.
+    #[must_use]
+    pub fn request(&self) -> &RequestContext {
+        &self.request
+    }
+
     /// Returns the caller without the credential.
     #[must_use]
     pub fn principal(&self) -> &Principal {

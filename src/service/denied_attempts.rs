@@ -237,7 +237,7 @@ impl DeniedAttemptLog {
     }
 
     /// Writes the aggregates that are due, or all of them. Aggregates that cannot be written stay
-    /// in the log.
+    /// in the log. Not cancel safe: dropping the future loses aggregates.
     ///
     /// # Errors
     /// [`store::Error::Unavailable`] if the database is unreachable or too slow.

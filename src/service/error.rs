@@ -65,10 +65,32 @@ pub enum Error {
     #[error("you cannot create an invite link for your own account; change the password, or ask another administrator")]
     CannotInviteSelf,
 
+    #[error(
+        "the token to replace has expired; create a token without replaces, authenticated with e-mail and password"
+    )]
+    ReplacedTokenExpired,
+    #[error("the token was replaced before; replace the newer token instead")]
+    AlreadyReplaced,
+    #[error(
+        "a node of an older version is running, which would ignore the limits of the token; retry when all nodes are upgraded"
+    )]
+    OlderNodes,
+    #[error(
+        "the scopes of the token do not permit this operation; use a token with {}",
+        required.as_deref().map_or("full access".to_owned(), |scopes| format!("the scope {scopes}, or with full access"))
+    )]
+    InsufficientScope {
+        /// The scopes that would suffice, separated by spaces. `None`: only an unrestricted token does.
+        required: Option<String>,
+    },
+    #[error("a token with scopes cannot set {field}; use a token with full access")]
+    UnrestrictedOnlyField { field: &'static str },
+
     #[error("the caller does not meet the requirements of this auth check: another workspace, or not an administrator")]
     RequirementsNotMet,
     #[error(
-        "the requirements in the path are invalid; use /v4/auth/any, or workspace=<id> and admin joined by a comma"
+        "the requirements in the path are invalid; use /v4/auth/any, or join with commas: workspace=<id>, admin, \
+         unrestricted, and scope=<word> for each scope"
     )]
     InvalidRequirement,
     #[error("the caller's account or credential was disabled, changed or removed during the request")]

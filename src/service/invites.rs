@@ -152,6 +152,8 @@ impl Invites {
         workspace_id: WorkspaceId,
         request: InvitePerson<'_>,
     ) -> Result<(Person, InviteLink)> {
+        // The holder of the link sets the password.
+        initiator.ensure_may_set("invite", true)?;
         ensure_first_workspace(request.is_platform_admin, workspace_id)?;
         let (email, name) = (Email::parse(request.email)?, PersonName::parse(request.name)?);
         let mutation = initiator.mutation(&self.mutations, RequiredRole::Administrator);

@@ -87,6 +87,17 @@ impl ActorKind<'_> {
         }
     }
 
+    /// Checks that no token with scopes sets a field: it would get rights that its scopes do not give.
+    ///
+    /// # Errors
+    /// [`Error::UnrestrictedOnlyField`] if `is_set` and the initiator's token has scopes.
+    pub(super) fn ensure_may_set(self, field: &'static str, is_set: bool) -> Result<()> {
+        match self {
+            Self::Person(actor) if is_set && !actor.is_unrestricted() => Err(Error::UnrestrictedOnlyField { field }),
+            Self::Person(_) | Self::Operator => Ok(()),
+        }
+    }
+
     /// Returns the requester for the read budget.
     pub(super) fn read_requester(self) -> ReadRequester {
         match self {
@@ -136,6 +147,7 @@ impl People {
         workspace_id: WorkspaceId,
         request: CreatePerson<'_>,
     ) -> Result<Person> {
+        initiator.ensure_may_set("password", true)?;
         ensure_first_workspace(request.is_platform_admin, workspace_id)?;
         let workspace = self.store.find_workspace(workspace_id).await?.ok_or(Error::WorkspaceNotFound)?;
         let new = self.validate_new(request, &workspace.name).await?;
@@ -157,6 +169,7 @@ impl People {
         name: &str,
         is_admin: bool,
     ) -> Result<Person> {
+        initiator.ensure_may_set("isAdmin", is_admin)?;
         if !self.has_providers {
             return Err(ValidationError::PasswordOrInviteMissing.into());
         }

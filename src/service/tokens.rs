@@ -1,6 +1,7 @@
 //! Access tokens. This file lists and reads them; `issue` creates, `delete` revokes, and `verify`
 //! validates them.
 
+mod bulk_delete;
 mod delete;
 mod idempotency;
 mod issue;
@@ -23,7 +24,8 @@ use crate::{
         setting::Settings,
         time::{Clock, Timestamp},
         token::{Token, TokenStatus},
-        token_query::{TokenFilter, TokenPageQuery},
+        token_filter::TokenFilter,
+        token_query::TokenPageQuery,
     },
     service::{
         DeniedAttemptLog, Error, Mutations, ReadBudget, Result, list_pages::TokenPages, rate_limit::KeyedRateLimiter,
@@ -33,9 +35,10 @@ use crate::{
 };
 use tokenward_guard::{Principal, token_format::TokenFormat};
 
-pub use crate::store::ConsumedForm;
+pub use crate::store::{BulkDeletion, ConsumedForm, Replaces};
+pub use bulk_delete::MAX_BULK_DELETIONS;
 pub use idempotency::IdempotencyKey;
-pub use issue::Idempotency;
+pub use issue::{Idempotency, TokenRequest};
 pub use listed::ListedToken;
 pub use read_access::ReadAccess;
 pub use verify::{CachedVerdict, TokenLookup, ValidToken};

@@ -16,27 +16,34 @@ use crate::domain::{
     id::WorkspaceId,
     setting::{SettingKey, SettingValue},
     time::Timestamp,
+    token_limits::TokenLimits,
 };
 
 /// Audit context of a mutation whose caller was read again, or that has no caller. Events are
 /// written only from this type, so a method that skips [`begin!`] does not compile.
-#[derive(Clone, Copy)]
 pub(super) struct Authorized<'a> {
     context: &'a AuditContext,
-    /// Expiry of the presented token; `None` if it never expires or none was presented.
-    expires_at: Option<Timestamp>,
+    /// When the presented token stops authenticating; `None` if it never does or none was presented.
+    ends_at: Option<Timestamp>,
+    /// Limits of the presented token; none if none was presented.
+    limits: TokenLimits,
 }
 
 impl<'a> Authorized<'a> {
     /// Wraps the context of an operation of the service itself, or of a statement that is its own
     /// authorization.
     pub(super) fn without_caller(context: &'a AuditContext) -> Self {
-        Self { context, expires_at: None }
+        Self { context, ends_at: None, limits: TokenLimits::NONE }
     }
 
-    /// Returns the expiry of the presented token.
-    pub(super) fn expires_at(&self) -> Option<Timestamp> {
-        self.expires_at
+    /// Returns when the presented token stops authenticating.
+    pub(super) fn ends_at(&self) -> Option<Timestamp> {
+        self.ends_at
+    }
+
+    /// Returns the limits of the presented token.
+    pub(super) fn limits(&self) -> &TokenLimits {
+        &self.limits
     }
 }
 
@@ -55,7 +62,8 @@ pub(super) struct CallerRow {
     token_access: String,
     force_password_change: bool,
     password_hash: Option<String>,
-    expires_at: Option<Timestamp>,
+    ends_at: Option<Timestamp>,
+    limits: Option<String>,
     enabled: Option<String>,
     /// True if the token's ancestors must be checked as well.
     pub(super) in_doubt: bool,
@@ -68,7 +76,8 @@ from_row!(CallerRow {
     token_access,
     force_password_change,
     password_hash,
-    expires_at,
+    ends_at,
+    limits,
     enabled,
     in_doubt
 });
@@ -87,7 +96,7 @@ impl CallerRow {
             token_access: columns::parse_token_access(&self.token_access)?,
             force_password_change: self.force_password_change,
             password_hash: self.password_hash.map(PasswordHash),
-            expires_at: self.expires_at,
+            ends_at: self.ends_at,
             enabled,
         })
     }
@@ -96,12 +105,12 @@ impl CallerRow {
 /// Row of the caller, joined with the credential; no row if either was deleted. `$lock` prevents
 /// the deletion of the credential until the transaction ends.
 macro_rules! caller {
-    ($expires_at:literal, $credential:literal, $lock:literal) => {
+    ($token:expr, $credential:literal, $lock:literal) => {
         concat!(
             "select p.is_admin, p.is_platform_admin, p.is_disabled, p.token_access, p.force_password_change, \
              p.password_hash, ",
-            $expires_at,
-            " as expires_at, (select value from setting where workspace_id = p.workspace_id and key = $3) as enabled, ",
+            $token,
+            ", (select value from setting where workspace_id = p.workspace_id and key = $3) as enabled, ",
             columns::in_doubt!(),
             " as in_doubt from person p",
             $credential,
@@ -110,10 +119,16 @@ macro_rules! caller {
     };
 }
 
+macro_rules! no_token {
+    () => {
+        "cast(null as timestamptz) as ends_at, cast(null as text) as limits"
+    };
+}
+
 macro_rules! by_token {
     ($lock:literal) => {
         caller!(
-            "t.expires_at",
+            concat!("coalesce(t.deletes_at, t.expires_at) as ends_at, ", columns::limits!(), " as limits"),
             " join token t on t.person_id = p.id where p.workspace_id = $1 and p.id = $2 and t.id = $4 \
              and (p.tokens_revoked_before is null or t.created_at > p.tokens_revoked_before)",
             $lock
@@ -124,7 +139,7 @@ macro_rules! by_token {
 macro_rules! by_session {
     ($lock:literal) => {
         caller!(
-            "cast(null as timestamptz)",
+            no_token!(),
             " join web_session s on s.person_id = p.id where p.workspace_id = $1 and p.id = $2 and s.id = $4",
             $lock
         )
@@ -134,7 +149,7 @@ macro_rules! by_session {
 macro_rules! by_identity {
     ($lock:literal) => {
         caller!(
-            "cast(null as timestamptz)",
+            no_token!(),
             " join external_identity i on i.person_id = p.id where p.workspace_id = $1 and p.id = $2 and i.id = $4 \
              and p.password_hash is null",
             $lock
@@ -143,7 +158,7 @@ macro_rules! by_identity {
 }
 
 const CALLER_BY_PASSWORD: &str =
-    caller!("cast(null as timestamptz)", " where p.workspace_id = $1 and p.id = $2 and cast($4 as uuid) is null", "");
+    caller!(no_token!(), " where p.workspace_id = $1 and p.id = $2 and cast($4 as uuid) is null", "");
 
 impl Store {
     /// Returns the statement that locks the row of a workspace for the rest of the transaction. It
@@ -200,9 +215,10 @@ pub(super) fn check_authority<'a>(
     authority: &Authority,
     row: Option<CallerRow>,
 ) -> Result<Authorized<'a>> {
+    let limits = columns::parse_limits(row.as_ref().and_then(|row| row.limits.as_deref()))?;
     let facts = row.map(CallerRow::into_facts).transpose()?;
     authority.check(facts.as_ref())?;
-    Ok(Authorized { context: &mutation.context, expires_at: facts.and_then(|facts| facts.expires_at) })
+    Ok(Authorized { context: &mutation.context, ends_at: facts.and_then(|facts| facts.ends_at), limits })
 }
 
 /// Begins the transaction of a mutation in a workspace: locks its row and that of the caller's

@@ -152,14 +152,15 @@ impl ClusterStore {
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
     pub async fn join(&self, id: Uuid, lease: Duration, message: &str) -> Result<()> {
-        const JOIN: &str = "with joined as (insert into node (id, lease_ms, renewals, lease_until) \
-             values ($1, $2, 0, clock_timestamp() + make_interval(secs => $2 / 1000.0)) returning id) \
+        const JOIN: &str = "with joined as (insert into node (id, lease_ms, renewals, lease_until, schema_version) \
+             values ($1, $2, 0, clock_timestamp() + make_interval(secs => $2 / 1000.0), $5) returning id) \
              select pg_notify($3, $4)::text from joined";
         sqlx::query(JOIN)
             .bind(id)
             .bind(lease_millis(lease))
             .bind(BROADCAST_CHANNEL)
             .bind(message)
+            .bind(super::migrations::program_version())
             .execute(&self.pool.pool())
             .await?;
         Ok(())

@@ -1,7 +1,7 @@
 //! Columns that several tables of statements share.
 
 use super::{Error, Result};
-use crate::domain::person::TokenAccess;
+use crate::domain::{person::TokenAccess, token_limits::TokenLimits};
 
 /// Column that is true if person `p` has a revoked family whose rows still exist.
 macro_rules! in_doubt {
@@ -14,4 +14,19 @@ pub(super) use in_doubt;
 /// Parses `person.token_access`.
 pub(super) fn parse_token_access(text: &str) -> Result<TokenAccess> {
     TokenAccess::parse(text).map_err(|_| Error::corrupt("person.token_access"))
+}
+
+/// Column with the scopes and networks of token `t` in one text, or null if it has neither. The view
+/// `unrevoked_token` has the same column.
+macro_rules! limits {
+    () => {
+        "case when t.scopes is null and t.allowed_networks is null then null \
+         else coalesce(t.scopes, '*') || '|' || coalesce(t.allowed_networks, '*') end"
+    };
+}
+pub(super) use limits;
+
+/// Parses the column of [`limits!`].
+pub(super) fn parse_limits(text: Option<&str>) -> Result<TokenLimits> {
+    text.map_or(Ok(TokenLimits::NONE), |text| TokenLimits::parse_stored(text).ok_or(Error::corrupt("token limits")))
 }

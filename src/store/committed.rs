@@ -30,6 +30,15 @@ impl<T> Committed<T> {
         Self::new(value, Vec::new())
     }
 
+    /// Returns the value of a transaction that took no right away; there is nothing to wait for.
+    ///
+    /// Only for transactions of a kind that can take one away but did not: an invalidation that is
+    /// pending all the same is a bug, which the debug build reports.
+    pub fn into_granted(self) -> T {
+        debug_assert!(self.invalidations.is_empty(), "a revocation must wait for the barrier");
+        self.value
+    }
+
     /// Waits for the barrier, and returns the value.
     pub async fn wait_for(self, barrier: &impl Barrier) -> T {
         barrier.wait(&self.invalidations).await;

@@ -37,7 +37,7 @@ pub(super) const UPDATE_HEAD: &str = "update event_chain set hash = $2 where wor
 macro_rules! record {
     ($tx:expr, $workspace_id:expr, $context:expr, $event:expr) => {
         // A `match`, so that the temporaries borrowed by the draft live until the row is written.
-        match ($workspace_id, $context, $event) {
+        match ($workspace_id, &$context, $event) {
             (workspace_id, context, event) => {
                 use crate::{domain::audit_chain::EntryHash, store::events};
                 let genesis = EntryHash::GENESIS;
@@ -82,7 +82,7 @@ pub(super) fn chained_entry(
     seq: i64,
     previous_hash: &[u8],
     workspace_id: WorkspaceId,
-    context: Authorized<'_>,
+    context: &Authorized<'_>,
     event: &EventDraft<'_>,
 ) -> Result<(AuditEntry, EntryHash)> {
     let entry = AuditEntry {

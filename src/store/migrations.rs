@@ -24,6 +24,8 @@ macro_rules! migrator {
             7 "password links" "0007_password_links.sql",
             8 "sign ins" "0008_sign_ins.sql",
             9 "external identities" "0009_external_identities.sql",
+            10 "token limits" "0010_token_limits.sql",
+            11 "inventory" "0011_inventory.sql",
         ])
     };
     ($folder:literal, [$($version:literal $description:literal $file:literal,)*]) => {
@@ -43,6 +45,12 @@ macro_rules! migrator {
 
 static POSTGRES: LazyLock<Migrator> = migrator!("postgres");
 static SQLITE: LazyLock<Migrator> = migrator!("sqlite");
+
+/// Returns the schema version of this program.
+pub(super) fn program_version() -> i32 {
+    let version = POSTGRES.iter().map(|migration| migration.version).max().unwrap_or(0);
+    i32::try_from(version).unwrap_or(i32::MAX)
+}
 
 /// Schema version of the database compared with the program's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

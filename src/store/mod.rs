@@ -29,6 +29,7 @@ mod database_url;
 mod directory_attempts;
 mod directory_syncs;
 mod error;
+mod event_batch;
 mod events;
 mod external_identities;
 mod failover;
@@ -83,8 +84,8 @@ pub use pool_limits::PoolLimits;
 pub use sessions::{FoundSession, NewSession};
 pub use sources::{KnownSource, LoginFailureCounts};
 pub use tokens::{
-    ConsumedForm, DeletedFamily, FoundToken, IdempotentRequest, IssueOutcome, NewToken, OwnerScope, ReplayedToken,
-    TokenLabel, TokenListQuery, TokenOwner,
+    BulkDeletion, ConsumedForm, DeletedFamily, DueDeletion, FoundToken, IdempotentRequest, IssueOutcome, NewToken,
+    OwnerScope, Replaces, ReplayedToken, TokenLabel, TokenListQuery, TokenOwner,
 };
 pub use user_list::{PageStart, PersonSearch, PersonWithTokenCount, TokenHolderCounts};
 

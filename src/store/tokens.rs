@@ -1,4 +1,5 @@
-//! Token statements: lookups by digest and by ID. `issue` creates tokens, `list` lists them,
+//! Token statements: lookups by digest and by ID. `issue` creates tokens, `replace` schedules the
+//! deletion of older ones, `list` lists them,
 //! `delete` and `family` delete them, and `descendants` revokes all tokens of a person and reads
 //! tombstones.
 
@@ -6,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Pool, Result, Store,
-    columns::{self, parse_token_access},
+    columns::{self, parse_limits, parse_token_access},
     from_row, on_pool,
 };
 use crate::domain::{
@@ -14,21 +15,48 @@ use crate::domain::{
     person::TokenAccess,
     setting::{SettingKey, SettingValue},
     time::Timestamp,
-    token::Token,
+    token::{Replacement, Token},
+    token_limits::TokenLimits,
 };
 use tokenward_guard::token_format::TokenDigest;
 
+/// Column of the client address of the last use of the token `t`, null if the workspace does not record
+/// addresses.
+macro_rules! last_used_from {
+    () => {
+        "(select l.last_used_from from token l where l.id = t.id and not exists (select 1 from setting s where \
+         s.workspace_id = l.workspace_id and s.key = 'tokenward.recordAddresses' and s.value = 'false')) as \
+         last_used_from"
+    };
+}
+
+/// Columns of [`TokenRow`] in the view `unrevoked_token`.
+macro_rules! token_columns {
+    () => {
+        concat!(
+            "t.id, t.workspace_id, t.person_id, t.display_prefix, t.description, t.created_at, t.expires_at, \
+             t.last_used_at, t.parent_id, t.limits, t.deletes_at, t.replaced_by, ",
+            last_used_from!()
+        )
+    };
+}
+
+mod bulk_delete;
 mod delete;
 mod descendants;
 pub(super) mod family;
+mod filter;
 mod issue;
 mod list;
+mod replace;
 
-use delete::DeletedToken;
+pub use bulk_delete::BulkDeletion;
+use delete::{DeletedToken, DeletedTokenWithDigest};
 pub use descendants::TokenLabel;
 pub use family::DeletedFamily;
-pub use issue::{ConsumedForm, IdempotentRequest, IssueOutcome, NewToken, ReplayedToken};
+pub use issue::{ConsumedForm, IdempotentRequest, IssueOutcome, NewToken, Replaces, ReplayedToken};
 pub use list::{TokenListQuery, TokenOwner};
+pub use replace::DueDeletion;
 
 /// Set of tokens that a method may access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +87,11 @@ impl OwnerScope {
 pub struct FoundToken {
     pub token_id: Uuid,
     pub created_at: Timestamp,
-    pub expires_at: Option<Timestamp>,
+    /// When the token stops authenticating: its scheduled deletion or its expiry.
+    pub ends_at: Option<Timestamp>,
+    /// The token was replaced, and is deleted at `ends_at`.
+    pub is_replaced: bool,
+    pub limits: TokenLimits,
     pub person_id: PersonId,
     pub workspace_id: WorkspaceId,
     pub email: String,
@@ -88,12 +120,14 @@ type FoundTokenRow = (
     bool,
     String,
     Option<String>,
+    Option<String>,
+    bool,
     bool,
 );
 
 fn parse_found_token(row: FoundTokenRow) -> Result<(TokenDigest, FoundToken)> {
-    let (bytes, token_id, created_at, expires_at, person_id, workspace_id, email, name, ..) = row;
-    let (.., is_admin, is_platform_admin, is_disabled, token_access, enabled, _) = row;
+    let (bytes, token_id, created_at, ends_at, person_id, workspace_id, email, name, ..) = row;
+    let (.., is_admin, is_platform_admin, is_disabled, token_access, enabled, limits, is_replaced, _) = row;
     let enabled = match enabled.map(|text| SettingKey::Enabled.parse_value(&text)) {
         None => None,
         Some(Some(SettingValue::Switch(on))) => Some(on),
@@ -102,7 +136,9 @@ fn parse_found_token(row: FoundTokenRow) -> Result<(TokenDigest, FoundToken)> {
     let token = FoundToken {
         token_id,
         created_at,
-        expires_at,
+        ends_at,
+        is_replaced,
+        limits: parse_limits(limits.as_deref())?,
         person_id,
         workspace_id,
         email,
@@ -129,7 +165,11 @@ struct TokenRow {
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
+    last_used_from: Option<String>,
     parent_id: Option<Uuid>,
+    limits: Option<String>,
+    deletes_at: Option<Timestamp>,
+    replaced_by: Option<Uuid>,
 }
 
 from_row!(TokenRow {
@@ -141,12 +181,19 @@ from_row!(TokenRow {
     created_at,
     expires_at,
     last_used_at,
-    parent_id
+    last_used_from,
+    parent_id,
+    limits,
+    deletes_at,
+    replaced_by
 });
 
-impl From<TokenRow> for Token {
-    fn from(row: TokenRow) -> Self {
-        Self {
+impl TryFrom<TokenRow> for Token {
+    type Error = Error;
+
+    fn try_from(row: TokenRow) -> Result<Self> {
+        let replacement = row.replaced_by.zip(row.deletes_at);
+        Ok(Self {
             id: row.id,
             workspace_id: row.workspace_id,
             person_id: row.person_id,
@@ -155,8 +202,11 @@ impl From<TokenRow> for Token {
             created_at: row.created_at,
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
+            last_used_from: row.last_used_from.and_then(|address| address.parse().ok()),
             parent_id: row.parent_id,
-        }
+            limits: parse_limits(row.limits.as_deref())?,
+            replacement: replacement.map(|(replaced_by, deletes_at)| Replacement { replaced_by, deletes_at }),
+        })
     }
 }
 
@@ -181,9 +231,11 @@ impl Store {
         macro_rules! facts {
             ($person:literal, $condition:literal) => {
                 concat!(
-                    "select t.digest, t.id, t.created_at, t.expires_at, p.id, p.workspace_id, p.email, p.name, \
+                    "select t.digest, t.id, t.created_at, coalesce(t.deletes_at, t.expires_at), p.id, p.workspace_id, p.email, p.name, \
                      p.is_admin, p.is_platform_admin, p.is_disabled, p.token_access, (select value from setting \
                      where workspace_id = t.workspace_id and key = $2), ",
+                    columns::limits!(),
+                    ", t.replaced_by is not null, ",
                     columns::in_doubt!(),
                     " from token t join ",
                     $person,
@@ -242,11 +294,13 @@ impl Store {
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time.
     pub async fn find_token(&self, scope: OwnerScope, id: Uuid) -> Result<Option<Token>> {
-        const SELECT: &str = "select id, workspace_id, person_id, display_prefix, description, created_at, \
-             expires_at, last_used_at, parent_id from unrevoked_token where id = $1 and workspace_id = $2 and \
-             person_id = coalesce($3, person_id)";
+        const SELECT: &str = concat!(
+            "select ",
+            token_columns!(),
+            " from unrevoked_token t where t.id = $1 and t.workspace_id = $2 and t.person_id = coalesce($3, t.person_id)"
+        );
         let row: Option<TokenRow> = on_pool!(self, pool => sqlx::query_as(SELECT)
             .bind(id).bind(scope.workspace_id()).bind(scope.person_id()).fetch_optional(pool).await)?;
-        Ok(row.map(Token::from))
+        row.map(Token::try_from).transpose()
     }
 }

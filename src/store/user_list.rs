@@ -78,7 +78,7 @@ where
     Timestamp: for<'q> Encode<'q, DB> + Type<DB>,
 {
     let mut statement = QueryBuilder::new("select person_id, count(*) from unrevoked_token where workspace_id = ");
-    statement.push_bind(workspace_id).push(" and (expires_at is null or expires_at > ").push_bind(now);
+    statement.push_bind(workspace_id).push(" and (ends_at is null or ends_at > ").push_bind(now);
     statement.push(") and person_id in (");
     let mut ids = statement.separated(", ");
     for person in people {
@@ -196,7 +196,7 @@ impl Store {
                 concat!(
                     "select count(distinct person_id), count(*) from unrevoked_token where workspace_id = $1 and ",
                     $condition,
-                    " and (expires_at is null or expires_at > $3)"
+                    " and (ends_at is null or ends_at > $3)"
                 )
             };
         }

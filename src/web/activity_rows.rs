@@ -45,7 +45,9 @@ fn describe_details(event: &Event) -> String {
         Action::SessionCreated => browser_name(event.context.request.user_agent.as_str()),
         Action::LoginSucceeded => String::new(),
         Action::SettingChanged => [text("from"), text("to")].into_iter().flatten().collect::<Vec<_>>().join(" → "),
-        Action::TokenCreated | Action::TokenDeleted | Action::TokenLeaked => text("description").unwrap_or_default(),
+        Action::TokenCreated | Action::TokenDeleted | Action::TokenReplaced | Action::TokenLeaked => {
+            text("description").unwrap_or_default()
+        }
         Action::EventsPruned => text("upTo").map(|number| format!("up to event {number}")).unwrap_or_default(),
         action if action.outcome() == Outcome::Denied => {
             let times = text("count").filter(|count| count != "1").map(|count| format!("{count} times"));
@@ -68,6 +70,9 @@ fn field_label(name: &str) -> &str {
         "tokenAccess" => "token access",
         "forcePasswordChange" => "password change required",
         "expiresAt" => "valid until",
+        "deletesAt" => "deleted at",
+        "allowedNetworks" => "allowed networks",
+        "replacedBy" => "replaced by",
         name => name,
     }
 }
@@ -77,7 +82,10 @@ pub(super) fn action_label(action: Action) -> &'static str {
     match action {
         Action::TokenCreated => "Token generated",
         Action::TokenDeleted => "Token deleted",
+        Action::TokenReplaced => "Token replaced by a newer one",
+        Action::TokenOutsideNetworks => "Token rejected: outside its allowed networks",
         Action::TokensDeleted => "All tokens of a person deleted",
+        Action::TokensBulkDeleted => "Tokens that match a filter deleted",
         Action::SettingChanged => "Setting changed",
         Action::PersonAdded => "User added",
         Action::PersonChanged => "User changed",
@@ -108,7 +116,9 @@ pub(super) fn action_label(action: Action) -> &'static str {
 fn activity_row(event: Event, activity_path: &str) -> ActivityRow {
     let details = describe_details(&event);
     let subject = match event.action {
-        Action::TokenCreated | Action::TokenDeleted | Action::TokenLeaked => format!("{}…", event.label),
+        Action::TokenCreated | Action::TokenDeleted | Action::TokenReplaced | Action::TokenLeaked => {
+            format!("{}…", event.label)
+        }
         Action::RevokedTokenRejected if !event.label.is_empty() => format!("{}…", event.label),
         Action::SessionCreated | Action::LoginSucceeded => String::new(),
         _ => event.label,

@@ -28,7 +28,9 @@ use super::{
     state::WebState,
 };
 use crate::{
-    domain::{causes::Causes, draft_key::SealedDraft, id::PersonId, session::SessionValue},
+    domain::{
+        causes::Causes, draft_key::SealedDraft, id::PersonId, session::SessionValue, token_limits::reserved_scope,
+    },
     http::error::BODY_LIMIT,
 };
 
@@ -38,11 +40,15 @@ const MAX_AGE_SECONDS: u32 = 600;
 /// The maximum length of a text in JSON. Browsers accept 4,096 bytes for the name, the value and the
 /// attributes of a cookie, and the encrypted value is a third longer.
 const MAX_TEXT_BYTES: usize = 2_800;
-/// The fields that are kept.
-const KEPT_FIELDS: [&str; 13] = [
+/// The fields that are kept, beside the checkboxes of reserved scopes, which have their names.
+const KEPT_FIELDS: [&str; 17] = [
     "description",
     "lifetime",
     "days",
+    "access",
+    "scopes",
+    "allowedNetworks",
+    "grace",
     "email",
     "name",
     "admin_email",
@@ -125,7 +131,8 @@ fn parse_fields(text: &[u8]) -> Option<(String, Fields)> {
 
 /// Returns the text of a form that is kept, or `None` if it is too long.
 fn kept_text(page: &str, form: &[u8]) -> Option<Vec<u8>> {
-    let kept = form_urlencoded::parse(form).filter(|(name, _)| KEPT_FIELDS.contains(&name.as_ref()));
+    let is_kept = |name: &str| KEPT_FIELDS.contains(&name) || reserved_scope::ALL.contains(&name);
+    let kept = form_urlencoded::parse(form).filter(|(name, _)| is_kept(name));
     let fields: Vec<_> = [(PAGE_FIELD.into(), page.into())].into_iter().chain(kept).collect();
     serde_json::to_vec(&fields).ok().filter(|text| text.len() <= MAX_TEXT_BYTES)
 }

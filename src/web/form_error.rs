@@ -26,6 +26,11 @@ impl FormError {
         Self { field: Some(field), ..Self::new(message) }
     }
 
+    /// Creates the error of an invalid value.
+    pub(super) fn from_invalid(invalid: &ValidationError) -> Self {
+        Self { field: invalid_field(invalid), ..Self::new(messages::for_invalid(invalid)) }
+    }
+
     /// Returns whether the field was rejected.
     pub(super) fn is_of(&self, field: &str) -> bool {
         self.field == Some(field)
@@ -53,20 +58,34 @@ impl FormError {
 fn rejected_field(error: &Error) -> Option<&'static str> {
     match error {
         Error::EmailTaken => Some("email"),
-        Error::Invalid(invalid) => match invalid {
-            ValidationError::Lifetime
-            | ValidationError::LifetimeTooLong { .. }
-            | ValidationError::InvalidSettingValue { .. } => Some("days"),
-            ValidationError::Email | ValidationError::EmailInvisibleCharacter { .. } => Some("email"),
-            ValidationError::PasswordLength { .. }
-            | ValidationError::PasswordCommon
-            | ValidationError::PasswordUnchanged => Some("password"),
-            ValidationError::PasswordMismatch => Some("repeated_password"),
-            ValidationError::TooLong { field, .. }
-            | ValidationError::Empty { field }
-            | ValidationError::ForbiddenCharacter { field } => Some(field),
-            _ => None,
-        },
+        Error::Invalid(invalid) => invalid_field(invalid),
+        _ => None,
+    }
+}
+
+/// Returns the name of the form field with an invalid value.
+fn invalid_field(invalid: &ValidationError) -> Option<&'static str> {
+    match invalid {
+        ValidationError::Lifetime
+        | ValidationError::LifetimeTooLong { .. }
+        | ValidationError::InvalidSettingValue { .. } => Some("days"),
+        ValidationError::Email | ValidationError::EmailInvisibleCharacter { .. } => Some("email"),
+        ValidationError::PasswordLength { .. }
+        | ValidationError::PasswordCommon
+        | ValidationError::PasswordUnchanged => Some("password"),
+        ValidationError::PasswordMismatch => Some("repeated_password"),
+        ValidationError::ScopeSyntax { .. }
+        | ValidationError::DuplicateScope { .. }
+        | ValidationError::UnknownReservedScope { .. }
+        | ValidationError::ScopesRequired => Some("scopes"),
+        ValidationError::Network { .. }
+        | ValidationError::NetworkHostBits { .. }
+        | ValidationError::NetworkOfAllAddresses { .. } => Some("allowedNetworks"),
+        ValidationError::GraceSeconds => Some("grace"),
+        ValidationError::TooLong { field, .. }
+        | ValidationError::TooManyEntries { field, .. }
+        | ValidationError::Empty { field }
+        | ValidationError::ForbiddenCharacter { field } => Some(field),
         _ => None,
     }
 }
@@ -82,5 +101,7 @@ mod tests {
         assert_eq!(field(ValidationError::TooLong { field: "description", max: 255 }), Some("description"));
         assert_eq!(field(ValidationError::PasswordLength { min: 15 }), Some("password"));
         assert_eq!(field(ValidationError::TokenAccess), None);
+        let invalid = ValidationError::TooManyEntries { field: "allowedNetworks", max: 32 };
+        assert_eq!(FormError::from_invalid(&invalid).field, Some("allowedNetworks"));
     }
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::display_limits::DisplayLimits;
 use crate::{
     domain::{
         id::PersonId,
@@ -44,6 +45,8 @@ pub(super) enum TokenState {
     Active,
     ExpiresSoon,
     Expired,
+    /// Works until a scheduled time, because a newer token replaces it.
+    Replaced,
     /// Not expired, but unusable: the owner may not use tokens, or the workspace has the feature
     /// switched off.
     Blocked,
@@ -54,6 +57,7 @@ impl TokenState {
         match status {
             TokenStatus::Active if is_blocked => Self::Blocked,
             TokenStatus::Expired => Self::Expired,
+            TokenStatus::Active if token.replacement.is_some() => Self::Replaced,
             TokenStatus::Active if token.expires_at.is_some_and(|end| now >= soon_from(token.created_at, end)) => {
                 Self::ExpiresSoon
             }
@@ -66,6 +70,7 @@ impl TokenState {
             Self::Active => "Active",
             Self::ExpiresSoon => "Expires soon",
             Self::Expired => "Expired",
+            Self::Replaced => "Replaced",
             Self::Blocked => "Blocked",
         }
     }
@@ -74,7 +79,7 @@ impl TokenState {
     pub(super) fn css_class(self) -> &'static str {
         match self {
             Self::Active => "on",
-            Self::ExpiresSoon => "soon",
+            Self::ExpiresSoon | Self::Replaced => "soon",
             Self::Expired | Self::Blocked => "off",
         }
     }
@@ -96,9 +101,21 @@ pub(super) struct TokenRow {
     pub created: DisplayTime,
     pub expires: Option<DisplayTime>,
     pub last_used: Option<DisplayTime>,
+    /// The client address of the last use; empty: unknown.
+    pub last_used_from: String,
+    pub limits: DisplayLimits,
+    pub replacement: Option<RowReplacement>,
     /// Set if the table shows tokens of several people.
     pub owner: Option<TokenOwner>,
     /// The path of the token's page.
+    pub path: String,
+}
+
+/// The replacement of a token by a newer one.
+pub(super) struct RowReplacement {
+    /// When the older token is deleted.
+    pub deletes_at: DisplayTime,
+    /// The path of the newer token's page.
     pub path: String,
 }
 
@@ -112,6 +129,10 @@ pub(super) struct TokenOwner {
 impl TokenRow {
     /// Creates the row of a token in the list at `list_path`.
     pub(super) fn new(token: Token, state: TokenState, owner: Option<TokenOwner>, list_path: &str) -> Self {
+        let replacement = token.replacement.map(|replacement| RowReplacement {
+            deletes_at: DisplayTime(replacement.deletes_at),
+            path: format!("{list_path}/{}", replacement.replaced_by),
+        });
         Self {
             id: token.id,
             display_prefix: token.display_prefix,
@@ -120,6 +141,9 @@ impl TokenRow {
             created: DisplayTime(token.created_at),
             expires: token.expires_at.map(DisplayTime),
             last_used: token.last_used_at.map(DisplayTime),
+            last_used_from: token.last_used_from.map(|address| address.to_string()).unwrap_or_default(),
+            limits: (&token.limits).into(),
+            replacement,
             owner,
             path: format!("{list_path}/{}", token.id),
         }
@@ -129,7 +153,12 @@ impl TokenRow {
 impl TokenRow {
     /// Returns the path of the token's page relative to its list. A list has fifty rows.
     pub(super) fn relative_path(&self) -> &str {
-        self.path.split_once('/').and_then(|(_, path)| path.split_once('/')).map_or(&self.path, |(_, path)| path)
+        relative(&self.path)
+    }
+
+    /// Returns whether the owner can replace the token.
+    pub(super) fn is_replaceable(&self) -> bool {
+        matches!(self.state, TokenState::Active | TokenState::ExpiresSoon)
     }
 
     /// Returns the description, or the display prefix if it is empty.
@@ -139,6 +168,29 @@ impl TokenRow {
             description => description.to_owned(),
         }
     }
+}
+
+impl RowReplacement {
+    /// Returns the path of the newer token's page relative to the list.
+    pub(super) fn relative_path(&self) -> &str {
+        relative(&self.path)
+    }
+}
+
+/// Returns a path without its first segment.
+fn relative(path: &str) -> &str {
+    path.split_once('/').and_then(|(_, path)| path.split_once('/')).map_or(path, |(_, path)| path)
+}
+
+/// Formats a number of seconds in the greatest unit in which it is whole.
+pub(super) fn duration(seconds: i64) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let (count, unit) = units
+        .into_iter()
+        .find(|(length, _)| seconds % length == 0)
+        .map_or((seconds, "second"), |(length, unit)| (seconds / length, unit));
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
 }
 
 /// The state of a person's invite link as shown on pages.
@@ -175,6 +227,12 @@ mod tests {
         assert_eq!(soon(5), 4 * DAY);
         assert_eq!(soon(35), 28 * DAY);
         assert_eq!(soon(365), 358 * DAY);
+    }
+
+    #[test]
+    fn durations_have_the_greatest_whole_unit() {
+        let texts = [86_400, 2_592_000, 3_600, 90_000, 120, 61].map(duration);
+        assert_eq!(texts, ["1 day", "30 days", "1 hour", "25 hours", "2 minutes", "61 seconds"]);
     }
 
     #[test]

@@ -42,6 +42,17 @@ pub(super) fn for_invalid(invalid: &ValidationError) -> String {
             "Enter a whole number of days from 1 to 36500, or -1 for unlimited.".to_owned()
         }
         ValidationError::InvalidSettingValue { .. } => "Choose one of the values.".to_owned(),
+        ValidationError::TooManyEntries { field, max } => {
+            let name = if *field == "scopes" { "scopes" } else { "networks" };
+            format!("Enter at most {max} {name}.")
+        }
+        ValidationError::ScopesRequired => {
+            "This workspace requires scopes. Choose Only these scopes. The field may be empty.".to_owned()
+        }
+        ValidationError::NetworkOfAllAddresses { text } => {
+            format!("The network {text} contains all addresses. Clear the field to allow any address.")
+        }
+        ValidationError::GraceSeconds => "Choose one of the grace periods.".to_owned(),
         ValidationError::TokenAccess => "Choose one of the options for token access.".to_owned(),
         ValidationError::PasswordMismatch => "The two new passwords do not match.".to_owned(),
         ValidationError::PasswordUnchanged => "The new password must differ from the current one.".to_owned(),

@@ -8,13 +8,16 @@
 //! `security_headers` has the headers of every page, errors included. `csrf` rejects forms of other
 //! sites.
 
+mod access_fields;
 mod activity;
 mod activity_csv;
 mod activity_rows;
 mod admin;
 mod assets;
+mod bulk_delete;
 mod cookie;
 mod csrf;
+mod display_limits;
 mod draft;
 mod error;
 mod error_page;
@@ -23,7 +26,9 @@ mod form_error;
 mod format;
 mod generate;
 mod invite;
+mod issue_form;
 mod layout;
+mod lifetime_fields;
 mod messages;
 mod minify;
 mod pagination;
@@ -31,11 +36,13 @@ mod password;
 mod profile;
 mod reauth;
 mod reference;
+mod replace;
 mod response_cookies;
 mod security_headers;
 mod session_user;
 mod sign_in;
 mod state;
+mod token_csv;
 mod token_delete;
 mod token_list;
 mod token_page;
@@ -70,6 +77,7 @@ pub fn routes(app: &App, config: &Config, document: &'static OpenApi) -> Router 
         .merge(password::routes())
         .merge(tokens::routes())
         .merge(generate::routes())
+        .merge(replace::routes())
         .merge(token_page::routes())
         .merge(profile::routes())
         .merge(activity::routes())

@@ -3,9 +3,9 @@
 use super::{
     error::PageResult,
     format::{TokenOwner, TokenRow, TokenState},
-    pagination::{PAGE_SIZE, PageRange, PageRequest, Pager, page_path},
+    pagination::{PAGE_SIZE, PageRange, PageRequest, Pager, page_path, path_with_fields},
     state::WebState,
-    token_query::{SortColumn, StatusTab, TokenQuery},
+    token_query::{ExpiryOption, SortColumn, StatusTab, TokenQuery},
 };
 use crate::{
     domain::{
@@ -33,6 +33,15 @@ pub(super) struct TokenList {
     /// The status of the selected tab, as the query string names it.
     pub status: &'static str,
     pub sort: String,
+    pub unused_since: String,
+    pub never_used: bool,
+    pub expiry_options: [ExpiryOption; 3],
+    /// The path of all rows as CSV.
+    pub csv_path: String,
+    /// The path of the page that deletes the rows, if they are a part of the tokens.
+    pub delete_path: Option<String>,
+    /// The number of rows on all pages.
+    pub count: i64,
 }
 
 impl TokenList {
@@ -68,14 +77,15 @@ pub(super) async fn list_page(
         PageRequest::Before(cursor) => (reversed, Some(cursor.clone())),
     };
     let page = TokenPageQuery { sort: direction, limit: i64::try_from(PAGE_SIZE + 1).ok(), offset: 0, after };
-    let mut listed = state.tokens.list(caller, scope, query.filter(), &page).await?;
+    let filter = query.filter(state.tokens.now());
+    let mut listed = state.tokens.list(caller, scope, filter.clone(), &page).await?;
     if direction != sort {
         listed.reverse();
     }
     let to_cursor = |listed: &ListedToken| cursor::encode(&Cursor::from_token(&listed.token, sort.key), sort);
     let pager =
         page_request.split(&mut listed, to_cursor, |direction, cursor| page_path(list_path, query, direction, &cursor));
-    let counts = state.tokens.count_by_status(caller, scope, query.filter()).await?;
+    let counts = state.tokens.count_by_status(caller, scope, filter).await?;
     let count = if query.status() == TokenStatus::Active { counts.active } else { counts.expired };
     let range = PageRange::new(query.from(), listed.len(), count);
     let has_owners = matches!(scope, TokenScope::Workspace { .. });
@@ -89,6 +99,13 @@ pub(super) async fn list_page(
         search: query.search().to_owned(),
         status: if query.status() == TokenStatus::Expired { "expired" } else { "" },
         sort: query.sort.clone().unwrap_or_default(),
+        unused_since: query.unused_since().unwrap_or_default().to_owned(),
+        never_used: query.never_used(),
+        expiry_options: query.expiry_options(),
+        csv_path: path_with_fields(&format!("{list_path}.csv"), query, &[]),
+        delete_path: (count > 0 && query.is_selection())
+            .then(|| path_with_fields(&format!("{list_path}/delete-matching"), query, &[])),
+        count,
     })
 }
 

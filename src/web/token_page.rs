@@ -39,8 +39,8 @@ struct TokenPage {
     layout: Layout,
     row: TokenRow,
     parent_id: Option<Uuid>,
-    /// The viewer owns the token, and may generate a replacement.
-    is_own: bool,
+    /// The viewer owns the token, which can be replaced.
+    is_replaceable: bool,
     back_path: &'static str,
     back_label: &'static str,
     history: Vec<ActivityDay>,
@@ -81,7 +81,7 @@ pub(super) async fn show_token(
     render(&TokenPage {
         layout: user.layout(section.nav_item),
         parent_id: token.parent_id,
-        is_own,
+        is_replaceable: is_own && row.is_replaceable(),
         back_path: section.list_path,
         back_label: section.label,
         history: group_by_day(events, section.activity_path),
@@ -92,7 +92,7 @@ pub(super) async fn show_token(
 
 /// Finds a token of the user, and rejects those of other people, which the service returns to
 /// administrators.
-async fn find_own(user: &SessionUser, state: &WebState, id: Uuid) -> PageResult<(Token, TokenRow)> {
+pub(super) async fn find_own(user: &SessionUser, state: &WebState, id: Uuid) -> PageResult<(Token, TokenRow)> {
     let (token, status): (Token, TokenStatus) = state.tokens.find(&user.actor(), id).await?;
     if token.person_id != user.person.id {
         return Err(Error::TokenNotFound.into());

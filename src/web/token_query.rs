@@ -10,7 +10,8 @@ use crate::{
     domain::{
         time::Timestamp,
         token::TokenStatus,
-        token_query::{Cursor, Sort, SortKey, TokenFilter},
+        token_filter::{TimeRange, TokenFilter},
+        token_query::{Cursor, Sort, SortKey},
     },
     http::cursor,
     service::tokens::TokenStatusCounts,
@@ -22,6 +23,10 @@ pub(super) struct TokenQuery {
     pub search: Option<String>,
     pub status: Option<String>,
     pub unused_since: Option<String>,
+    /// `never`: only tokens that were never used.
+    pub used: Option<String>,
+    /// The number of days within which the token expires.
+    pub expires_within: Option<String>,
     pub person: Option<String>,
     pub sort: Option<String>,
     #[serde(skip_serializing)]
@@ -54,6 +59,15 @@ pub(super) struct SortColumn {
     pub direction: Option<&'static str>,
 }
 
+/// An option of the filter by expiry.
+pub(super) struct ExpiryOption {
+    pub days: i64,
+    pub is_selected: bool,
+}
+
+/// The options of the filter by expiry, in days.
+const EXPIRY_DAYS: [i64; 3] = [7, 30, 90];
+
 /// The columns that can be sorted: name in the query string, label, key, and whether the first
 /// selection sorts in descending order.
 const COLUMNS: [(&str, &str, SortKey, bool); 4] = [
@@ -68,7 +82,39 @@ impl TokenQuery {
     /// Returns whether a filter beside the status is set.
     pub(super) fn is_filtered(&self) -> bool {
         let is_set = |field: &Option<String>| field.as_ref().is_some_and(|text| !text.trim().is_empty());
-        is_set(&self.search) || is_set(&self.unused_since)
+        is_set(&self.search) || self.unused_since().is_some() || self.never_used() || self.expires_within().is_some()
+    }
+
+    /// Returns whether the list has only a part of the tokens: a filter is set, or the status is not
+    /// the default.
+    pub(super) fn is_selection(&self) -> bool {
+        self.is_filtered() || self.status() == TokenStatus::Expired
+    }
+
+    /// Returns whether every field that is set has a meaning. Lists ignore invalid fields; a deletion
+    /// without them would delete more than was asked for.
+    pub(super) fn is_exact(&self) -> bool {
+        let is_empty = |field: &Option<String>| field.as_deref().unwrap_or_default().is_empty();
+        let is_one_of = |field: &Option<String>, words: &[&str]| words.contains(&field.as_deref().unwrap_or_default());
+        (is_empty(&self.unused_since) || self.unused_since().is_some())
+            && (is_empty(&self.expires_within) || self.expires_within().is_some())
+            && is_one_of(&self.used, &["", "never"])
+            && is_one_of(&self.status, &["", "active", "expired"])
+            && self.person.as_deref().is_none_or(|person| person.is_empty() || person.parse::<i64>().is_ok())
+            && self.search().chars().count() <= 255
+    }
+
+    pub(super) fn never_used(&self) -> bool {
+        self.used.as_deref() == Some("never")
+    }
+
+    fn expires_within(&self) -> Option<i64> {
+        let days = self.expires_within.as_deref()?.parse().ok();
+        days.filter(|days| EXPIRY_DAYS.contains(days))
+    }
+
+    pub(super) fn expiry_options(&self) -> [ExpiryOption; 3] {
+        EXPIRY_DAYS.map(|days| ExpiryOption { days, is_selected: self.expires_within() == Some(days) })
     }
 
     pub(super) fn search(&self) -> &str {
@@ -85,11 +131,18 @@ impl TokenQuery {
         if self.status.as_deref() == Some("expired") { TokenStatus::Expired } else { TokenStatus::Active }
     }
 
-    pub(super) fn filter(&self) -> TokenFilter {
+    /// Returns the filter at a time, from which tokens expire soon.
+    pub(super) fn filter(&self, now: Timestamp) -> TokenFilter {
         let search = self.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let search = search.map(|text| text.chars().take(255).collect());
         let unused_since = self.unused_since().and_then(Timestamp::parse_date);
-        TokenFilter { status: Some(self.status()), unused_since, search, ..TokenFilter::default() }
+        let expires = self.expires_within().map_or(TimeRange::default(), |days| TimeRange {
+            after: Some(now),
+            before: Some(now.plus_seconds(days * 86_400)),
+        });
+        let never_used = self.never_used().then_some(true);
+        let status = Some(self.status());
+        TokenFilter { status, expires, never_used, unused_since, search, ..TokenFilter::default() }
     }
 
     pub(super) fn sort(&self) -> Sort {

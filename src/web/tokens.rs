@@ -6,6 +6,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
+    bulk_delete::{BulkDeleteForm, BulkDeleteSection, delete_rows, deletion_count_notice, show_bulk_delete},
     error::{PageResult, see_other},
     extract::{LenientQuery, PageForm},
     form_error::FormError,
@@ -14,6 +15,7 @@ use super::{
     reauth::require_recent_password,
     session_user::SessionUser,
     state::WebState,
+    token_csv::csv_response,
     token_delete::deletion_notice,
     token_list::{TokenList, list_page},
     token_query::TokenQuery,
@@ -25,6 +27,8 @@ pub(super) const LIST_PATH: &str = "/preferences/access-tokens";
 pub(super) fn routes() -> Router<WebState> {
     Router::new()
         .route(LIST_PATH, get(list))
+        .route("/preferences/access-tokens.csv", get(export))
+        .route("/preferences/access-tokens/delete-matching", get(show_bulk_delete_form).post(delete_matching))
         .route("/preferences", get(async || see_other(LIST_PATH)))
         .route("/preferences/access-tokens/delete-all", get(show_delete_all_form).post(delete_all))
 }
@@ -63,8 +67,38 @@ async fn list(
         Some(_) => state.people.admin_contacts(user.person.workspace_id).await?.join(" or "),
     };
     let notice = deletion_notice(&state, &user.actor(), EventScope::Own, &query).await?;
+    let notice = notice.or_else(|| deletion_count_notice(&query));
     let layout = user.layout(NavItem::Tokens).with_notice(query.done.as_deref()).with_text(notice);
     render(&TokensPage { layout, is_feature_off, denied_reason, contacts, list })
+}
+
+/// The list of own tokens, for bulk deletions.
+const SECTION: BulkDeleteSection =
+    BulkDeleteSection { nav_item: NavItem::Tokens, list_path: LIST_PATH, label: "Access Tokens" };
+
+async fn export(
+    user: SessionUser,
+    State(state): State<WebState>,
+    LenientQuery(query): LenientQuery<TokenQuery>,
+) -> PageResult<Response> {
+    csv_response(&user, &state, TokenScope::Own, &query).await
+}
+
+async fn show_bulk_delete_form(
+    user: SessionUser,
+    State(state): State<WebState>,
+    LenientQuery(query): LenientQuery<TokenQuery>,
+) -> PageResult<Response> {
+    show_bulk_delete(&user, &state, TokenScope::Own, &query, &SECTION).await
+}
+
+async fn delete_matching(
+    user: SessionUser,
+    State(state): State<WebState>,
+    headers: HeaderMap,
+    PageForm(form): PageForm<BulkDeleteForm>,
+) -> PageResult<Response> {
+    delete_rows(&user, &state, &headers, TokenScope::Own, &form, &SECTION).await
 }
 
 /// The confirmation page for deleting all tokens of a person.

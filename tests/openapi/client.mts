@@ -70,8 +70,8 @@ check(denied.response.status === 401 && errorName(denied.error) === "MissingPers
 export const rejected = () => [
   // @ts-expect-error No such path.
   byToken.GET("/v4/nothing"),
-  // @ts-expect-error The lifetime is required.
-  byToken.POST("/v4/apiAccessTokens", { body: { description: "x" } }),
+  // @ts-expect-error The lifetime is a number.
+  byToken.POST("/v4/apiAccessTokens", { body: { lifetimeSeconds: "3600" } }),
   // @ts-expect-error No such setting.
   byToken.PATCH("/v4/workspaces/{id}/configuration", { params: { path }, body: { configuration: [{ key: "x", value: 1 }] } }),
 ];

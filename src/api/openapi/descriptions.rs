@@ -49,6 +49,20 @@ const DESCRIPTIONS: &[(&str, &[(&str, &str)])] = &[
         )],
     ),
     (
+        "DeleteTokens",
+        &[
+            ("createdBefore", "Only tokens created before this time."),
+            ("createdAfter", "Only tokens created at or after this time."),
+            ("expiresBefore", "Only tokens that expire before this time."),
+            ("expiresAfter", "Only tokens that expire at or after this time. Tokens that never expire do not match."),
+            (
+                "lastUsedBefore",
+                "Only tokens whose last use was before this time. Tokens that were never used do not match.",
+            ),
+            ("lastUsedAfter", "Only tokens whose last use was at or after this time."),
+        ],
+    ),
+    (
         "CreateWorkspace",
         &[("admin", "The first administrator of the workspace."), ("name", "The name, 1 to 255 characters.")],
     ),
@@ -188,6 +202,9 @@ const DESCRIPTIONS: &[(&str, &[(&str, &str)])] = &[
             ("maximum", "The maximum number of days."),
         ],
     ),
+    ("BatchCheck", &[("tokens", "The tokens to check, 1 to 100.")]),
+    ("BatchResult", &[("data", "The result for each token, in the order of the request.")]),
+    ("PresentedToken", &[("token", "The token value.")]),
     ("TokenFormat", &[("checksum", "The checksum at the end of a value.")]),
     (
         "TokenInfo",
@@ -195,6 +212,7 @@ const DESCRIPTIONS: &[(&str, &[(&str, &str)])] = &[
             ("tokenId", "The token ID. It is not secret."),
             ("description", "The owner's note, at most 255 characters; may be empty."),
             ("createdAt", "The time at which the token was created, in UTC."),
+            ("deletesAt", "When the token, which was replaced, is deleted. It does not authenticate from then on."),
             ("expiredAt", "The time from which the token does not authenticate, in UTC. Null: never."),
             ("lastUsed", "The time of the last request that the token authenticated, in UTC. Null: none yet."),
         ],

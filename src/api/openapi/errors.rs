@@ -2,10 +2,14 @@
 
 use crate::{
     api::ApiError,
-    domain::{ValidationError, id::PersonId, setting::SettingKey, time::Timestamp},
+    domain::{ValidationError, id::PersonId, setting::SettingKey, time::Timestamp, token_limits::reserved_scope},
     service::{Error, health::NotReady},
 };
 use tokenward_guard::{AuthError, DenialReason};
+
+mod checks;
+
+use checks::{auth_check, check_tokens, introspect, report_leak, revoke};
 
 /// An error and the name of its example.
 pub(super) type NamedError = (&'static str, ApiError);
@@ -15,6 +19,7 @@ pub(super) fn errors_of(operation: &str) -> Vec<NamedError> {
     let own = match operation {
         "listApiAccessTokens" => list_tokens(),
         "createApiAccessToken" => create_token(),
+        "deleteMatchingApiAccessTokens" => delete_matching_tokens(),
         "deleteApiAccessTokens" => join([token_route(), administrator(), vec![person_not_found()]]),
         "getApiAccessToken" | "deleteApiAccessToken" => join([token_route(), vec![token_not_found()]]),
         "checkAuthentication" | "checkRequirements" => return auth_check(operation),
@@ -22,6 +27,7 @@ pub(super) fn errors_of(operation: &str) -> Vec<NamedError> {
         "getOpenApiSpec" => Vec::new(),
         "reportLeak" => return report_leak(),
         "introspectToken" => return introspect(),
+        "checkTokens" => return check_tokens(),
         "revokeToken" => return revoke(),
         "getTokenFormat" | "getOAuthMetadata" => return vec![invalid_host(), internal()],
         "getLiveness" => return vec![invalid_host()],
@@ -52,6 +58,7 @@ fn authenticated() -> Vec<NamedError> {
         ("noCredential", ApiError::Unauthenticated(AuthError::Missing)),
         ("invalidCredential", ApiError::Unauthenticated(AuthError::Denied(DenialReason::UnknownToken))),
         password_change_required(),
+        insufficient_scope(reserved_scope::TOKENS_READ),
         ("tooManyFailedLogins", ApiError::LoginThrottled { seconds: 8 }),
         internal(),
         service("databaseUnavailable", Error::timed_out()),
@@ -107,6 +114,10 @@ fn password_change_required() -> NamedError {
     service("passwordChangeRequired", Error::PasswordChangeRequired { person_id: PersonId::new(7) })
 }
 
+fn insufficient_scope(scope: &str) -> NamedError {
+    service("insufficientScope", Error::InsufficientScope { required: Some(scope.to_owned()) })
+}
+
 fn internal() -> NamedError {
     ("internalError", ApiError::Internal)
 }
@@ -117,7 +128,26 @@ fn invalid_host() -> NamedError {
 }
 
 fn list_tokens() -> Vec<NamedError> {
-    join([token_route(), administrator(), reads(), vec![limit(), person_not_found()]])
+    let time = "Query parameter createdBefore: invalid value: string \"today\", expected a time such as \
+                2026-01-31T00:00:00Z.";
+    let own = vec![limit(), person_not_found(), ("invalidTime", ApiError::BadRequest(time.to_owned())), filter()];
+    join([token_route(), administrator(), reads(), own])
+}
+
+fn filter() -> NamedError {
+    invalid("contradictoryFilter", ValidationError::NeverUsedWithRange)
+}
+
+fn delete_matching_tokens() -> Vec<NamedError> {
+    let time = "createdBefore must be a time such as 2026-01-31T00:00:00Z.".to_owned();
+    let own = vec![
+        invalid("dryRunMissing", ValidationError::DryRunMissing),
+        invalid("emptyFilter", ValidationError::EmptyDeletionFilter),
+        invalid("allWithFilter", ValidationError::AllWithFilter),
+        ("invalidTime", ApiError::BadRequest(time)),
+        filter(),
+    ];
+    join([token_route(), with_body(), administrator(), reads(), own])
 }
 
 fn create_token() -> Vec<NamedError> {
@@ -128,6 +158,16 @@ fn create_token() -> Vec<NamedError> {
         invalid("lifetime", ValidationError::Lifetime),
         invalid("lifetimeTooLong", ValidationError::LifetimeTooLong { max_days: 365 }),
         invalid("outlivesParent", ValidationError::OutlivesParent { end }),
+        invalid("invalidScope", ValidationError::ScopeSyntax { word: "Reports".to_owned() }),
+        invalid("scopesExceedMaker", ValidationError::ScopesExceedMaker),
+        invalid("scopesRequired", ValidationError::ScopesRequired),
+        invalid("invalidNetwork", ValidationError::Network { text: "example.com".to_owned() }),
+        invalid("networksExceedMaker", ValidationError::NetworksExceedMaker),
+        invalid("graceSeconds", ValidationError::GraceSeconds),
+        service("replacedTokenNotFound", Error::TokenNotFound),
+        service("replacedTokenExpired", Error::ReplacedTokenExpired),
+        service("alreadyReplaced", Error::AlreadyReplaced),
+        service("olderNodes", Error::OlderNodes),
         invalid("idempotencyKeyReused", ValidationError::IdempotencyKeyReused),
         ("misspelledField", ApiError::BadRequest(misspelled)),
         ("unknownRestriction", ApiError::BadRequest(restriction)),
@@ -141,21 +181,6 @@ fn create_token() -> Vec<NamedError> {
     join([token_route(), with_body(), own])
 }
 
-fn auth_check(operation: &str) -> Vec<NamedError> {
-    let mut errors = vec![
-        ("noCredential", ApiError::Unauthenticated(AuthError::Missing)),
-        ("invalidCredential", ApiError::Unauthenticated(AuthError::Denied(DenialReason::UnknownToken))),
-        password_change_required(),
-        internal(),
-        ("credentialNotChecked", ApiError::Unauthenticated(AuthError::Unavailable)),
-    ];
-    if operation == "checkRequirements" {
-        errors.push(service("requirementsNotMet", Error::RequirementsNotMet));
-        errors.push(service("invalidRequirements", Error::InvalidRequirement));
-    }
-    errors
-}
-
 fn list_events() -> Vec<NamedError> {
     let action = "action must be the name of an event, for example token.created.".to_owned();
     let since = "since must be a timestamp such as 2026-11-24T08:00:00Z.".to_owned();
@@ -167,42 +192,6 @@ fn list_events() -> Vec<NamedError> {
         ("invalidCursor", ApiError::BadRequest(cursor)),
     ];
     join([administrator(), reads(), own])
-}
-
-fn report_leak() -> Vec<NamedError> {
-    let too_many = ApiError::BadRequest("values must have at most 100 elements.".to_owned());
-    let own = vec![
-        ("tooManyValues", too_many),
-        service("tooManyReports", Error::RateLimited { retry_after_millis: 6_000 }),
-        internal(),
-        service("databaseUnavailable", Error::timed_out()),
-    ];
-    join([with_body(), own])
-}
-
-fn oauth_form() -> Vec<NamedError> {
-    let form = "The form must contain the parameter token exactly once.".to_owned();
-    vec![
-        ("invalidForm", ApiError::BadRequest(form)),
-        ("bodyTooLarge", ApiError::BodyTooLarge),
-        ("compressedBody", ApiError::UnsupportedEncoding),
-        internal(),
-        service("databaseUnavailable", Error::timed_out()),
-    ]
-}
-
-fn introspect() -> Vec<NamedError> {
-    let own = vec![
-        ("noCredential", ApiError::Unauthenticated(AuthError::Missing)),
-        ("invalidCredential", ApiError::Unauthenticated(AuthError::Denied(DenialReason::UnknownToken))),
-        password_change_required(),
-        ("tooManyFailedLogins", ApiError::LoginThrottled { seconds: 8 }),
-    ];
-    join([oauth_form(), own])
-}
-
-fn revoke() -> Vec<NamedError> {
-    join([oauth_form(), vec![service("tooManyUnknownTokens", Error::RateLimited { retry_after_millis: 1_000 })]])
 }
 
 fn readiness() -> Vec<NamedError> {
@@ -233,6 +222,7 @@ fn person_errors(operation: &str) -> Vec<NamedError> {
                 password(),
                 invalid("passwordMismatch", ValidationError::PasswordMismatch),
                 invalid("invalidTokenAccess", ValidationError::TokenAccess),
+                service("unrestrictedField", Error::UnrestrictedOnlyField { field: "email" }),
                 service("administratorField", Error::AdminOnlyField { field: "isAdmin" }),
                 service("readOnlyField", Error::ReadOnlyField { field: "workspaceId" }),
                 service("passwordRequired", Error::PasswordCredentialRequired),

@@ -23,9 +23,15 @@ pub(super) fn request_of(operation: &str) -> Option<Value> {
             {"key": "feature.apiAccessTokens.allowUsers", "value": true},
             {"key": "feature.apiAccessTokens.maxLifetimeDays", "value": null}
         ]}),
+        "deleteMatchingApiAccessTokens" => {
+            json!({"neverUsed": true, "createdBefore": "2026-08-24T00:00:00Z", "allUsers": true, "dryRun": true})
+        }
         "deleteWorkspaceConfiguration" => json!({"settings": ["feature.apiAccessTokens.maxLifetimeDays"]}),
         "reportLeak" => json!({"values": [TOKEN_VALUE]}),
         "introspectToken" | "revokeToken" => json!({"token": TOKEN_VALUE}),
+        "checkTokens" => json!({
+            "tokens": [TOKEN_VALUE, {"token": TOKEN_VALUE, "clientAddress": "192.0.2.7"}], "requirements": "scope=reports:read"
+        }),
         _ => return None,
     })
 }
@@ -36,12 +42,18 @@ pub(super) fn response_of(operation: &str) -> Option<Value> {
         "listApiAccessTokens" => json!({"data": [token()]}),
         "createApiAccessToken" => json!({"tokenValue": TOKEN_VALUE, "tokenInfo": token_info()}),
         "getApiAccessToken" => token(),
+        "deleteMatchingApiAccessTokens" => json!({"matched": 31, "deleted": 0}),
         "checkAuthentication" | "checkRequirements" => json!({
             "personId": 7, "workspaceId": 1, "email": "ada@example.com", "name": "Ada Lovelace", "isAdmin": false,
             "tokenId": TOKEN_ID, "tokenExpiredAt": "2026-12-23T21:58:18.293Z"
         }),
         "listEvents" => json!({"data": [event()], "nextCursor": "41"}),
         "introspectToken" => introspection(),
+        "checkTokens" => {
+            let mut active = introspection();
+            active["permitted"] = json!(true);
+            json!({"data": [active, {"active": false}]})
+        }
         "getOAuthMetadata" => oauth_metadata(),
         "getTokenFormat" => token_format(),
         "getLiveness" | "getReadiness" => json!({"status": "ok"}),
@@ -97,7 +109,7 @@ fn token() -> Value {
     json!({
         "tokenId": TOKEN_ID, "description": "nightly job", "createdAt": "2026-11-23T21:58:18.293Z",
         "expiredAt": "2026-12-23T21:58:18.293Z", "lastUsed": "2026-11-24T02:00:03.120Z", "status": "active",
-        "hint": "twd_4BOM"
+        "hint": "twd_4BOM", "lastUsedFrom": "203.0.113.9"
     })
 }
 

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::StatusName;
 use crate::{
     api::{
         ApiError,
@@ -40,9 +39,6 @@ pub(super) struct ListQuery {
     all_users: Option<bool>,
     /// For administrators: the tokens of one person.
     person_id: Option<i64>,
-    /// Only tokens with this status.
-    #[param(inline)]
-    pub(super) status: Option<StatusName>,
     /// The `nextCursor` of the previous page.
     cursor: Option<String>,
 }
@@ -90,21 +86,28 @@ impl From<SortName> for Sort {
     }
 }
 
+/// Returns the scope of a list or a bulk deletion.
+pub(super) fn scope_of(caller: &Principal, all_users: Option<bool>, person_id: Option<i64>) -> TokenScope {
+    match (all_users.unwrap_or(false), person_id.map(PersonId::new)) {
+        (false, None) => TokenScope::Own,
+        (false, Some(person_id)) if person_id == PersonId::of(caller) && !caller.is_admin => TokenScope::Own,
+        (_, person_id) => TokenScope::Workspace { person_id },
+    }
+}
+
 impl ListQuery {
     pub(super) fn scope(&self, caller: &Principal) -> TokenScope {
-        match (self.all_users.unwrap_or(false), self.person_id.map(PersonId::new)) {
-            (false, None) => TokenScope::Own,
-            (false, Some(person_id)) if person_id == PersonId::of(caller) && !caller.is_admin => TokenScope::Own,
-            (_, person_id) => TokenScope::Workspace { person_id },
-        }
+        scope_of(caller, self.all_users, self.person_id)
     }
 
-    pub(super) fn to_page_query(&self, scope: TokenScope) -> Result<TokenPageQuery, ApiError> {
+    /// Returns the order and the page. A list that is exported has all rows by default.
+    pub(super) fn to_page_query(&self, scope: TokenScope, is_export: bool) -> Result<TokenPageQuery, ApiError> {
         let sort = Sort::from(self.sort.unwrap_or_default());
         let limit = check_limit(self.limit)?;
         Ok(TokenPageQuery {
             sort,
             limit: match scope {
+                _ if is_export => limit,
                 TokenScope::Own => limit,
                 TokenScope::Workspace { .. } => Some(limit.unwrap_or(DEFAULT_ADMIN_LIMIT)),
             },

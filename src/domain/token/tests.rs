@@ -95,23 +95,62 @@ fn the_child_token_policy_applies_to_tokens_that_create_tokens() {
 #[test]
 fn a_token_is_usable_until_just_before_it_expires() {
     let facts = TokenFacts {
-        expires_at: Some(NOW),
+        ends_at: Some(NOW),
+        networks: &AllowedNetworks::any(),
         is_disabled: false,
         token_access: TokenAccess::Default,
         feature_enabled: true,
     };
-    assert_eq!(facts.ensure_usable(Timestamp::from_millis(999_999)), Ok(()));
-    assert_eq!(facts.ensure_usable(NOW), Err(UnusableReason::Expired));
-    assert_eq!(TokenFacts { expires_at: None, ..facts }.ensure_usable(NOW), Ok(()));
+    assert_eq!(facts.ensure_usable(Timestamp::from_millis(999_999), || None), Ok(()));
+    assert_eq!(facts.ensure_usable(NOW, || None), Err(UnusableReason::Expired));
+    assert_eq!(TokenFacts { ends_at: None, ..facts }.ensure_usable(NOW, || None), Ok(()));
 }
 
 #[test]
 fn feature_off_is_reported_only_for_a_token_that_would_otherwise_authenticate() {
-    let facts =
-        TokenFacts { expires_at: None, is_disabled: false, token_access: TokenAccess::Default, feature_enabled: false };
-    assert_eq!(facts.ensure_usable(NOW), Err(UnusableReason::FeatureOff));
+    let facts = TokenFacts {
+        ends_at: None,
+        networks: &AllowedNetworks::any(),
+        is_disabled: false,
+        token_access: TokenAccess::Default,
+        feature_enabled: false,
+    };
+    assert_eq!(facts.ensure_usable(NOW, || None), Err(UnusableReason::FeatureOff));
     let person_disabled = TokenFacts { is_disabled: true, ..facts };
-    assert_eq!(person_disabled.ensure_usable(NOW), Err(UnusableReason::PersonDisabled));
+    assert_eq!(person_disabled.ensure_usable(NOW, || None), Err(UnusableReason::PersonDisabled));
     let access_disabled = TokenFacts { token_access: TokenAccess::Disabled, ..facts };
-    assert_eq!(access_disabled.ensure_usable(NOW), Err(UnusableReason::AccessDisabled));
+    assert_eq!(access_disabled.ensure_usable(NOW, || None), Err(UnusableReason::AccessDisabled));
+}
+
+#[test]
+fn the_first_rule_that_rejects_a_token_is_reported() {
+    let networks = AllowedNetworks::parse(&["10.0.0.0/8".to_owned()]).unwrap();
+    let usable = TokenFacts {
+        ends_at: Some(NOW.plus_seconds(1)),
+        networks: &networks,
+        is_disabled: false,
+        token_access: TokenAccess::Default,
+        feature_enabled: true,
+    };
+    let (inside, outside) = (Some([10, 1, 2, 3].into()), Some([192, 0, 2, 1].into()));
+    assert_eq!(usable.ensure_usable(NOW, || inside), Ok(()));
+    assert_eq!(usable.ensure_usable(NOW, || outside), Err(UnusableReason::OutsideNetworks));
+    assert_eq!(usable.ensure_usable(NOW, || None), Err(UnusableReason::OutsideNetworks));
+    let feature_off = TokenFacts { feature_enabled: false, ..usable };
+    assert_eq!(feature_off.ensure_usable(NOW, || inside), Err(UnusableReason::FeatureOff));
+    assert_eq!(feature_off.ensure_usable(NOW, || outside), Err(UnusableReason::OutsideNetworks));
+    let disabled = TokenFacts { is_disabled: true, ..usable };
+    assert_eq!(disabled.ensure_usable(NOW, || outside), Err(UnusableReason::PersonDisabled));
+    assert_eq!(disabled.ensure_usable(NOW.plus_seconds(1), || outside), Err(UnusableReason::Expired));
+}
+
+#[test]
+fn a_grace_period_has_at_most_thirty_days() {
+    for (seconds, is_valid) in
+        [(-1, false), (0, true), (1, true), (2_592_000, true), (2_592_001, false), (i64::MAX, false)]
+    {
+        assert_eq!(GracePeriod::from_seconds(seconds).is_ok(), is_valid, "{seconds}");
+    }
+    assert_eq!(GracePeriod::from_seconds(0).unwrap().ends_at(NOW), None);
+    assert_eq!(GracePeriod::DEFAULT.ends_at(NOW), Some(NOW.plus_seconds(86_400)));
 }

@@ -32,6 +32,9 @@ impl People {
         change: &UpdatePerson<'_>,
     ) -> Result<Timestamp> {
         let person = self.store.find_person(workspace_id, id).await?.ok_or(Error::PersonNotFound)?;
+        initiator.ensure_may_set("password", change.password.is_some())?;
+        initiator.ensure_may_set("email", change.email.is_some())?;
+        initiator.ensure_may_set("isAdmin", change.is_admin.is_some())?;
         authorize_update(initiator, &person, change)?;
         let validated = self.validate_update(initiator, &person, change).await?;
         let mutation = initiator.mutation(&self.mutations, required_role(initiator, &person, change));

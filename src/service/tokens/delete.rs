@@ -15,7 +15,7 @@ use crate::{
         time::Timestamp,
     },
     service::{Actor, Error, Result},
-    store::{self, DeletedFamily, OwnerScope, TokenLabel},
+    store::{self, DeletedFamily, DueDeletion, OwnerScope, TokenLabel},
 };
 use tokenward_guard::token_format::{BearerToken, TokenDigest};
 
@@ -153,6 +153,30 @@ impl Tokens {
             match self.node.revoke_and_wait(&RequestContext::default(), purged).await? {
                 0 => return Ok(total),
                 purged => total += purged,
+            }
+        }
+    }
+
+    /// Deletes the replaced tokens whose grace period has ended. Returns their number.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn delete_replaced(&self) -> Result<u64> {
+        let now = self.clock.now();
+        let context = AuditContext::for_named_actor("renewal", now, RequestContext::default());
+        let mutation = Mutation::without_caller(context);
+        let mut deleted = 0;
+        loop {
+            let due = self.store.find_due_deletions(now, PURGE_BATCH_SIZE).await?;
+            let is_last = due.len() < usize::try_from(PURGE_BATCH_SIZE).unwrap_or(usize::MAX);
+            for DueDeletion { token_id, workspace_id } in due {
+                let result = self.store.delete_token(OwnerScope::Workspace(workspace_id), token_id, &mutation).await;
+                // Another node may have deleted it meanwhile.
+                let digest = self.node.revoke_and_wait(&RequestContext::default(), result).await?;
+                deleted += u64::from(digest.is_some());
+            }
+            if is_last {
+                return Ok(deleted);
             }
         }
     }

@@ -13,12 +13,14 @@ use crate::{
         authority::RequiredRole,
         id::{PersonId, WorkspaceId},
         person::Person,
+        setting::Settings,
         token::{Description, IssueError, IssuePolicy, Lifetime, Token},
+        token_limits::RequestedLimits,
     },
     service::{Actor, Error, Result},
-    store::{ConsumedForm, IssueOutcome, NewToken},
+    store::{Committed, ConsumedForm, IssueOutcome, NewToken, Replaces},
 };
-use tokenward_guard::token_format::TokenValue;
+use tokenward_guard::{Scopes, token_format::TokenValue};
 
 /// The way in which repeated requests are recognized.
 #[derive(Clone, Copy)]
@@ -29,6 +31,37 @@ pub enum Idempotency<'a> {
     Form(ConsumedForm),
     /// An idempotency key. For ten minutes, repeated requests return the same response.
     Key(&'a IdempotencyKey),
+}
+
+/// A request for a new token. A field without a value is inherited, see [`NewToken`].
+#[derive(Clone, Debug, Default)]
+pub struct TokenRequest {
+    pub lifetime: Option<Lifetime>,
+    pub description: Option<Description>,
+    pub limits: RequestedLimits,
+    pub replaces: Option<Replaces>,
+}
+
+impl TokenRequest {
+    /// Returns the digest by which two requests are equal. It covers every field of the request.
+    fn digest(&self) -> [u8; 32] {
+        let Self { lifetime, description, limits: RequestedLimits { scopes, networks }, replaces } = self;
+        let lifetime = lifetime.map(|lifetime| match lifetime {
+            Lifetime::Forever => -1,
+            Lifetime::Seconds(seconds) => seconds,
+        });
+        let description = description.as_ref().map(Description::as_str);
+        let mut text = format!("{}\n{}", lifetime.unwrap_or_default(), description.unwrap_or_default());
+        // A node of an earlier version computes the first part only.
+        if scopes.is_some() || networks.is_some() || replaces.is_some() {
+            let scopes = scopes.as_ref().map(Scopes::as_str);
+            let networks = networks.as_ref().map(ToString::to_string);
+            let replaces = replaces.map(|replaces| (replaces.token_id, replaces.grace.as_seconds()));
+            // `Debug` tells an absent field from an empty one.
+            text.push_str(&format!("\n{:?}", (description.is_some(), scopes, networks, replaces)));
+        }
+        Sha256::digest(text).into()
+    }
 }
 
 impl Tokens {
@@ -43,8 +76,7 @@ impl Tokens {
     pub async fn issue(
         &self,
         caller: &Actor,
-        lifetime: Lifetime,
-        description: Description,
+        request: TokenRequest,
         idempotency: Idempotency<'_>,
     ) -> Result<(TokenValue, Token)> {
         let now = self.clock.now();
@@ -57,7 +89,7 @@ impl Tokens {
             if let Idempotency::Key(key) = idempotency { Some(IdempotencyCipher::new(key, caller)) } else { None };
         let record = cipher.as_ref().map(|cipher| {
             cipher
-                .encrypt(&value, request_digest(lifetime, &description), &self.random)
+                .encrypt(&value, request.digest(), &self.random)
                 .ok_or(Error::Invalid(ValidationError::IdempotencyKeyFormat))
         });
         let new = NewToken {
@@ -66,29 +98,23 @@ impl Tokens {
             person_id: PersonId::of(caller),
             digest: value.digest(),
             display_prefix: value.display_prefix().to_owned(),
-            description: description.into_string(),
-            lifetime,
+            description: request.description.map(Description::into_string),
+            lifetime: request.lifetime,
+            limits: request.limits,
+            replaces: request.replaces,
             mutation: self.mutations.by_actor(caller, RequiredRole::Member),
             form: if let Idempotency::Form(form) = idempotency { Some(form) } else { None },
             idempotency: record.transpose()?,
             max_active: self.limits.max_active,
         };
-        let issued = self.store.issue_token(&new, self.defaults).await.map_err(map_feature_off)?;
-        match (issued.map_err(map_issue_error)?, cipher) {
-            (IssueOutcome::Created { created_at, expires_at }, _) => {
-                let token = Token {
-                    id: new.id,
-                    workspace_id: new.workspace_id,
-                    person_id: new.person_id,
-                    display_prefix: new.display_prefix,
-                    description: new.description,
-                    created_at,
-                    expires_at,
-                    last_used_at: None,
-                    parent_id: new.mutation.context.token_id,
-                };
-                Ok((value, token))
-            }
+        let issued = self.store.issue_token(&new, self.defaults).await;
+        // The scheduled deletion of a replaced token takes a right away, as a deletion does.
+        let issued = match new.replaces {
+            Some(_) => self.node.revoke_and_wait(&caller.request().clone(), issued).await,
+            None => issued.map(Committed::into_granted),
+        };
+        match (issued.map_err(map_feature_off)?.map_err(map_issue_error)?, cipher) {
+            (IssueOutcome::Created(token), _) => Ok((value, token)),
             (IssueOutcome::Replayed(replayed), cipher) => {
                 let value = cipher.and_then(|cipher| cipher.decrypt(&replayed.encrypted_value));
                 Ok((value.ok_or(Error::Invalid(ValidationError::IdempotencyKeyReused))?, replayed.token))
@@ -96,32 +122,18 @@ impl Tokens {
         }
     }
 
-    /// Checks whether the person may create a token now. Returns the maximum lifetime in days, or
-    /// `None` if it is unlimited.
+    /// Checks whether the person may create a token now. Returns the settings in effect, which limit
+    /// the token.
     ///
     /// # Errors
     /// The error that [`Tokens::issue`] would return.
-    pub async fn check_may_issue(&self, person: &Person) -> Result<Option<i64>> {
+    pub async fn check_may_issue(&self, person: &Person) -> Result<Settings> {
         let settings = self.defaults.with_overrides(self.store.find_settings(person.workspace_id).await?);
         let Person { is_admin, is_disabled, token_access, .. } = *person;
         let policy = IssuePolicy { is_admin, is_disabled, token_access, settings };
         policy.check(Lifetime::Seconds(1)).map_err(map_issue_error)?;
-        Ok(settings.max_lifetime_days)
+        Ok(settings)
     }
-}
-
-/// Returns the digest by which two requests are equal.
-fn request_digest(lifetime: Lifetime, description: &Description) -> [u8; 32] {
-    let seconds = match lifetime {
-        Lifetime::Forever => -1,
-        Lifetime::Seconds(seconds) => seconds,
-    };
-    Sha256::new()
-        .chain_update(seconds.to_string())
-        .chain_update("\n")
-        .chain_update(description.as_str())
-        .finalize()
-        .into()
 }
 
 /// Maps the reason why the store issued no token.
@@ -139,6 +151,11 @@ fn map_issue_error(reason: IssueError) -> Error {
         }
         IssueError::TooManyActiveTokens { max: most } => Error::TooManyTokens { max: most },
         IssueError::IdempotentTokenDeleted => Error::IdempotentTokenDeleted,
+        IssueError::Limits(invalid) => Error::Invalid(invalid),
+        IssueError::ReplacedTokenNotFound => Error::TokenNotFound,
+        IssueError::ReplacedTokenExpired => Error::ReplacedTokenExpired,
+        IssueError::AlreadyReplaced => Error::AlreadyReplaced,
+        IssueError::OlderNodes => Error::OlderNodes,
         IssueError::IdempotencyKeyReused => Error::Invalid(ValidationError::IdempotencyKeyReused),
     }
 }

@@ -6,7 +6,8 @@ use super::{ListedToken, Tokens};
 use crate::{
     domain::{
         id::WorkspaceId,
-        token_query::{Cursor, Sort, SortKey, TokenFilter, TokenPageQuery},
+        token_filter::TokenFilter,
+        token_query::{Cursor, Sort, SortKey, TokenPageQuery},
     },
     service::{Error, Result, read_budget::ReadRequester},
     store::{OwnerScope, TokenListQuery},

@@ -1,6 +1,8 @@
 //! Re-validation of the reader while a list is being sent.
 
-use super::{Tokens, ValidToken};
+use std::sync::Arc;
+
+use super::Tokens;
 use crate::{
     cache::Unavailable,
     domain::{
@@ -11,7 +13,7 @@ use crate::{
     store::{self, ReaderRights},
 };
 use tokenward_guard::{
-    Principal,
+    Identity, Principal,
     token_format::{BearerToken, TokenDigest},
 };
 
@@ -29,6 +31,8 @@ enum ReadCredential {
     Token(TokenDigest),
     /// The hash of the verified password, or the external identity that was verified.
     Login(VerifiedCredential),
+    /// A web session. The person is validated again; the session was validated when the read began.
+    Session,
     /// No credential is known, so the reader cannot be validated again.
     None,
 }
@@ -48,6 +52,12 @@ impl Tokens {
             _ => ReadCredential::None,
         };
         ReadAccess { tokens: self.clone(), principal: principal.clone(), credential }
+    }
+
+    /// Returns the read access of a user who is signed in on the pages.
+    #[must_use]
+    pub fn session_read_access(&self, principal: &Principal) -> ReadAccess {
+        ReadAccess { tokens: self.clone(), principal: principal.clone(), credential: ReadCredential::Session }
     }
 }
 
@@ -72,6 +82,12 @@ impl ReadAccess {
                 let current = current.ok_or(Error::CallerRevoked)?;
                 (current.is_admin, current.is_platform_admin)
             }
+            ReadCredential::Session => {
+                let (workspace_id, person_id) = (WorkspaceId::of(initial), PersonId::of(initial));
+                let current = self.tokens.store.find_reader_rights(workspace_id, person_id, None).await?;
+                let current = current.filter(|current| !current.is_disabled).ok_or(Error::CallerRevoked)?;
+                (current.is_admin, current.is_platform_admin)
+            }
             ReadCredential::None => return Err(Error::CallerRevoked),
         };
         let is_demoted = (initial.is_admin && !is_admin) || (initial.is_platform_admin && !is_platform_admin);
@@ -89,12 +105,14 @@ fn is_still_valid(credential: &VerifiedCredential, current: &ReaderRights) -> bo
 }
 
 impl Tokens {
-    /// Returns the principal of a token if the token is still valid. Does not record a use.
-    async fn revalidate(&self, digest: &TokenDigest) -> Result<Option<Principal>> {
+    /// Returns the owner of a token if the token is still valid. Does not record a use.
+    async fn revalidate(&self, digest: &TokenDigest) -> Result<Option<Arc<Identity>>> {
         let token = match self.node.find_cached(digest) {
             Some(token) => Some(token),
             None => self.node.load(digest).await.map_err(|Unavailable| store::Error::timed_out())?,
         };
-        Ok(token.and_then(|token| self.evaluate(&token).ok()).map(ValidToken::into_principal))
+        // The address was checked when the request was authenticated. It does not change meanwhile.
+        let valid = token.and_then(|token| self.evaluate_from_any_address(&token).ok());
+        Ok(valid.map(|token| Arc::clone(token.owner())))
     }
 }

@@ -1,21 +1,26 @@
 //! Validation of bearer tokens.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
 
 use super::Tokens;
 use crate::{
-    cache::{Unavailable, entry::CachedToken},
+    cache::{
+        Unavailable,
+        entry::{CachedPerson, CachedToken},
+    },
     domain::{
         event::{Action, RequestContext},
         id::{PersonId, WorkspaceId},
-        ip_network::rate_limit_key,
+        ip_network::{IpNetwork, rate_limit_key},
         time::Timestamp,
         token::{TokenFacts, UnusableReason},
     },
     service::denied_attempts::DeniedAttempt,
 };
 use tokenward_guard::{
-    AuthError, DenialReason, Principal, TokenInfo, Verify,
+    AuthError, DenialReason, Identity, Principal, TokenInfo, Verify,
     token_format::{BearerToken, TokenDigest},
 };
 
@@ -31,12 +36,16 @@ pub struct ValidToken {
     validated_at: Timestamp,
 }
 
-/// Lets [`GuardLayer`](tokenward_guard::GuardLayer) verify tokens in this process. The layer does not
-/// know the client's address, so a recorded denial has none.
+/// Lets [`GuardLayer`](tokenward_guard::GuardLayer) verify tokens in this process.
 impl Verify for Tokens {
-    async fn verify(&self, bearer: BearerToken<'_>) -> std::result::Result<Principal, AuthError> {
-        let token = self.validate(bearer, &RequestContext::default()).await?;
-        self.record_use(&token);
+    async fn verify(
+        &self,
+        bearer: BearerToken<'_>,
+        client: Option<IpAddr>,
+    ) -> std::result::Result<Principal, AuthError> {
+        let context = RequestContext { client_ip: client, ..RequestContext::default() };
+        let token = self.validate(bearer, &context).await?;
+        self.record_use(&token, &|| client);
         Ok(token.into_principal())
     }
 }
@@ -71,6 +80,12 @@ impl ValidToken {
     pub fn into_principal(self) -> Principal {
         self.principal
     }
+
+    /// Returns the owner with all rights, whatever the token's scopes.
+    #[must_use]
+    pub fn owner(&self) -> &Arc<Identity> {
+        &self.token.person.identity
+    }
 }
 
 impl Tokens {
@@ -86,22 +101,69 @@ impl Tokens {
         bearer: BearerToken<'_>,
         request: &RequestContext,
     ) -> std::result::Result<ValidToken, AuthError> {
-        match self.validate_cached(bearer) {
+        self.validate_for_client(bearer, request.unshared_client_ip(), request).await
+    }
+
+    /// Validates a bearer token that a service received from a client with the address `client`. `request`
+    /// is the service's own request, to which the limit on rejections applies.
+    ///
+    /// # Errors
+    /// The same as [`Tokens::validate`].
+    pub async fn validate_for_client(
+        &self,
+        bearer: BearerToken<'_>,
+        client: Option<IpAddr>,
+        request: &RequestContext,
+    ) -> std::result::Result<ValidToken, AuthError> {
+        match self.validate_cached(bearer, || client) {
             CachedVerdict::Decided(result) => result,
-            CachedVerdict::Unknown(lookup) => self.validate_uncached(lookup, request).await,
+            CachedVerdict::Unknown(lookup) => self.complete(lookup, client, request).await,
         }
     }
 
-    /// Validates a bearer token without waiting.
+    /// Validates many tokens that a service received, each with the address of its client. `None` is a
+    /// text that is no token. Returns each token that authenticates. Rejections above the limit delay the
+    /// batch once.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`] if the database is unreachable or too slow.
+    pub async fn validate_batch(
+        &self,
+        presented: impl Iterator<Item = (Option<BearerToken<'_>>, Option<IpAddr>)>,
+        request: &RequestContext,
+    ) -> std::result::Result<Vec<Option<ValidToken>>, AuthError> {
+        let checks = presented.map(|(bearer, client)| async move {
+            match bearer.map(|bearer| self.validate_cached(bearer, || client)) {
+                None => (Err(AuthError::Denied(DenialReason::Malformed)), false),
+                Some(CachedVerdict::Decided(result)) => (result, false),
+                Some(CachedVerdict::Unknown(lookup)) => self.decide(lookup, client, request).await,
+            }
+        });
+        let results = join_all(checks).await;
+        if results.iter().any(|(_, exceeds_limit)| *exceeds_limit) {
+            tokio::time::sleep(TARPIT_DELAY).await;
+        }
+        results
+            .into_iter()
+            .map(|(result, _)| match result {
+                Ok(token) => Ok(Some(token)),
+                Err(AuthError::Unavailable) => Err(AuthError::Unavailable),
+                Err(_) => Ok(None),
+            })
+            .collect()
+    }
+
+    /// Validates a bearer token without waiting. `client` determines the client's address, and is called
+    /// only for a token with networks.
     #[must_use]
-    pub fn validate_cached(&self, bearer: BearerToken<'_>) -> CachedVerdict {
+    pub fn validate_cached(&self, bearer: BearerToken<'_>, client: impl FnOnce() -> Option<IpAddr>) -> CachedVerdict {
         let Some(digest) = self.format.parse_digest(bearer) else {
             return CachedVerdict::Decided(Err(AuthError::Denied(DenialReason::Malformed)));
         };
         let Some(token) = self.node.find_cached(&digest) else {
             return CachedVerdict::Unknown(TokenLookup { digest, cached: None });
         };
-        match self.evaluate(&token) {
+        match self.evaluate(&token, client) {
             Ok(principal) => CachedVerdict::Decided(Ok(principal)),
             // A denial is recorded and delayed, which may wait.
             Err(_) => CachedVerdict::Unknown(TokenLookup { digest, cached: Some(token) }),
@@ -119,83 +181,137 @@ impl Tokens {
         lookup: TokenLookup,
         request: &RequestContext,
     ) -> std::result::Result<ValidToken, AuthError> {
-        let TokenLookup { digest, cached } = lookup;
-        let token = match cached {
-            Some(token) => Some(token),
-            None => self.node.load(&digest).await.map_err(|Unavailable| AuthError::Unavailable)?,
-        };
-        let Some(token) = token else {
-            self.denied_attempts.record_unknown_token(digest, request.clone());
-            self.tarpit(request).await;
-            return Err(AuthError::Denied(DenialReason::UnknownToken));
-        };
-        let result = self.evaluate(&token);
-        if let Err(error) = result {
-            if error == AuthError::Denied(DenialReason::Expired) {
-                self.denied_attempts.record(expired_token_used(&token), request.clone());
-            }
-            self.tarpit(request).await;
+        self.complete(lookup, request.unshared_client_ip(), request).await
+    }
+
+    /// Decides a lookup, and delays a rejection for addresses that send many invalid tokens. Valid tokens
+    /// from the same address are not delayed.
+    async fn complete(
+        &self,
+        lookup: TokenLookup,
+        client: Option<IpAddr>,
+        request: &RequestContext,
+    ) -> std::result::Result<ValidToken, AuthError> {
+        let (result, exceeds_limit) = self.decide(lookup, client, request).await;
+        if exceeds_limit {
+            tokio::time::sleep(TARPIT_DELAY).await;
         }
         result
     }
 
-    /// Delays rejections for addresses that send many invalid tokens. Valid tokens from the same
-    /// address do not reach this function and are not delayed.
-    async fn tarpit(&self, request: &RequestContext) {
-        let Some(address) = request.client_ip else { return };
-        if self.limits.rejections.try_acquire(rate_limit_key(address), self.clock.now()).is_err() {
-            tokio::time::sleep(TARPIT_DELAY).await;
+    /// Loads the token of a lookup, validates it and records a denial. Returns `true` beside the result if
+    /// the address of the request has sent too many invalid tokens.
+    async fn decide(
+        &self,
+        lookup: TokenLookup,
+        client: Option<IpAddr>,
+        request: &RequestContext,
+    ) -> (std::result::Result<ValidToken, AuthError>, bool) {
+        let TokenLookup { digest, cached } = lookup;
+        let token = match cached {
+            Some(token) => Some(token),
+            None => match self.node.load(&digest).await {
+                Ok(token) => token,
+                Err(Unavailable) => return (Err(AuthError::Unavailable), false),
+            },
+        };
+        let Some(token) = token else {
+            self.denied_attempts.record_unknown_token(digest, request.clone());
+            return (Err(AuthError::Denied(DenialReason::UnknownToken)), self.exceeds_rejections(request));
+        };
+        let result = self.evaluate(&token, || client);
+        if let Err(error) = result {
+            if let Some(attempt) = denied_attempt(&token, error) {
+                self.denied_attempts.record(attempt, request.clone());
+            }
+            return (result, self.exceeds_rejections(request));
         }
+        (result, false)
+    }
+
+    /// Counts a rejection. Returns `true` if the address of the request has too many of them.
+    fn exceeds_rejections(&self, request: &RequestContext) -> bool {
+        let Some(address) = request.client_ip else { return false };
+        self.limits.rejections.try_acquire(rate_limit_key(address), self.clock.now()).is_err()
     }
 
     /// Checks a token against the current time and settings.
-    pub(super) fn evaluate(&self, token: &CachedToken) -> std::result::Result<ValidToken, AuthError> {
+    pub(super) fn evaluate(
+        &self,
+        token: &CachedToken,
+        client: impl FnOnce() -> Option<IpAddr>,
+    ) -> std::result::Result<ValidToken, AuthError> {
         let now = self.clock.now();
-        self.check_usable(token, now)?;
+        self.check_usable(token, now, client)?;
         Ok(ValidToken { principal: principal_of_token(token), token: token.clone(), validated_at: now })
     }
 
-    /// Records the use of a token at the time of its validation.
-    pub fn record_use(&self, token: &ValidToken) {
-        self.node.record_use(&token.token, token.validated_at);
+    /// Checks a token that was authenticated earlier in the same request.
+    pub(super) fn evaluate_from_any_address(&self, token: &CachedToken) -> std::result::Result<ValidToken, AuthError> {
+        let networks = token.networks().iter().next().map(IpNetwork::first_address);
+        self.evaluate(token, || networks)
     }
 
-    /// Checks that the token is not expired and that its owner may use it.
-    fn check_usable(&self, token: &CachedToken, now: Timestamp) -> std::result::Result<(), AuthError> {
+    /// Records the use of a token at the time of its validation. `address` returns the client address;
+    /// most calls do not need it.
+    pub fn record_use(&self, token: &ValidToken, address: &dyn Fn() -> Option<IpAddr>) {
+        self.node.record_use(&token.token, token.validated_at, address);
+    }
+
+    /// Checks that the token is not expired, and that its owner may use it from the client's address.
+    fn check_usable(
+        &self,
+        token: &CachedToken,
+        now: Timestamp,
+        client: impl FnOnce() -> Option<IpAddr>,
+    ) -> std::result::Result<(), AuthError> {
         let facts = TokenFacts {
-            expires_at: token.expires_at,
+            ends_at: token.ends_at,
+            networks: token.networks(),
             is_disabled: token.person.is_disabled,
             token_access: token.person.token_access,
             feature_enabled: token.person.workspace.enabled.unwrap_or(self.defaults.enabled),
         };
-        facts.ensure_usable(now).map_err(|reason| {
+        facts.ensure_usable(now, client).map_err(|reason| {
             AuthError::Denied(match reason {
                 UnusableReason::Expired => DenialReason::Expired,
                 UnusableReason::PersonDisabled => DenialReason::PersonDisabled,
                 UnusableReason::AccessDisabled => DenialReason::AccessDisabled,
+                UnusableReason::OutsideNetworks => DenialReason::OutsideNetworks,
                 UnusableReason::FeatureOff => DenialReason::FeatureOff,
             })
         })
     }
 }
 
-/// Returns the denied attempt for a use of an expired token.
-fn expired_token_used(token: &CachedToken) -> DeniedAttempt {
-    DeniedAttempt {
+/// Returns the denied attempt to record for a rejected token; `None` if none is recorded.
+fn denied_attempt(token: &CachedToken, error: AuthError) -> Option<DeniedAttempt> {
+    let (action, reason) = match error {
+        AuthError::Denied(DenialReason::Expired) => (Action::RevokedTokenRejected, "expired"),
+        AuthError::Denied(DenialReason::OutsideNetworks) => {
+            (Action::TokenOutsideNetworks, "outside the allowed networks")
+        }
+        _ => return None,
+    };
+    Some(DeniedAttempt {
         workspace_id: WorkspaceId::of(&token.person.identity),
-        action: Action::RevokedTokenRejected,
+        action,
         person_id: Some(PersonId::of(&token.person.identity)),
         target: token.token_id.to_string(),
         label: String::new(),
-        reason: "expired".to_owned(),
+        reason: reason.to_owned(),
         // All addresses share one aggregate, so each token has at most one event per hour. It
         // contains the last address.
         address: None,
-    }
+    })
 }
 
-/// Returns the principal of a cached token.
+/// Returns the principal of a cached token. With scopes, the principal has no administrator rights.
 fn principal_of_token(cached: &CachedToken) -> Principal {
-    let info = TokenInfo::new(cached.token_id, cached.created_at.into(), cached.expires_at.map(Into::into));
-    Principal::new(Arc::clone(&cached.person.identity), Some(info))
+    let scopes = cached.scopes();
+    let CachedPerson { identity, scoped_identity, .. } = &*cached.person;
+    let identity = if scopes.is_unrestricted() { identity } else { scoped_identity };
+    let mut info = TokenInfo::new(cached.token_id, cached.created_at.into(), cached.ends_at.map(Into::into));
+    info.is_replaced = cached.is_replaced;
+    Principal::new(Arc::clone(identity), Some(info.with_scopes(scopes)))
 }

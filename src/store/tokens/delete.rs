@@ -30,9 +30,9 @@ pub(super) struct DeletedToken {
 
 from_row!(DeletedToken { id, person_id, display_prefix, description });
 
-struct DeletedTokenWithDigest {
-    token: DeletedToken,
-    digest: Vec<u8>,
+pub(super) struct DeletedTokenWithDigest {
+    pub(super) token: DeletedToken,
+    pub(super) digest: Vec<u8>,
 }
 
 from_row!(DeletedTokenWithDigest { digest; token });

@@ -1,20 +1,25 @@
-//! Creation of tokens. The transaction that inserts a token also checks that it is allowed.
+//! Creation of tokens. The transaction that inserts a token also checks that it is allowed, and
+//! schedules the deletion of a token that the new one replaces.
 
 use uuid::Uuid;
 
+use super::replace::{self, ReplacedToken};
 use crate::{
     domain::{
+        ValidationError,
         authority::Mutation,
         event::{Action, Details},
         id::{PersonId, WorkspaceId},
+        invalidation::Invalidation,
         setting::Settings,
         time::Timestamp,
-        token::{IssueError, IssuePolicy, IssuedBy, Lifetime, Token},
+        token::{GracePeriod, IssueError, IssuePolicy, IssuedBy, Lifetime, Token},
+        token_limits::RequestedLimits,
     },
     store::{
-        Result, Store,
-        authority::begin,
-        columns::parse_token_access,
+        Committed, Result, Store,
+        authority::{Authorized, begin},
+        columns::{self, parse_token_access},
         events::{EventDraft, record},
         from_row, on_pool, sessions, settings,
     },
@@ -32,8 +37,14 @@ pub struct NewToken {
     pub person_id: PersonId,
     pub digest: TokenDigest,
     pub display_prefix: String,
-    pub description: String,
-    pub lifetime: Lifetime,
+    /// `None`: that of the replaced token, or empty.
+    pub description: Option<String>,
+    /// `None`: that of the replaced token. Required if none is replaced.
+    pub lifetime: Option<Lifetime>,
+    /// Scopes and networks that the request asks for.
+    pub limits: RequestedLimits,
+    /// Token of the same person that the new one replaces.
+    pub replaces: Option<Replaces>,
     /// Caller and time.
     pub mutation: Mutation,
     /// Form that requested the token. Each form creates one token at most.
@@ -42,6 +53,14 @@ pub struct NewToken {
     pub idempotency: Option<IdempotentRequest>,
     /// Maximum number of active tokens of the person, the new one included.
     pub max_active: Option<u32>,
+}
+
+/// Token to replace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaces {
+    pub token_id: Uuid,
+    /// Time until its deletion.
+    pub grace: GracePeriod,
 }
 
 /// Form of a page, as rendered for one session.
@@ -66,7 +85,7 @@ pub struct IdempotentRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IssueOutcome {
     /// The token was created.
-    Created { created_at: Timestamp, expires_at: Option<Timestamp> },
+    Created(Token),
     /// The same request created a token before.
     Replayed(ReplayedToken),
 }
@@ -110,12 +129,15 @@ from_row!(IdempotencyRow {
     unrevoked_count
 });
 
+/// Limits of a token whose creation is repeated. They never change.
+const SELECT_LIMITS: &str = concat!("select ", columns::limits!(), " from token t where t.id = $1");
 const SELECT_PERSON: &str = "select is_admin, is_disabled, token_access, tokens_revoked_before from person \
                              where workspace_id = $1 and id = $2";
 const COUNT_ACTIVE: &str = "select count(*) from unrevoked_token where workspace_id = $1 and person_id = $2 \
-                    and (expires_at is null or expires_at > $3)";
+                    and (ends_at is null or ends_at > $3)";
 const INSERT_TOKEN: &str = "insert into token (id, workspace_id, person_id, digest, display_prefix, description, \
-     created_at, expires_at, last_used_at, parent_id) values ($1, $2, $3, $4, $5, $6, $7, $8, null, $9)";
+     created_at, expires_at, last_used_at, parent_id, scopes, allowed_networks) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8, null, $9, $10, $11)";
 const DELETE_EXPIRED_RECORD: &str = "delete from idempotency_record where key_digest = $1 and created_at <= $2";
 const SELECT_RECORD: &str = "select body_digest, encrypted_value, token_id, display_prefix, description, created_at, \
      expires_at, (select count(*) from unrevoked_token where id = idempotency_record.token_id) as unrevoked_count \
@@ -125,39 +147,95 @@ const INSERT_RECORD: &str = "insert into idempotency_record (key_digest, body_di
 
 /// Inserts the token, and the idempotency record if the request has a key.
 macro_rules! insert {
-    ($tx:expr, $new:expr, $created_at:expr, $expires_at:expr) => {
+    ($tx:expr, $new:expr, $token:expr) => {
+        let (scopes, networks) = ($token.limits.scopes.as_str(), &$token.limits.networks);
         sqlx::query(INSERT_TOKEN)
-            .bind($new.id)
-            .bind($new.workspace_id)
-            .bind($new.person_id)
+            .bind($token.id)
+            .bind($token.workspace_id)
+            .bind($token.person_id)
             .bind($new.digest.as_bytes().as_slice())
-            .bind(&$new.display_prefix)
-            .bind(&$new.description)
-            .bind($created_at)
-            .bind($expires_at)
-            .bind($new.mutation.context.token_id)
+            .bind(&$token.display_prefix)
+            .bind(&$token.description)
+            .bind($token.created_at)
+            .bind($token.expires_at)
+            .bind($token.parent_id)
+            .bind(scopes)
+            .bind((!networks.is_any()).then(|| networks.to_string()))
             .execute(&mut *$tx)
             .await?;
         if let Some(request) = &$new.idempotency {
             sqlx::query(INSERT_RECORD)
                 .bind(request.key_digest.as_slice())
                 .bind(request.body_digest.as_slice())
-                .bind($new.person_id)
+                .bind($token.person_id)
                 .bind(&request.encrypted_value)
-                .bind($new.id)
-                .bind(&$new.display_prefix)
-                .bind(&$new.description)
-                .bind($created_at)
-                .bind($expires_at)
+                .bind($token.id)
+                .bind(&$token.display_prefix)
+                .bind(&$token.description)
+                .bind($token.created_at)
+                .bind($token.expires_at)
                 .execute(&mut *$tx)
                 .await?;
         }
     };
 }
 
+/// Returns the result of the earlier request with the same `Idempotency-Key`, if there was one.
+macro_rules! replay {
+    ($tx:expr, $new:expr, $now:expr) => {
+        match &$new.idempotency {
+            None => None,
+            Some(request) => {
+                let key = request.key_digest.as_slice();
+                let expired_by = $now.plus_seconds(-IDEMPOTENCY_WINDOW_SECONDS);
+                sqlx::query(DELETE_EXPIRED_RECORD).bind(key).bind(expired_by).execute(&mut *$tx).await?;
+                let record: Option<IdempotencyRow> =
+                    sqlx::query_as(SELECT_RECORD).bind(key).fetch_optional(&mut *$tx).await?;
+                match record {
+                    None => None,
+                    Some(record) => {
+                        let limits: Option<Option<String>> =
+                            sqlx::query_scalar(SELECT_LIMITS).bind(record.token_id).fetch_optional(&mut *$tx).await?;
+                        Some(record.replay($new, request, limits.flatten().as_deref())?)
+                    }
+                }
+            }
+        }
+    };
+}
+
+/// Returns the error of a token that nodes of an older version would not judge alike, or of a person
+/// with too many tokens.
+macro_rules! exceeded {
+    ($store:expr, $tx:expr, $new:expr, $token:expr, $replaced:expr, $now:expr) => {{
+        let statement = $store.older_nodes_sql().filter(|_| !$token.limits.is_none() || $replaced.is_some());
+        let older: i64 = match statement {
+            Some(statement) => sqlx::query_scalar(statement).fetch_one(&mut *$tx).await?,
+            None => 0,
+        };
+        let active: i64 = match $new.max_active {
+            Some(_) => {
+                let count = sqlx::query_scalar(COUNT_ACTIVE).bind($new.workspace_id).bind($new.person_id).bind($now);
+                count.fetch_one(&mut *$tx).await?
+            }
+            None => 0,
+        };
+        // A token that is replaced at once does not count.
+        let replaced_at_once = $new.replaces.is_some_and(|replaces| replaces.grace.as_seconds() == 0);
+        match $new.max_active {
+            _ if older > 0 => Some(IssueError::OlderNodes),
+            Some(max) if active - i64::from(replaced_at_once) >= i64::from(max) => {
+                Some(IssueError::TooManyActiveTokens { max })
+            }
+            _ => None,
+        }
+    }};
+}
+
 impl Store {
     /// Creates a token if the rules allow it inside the transaction. The transaction locks the
-    /// workspace, so its settings and people cannot change until it ends.
+    /// workspace, so its settings and people cannot change until it ends. The scheduled deletion of a
+    /// replaced token takes a right away, so the result waits for the revocation barrier.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
@@ -168,15 +246,16 @@ impl Store {
         &self,
         new: &NewToken,
         defaults: Settings,
-    ) -> Result<std::result::Result<IssueOutcome, IssueError>> {
+    ) -> Result<Committed<std::result::Result<IssueOutcome, IssueError>>> {
         let now = new.mutation.context.at;
+        let forbidden = |error| Ok(Committed::unchanged(Err(error)));
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, new.workspace_id, &new.mutation);
             if let Some(form) = new.form {
                 let consumed =
                     sqlx::query(sessions::CONSUME_FORM).bind(form.session_id).bind(form.id).execute(&mut *tx).await?;
                 if consumed.rows_affected() == 0 {
-                    return Ok(Err(IssueError::FormConsumed));
+                    return forbidden(IssueError::FormConsumed);
                 }
             }
             let person: Option<PersonRow> = sqlx::query_as(SELECT_PERSON)
@@ -184,42 +263,46 @@ impl Store {
                 .bind(new.person_id)
                 .fetch_optional(&mut *tx)
                 .await?;
-            let Some(person) = person else { return Ok(Err(IssueError::PersonUnavailable)) };
-            let created_at = person.next_created_at(now);
-            let issuer = match context.token_id {
-                None => IssuedBy::Person,
-                Some(_) => IssuedBy::Token { expires_at: context.expires_at() },
-            };
+            let Some(person) = person else { return forbidden(IssueError::PersonUnavailable) };
             let rows = sqlx::query_as(settings::SELECT_SETTINGS).bind(new.workspace_id).fetch_all(&mut *tx).await?;
             let policy = person.issue_policy(defaults.with_overrides(settings::parse_rows(rows)?))?;
-            let expires_at = new.lifetime.expires_at(created_at);
-            if let Err(error) = policy.check(new.lifetime) {
-                return Ok(Err(error));
+            if let Err(error) = new.check_person(&policy) {
+                return forbidden(error);
             }
-            if let Some(request) = &new.idempotency {
-                let key = request.key_digest.as_slice();
-                let expired_by = now.plus_seconds(-IDEMPOTENCY_WINDOW_SECONDS);
-                sqlx::query(DELETE_EXPIRED_RECORD).bind(key).bind(expired_by).execute(&mut *tx).await?;
-                let record: Option<IdempotencyRow> =
-                    sqlx::query_as(SELECT_RECORD).bind(key).fetch_optional(&mut *tx).await?;
-                if let Some(record) = record {
-                    return Ok(record.replay(new, request));
+            if let Some(replayed) = replay!(tx, new, now) {
+                return Ok(Committed::unchanged(replayed));
+            }
+            let replaced = match new.replaces {
+                None => None,
+                Some(replaces) => match replace::find!(tx, new, replaces) {
+                    Ok(replaced) => Some(replaced),
+                    Err(error) => return forbidden(error),
+                },
+            };
+            let created_at = person.next_created_at(now);
+            let token = match new.resolve(&policy, &context, replaced.as_ref(), created_at) {
+                Ok(token) => token,
+                Err(error) => return forbidden(error),
+            };
+            if let Some(error) = exceeded!(self, tx, new, token, replaced, now) {
+                return forbidden(error);
+            }
+            insert!(tx, new, token);
+            let mut invalidations = Vec::new();
+            let replaced_id = new.replaces.map(|replaces| replaces.token_id.to_string()).unwrap_or_default();
+            let replaced_event = match (new.replaces, &replaced) {
+                (Some(replaces), Some(replaced)) => {
+                    invalidations.push(Invalidation::Token(replaced.digest()?));
+                    Some(replace::schedule!(tx, new, replaces, replaced, &replaced_id))
                 }
+                _ => None,
+            };
+            record!(tx, new.workspace_id, context, new.event(&token, &token.id.to_string()));
+            if let Some(event) = replaced_event {
+                record!(tx, new.workspace_id, context, event);
             }
-            if let Err(error) = policy.check_issuer(issuer, expires_at) {
-                return Ok(Err(error));
-            }
-            if let Some(max) = new.max_active {
-                let active: i64 = sqlx::query_scalar(COUNT_ACTIVE).bind(new.workspace_id).bind(new.person_id).bind(now)
-                    .fetch_one(&mut *tx).await?;
-                if active >= i64::from(max) {
-                    return Ok(Err(IssueError::TooManyActiveTokens { max }));
-                }
-            }
-            insert!(tx, new, created_at, expires_at);
-            record!(tx, new.workspace_id, context, new.event(&new.id.to_string(), expires_at));
             tx.commit().await?;
-            Ok(Ok(IssueOutcome::Created { created_at, expires_at }))
+            Ok(Committed::new(Ok(IssueOutcome::Created(token)), invalidations))
         })
     }
 
@@ -236,21 +319,69 @@ impl Store {
 }
 
 impl NewToken {
-    fn event<'a>(&'a self, target: &'a str, expires_at: Option<Timestamp>) -> EventDraft<'a> {
+    /// Checks the rules that do not depend on the token.
+    fn check_person(&self, policy: &IssuePolicy) -> std::result::Result<(), IssueError> {
+        policy.check_person()?;
+        self.lifetime.map_or(Ok(()), |lifetime| policy.check_lifetime(lifetime))
+    }
+
+    /// Returns the token with everything that the request leaves out, if the rules allow it.
+    fn resolve(
+        &self,
+        policy: &IssuePolicy,
+        context: &Authorized<'_>,
+        replaced: Option<&ReplacedToken>,
+        created_at: Timestamp,
+    ) -> std::result::Result<Token, IssueError> {
+        let lifetime = self.lifetime.or_else(|| replaced.map(ReplacedToken::lifetime));
+        let lifetime = lifetime.ok_or(IssueError::Lifetime(ValidationError::LifetimeMissing))?;
+        policy.check_lifetime(lifetime)?;
+        let expires_at = lifetime.expires_at(created_at);
+        let issuer = match context.token_id {
+            None => IssuedBy::Person,
+            Some(_) => IssuedBy::Token { expires_at: context.ends_at() },
+        };
+        policy.check_issuer(issuer, expires_at)?;
+        let maker = context.limits();
+        let defaults = replaced.map_or(maker, |replaced| &replaced.limits);
+        let limits = maker.for_child(&self.limits, defaults).map_err(IssueError::Limits)?;
+        policy.check_limits(&limits)?;
+        let description = self.description.clone().or_else(|| replaced.map(|replaced| replaced.description.clone()));
+        Ok(Token {
+            id: self.id,
+            workspace_id: self.workspace_id,
+            person_id: self.person_id,
+            display_prefix: self.display_prefix.clone(),
+            description: description.unwrap_or_default(),
+            created_at,
+            expires_at,
+            last_used_at: None,
+            last_used_from: None,
+            parent_id: context.token_id,
+            limits,
+            replacement: None,
+        })
+    }
+
+    fn event<'a>(&self, token: &'a Token, target: &'a str) -> EventDraft<'a> {
         let method = match (self.form, self.mutation.context.token_id) {
             (Some(_), _) => "page",
             (None, Some(_)) => "token",
             (None, None) => "password",
         };
+        let Token { limits, expires_at, description, .. } = token;
         let details = Details::default()
             .with("by", method)
-            .with_some("description", Some(self.description.as_str()).filter(|text| !text.is_empty()))
-            .with_some("expiresAt", expires_at.map(|time| time.to_string()));
+            .with_some("description", Some(description.as_str()).filter(|text| !text.is_empty()))
+            .with_some("expiresAt", expires_at.map(|time| time.to_string()))
+            .with_some("scopes", limits.scopes.as_str())
+            .with_some("allowedNetworks", (!limits.networks.is_any()).then(|| limits.networks.to_string()))
+            .with_some("replaces", self.replaces.map(|replaces| replaces.token_id.to_string()));
         EventDraft {
             action: Action::TokenCreated,
             person_id: Some(self.person_id),
             target,
-            label: &self.display_prefix,
+            label: &token.display_prefix,
             details,
         }
     }
@@ -273,12 +404,18 @@ impl PersonRow {
 }
 
 impl IdempotencyRow {
-    fn replay(self, new: &NewToken, request: &IdempotentRequest) -> std::result::Result<IssueOutcome, IssueError> {
+    /// Returns the token of the earlier request. `limits` is the column of its row.
+    fn replay(
+        self,
+        new: &NewToken,
+        request: &IdempotentRequest,
+        limits: Option<&str>,
+    ) -> Result<std::result::Result<IssueOutcome, IssueError>> {
         if self.body_digest != request.body_digest {
-            return Err(IssueError::IdempotencyKeyReused);
+            return Ok(Err(IssueError::IdempotencyKeyReused));
         }
         if self.unrevoked_count == 0 {
-            return Err(IssueError::IdempotentTokenDeleted);
+            return Ok(Err(IssueError::IdempotentTokenDeleted));
         }
         let token = Token {
             id: self.token_id,
@@ -289,8 +426,11 @@ impl IdempotencyRow {
             created_at: self.created_at,
             expires_at: self.expires_at,
             last_used_at: None,
+            last_used_from: None,
             parent_id: new.mutation.context.token_id,
+            limits: columns::parse_limits(limits)?,
+            replacement: None,
         };
-        Ok(IssueOutcome::Replayed(ReplayedToken { token, encrypted_value: self.encrypted_value }))
+        Ok(Ok(IssueOutcome::Replayed(ReplayedToken { token, encrypted_value: self.encrypted_value })))
     }
 }

@@ -3,16 +3,16 @@
 use sqlx::{Database, Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
-use super::{OwnerScope, TokenRow};
+use super::{OwnerScope, TokenRow, filter::push_conditions};
 use crate::{
     domain::{
-        id::WorkspaceId,
         person::TokenAccess,
         time::Timestamp,
-        token::{Token, TokenStatus},
-        token_query::{CursorKey, NEVER_EXPIRES_KEY, NEVER_USED_KEY, SortKey, TokenFilter, TokenPageQuery},
+        token::Token,
+        token_filter::TokenFilter,
+        token_query::{CursorKey, NEVER_EXPIRES_KEY, NEVER_USED_KEY, SortKey, TokenPageQuery},
     },
-    store::{Result, Store, columns::parse_token_access, from_row, like::contains_pattern, on_readers},
+    store::{Result, Store, columns::parse_token_access, from_row, on_readers},
 };
 
 /// Selection of tokens for a list.
@@ -44,13 +44,15 @@ from_row!(ListRow { email, is_disabled, token_access; token });
 impl ListRow {
     fn into_token(self) -> Result<(Token, TokenOwner)> {
         let Self { token, email, is_disabled, token_access } = self;
-        Ok((token.into(), TokenOwner { email, is_disabled, token_access: parse_token_access(&token_access)? }))
+        Ok((token.try_into()?, TokenOwner { email, is_disabled, token_access: parse_token_access(&token_access)? }))
     }
 }
 
-const SELECT_TOKENS: &str = "select t.id, t.workspace_id, t.person_id, t.display_prefix, t.description, \
-     t.created_at, t.expires_at, t.last_used_at, t.parent_id, p.email, p.is_disabled, p.token_access from \
-     unrevoked_token t join person p on p.id = t.person_id";
+const SELECT_TOKENS: &str = concat!(
+    "select ",
+    token_columns!(),
+    ", p.email, p.is_disabled, p.token_access from unrevoked_token t join person p on p.id = t.person_id"
+);
 const COUNT_TOKENS: &str = "select count(*) from unrevoked_token t";
 
 impl Store {
@@ -116,7 +118,8 @@ where
     statement
 }
 
-fn filtered_query<DB>(select: &str, query: &TokenListQuery) -> QueryBuilder<DB>
+/// Returns a statement with the conditions of the query. It ends in `where` and its conditions.
+pub(super) fn filtered_query<DB>(select: &str, query: &TokenListQuery) -> QueryBuilder<DB>
 where
     DB: Database<Arguments: Default>,
     i64: for<'q> Encode<'q, DB> + Type<DB>,
@@ -129,46 +132,8 @@ where
     if let Some(person_id) = query.scope.person_id() {
         statement.push(" and t.person_id = ").push_bind(person_id);
     }
-    let TokenFilter { status, expires_by, unused_since, search } = &query.filter;
-    match status {
-        None => {}
-        Some(TokenStatus::Expired) => {
-            statement.push(" and t.expires_at <= ").push_bind(query.now);
-        }
-        Some(TokenStatus::Active) => {
-            statement.push(" and (t.expires_at is null or t.expires_at > ").push_bind(query.now).push(")");
-        }
-    }
-    if let Some(time) = expires_by {
-        statement.push(" and t.expires_at <= ").push_bind(*time);
-    }
-    if let Some(time) = unused_since {
-        statement.push(" and (t.last_used_at is null or t.last_used_at < ").push_bind(*time).push(")");
-    }
-    if let Some(text) = search {
-        push_search(&mut statement, query.scope.workspace_id(), text);
-    }
+    push_conditions(&mut statement, query.scope.workspace_id(), &query.filter, query.now);
     statement
-}
-
-fn push_search<DB>(statement: &mut QueryBuilder<DB>, workspace_id: WorkspaceId, text: &str)
-where
-    DB: Database,
-    i64: for<'q> Encode<'q, DB> + Type<DB>,
-    String: for<'q> Encode<'q, DB> + Type<DB>,
-    Uuid: for<'q> Encode<'q, DB> + Type<DB>,
-{
-    const ESCAPE: &str = " escape '\\'";
-    let pattern = contains_pattern(&text.to_lowercase());
-    statement.push(" and (lower(t.description) like ").push_bind(pattern.clone()).push(ESCAPE);
-    statement.push(" or t.description like ").push_bind(contains_pattern(text)).push(ESCAPE);
-    statement.push(" or lower(t.display_prefix) like ").push_bind(pattern.clone()).push(ESCAPE);
-    statement.push(" or t.person_id in (select id from person where workspace_id = ").push_bind(workspace_id);
-    statement.push(" and email_key like ").push_bind(pattern).push(ESCAPE).push(")");
-    if let Ok(id) = Uuid::try_parse(text) {
-        statement.push(" or t.id = ").push_bind(id);
-    }
-    statement.push(")");
 }
 
 fn paged_query<DB>(mut statement: QueryBuilder<DB>, page: &TokenPageQuery) -> QueryBuilder<DB>

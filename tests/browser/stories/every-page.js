@@ -20,8 +20,8 @@ async function createTestData(harness) {
   await harness.api("POST", "/v4/people", { email: "alan.kay@example.com", name: "Alan Kay", password: PASSWORD, isAdmin: true });
   // The longest e-mail and name that the service accepts.
   await harness.api("POST", "/v4/people", { email: "w".repeat(64) + "@" + "x".repeat(60) + ".example", name: "W".repeat(255), password: PASSWORD });
-  const createToken = async (email, days, description) => {
-    const body = { lifetimeSeconds: days === -1 ? -1 : days * 86400, description };
+  const createToken = async (email, days, description, limits = {}) => {
+    const body = { lifetimeSeconds: days === -1 ? -1 : days * 86400, description, ...limits };
     return await harness.api("POST", "/v4/apiAccessTokens", body, email);
   };
   await createToken(ADMIN, 10, "Migration from the old cluster");
@@ -34,17 +34,23 @@ async function createTestData(harness) {
   await harness.advance({ days: 24, hours: 5 });
   await harness.statusWithToken(nightly.tokenValue);
   await harness.statusWithToken(ci.tokenValue);
+  const scopes = ["reports:read", "reports:list", "tokenward:settings:write", "a".repeat(64)];
+  const networks = ["10.0.0.0/8", "2001:db8:ffff:ffff:ffff:ffff:ffff:fff0/124"];
+  const reports = await createToken(ADMIN, 30, "Report reader", { scopes, allowedNetworks: networks });
+  await createToken(ADMIN, 30, "", { scopes: [] });
+  await harness.api("POST", "/v4/apiAccessTokens", { replaces: nightly.tokenInfo.tokenId });
   const laptop = await createToken(ADMIN, 30, "Laptop");
   await harness.api("PATCH", "/v4/workspaces/current/configuration", {
     configuration: [{ key: "feature.apiAccessTokens.maxLifetimeDays", value: 365 }],
   });
   const lab = { name: "Laboratory", admin: { email: "rosalind@example.org", name: "Rosalind Franklin", password: PASSWORD } };
   const workspace = await harness.api("POST", "/v4/workspaces", lab);
-  return { grace: people[grace], laptop: laptop.tokenInfo.tokenId, workspace: workspace.id };
+  return { grace: people[grace], laptop: laptop.tokenInfo.tokenId, reports: reports.tokenInfo.tokenId,
+    nightly: nightly.tokenInfo.tokenId, workspace: workspace.id };
 }
 
 module.exports = async (harness) => {
-  const { grace, laptop, workspace } = await createTestData(harness);
+  const { grace, laptop, reports, nightly, workspace } = await createTestData(harness);
   const longest = (await harness.api("GET", `/v4/people?email=${"w".repeat(64)}@${"x".repeat(60)}.example`)).data[0].id;
   await harness.api("POST", "/v4/people", { email: "new@example.com", name: "New", password: PASSWORD });
   const newPersonId = (await harness.api("GET", "/v4/people?email=new@example.com")).data[0].id;
@@ -64,6 +70,9 @@ module.exports = async (harness) => {
     token: `/preferences/access-tokens/${laptop}`,
     "tokens-expired": "/preferences/access-tokens?status=expired&sort=description",
     "token-of-workspace": `/admin/tokens/${laptop}`,
+    "replace-token": `/preferences/access-tokens/${laptop}/replace`,
+    "token-with-limits": `/preferences/access-tokens/${reports}`,
+    "token-replaced": `/preferences/access-tokens/${nightly}`,
     "delete-token": `/preferences/access-tokens/${laptop}/delete`,
     "delete-all": "/preferences/access-tokens/delete-all",
     activity: "/preferences/activity",
@@ -84,6 +93,7 @@ module.exports = async (harness) => {
     "delete-tokens-of-user": `/admin/users/${grace}/delete-tokens`,
     settings: "/admin/settings",
     "setting-switch": "/admin/settings/feature.apiAccessTokens.enabled",
+    "setting-scopes": "/admin/settings/tokenward.requireScopes",
     "setting-days": "/admin/settings/feature.apiAccessTokens.maxLifetimeDays",
     "all-tokens": "/admin/tokens",
     "all-tokens-of-one": `/admin/tokens?person=${grace}`,
@@ -127,6 +137,11 @@ module.exports = async (harness) => {
       await admin.page.getByLabel("Description").fill("Backup script on nas-1");
       await admin.page.getByRole("button", { name: "Generate" }).click();
       await checkPage(admin, "generated");
+      await admin.open("/preferences/access-tokens/generate");
+      await admin.page.getByText("Scopes for the API of Tokenward").click();
+      await admin.page.getByRole("checkbox", { name: /^tokenward:introspect/ }).check();
+      assert.ok(await admin.page.getByRole("radio", { name: "Only these scopes" }).isChecked());
+      await checkPage(admin, "generate-with-scopes");
       await admin.open(`/admin/users/${grace}/invite`);
       await admin.page.getByRole("button", { name: "Create link" }).click();
       await checkPage(admin, "invite-link");

@@ -89,6 +89,7 @@ impl QueryFixture {
             ("POST", "/v4/people/{id}/invite") => json!({}),
             ("PATCH", "/v4/people/{id}") => json!({"isDisabled": true}),
             ("POST", "/v4/leaks") => json!({"values": [self.token.value]}),
+            ("POST", "/v4/apiAccessTokens/delete") => json!({"all": true, "allUsers": true, "dryRun": false}),
             ("POST", "/v4/workspaces") => {
                 json!({"name": "W", "admin": {"email": "w@example.com", "name": "W", "password": PASSWORD}})
             }
@@ -179,7 +180,8 @@ async fn every_documented_parameter_is_read(engine: Engine) {
                 "limit" | "offset" | "personId" | "actorId" => "1",
                 "sort" => "createdAt",
                 "status" | "state" => "active",
-                "includeCount" | "allUsers" | "isDisabled" | "descendants" => "true",
+                "includeCount" | "allUsers" | "isDisabled" | "descendants" | "neverUsed" => "true",
+                known if known.ends_with("Before") || known.ends_with("After") => "2026-01-01T00:00:00Z",
                 _ => "x",
             };
             let response = fixture.send(&fixture.admin, &operation, &format!("{known}={value}&{known}={value}")).await;

@@ -12,12 +12,14 @@ use tokenward::{
         random::Random,
         time::Timestamp,
         token::Lifetime,
+        token_limits::RequestedLimits,
     },
     store::NewToken,
 };
 use tokenward_guard::token_format::TokenFormat;
 use uuid::Uuid;
 
+use crate::store::NoCache;
 use crate::support::{Engine, TestApp, TokenClient, both_databases, one_hour_token};
 
 /// More tokens than one statement deletes.
@@ -42,14 +44,16 @@ async fn create_children(app: &TestApp, parent: &TokenClient) -> [TokenClient; 2
             person_id: PersonId::new(1),
             digest: value.digest(),
             display_prefix: value.display_prefix().to_owned(),
-            description: String::new(),
-            lifetime: Lifetime::Forever,
+            description: Some(String::new()),
+            lifetime: Some(Lifetime::Forever),
+            limits: RequestedLimits::default(),
+            replaces: None,
             mutation: Mutation::without_caller(context),
             form: None,
             idempotency: None,
             max_active: None,
         };
-        app.store.issue_token(&new, app.state.workspaces().defaults()).await.unwrap().unwrap();
+        app.store.issue_token(&new, app.state.workspaces().defaults()).await.unwrap().wait_for(&NoCache).await.unwrap();
         values.push((value, new.id));
     }
     [0, TOKEN_COUNT - 1].map(|n| {

@@ -21,8 +21,9 @@ async fn settings_are_read_set_and_reset(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.admin();
     let all = |enabled: Value, allow: Value, days: Value| {
-        let rows = [(ENABLED, enabled), (ALLOW_USERS, allow), (MAX_DAYS, days), ("tokenward.childTokens", json!(null))];
-        json!(rows.map(|(key, value)| json!({"key": key, "value": value})))
+        let own = ["tokenward.childTokens", "tokenward.recordAddresses"].map(|key| (key, json!(null)));
+        let rows = [vec![(ENABLED, enabled), (ALLOW_USERS, allow), (MAX_DAYS, days)], own.to_vec()].concat();
+        json!(rows.into_iter().map(|(key, value)| json!({"key": key, "value": value})).collect::<Vec<_>>())
     };
     // What the original API returns.
     let compatible = |response: Value| {

@@ -16,13 +16,13 @@ use tokenward::{
         id::{PersonId, WorkspaceId},
         session::SessionValue,
         setting::{SettingKey, SettingValue as Setting},
-        token::{Description, Lifetime},
+        token::Lifetime,
     },
     service::{
         Actor, Error,
         people::{ActorKind, CreatePerson, UpdatePerson},
         sign_in::LoginChannel,
-        tokens::Idempotency,
+        tokens::{Idempotency, TokenRequest},
     },
     store::{EventFilter, EventPageStart},
 };
@@ -229,8 +229,7 @@ async fn try_every_mutation(
     results.push(("delete_family", services.tokens().delete_with_descendants(actor, token).await.err()));
     results.push(("delete_all", services.tokens().delete_all(actor, PersonId::new(victim.id)).await.err()));
     results.push(("end_all_of", services.sessions().end_all(actor, &person).await.err()));
-    let issued =
-        services.tokens().issue(actor, Lifetime::Seconds(60), Description::default(), Idempotency::Disabled).await;
+    let issued = services.tokens().issue(actor, one_minute_token(), Idempotency::Disabled).await;
     results.push(("issue", issued.err()));
     results.push(("delete_all own", services.tokens().delete_all(actor, PersonId::of(actor)).await.err()));
     results.push(("end_others", services.sessions().end_others(actor, uuid::Uuid::nil()).await.err()));
@@ -347,4 +346,9 @@ async fn assert_demoted_admin_keeps_member_rights(app: &TestApp, victim: &Person
     app.state.tokens().delete(&stale[1], own).await.unwrap();
     let result = app.state.sessions().end_others(&stale[2], uuid::Uuid::nil()).await;
     assert!(matches!(result, Err(Error::CallerRevoked)), "{result:?}");
+}
+
+/// Returns the request for a token that lasts a minute.
+fn one_minute_token() -> TokenRequest {
+    TokenRequest { lifetime: Some(Lifetime::Seconds(60)), ..TokenRequest::default() }
 }

@@ -45,6 +45,7 @@ async fn token_cases(app: &TestApp) -> Vec<TokenCase> {
     cases.extend(malformed_value_cases(&cases[0].1));
     cases.extend(owner_state_cases(app).await);
     cases.extend(revocation_cases(app).await);
+    cases.extend(limited_cases(app).await);
     app.advance_seconds(1);
     cases
 }
@@ -95,6 +96,28 @@ async fn owner_state_cases(app: &TestApp) -> Vec<TokenCase> {
         let value = person.create_token().await.value;
         admin.update_person(person.id, change).await.expect(200);
         cases.push((state, value, is_accepted));
+    }
+    cases
+}
+
+/// Creates tokens with limits, and tokens that others replace. The clients have no address.
+async fn limited_cases(app: &TestApp) -> Vec<TokenCase> {
+    let admin = app.admin();
+    let mut cases = Vec::new();
+    for (state, body, is_accepted) in [
+        ("no scope", json!({"lifetimeSeconds": 60, "scopes": []}), true),
+        ("with scopes", json!({"lifetimeSeconds": 60, "scopes": ["a", "tokenward:introspect"]}), true),
+        ("outside its networks", json!({"lifetimeSeconds": 60, "allowedNetworks": ["10.0.0.0/8"]}), false),
+    ] {
+        cases.push((state, admin.create_token_with(body).await.value, is_accepted));
+    }
+    for (state, grace, is_accepted) in
+        [("replaced", 2, true), ("grace ended", 1, false), ("replaced at once", 0, false)]
+    {
+        let old = admin.create_token().await;
+        cases.push((state, old.value.clone(), is_accepted));
+        let body = json!({"replaces": old.token_id, "graceSeconds": grace});
+        cases.push(("replacement", admin.create_token_with(body).await.value, true));
     }
     cases
 }

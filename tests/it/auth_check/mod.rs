@@ -1,5 +1,6 @@
 //! Auth checks: forward auth, ext_authz, introspection and revocation, and the clients of them.
 
+mod batch;
 mod entry_points_agree;
 mod forward_auth;
 mod grpc;

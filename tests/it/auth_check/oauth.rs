@@ -27,7 +27,8 @@ async fn an_active_token_is_described(engine: Engine) {
     let bearer = app.admin().create_token().await;
     let expected = json!({"active": true, "token_type": "Bearer", "sub": "1", "username": "admin@example.com",
         "exp": 1_767_229_200, "iat": 1_767_225_600, "jti": bearer.token_id, "iss": "http://127.0.0.1:3005",
-        "tokenward_workspace_id": 1, "tokenward_is_admin": true, "tokenward_name": "Administrator"});
+        "tokenward_workspace_id": 1, "tokenward_is_admin": true, "tokenward_name": "Administrator",
+        "tokenward_unrestricted": true});
     for caller in [&*app.admin(), &*bearer] {
         assert_eq!(introspect(caller, &bearer.value).await.expect(200).json, expected);
     }

@@ -65,7 +65,7 @@ async fn the_owner_of_a_token_is_returned_and_a_deleted_token_rejected(engine: E
     let setup = VerifierSetup::start(engine).await;
     let token = setup.running.create_token(&http_client()).await.unwrap();
     let verifier = setup.verifier(Duration::ZERO);
-    let identity = verifier.verify(bearer_token(&token)).await.unwrap();
+    let identity = verifier.verify(bearer_token(&token), None).await.unwrap();
     assert_eq!((identity.person_id, identity.workspace_id, identity.email.as_str()), (1, 1, "admin@example.com"));
     assert!(identity.is_admin && !identity.is_platform_admin);
     let info = identity.token().unwrap();
@@ -74,9 +74,9 @@ async fn the_owner_of_a_token_is_returned_and_a_deleted_token_rejected(engine: E
         (token["tokenInfo"]["tokenId"].as_str().unwrap().to_owned(), None)
     );
     setup.delete(&token).await;
-    assert_eq!(verifier.verify(bearer_token(&token)).await, Err(AuthError::Denied(DenialReason::Inactive)));
+    assert_eq!(verifier.verify(bearer_token(&token), None).await, Err(AuthError::Denied(DenialReason::Inactive)));
     let unknown = BearerToken::parse("nonsense").unwrap();
-    assert_eq!(verifier.verify(unknown).await, Err(AuthError::Denied(DenialReason::Inactive)));
+    assert_eq!(verifier.verify(unknown, None).await, Err(AuthError::Denied(DenialReason::Inactive)));
 }
 
 #[apply(both_databases_multi_thread)]
@@ -86,7 +86,7 @@ async fn a_hundred_concurrent_checks_send_one_request(engine: Engine) {
     let verifier = setup.verifier(Duration::from_secs(600));
     let checks = (0..100).map(|_| {
         let (verifier, token) = (verifier.clone(), token.clone());
-        tokio::spawn(async move { verifier.verify(bearer_token(&token)).await.is_ok() })
+        tokio::spawn(async move { verifier.verify(bearer_token(&token), None).await.is_ok() })
     });
     for check in checks.collect::<Vec<_>>() {
         assert!(check.await.unwrap());
@@ -94,7 +94,7 @@ async fn a_hundred_concurrent_checks_send_one_request(engine: Engine) {
     assert_eq!(setup.request_count(), 1);
     // A deleted token stays valid until its cache entry expires.
     setup.delete(&token).await;
-    assert!(verifier.verify(bearer_token(&token)).await.is_ok());
+    assert!(verifier.verify(bearer_token(&token), None).await.is_ok());
     assert_eq!(setup.request_count(), 1);
 }
 
@@ -104,22 +104,22 @@ async fn a_failed_check_is_unavailable(engine: Engine) {
     let token = setup.running.create_token(&http_client()).await.unwrap();
     // The token of the service itself is rejected.
     let unauthenticated = RemoteVerifier::builder(&setup.running.url, "twd_nonsense").build().unwrap();
-    assert_eq!(unauthenticated.verify(bearer_token(&token)).await, Err(AuthError::Unavailable));
+    assert_eq!(unauthenticated.verify(bearer_token(&token), None).await, Err(AuthError::Unavailable));
     let by_password = RemoteVerifier::builder(&setup.running.url, "").with_password("admin@example.com", PASSWORD);
-    assert!(by_password.build().unwrap().verify(bearer_token(&token)).await.is_ok());
+    assert!(by_password.build().unwrap().verify(bearer_token(&token), None).await.is_ok());
     let wrong_url =
         RemoteVerifier::builder(&format!("{}/elsewhere", setup.running.url), setup.service_token()).build().unwrap();
-    assert_eq!(wrong_url.verify(bearer_token(&token)).await, Err(AuthError::Unavailable));
+    assert_eq!(wrong_url.verify(bearer_token(&token), None).await, Err(AuthError::Unavailable));
     let verifier = setup.verifier(Duration::ZERO);
-    assert!(verifier.verify(bearer_token(&token)).await.is_ok());
+    assert!(verifier.verify(bearer_token(&token), None).await.is_ok());
     setup.running.send_signal("STOP");
     let short_timeout = RemoteVerifier::builder(&setup.running.url, setup.service_token())
         .timeouts(Duration::from_millis(200), Duration::from_millis(200))
         .build()
         .unwrap();
-    assert_eq!(short_timeout.verify(bearer_token(&token)).await, Err(AuthError::Unavailable));
+    assert_eq!(short_timeout.verify(bearer_token(&token), None).await, Err(AuthError::Unavailable));
     setup.running.send_signal("KILL");
-    assert_eq!(verifier.verify(bearer_token(&token)).await, Err(AuthError::Unavailable));
+    assert_eq!(verifier.verify(bearer_token(&token), None).await, Err(AuthError::Unavailable));
     assert!(setup.events.lock().unwrap().contains(&VerifierEvent::Failed));
 }
 

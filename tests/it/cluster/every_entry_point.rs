@@ -104,6 +104,26 @@ async fn deleting_all_tokens_of_a_person_takes_effect_on_every_node() {
     }
 }
 
+#[tokio::test]
+async fn deleting_tokens_by_a_filter_takes_effect_on_every_node() {
+    let nodes = start_nodes().await;
+    let kept = nodes[0].admin().create_token().await;
+    for turn in 0..4 {
+        let create = || async {
+            nodes[0].admin().create_token_with(json!({"lifetimeSeconds": 600, "description": "Old job"})).await
+        };
+        let tokens = [create().await, create().await, create().await];
+        let tokens = [&tokens[0], &tokens[1], &tokens[2]];
+        cache_on_every_node(&nodes, &tokens).await;
+        cache_on_every_node(&nodes, &[&kept]).await;
+        let body = json!({"description": "old", "allUsers": true, "dryRun": false});
+        let response = nodes[turn % 2].admin().post("/v4/apiAccessTokens/delete", &body).await.expect(200);
+        assert_eq!(response.json, json!({"matched": 3, "deleted": 3}));
+        assert_rejected(&nodes, &tokens, "deleted by a filter").await;
+        cache_on_every_node(&nodes, &[&kept]).await;
+    }
+}
+
 /// Tokens are disabled by default, and the workspace has a setting that enables them.
 #[tokio::test]
 async fn resetting_a_setting_takes_effect_on_every_node() {

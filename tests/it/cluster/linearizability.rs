@@ -31,7 +31,7 @@ use super::{
 };
 
 /// The limit for each step, including the recovery from a fault.
-const STEP_TIMEOUT: Duration = Duration::from_secs(60);
+const STEP_TIMEOUT: Duration = Duration::from_secs(180);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_confirmed_revocation_holds_on_every_node() {

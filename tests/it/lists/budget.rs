@@ -20,7 +20,9 @@ const STALLING_VIEW_SQL: &str = "create function stall() returns boolean languag
      if current_query() like 'select t.id,%' then perform pg_advisory_lock_shared(7); perform pg_advisory_unlock_shared(7); end if; \
      return true; end $$; \
      create or replace view unrevoked_token as select t.id, t.workspace_id, t.person_id, t.digest, t.display_prefix, t.description, \
-     t.created_at, t.expires_at, t.last_used_at, t.parent_id from token t join person p on p.id = t.person_id \
+     t.created_at, t.expires_at, t.last_used_at, t.parent_id, t.scopes, t.allowed_networks, t.deletes_at, t.replaced_by, \
+     coalesce(t.deletes_at, t.expires_at) as ends_at, cast(null as text) as limits \
+     from token t join person p on p.id = t.person_id \
      where (p.tokens_revoked_before is null or t.created_at > p.tokens_revoked_before) and stall()";
 
 /// All connections for lists are used by statements that do not end.

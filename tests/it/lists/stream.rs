@@ -9,7 +9,8 @@ use tokenward::{
     domain::{
         id::{PersonId, WorkspaceId},
         time::Timestamp,
-        token_query::{Sort, SortKey, TokenFilter, TokenPageQuery},
+        token_filter::TokenFilter,
+        token_query::{Sort, SortKey, TokenPageQuery},
     },
     store::{EventFilter, EventPageStart, OwnerScope, TokenListQuery},
 };

@@ -30,7 +30,7 @@ async fn the_commands_of_the_tutorial_print_what_it_shows(engine: Engine) {
 }
 
 /// Returns the commands of all `sh` blocks.
-fn command_blocks(text: &str) -> String {
+pub fn command_blocks(text: &str) -> String {
     code_blocks(text).filter_map(|block| block.strip_prefix("sh\n")).collect()
 }
 

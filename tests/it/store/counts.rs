@@ -9,7 +9,8 @@ use tokenward::{
         id::{PersonId, WorkspaceId},
         person::EmailKey,
         token::Lifetime,
-        token_query::{Sort, SortKey, TokenFilter},
+        token_filter::TokenFilter,
+        token_query::{Sort, SortKey},
         workspace::WorkspaceName,
     },
     store::{

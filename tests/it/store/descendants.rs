@@ -7,7 +7,7 @@ use tokenward::{
         event::Action,
         id::{PersonId, WorkspaceId},
         invalidation::Invalidation,
-        token::{IssueError, Lifetime},
+        token::{IssueError, Lifetime, Token},
     },
     store::{IdempotentRequest, IssueOutcome, OwnerScope, ReplayedToken, Store, TokenLabel, TokenListQuery},
 };
@@ -117,7 +117,8 @@ async fn tokens_created_after_a_revocation_are_valid_despite_clock_skew(engine: 
     assert_eq!(store.find_unrevoked(&ahead.digest()).await.unwrap(), None);
     // A token created now gets a creation time after the revocation.
     let (value, new) = new_token(ADMIN, Lifetime::Seconds(10), NOW);
-    let Ok(IssueOutcome::Created { created_at, expires_at }) = store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap()
+    let Ok(IssueOutcome::Created(Token { created_at, expires_at, .. })) =
+        store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap().wait_for(&NoCache).await
     else {
         panic!()
     };
@@ -132,7 +133,7 @@ async fn tokens_created_after_a_revocation_are_valid_despite_clock_skew(engine: 
 async fn issue_child(store: &Store, parent: Uuid) -> (TokenDigest, Uuid) {
     let (value, mut new) = new_token(ADMIN, Lifetime::Forever, NOW);
     new.mutation.context.token_id = Some(parent);
-    store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap().unwrap();
+    store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap().wait_for(&NoCache).await.unwrap();
     assert_eq!(
         store.find_token(OwnerScope::Workspace(WORKSPACE), new.id).await.unwrap().unwrap().parent_id,
         Some(parent)
@@ -241,8 +242,8 @@ async fn an_idempotent_request_returns_the_same_token(engine: Engine) {
         new
     };
     let first = request(1, 1, 0);
-    let send = |new| async move { store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap() };
-    assert!(matches!(send(first.clone()).await, Ok(IssueOutcome::Created { .. })));
+    let send = |new| async move { store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap().wait_for(&NoCache).await };
+    assert!(matches!(send(first.clone()).await, Ok(IssueOutcome::Created(_))));
     let Ok(IssueOutcome::Replayed(ReplayedToken { token, encrypted_value })) = send(request(1, 1, 599)).await else {
         panic!()
     };
@@ -258,8 +259,8 @@ async fn an_idempotent_request_returns_the_same_token(engine: Engine) {
         .wait_for(&NoCache)
         .await;
     assert_eq!(send(request(3, 1, 1)).await, Err(IssueError::IdempotentTokenDeleted));
-    assert!(matches!(send(request(2, 1, 1)).await, Ok(IssueOutcome::Created { .. })), "another idempotency key");
-    assert!(matches!(send(request(1, 2, 600)).await, Ok(IssueOutcome::Created { .. })), "the record has expired");
+    assert!(matches!(send(request(2, 1, 1)).await, Ok(IssueOutcome::Created(_))), "another idempotency key");
+    assert!(matches!(send(request(1, 2, 600)).await, Ok(IssueOutcome::Created(_))), "the record has expired");
     assert_eq!(store.count_people_and_tokens(WORKSPACE).await.unwrap().1, 3);
     assert_eq!(store.purge_idempotency_records(NOW.plus_seconds(601)).await.unwrap(), 2);
     assert_eq!(store.purge_idempotency_records(NOW.plus_seconds(1_200)).await.unwrap(), 1);
@@ -275,13 +276,16 @@ async fn tokens_per_person_are_limited(engine: Engine) {
         new
     };
     for _ in 0..2 {
-        assert!(store.issue_token(&limited(), DEFAULT_SETTINGS).await.unwrap().is_ok());
+        assert!(store.issue_token(&limited(), DEFAULT_SETTINGS).await.unwrap().wait_for(&NoCache).await.is_ok());
     }
     assert_eq!(
-        store.issue_token(&limited(), DEFAULT_SETTINGS).await.unwrap(),
+        store.issue_token(&limited(), DEFAULT_SETTINGS).await.unwrap().wait_for(&NoCache).await,
         Err(IssueError::TooManyActiveTokens { max: 2 })
     );
     let mut later = limited();
     later.mutation.context.at = NOW.plus_seconds(10);
-    assert!(store.issue_token(&later, DEFAULT_SETTINGS).await.unwrap().is_ok(), "expired tokens do not count");
+    assert!(
+        store.issue_token(&later, DEFAULT_SETTINGS).await.unwrap().wait_for(&NoCache).await.is_ok(),
+        "expired tokens do not count"
+    );
 }

@@ -85,9 +85,9 @@ async fn every_change_is_recorded(engine: Engine) {
     );
     let (_, token_id) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
     let mut new = new_token(ADMIN, Lifetime::Forever, NOW).1;
-    new.description = "laptop".to_owned();
+    new.description = Some("laptop".to_owned());
     new.mutation.context.token_id = Some(token_id);
-    store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap().unwrap();
+    store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap().wait_for(&NoCache).await.unwrap();
     assert_eq!(
         last_event(store).await,
         expected_event(Action::TokenCreated, ADMIN, &new.display_prefix, r#"{"by":"token","description":"laptop"}"#)

@@ -2,6 +2,7 @@
 
 mod audit_chain;
 mod authority;
+mod bulk_delete;
 mod clock;
 mod cluster;
 mod counts;
@@ -17,6 +18,7 @@ mod nodes;
 mod password_links;
 mod people;
 mod removal;
+mod replacement;
 mod sessions;
 mod sources;
 mod tls;
@@ -41,9 +43,11 @@ use tokenward::domain::setting::Settings;
 use tokenward::domain::time::Clock;
 use tokenward::domain::time::Timestamp;
 use tokenward::domain::token::Lifetime;
+use tokenward::domain::token_limits::RequestedLimits;
 use tokenward::domain::token_query::Sort;
 use tokenward::domain::token_query::SortKey;
 use tokenward::domain::token_query::TokenPageQuery;
+use tokenward::domain::token_use::TokenUse;
 use tokenward::store::Barrier;
 use tokenward::store::IssueOutcome;
 use tokenward::store::NewPerson;
@@ -142,14 +146,21 @@ fn new_token(person_id: PersonId, lifetime: Lifetime, created_at: Timestamp) -> 
         person_id,
         digest: value.digest(),
         display_prefix: value.display_prefix().to_owned(),
-        description: String::new(),
-        lifetime,
+        description: Some(String::new()),
+        lifetime: Some(lifetime),
+        limits: RequestedLimits::default(),
+        replaces: None,
         mutation: mutation_at(created_at),
         form: None,
         idempotency: None,
         max_active: None,
     };
     (value, token)
+}
+
+/// Returns a use of a token from an unknown address.
+fn token_use(token_id: Uuid, at: Timestamp) -> TokenUse {
+    TokenUse { token_id, at, address: None }
 }
 
 async fn issue_token(
@@ -159,11 +170,9 @@ async fn issue_token(
     created_at: Timestamp,
 ) -> (TokenValue, Uuid) {
     let (value, new) = new_token(person_id, lifetime, created_at);
-    let expires_at = lifetime.expires_at(created_at);
-    assert_eq!(
-        store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap(),
-        Ok(IssueOutcome::Created { created_at, expires_at })
-    );
+    let issued = store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap().wait_for(&NoCache).await;
+    let Ok(IssueOutcome::Created(token)) = issued else { panic!("{issued:?}") };
+    assert_eq!((token.created_at, token.expires_at), (created_at, lifetime.expires_at(created_at)));
     (value, new.id)
 }
 

@@ -230,7 +230,7 @@ async fn a_form_creates_one_token(engine: Engine) {
     let form = ConsumedForm { session_id, id: Uuid::from_u128(7) };
     let send = |form: ConsumedForm, lifetime: Lifetime| async move {
         let new = NewToken { form: Some(form), ..new_token(ADMIN, lifetime, NOW).1 };
-        store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap()
+        store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap().wait_for(&NoCache).await
     };
     store
         .set_settings(WORKSPACE, &[(SettingKey::MaxLifetimeDays, SettingValue::Days(1))], &operator_mutation())

@@ -13,14 +13,16 @@ use tokenward::domain::setting::Settings;
 use tokenward::domain::token::IssueError;
 use tokenward::domain::token::Lifetime;
 use tokenward::domain::token::TokenStatus;
-use tokenward::domain::token_query::TokenFilter;
+use tokenward::domain::token_filter::TokenFilter;
+use tokenward::domain::token_use::TokenUse;
 use tokenward::store::OwnerScope;
 use tokenward::store::TokenListQuery;
 use tokenward_guard::token_format::TokenFormat;
 use uuid::Uuid;
 
 use super::{
-    ADMIN, ALL_TOKENS, DEFAULT_SETTINGS, NOW, NoCache, WORKSPACE, issue_token, new_person, new_token, operator_mutation,
+    ADMIN, ALL_TOKENS, DEFAULT_SETTINGS, NOW, NoCache, WORKSPACE, issue_token, new_person, new_token,
+    operator_mutation, token_use,
 };
 use crate::support::Engine;
 use crate::support::TestApp;
@@ -33,7 +35,12 @@ async fn a_token_is_issued_by_the_rules_in_force(engine: Engine) {
     let ada =
         store.insert_person(WORKSPACE, &new_person("ada@example.com"), &operator_mutation()).await.unwrap().unwrap();
     let attempt = |person_id: PersonId, lifetime: Lifetime| async move {
-        store.issue_token(&new_token(person_id, lifetime, NOW).1, DEFAULT_SETTINGS).await.unwrap()
+        store
+            .issue_token(&new_token(person_id, lifetime, NOW).1, DEFAULT_SETTINGS)
+            .await
+            .unwrap()
+            .wait_for(&NoCache)
+            .await
     };
     assert!(attempt(ADMIN, Lifetime::Forever).await.is_ok());
     assert_eq!(attempt(ada.id, Lifetime::Forever).await, Err(IssueError::AdministratorsOnly));
@@ -61,7 +68,12 @@ async fn a_token_is_issued_by_the_rules_in_force(engine: Engine) {
         .wait_for(&NoCache)
         .await;
     let off_by_default = Settings::defaults(false);
-    let result = store.issue_token(&new_token(ADMIN, Lifetime::Seconds(1), NOW).1, off_by_default).await.unwrap();
+    let result = store
+        .issue_token(&new_token(ADMIN, Lifetime::Seconds(1), NOW).1, off_by_default)
+        .await
+        .unwrap()
+        .wait_for(&NoCache)
+        .await;
     assert_eq!(result, Err(IssueError::FeatureOff));
 }
 
@@ -76,7 +88,7 @@ async fn a_digest_finds_token_owner_and_setting(engine: Engine) {
         found.into_iter().next().map(|(_, found)| found)
     };
     let found = find(value.digest()).await.unwrap();
-    assert_eq!((found.token_id, found.expires_at, found.enabled), (id, Some(NOW.plus_seconds(60)), None));
+    assert_eq!((found.token_id, found.ends_at, found.enabled), (id, Some(NOW.plus_seconds(60)), None));
     assert_eq!((found.person_id, found.workspace_id, found.email.as_str()), (ADMIN, WORKSPACE, "admin@example.com"));
     assert!(found.is_admin && found.is_platform_admin && !found.is_disabled);
     store
@@ -148,13 +160,44 @@ async fn last_used_times_are_updated_in_bulk_and_only_forward(engine: Engine) {
     let (_, id) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
     let last_used_at =
         || async { store.find_token(OwnerScope::Workspace(WORKSPACE), id).await.unwrap().unwrap().last_used_at };
-    let unknown_tokens = (0..25_000u128).map(|n| (Uuid::from_u128(n), NOW));
-    let many: Vec<_> = unknown_tokens.chain([(id, NOW.plus_seconds(5))]).collect();
+    let unknown_tokens = (0..25_000u128).map(|n| token_use(Uuid::from_u128(n), NOW));
+    let many: Vec<_> = unknown_tokens.chain([token_use(id, NOW.plus_seconds(5))]).collect();
     store.update_last_used(&many).await.unwrap();
     assert_eq!(last_used_at().await, Some(NOW.plus_seconds(5)));
-    store.update_last_used(&[(id, NOW)]).await.unwrap();
+    store.update_last_used(&[token_use(id, NOW)]).await.unwrap();
     assert_eq!(last_used_at().await, Some(NOW.plus_seconds(5)));
     store.update_last_used(&[]).await.unwrap();
+}
+
+#[apply(both_databases)]
+async fn the_address_of_the_latest_use_is_kept(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let store = &app.store;
+    let (_, id) = issue_token(store, ADMIN, Lifetime::Forever, NOW).await;
+    let record = async |seconds: i64, address: Option<&str>| {
+        let address = address.map(|text| text.parse().unwrap());
+        let used = TokenUse { address, ..token_use(id, NOW.plus_seconds(seconds)) };
+        store.update_last_used(&[used]).await.unwrap();
+        let token = store.find_token(OwnerScope::Workspace(WORKSPACE), id).await.unwrap().unwrap();
+        token.last_used_from.map(|address| address.to_string())
+    };
+    assert_eq!(record(1, Some("192.0.2.1")).await.as_deref(), Some("192.0.2.1"));
+    assert_eq!(record(0, Some("192.0.2.2")).await.as_deref(), Some("192.0.2.1"), "an earlier use");
+    assert_eq!(record(1, Some("192.0.2.3")).await.as_deref(), Some("192.0.2.1"), "the same use again");
+    assert_eq!(record(2, None).await, None, "the address of the latest use is unknown");
+    assert_eq!(record(2, Some("2001:db8::4")).await.as_deref(), Some("2001:db8::4"), "it follows");
+    assert_eq!(record(3, Some("192.0.2.5")).await.as_deref(), Some("192.0.2.5"));
+    let off = [(SettingKey::RecordAddresses, SettingValue::Switch(false))];
+    store.set_settings(WORKSPACE, &off, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
+    assert_eq!(record(0, None).await, None, "not shown");
+    assert_eq!(record(4, Some("192.0.2.6")).await, None);
+    store
+        .reset_settings(WORKSPACE, &[SettingKey::RecordAddresses], &operator_mutation())
+        .await
+        .unwrap()
+        .wait_for(&NoCache)
+        .await;
+    assert_eq!(record(0, None).await, None, "not stored");
 }
 
 #[apply(both_databases)]

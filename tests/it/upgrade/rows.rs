@@ -20,20 +20,7 @@ impl OldData {
             ),
             format!("insert into workspace (name, created_at, updated_at) values ('Lab', {before}, {later})"),
         ];
-        for (workspace, email, is_admin, is_platform_admin, is_disabled, access) in [
-            (1, "admin@example.com", true, true, false, "default"),
-            (1, "ada@example.com", false, false, false, "enabled"),
-            (1, "off@example.com", false, false, true, "enabled"),
-            (2, "eve@other.example", true, false, false, "default"),
-        ] {
-            let [is_admin, is_platform_admin, is_disabled, must_change] =
-                [is_admin, is_platform_admin, is_disabled, false].map(|flag| sql.boolean(flag));
-            rows.push(format!(
-                "insert into person (workspace_id, email, email_key, name, password_hash, is_admin, is_platform_admin, is_disabled, \
-                 token_access, force_password_change, created_at, updated_at) values ({workspace}, '{email}', '{email}', 'Old data', \
-                 '{password_hash}', {is_admin}, {is_platform_admin}, {is_disabled}, '{access}', {must_change}, {before}, {later})"
-            ));
-        }
+        rows.extend(Self::person_statements(&sql, password_hash));
         rows.extend([
             sql.insert_token(&self.unlimited, (1, 1), -3_600, None),
             sql.insert_token(&self.expires_later, (1, 1), -3_600, Some(3_600)),
@@ -73,6 +60,27 @@ impl OldData {
         }
         if self.version >= 9 {
             rows.extend(Self::directory_statements(&sql));
+        }
+        rows
+    }
+
+    /// Returns the statements that insert people 1 to 4.
+    fn person_statements(sql: &SqlLiterals, password_hash: &str) -> Vec<String> {
+        let (before, later) = (sql.timestamp(-86_400), sql.timestamp(-3_600));
+        let mut rows = Vec::new();
+        for (workspace, email, is_admin, is_platform_admin, is_disabled, access) in [
+            (1, "admin@example.com", true, true, false, "default"),
+            (1, "ada@example.com", false, false, false, "enabled"),
+            (1, "off@example.com", false, false, true, "enabled"),
+            (2, "eve@other.example", true, false, false, "default"),
+        ] {
+            let [is_admin, is_platform_admin, is_disabled, must_change] =
+                [is_admin, is_platform_admin, is_disabled, false].map(|flag| sql.boolean(flag));
+            rows.push(format!(
+                "insert into person (workspace_id, email, email_key, name, password_hash, is_admin, is_platform_admin, is_disabled, \
+                 token_access, force_password_change, created_at, updated_at) values ({workspace}, '{email}', '{email}', 'Old data', \
+                 '{password_hash}', {is_admin}, {is_platform_admin}, {is_disabled}, '{access}', {must_change}, {before}, {later})"
+            ));
         }
         rows
     }

@@ -33,6 +33,8 @@ stories!(
     Postgres: administration_works_without_scripts => "administrator-without-scripts",
     Sqlite: an_invited_person_sets_a_password => "invite",
     Postgres: an_invited_person_sets_a_password_without_scripts => "invite-without-scripts",
+    Sqlite: a_token_is_limited_and_replaced => "limits",
+    Postgres: a_token_is_limited_and_replaced_without_scripts => "limits-without-scripts",
     Postgres: people_manage_their_own_account => "own-account",
     Sqlite: cross_origin_forms_change_nothing => "forged",
     Postgres: hostile_text_is_shown_as_text => "hostile-text",

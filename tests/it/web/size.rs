@@ -8,6 +8,7 @@ use tokenward::domain::{
     person::{Email, PersonName},
     time::Timestamp,
     token::Lifetime,
+    token_limits::RequestedLimits,
 };
 use tokenward::domain::{
     id::{PersonId, WorkspaceId},
@@ -18,6 +19,7 @@ use tokenward_guard::token_format::TokenFormat;
 use uuid::Uuid;
 
 use super::page_access::{PAGES, PageFixture};
+use crate::store::NoCache;
 use crate::support::{Engine, TestApp, both_databases};
 
 /// The maximum size of a page in bytes, including style and script.
@@ -56,14 +58,16 @@ async fn issue_token(app: &TestApp, person_id: PersonId) {
         person_id,
         digest: value.digest(),
         display_prefix: value.display_prefix().to_owned(),
-        description: "a description of some length, as people write them".to_owned(),
-        lifetime: Lifetime::Forever,
+        description: Some("a description of some length, as people write them".to_owned()),
+        lifetime: Some(Lifetime::Forever),
+        limits: RequestedLimits::default(),
+        replaces: None,
         mutation,
         form: None,
         idempotency: None,
         max_active: None,
     };
-    app.store.issue_token(&token, app.state.workspaces().defaults()).await.unwrap().unwrap();
+    app.store.issue_token(&token, app.state.workspaces().defaults()).await.unwrap().wait_for(&NoCache).await.unwrap();
 }
 
 #[apply(both_databases)]

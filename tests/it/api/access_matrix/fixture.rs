@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokenward::{
-    domain::{id::WorkspaceId, random::Random},
+    domain::{id::WorkspaceId, random::Random, token_limits::reserved_scope},
     service::people::{ActorKind, CreatePerson},
 };
 use tokenward_guard::token_format::TokenFormat;
@@ -94,14 +94,13 @@ impl MatrixFixture {
     async fn create_actor(&mut self, kind: &str) -> Actor {
         let [home, away] = self.workspace_admins.clone();
         let person = match kind {
-            "admin" => home.add_person(&self.next_name(), true).await,
+            "admin" | "no-scope" | "all-scopes" | "outside" => home.add_person(&self.next_name(), true).await,
             "other-admin" => away.add_person(&self.next_name(), true).await,
             "platform" => self.create_platform_admin().await,
             _ => home.add_person(&self.next_name(), false).await,
         };
         let own = Target::from_person(&person, person.create_token().await);
-        let lifetime = if kind == "expired" { 1 } else { 3_600 };
-        let bearer = person.create_token_with(json!({"lifetimeSeconds": lifetime})).await;
+        let bearer = person.create_token_with(token_of(kind)).await;
         match kind {
             "expired" => self.app.advance_seconds(1),
             "deleted" => drop(home.delete(&bearer.token_path()).await.expect(204)),
@@ -112,6 +111,7 @@ impl MatrixFixture {
                 home.update_person(person.id, json!({"tokenAccess": "disabled"})).await.expect(200);
             }
             "anonymous" | "person" | "admin" | "other-admin" | "platform" => {}
+            "no-scope" | "all-scopes" | "outside" => {}
             other => panic!("unknown kind of actor: {other}"),
         }
         let client = match kind {
@@ -179,5 +179,17 @@ impl MatrixFixture {
         };
         let created = self.app.state.people().add(ActorKind::Operator, WorkspaceId::FIRST, add).await.unwrap();
         PersonClient::new(self.app.service.clone(), created.id.get(), WorkspaceId::FIRST.get(), &email)
+    }
+}
+
+/// Returns the body of the request that creates the token of an actor.
+fn token_of(kind: &str) -> Value {
+    match kind {
+        "expired" => json!({"lifetimeSeconds": 1}),
+        "no-scope" => json!({"lifetimeSeconds": 3_600, "scopes": []}),
+        "all-scopes" => json!({"lifetimeSeconds": 3_600, "scopes": reserved_scope::ALL}),
+        // The clients of this table have no address.
+        "outside" => json!({"lifetimeSeconds": 3_600, "allowedNetworks": ["10.0.0.0/8"]}),
+        _ => json!({"lifetimeSeconds": 3_600}),
     }
 }

@@ -21,9 +21,11 @@ pub async fn run_cell(fixture: &mut MatrixFixture, row: &Row<'_>, kind: &str) ->
         _ => None,
     };
     let response = send_request(fixture, row, &actor, target.as_deref().unwrap_or(&actor.own)).await;
+    let deletes_matching = row.path == "/v4/apiAccessTokens/delete";
     if let Some(bearer) = target.as_ref().filter(|_| is_write).and_then(|target| target.bearer.as_ref()) {
         let is_deleted =
             response.status < 300 && (row.method == "DELETE" || matches!(row.path, "/oauth2/revoke" | "/v4/leaks"));
+        let is_deleted = is_deleted || (deletes_matching && response.json["deleted"].as_u64().is_some_and(|n| n > 0));
         assert_eq!(bearer.is_accepted().await, !is_deleted, "after {row:?} by {kind}: {}", response.status);
     }
     assert!(response.status < 300 || response.text.len() > 2, "{row:?} by {kind}: an error without a body");
@@ -39,8 +41,20 @@ async fn send_request(fixture: &mut MatrixFixture, row: &Row<'_>, actor: &Actor,
         request.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
         return actor.client.send(request).await;
     }
+    if row.path == "/v4/auth/batch" {
+        return actor.client.post(&path, &json!({"tokens": [target.token_value]})).await;
+    }
     if row.path == "/v4/leaks" {
         return actor.client.post(&path, &json!({"values": [target.token_value]})).await;
+    }
+    if row.path == "/v4/apiAccessTokens/delete" {
+        // A deletion in the whole workspace would delete the tokens of other actors.
+        let body = match row.object() {
+            "-" => json!({"all": true, "dryRun": false}),
+            "all-users" => json!({"all": true, "allUsers": true, "dryRun": true}),
+            _ => json!({"all": true, "personId": target.person_id, "dryRun": false}),
+        };
+        return actor.client.post(&path, &body).await;
     }
     match request_body(fixture, row) {
         Some(body) => actor.client.send_json(row.method, &path, body.to_string()).await,

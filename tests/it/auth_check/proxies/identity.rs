@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::setup::{ProxySetup, bearer};
 use crate::support::{PASSWORD, http_client};
 
-const IDENTITY_HEADERS: [&str; 8] = [
+const IDENTITY_HEADERS: [&str; 9] = [
     "Remote-User",
     "Remote-Name",
     "Remote-Email",
@@ -14,6 +14,7 @@ const IDENTITY_HEADERS: [&str; 8] = [
     "X-Tokenward-Workspace-Id",
     "X-Tokenward-Token-Id",
     "X-Tokenward-Token-Expires",
+    "X-Tokenward-Scopes",
 ];
 
 impl ProxySetup {
@@ -49,6 +50,7 @@ impl ProxySetup {
             "x-tokenward-workspace-id: 1",
             &format!("x-tokenward-token-id: {token_id}"),
             "x-tokenward-token-expires: never",
+            "x-tokenward-scopes: *",
         ] {
             assert!(received.contains(line), "{}: {line} in {received}", self.name);
         }

@@ -11,8 +11,10 @@ use std::{
     process::Command,
 };
 
+use serde_json::json;
+
 use crate::support::http_client;
-use setup::ProxySetup;
+use setup::{ProxySetup, bearer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_forwards_only_authenticated_requests() {
@@ -59,6 +61,26 @@ async fn preflights_pass_every_proxy_with_the_lines_for_cors() {
         ProxySetup::start_edited(file, &[file], edit, |_| envoy(file)).await.check_preflights().await;
     }
     ProxySetup::start_edited("haproxy", &HAPROXY_FILES, edit, haproxy).await.check_preflights().await;
+}
+
+/// The line of the guide for a token with a scope replaces the one of the shipped configuration.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nginx_asks_for_the_scope_of_the_guide() {
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/how-to/read-only-token.md"));
+    let guide = guide.unwrap();
+    let line = guide.split("```nginx\n").nth(1).unwrap().lines().next().unwrap();
+    let edit = |text: &str| text.replace("proxy_pass http://tokenward/v4/auth/workspace=1;", line);
+    let setup = ProxySetup::start_edited("nginx", &["nginx.conf"], edit, nginx).await;
+    for (limits, expected) in [
+        (json!({"scopes": ["reports:read"]}), 200),
+        (json!({"scopes": ["reports:read", "other"]}), 200),
+        (json!({}), 200),
+        (json!({"scopes": ["reports:write"]}), 403),
+        (json!({"scopes": []}), 403),
+    ] {
+        let value = setup.token_with(&limits).await;
+        assert_eq!(setup.get("/", &[bearer(&value)]).0, expected, "{limits}");
+    }
 }
 
 const HAPROXY_FILES: [&str; 2] = ["haproxy.cfg", "haproxy-tokenward.lua"];

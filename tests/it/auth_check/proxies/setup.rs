@@ -19,6 +19,7 @@ use super::echo::EchoService;
 use crate::support::{
     Database, Engine, PASSWORD,
     binary::{ServerProcess, tokenward_command},
+    http_client,
     postgres::free_port,
 };
 
@@ -111,6 +112,16 @@ impl ProxySetup {
     pub(super) fn get(&self, path: &str, headers: &[String]) -> (u16, String) {
         let headers: String = headers.iter().map(|header| format!("\r\n{header}")).collect();
         self.send(&format!("GET {path} HTTP/1.1{headers}"), "")
+    }
+
+    /// Creates a token with these limits. Returns the value.
+    pub(super) async fn token_with(&self, limits: &Value) -> String {
+        let mut body = limits.clone();
+        body["lifetimeSeconds"] = json!(60);
+        let create = http_client().post(format!("{}/v4/apiAccessTokens", self.tokenward.url));
+        let create = create.basic_auth("admin@example.com", Some(PASSWORD)).json(&body);
+        let created: Value = create.send().await.unwrap().json().await.unwrap();
+        created["tokenValue"].as_str().unwrap().to_owned()
     }
 
     /// Creates a token with a lifetime of one second and waits until it has expired.

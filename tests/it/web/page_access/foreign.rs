@@ -91,6 +91,7 @@ async fn administrators_cannot_access_other_workspaces(engine: Engine) {
         "/admin/tokens/{token}/delete",
         "/preferences/access-tokens/{token}",
         "/preferences/access-tokens/{token}/delete",
+        "/preferences/access-tokens/{token}/replace",
     ] {
         assert_eq!(other.get(&fixture.path(template)).await.status, 404, "{template}");
     }

@@ -6,12 +6,14 @@ use crate::support::PASSWORD;
 pub(super) const ROLES: [&str; 4] = ["anonymous", "person", "administrator", "platform administrator"];
 
 /// Each page, with the lowest role that may open it.
-pub const PAGES: [(&str, &str); 30] = [
+pub const PAGES: [(&str, &str); 34] = [
     ("/sign-in", "anonymous"),
     ("/invite/{invite}", "anonymous"),
     ("/preferences/access-tokens", "person"),
     ("/preferences/access-tokens/generate", "administrator"),
     ("/preferences/access-tokens/delete-all", "person"),
+    ("/preferences/access-tokens.csv", "person"),
+    ("/preferences/access-tokens/delete-matching?status=expired", "person"),
     ("/preferences/profile", "person"),
     ("/preferences/activity", "person"),
     ("/preferences/activity.csv", "person"),
@@ -30,6 +32,8 @@ pub const PAGES: [(&str, &str); 30] = [
     ("/admin/settings/feature.apiAccessTokens.enabled", "administrator"),
     ("/admin/tokens", "administrator"),
     ("/admin/tokens?person={person}", "administrator"),
+    ("/admin/tokens.csv", "administrator"),
+    ("/admin/tokens/delete-matching?status=expired", "administrator"),
     ("/admin/tokens/{token}", "administrator"),
     ("/admin/tokens/{token}/delete", "administrator"),
     ("/admin/activity", "administrator"),
@@ -53,15 +57,22 @@ pub(super) fn fill_form_id<'a>(fields: &[(&'a str, &'a str)], form: &'a str) -> 
 
 /// Each form, the lowest role that may send it, valid fields, and the location of the redirect on
 /// success; empty if the response is a page. The order allows one role to send all of its forms.
-pub(super) const FORMS: [(&str, &str, Fields, &str); 26] = [
+pub(super) const FORMS: [(&str, &str, Fields, &str); 29] = [
     (
         "/preferences/access-tokens/generate",
         "administrator",
         &[("form", FORM_ID), ("lifetime", "30"), ("description", "of a form")],
         "",
     ),
+    ("/preferences/access-tokens/{token}/replace", "none", &[], ""),
     ("/preferences/access-tokens/{token}/delete", "none", &[], ""),
     ("/preferences/access-tokens/{own}/delete", "person", &[], "/preferences/access-tokens?done=deleted"),
+    (
+        "/preferences/access-tokens/delete-matching",
+        "person",
+        &[("status", "expired"), ("count", "0")],
+        "/preferences/access-tokens?status=expired&done=deleted-0",
+    ),
     ("/preferences/access-tokens/delete-all", "person", &[], "/preferences/access-tokens?done=all-deleted"),
     ("/preferences/profile", "person", &[("name", "Other")], "/preferences/profile?done=saved"),
     ("/preferences/profile/sessions/{session}/end", "person", &[], "/preferences/profile?done=ended"),
@@ -102,6 +113,12 @@ pub(super) const FORMS: [(&str, &str, Fields, &str); 26] = [
     ("/admin/users/{person}/invite", "administrator", &[], ""),
     ("/admin/users/{person}/end-sessions", "administrator", &[], "/admin/users/{person}?done=sessions-ended"),
     ("/admin/tokens/{token}/delete", "administrator", &[], "/admin/tokens?done=deleted"),
+    (
+        "/admin/tokens/delete-matching",
+        "administrator",
+        &[("status", "expired"), ("count", "0")],
+        "/admin/tokens?status=expired&done=deleted-0",
+    ),
     ("/admin/users/{person}/delete-tokens", "administrator", &[], "/admin/users/{person}?done=all-deleted"),
     (
         "/admin/settings/feature.apiAccessTokens.maxLifetimeDays",

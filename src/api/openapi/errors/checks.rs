@@ -1,0 +1,74 @@
+//! The errors of auth checks, of the OAuth 2.0 endpoints and of leak reports.
+
+use super::{NamedError, insufficient_scope, internal, join, password_change_required, service, with_body};
+use crate::{api::ApiError, domain::token_limits::reserved_scope, service::Error};
+use tokenward_guard::{AuthError, DenialReason};
+
+pub(super) fn auth_check(operation: &str) -> Vec<NamedError> {
+    let mut errors = vec![
+        ("noCredential", ApiError::Unauthenticated(AuthError::Missing)),
+        ("invalidCredential", ApiError::Unauthenticated(AuthError::Denied(DenialReason::UnknownToken))),
+        password_change_required(),
+        internal(),
+        ("credentialNotChecked", ApiError::Unauthenticated(AuthError::Unavailable)),
+    ];
+    if operation == "checkRequirements" {
+        errors.push(service("requirementsNotMet", Error::RequirementsNotMet));
+        errors.push(service("invalidRequirements", Error::InvalidRequirement));
+        errors.push(insufficient_scope("reports:read"));
+    }
+    errors
+}
+
+pub(super) fn report_leak() -> Vec<NamedError> {
+    let too_many = ApiError::BadRequest("values must have at most 100 elements.".to_owned());
+    let own = vec![
+        ("tooManyValues", too_many),
+        service("tooManyReports", Error::RateLimited { retry_after_millis: 6_000 }),
+        internal(),
+        service("databaseUnavailable", Error::timed_out()),
+    ];
+    join([with_body(), own])
+}
+
+fn oauth_form() -> Vec<NamedError> {
+    let form = "The form must contain the parameter token exactly once.".to_owned();
+    vec![
+        ("invalidForm", ApiError::BadRequest(form)),
+        ("bodyTooLarge", ApiError::BodyTooLarge),
+        ("compressedBody", ApiError::UnsupportedEncoding),
+        internal(),
+        service("databaseUnavailable", Error::timed_out()),
+    ]
+}
+
+pub(super) fn introspect() -> Vec<NamedError> {
+    let own = vec![
+        ("noCredential", ApiError::Unauthenticated(AuthError::Missing)),
+        ("invalidCredential", ApiError::Unauthenticated(AuthError::Denied(DenialReason::UnknownToken))),
+        password_change_required(),
+        insufficient_scope(reserved_scope::INTROSPECT),
+        ("tooManyFailedLogins", ApiError::LoginThrottled { seconds: 8 }),
+    ];
+    join([oauth_form(), own])
+}
+
+pub(super) fn check_tokens() -> Vec<NamedError> {
+    let count = "tokens must have from 1 to 100 entries.".to_owned();
+    let own = vec![
+        ("tooManyTokens", ApiError::BadRequest(count)),
+        ("noCredential", ApiError::Unauthenticated(AuthError::Missing)),
+        ("invalidCredential", ApiError::Unauthenticated(AuthError::Denied(DenialReason::UnknownToken))),
+        password_change_required(),
+        insufficient_scope(reserved_scope::INTROSPECT),
+        ("tooManyFailedLogins", ApiError::LoginThrottled { seconds: 8 }),
+        internal(),
+        ("tokenNotChecked", ApiError::Unauthenticated(AuthError::Unavailable)),
+        service("hasherBusy", Error::HasherBusy),
+    ];
+    join([with_body(), own])
+}
+
+pub(super) fn revoke() -> Vec<NamedError> {
+    join([oauth_form(), vec![service("tooManyUnknownTokens", Error::RateLimited { retry_after_millis: 1_000 })]])
+}
