@@ -6,10 +6,11 @@ use crate::{
     cluster::Node,
     config::Config,
     domain::{random::Random, time::Clock},
+    outbound::{AddressPolicy, Lookup, OutboundClient},
     service::{
-        ClockFloor, DeniedAttemptLog, Directories, DirectorySyncs, Events, Identities, Invites, Leaks, Mutations,
-        People, ReadBudget, Sessions, SignIn, TokenStatistics, Tokens, Workspaces, health::Health, invites::InviteUrl,
-        password::Hasher, sign_in::DirectorySignIn, webhook::Webhook,
+        ClockFloor, DeniedAttemptLog, Directories, DirectorySyncs, Events, ExpiryWarnings, Identities, Invites, Leaks,
+        Mutations, People, ReadBudget, Sessions, SignIn, TokenStatistics, Tokens, Webhooks, Workspaces, health::Health,
+        invites::InviteUrl, password::Hasher, sign_in::DirectorySignIn, webhook::Webhook, webhooks::REQUEST_TIMEOUT,
     },
     store::Store,
 };
@@ -29,6 +30,8 @@ pub struct App {
     events: Events,
     denied_attempts: DeniedAttemptLog,
     leaks: Leaks,
+    webhooks: Webhooks,
+    expiry_warnings: ExpiryWarnings,
     health: Health,
     node: Node,
     clock_floor: ClockFloor,
@@ -56,6 +59,18 @@ fn leaks(tokens: &Tokens, clock: &Clock, token_format: TokenFormat, config: &Con
     let webhook = webhook.transpose()?.unwrap_or_default();
     let max_reports = config.rate_limits.leak_reports_per_ip_per_minute;
     Ok(Leaks::new(tokens.clone(), clock.clone(), token_format, max_reports, webhook))
+}
+
+/// Builds the service of webhooks, whose requests reach only allowed addresses.
+fn webhooks(
+    dependencies: (Store, Clock, Random),
+    mutations: &Mutations,
+    read_budget: &ReadBudget,
+    config: &Config,
+) -> anyhow::Result<Webhooks> {
+    let policy = AddressPolicy { allow_private: config.outbound.allow_private };
+    let client = OutboundClient::new(policy, Lookup::system(), REQUEST_TIMEOUT)?;
+    Ok(Webhooks::new(dependencies, mutations.clone(), read_budget.clone(), client))
 }
 
 impl App {
@@ -93,12 +108,14 @@ impl App {
             SignIn::new(store.clone(), denied_attempts.clone(), clock_and_random, hasher, directory, max_failures);
         let invite_url = InviteUrl::new(&config.public_url(), !config.lacks_public_url());
         let random_of_identities = random.clone();
-        let dependencies = (store.clone(), clock.clone(), random);
+        let dependencies = (store.clone(), clock.clone(), random.clone());
         let invites = Invites::new(dependencies, people.clone(), &sign_in, mutations.clone(), invite_url);
         let identities = Identities::new(store.clone(), clock.clone(), random_of_identities, mutations.clone());
         let dependencies = (store.clone(), node.clone(), clock.clone());
         let directory_syncs = DirectorySyncs::new(dependencies, directories, denied_attempts.clone());
         Ok(Self {
+            expiry_warnings: ExpiryWarnings::new(store.clone(), clock.clone(), defaults.expiry_warning_days),
+            webhooks: webhooks((store.clone(), clock.clone(), random), &mutations, &read_budget, config)?,
             identities,
             directory_syncs,
             leaks: leaks(&tokens, &clock, token_format, config)?,
@@ -146,6 +163,18 @@ impl App {
     #[must_use]
     pub fn clock_floor(&self) -> &ClockFloor {
         &self.clock_floor
+    }
+
+    /// Returns the events of tokens that expire soon.
+    #[must_use]
+    pub fn expiry_warnings(&self) -> &ExpiryWarnings {
+        &self.expiry_warnings
+    }
+
+    /// Returns the service of webhooks.
+    #[must_use]
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
     }
 
     /// Returns this node of the cluster, with its token cache.

@@ -1,6 +1,8 @@
 //! Background jobs: cluster messages, flushes of buffers, purges of old rows, and backups on
 //! SIGUSR1.
 
+mod webhooks;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
@@ -69,6 +71,7 @@ pub(crate) fn start(
             purge_sign_in_rows(app.sessions().clone(), app.sign_in().clone(), app.invites().clone()),
         )),
     ];
+    tasks.extend(webhooks::start(app, &stopped));
     tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), warn_of_unsynced(app.directory_syncs().clone()))));
     for provider in app.directory_syncs().directories().iter() {
         let sync = sync_directory(app.directory_syncs().clone(), provider.clone());

@@ -117,6 +117,19 @@ impl FromRequestParts<App> for TokenIdPath {
     }
 }
 
+/// A webhook ID in the path. Text that is not a UUID names no webhook.
+pub struct WebhookIdPath(pub Uuid);
+
+impl FromRequestParts<App> for WebhookIdPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
+        let text = path_segment(parts, state).await.map_err(|_| Error::WebhookNotFound)?;
+        let id = if text.len() == 36 { Uuid::try_parse(&text).ok() } else { None };
+        id.map(Self).ok_or(Error::WebhookNotFound.into())
+    }
+}
+
 /// A person ID in the path.
 pub struct PersonIdPath(pub PersonId);
 

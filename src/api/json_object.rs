@@ -1,6 +1,7 @@
 //! JSON objects in request bodies. Unknown fields are ignored, as in the original API, with three
 //! exceptions: a misspelled field, a field that looks like a restriction of the token, and any
-//! unknown field beside one that the original API does not have.
+//! unknown field beside one that the original API does not have. Objects that the original API does
+//! not have are strict.
 
 use std::{fmt, marker::PhantomData};
 
@@ -20,7 +21,8 @@ pub trait JsonFields {
 
     /// Fields that the original API does not have. Beside one of them, every unknown field is rejected.
     const STRICT_FIELDS: &'static [&'static str] = &[];
-    /// Every unknown field is rejected.
+
+    /// Rejects every unknown field.
     const IS_STRICT: bool = false;
 
     /// Returns the field that an unknown name means. The name is given in lower case without

@@ -25,6 +25,7 @@ mod stream;
 mod strict_json;
 mod strict_query;
 mod tokens;
+mod webhooks;
 mod workspaces;
 
 use axum::Router;
@@ -50,6 +51,7 @@ fn other_routes(config: &Config) -> OpenApiRouter<App> {
         .merge(workspaces::routes())
         .merge(settings::routes())
         .merge(events::routes())
+        .merge(webhooks::routes())
         .merge(openapi::routes(config))
 }
 

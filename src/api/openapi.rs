@@ -25,6 +25,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 mod descriptions;
 mod errors;
 mod examples;
+mod webhooks;
 
 use super::{error::ErrorBody, extract::AnyCaller, required_scope::RequiredScope};
 use crate::{app::App, auth_check::OAuthError, config::Config};
@@ -43,6 +44,7 @@ use crate::{app::App, auth_check::OAuthError, config::Config};
         (name = "people", description = "The people of a workspace. Each owns tokens."),
         (name = "workspaces", description = "Workspaces and their settings."),
         (name = "events", description = "The audit log."),
+        (name = "webhooks", description = "URLs that receive the events of the workspace, signed by Standard Webhooks 1.0."),
         (name = "auth", description = "Auth checks for reverse proxies: is a token valid, and whose is it?"),
         (name = "oauth2", description = "Token introspection and revocation by OAuth 2.0, for services."),
         (name = "leaks", description = "Reports of leaked tokens, for secret scanners. They need no credential."),

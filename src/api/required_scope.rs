@@ -23,7 +23,7 @@ pub(super) enum RequiredScope {
 use RequiredScope::{None as NoScope, Unrestricted, Word, WordExceptOwnToken};
 
 /// Each operation with the scope that it requires.
-const OPERATIONS: [(Method, &str, RequiredScope); 23] = [
+const OPERATIONS: [(Method, &str, RequiredScope); 30] = [
     (Method::GET, "/v4/apiAccessTokens", Word(scope::TOKENS_READ)),
     (Method::POST, "/v4/apiAccessTokens", Word(scope::TOKENS_WRITE)),
     (Method::DELETE, "/v4/apiAccessTokens", Word(scope::TOKENS_WRITE)),
@@ -44,6 +44,13 @@ const OPERATIONS: [(Method, &str, RequiredScope); 23] = [
     (Method::PATCH, "/v4/workspaces/{id}/configuration", Word(scope::SETTINGS_WRITE)),
     (Method::POST, "/v4/workspaces/{id}/delete-configuration", Word(scope::SETTINGS_WRITE)),
     (Method::GET, "/v4/events", Word(scope::EVENTS_READ)),
+    (Method::GET, "/v4/webhooks", Word(scope::SETTINGS_READ)),
+    (Method::GET, "/v4/webhooks/{id}", Word(scope::SETTINGS_READ)),
+    (Method::GET, "/v4/webhooks/{id}/deliveries", Word(scope::SETTINGS_READ)),
+    (Method::POST, "/v4/webhooks", Word(scope::SETTINGS_WRITE)),
+    (Method::PATCH, "/v4/webhooks/{id}", Word(scope::SETTINGS_WRITE)),
+    (Method::DELETE, "/v4/webhooks/{id}", Word(scope::SETTINGS_WRITE)),
+    (Method::POST, "/v4/webhooks/{id}/test", Word(scope::SETTINGS_WRITE)),
     (Method::GET, "/v4/open-api-spec", NoScope),
     (Method::POST, "/oauth2/introspect", Word(scope::INTROSPECT)),
     (Method::POST, "/v4/auth/batch", Word(scope::INTROSPECT)),

@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::setting::{ChildTokenPolicy, SettingKey, SettingKind, SettingValue},
+    domain::{
+        expiry_warning::{MAX_WARNING_DAYS, MAX_WARNINGS},
+        setting::{ChildTokenPolicy, SettingKey, SettingKind, SettingValue},
+    },
     http::json::Json,
     service::Workspaces,
 };
@@ -56,14 +59,15 @@ fn source_schema() -> RefOr<Schema> {
     words_schema(description, ["workspace", "configuration", "default"])
 }
 
-/// The value of a setting: true or false, a number of days, or a word.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+/// The value of a setting: true or false, a number of days, a word, or several numbers of days.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = SettingValue)]
 enum ValueView {
     Switch(bool),
     Days(i64),
     Word(&'static str),
+    DayList(Vec<i64>),
 }
 
 impl From<SettingValue> for ValueView {
@@ -72,6 +76,7 @@ impl From<SettingValue> for ValueView {
             SettingValue::Switch(on) => Self::Switch(on),
             SettingValue::Days(days) => Self::Days(days),
             SettingValue::ChildTokenPolicy(policy) => Self::Word(policy.as_str()),
+            SettingValue::DayList(days) => Self::DayList(days.to_vec()),
         }
     }
 }
@@ -97,7 +102,7 @@ struct SettingView {
 #[derive(Debug, Serialize, ToSchema)]
 struct SettingSchema {
     key: &'static str,
-    /// `boolean`, `integer` or `string`.
+    /// `boolean`, `integer`, `string` or `array`.
     r#type: &'static str,
     default: ValueView,
     label: &'static str,
@@ -113,6 +118,10 @@ struct SettingSchema {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     unlimited: Option<i64>,
+    /// The maximum number of elements.
+    #[serde(rename = "maxItems", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    max_items: Option<usize>,
     /// The accepted words.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -150,11 +159,12 @@ impl JsonFields for SetSetting {}
 
 /// A value in a request, before validation.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "expected true, false, a whole number, a word or null")]
+#[serde(untagged, expecting = "expected true, false, a whole number, a word, an array of whole numbers or null")]
 enum SettingValueInput {
     Switch(bool),
     Days(WholeNumber),
     Word(String),
+    DayList(Vec<WholeNumber>),
 }
 
 /// Deserializes a field that may be null but must not be absent: an absent `value` is a mistake, and
@@ -171,6 +181,9 @@ impl SetSetting {
             (SettingValueInput::Switch(on), SettingKind::Switch) => key.validate_switch(*on)?,
             (SettingValueInput::Days(WholeNumber(days)), SettingKind::Days) => key.validate_days(*days)?,
             (SettingValueInput::Word(word), SettingKind::ChildTokenPolicy) => key.validate_word(word)?,
+            (SettingValueInput::DayList(days), SettingKind::DayList) => {
+                key.validate_day_list(&days.iter().map(|WholeNumber(days)| *days).collect::<Vec<_>>())?
+            }
             _ => return Err(ApiError::BadRequest(format!("{}.", key.invalid_value()))),
         };
         Ok((key, Some(value)))
@@ -263,6 +276,11 @@ async fn schema(_: OwnWorkspace, State(workspaces): State<Workspaces>) -> Json<V
     let describe = |key: SettingKey| {
         let kind = key.kind();
         let is_days = kind == SettingKind::Days;
+        let maximum = match kind {
+            SettingKind::Days => Some(SettingKey::MAX_DAYS),
+            SettingKind::DayList => Some(MAX_WARNING_DAYS),
+            SettingKind::Switch | SettingKind::ChildTokenPolicy => None,
+        };
         let words = ChildTokenPolicy::ALL.map(ChildTokenPolicy::as_str);
         SettingSchema {
             key: key.as_str(),
@@ -270,12 +288,14 @@ async fn schema(_: OwnWorkspace, State(workspaces): State<Workspaces>) -> Json<V
                 SettingKind::Switch => "boolean",
                 SettingKind::Days => "integer",
                 SettingKind::ChildTokenPolicy => "string",
+                SettingKind::DayList => "array",
             },
             default: defaults.get(key).into(),
             label: key.label(),
             help: key.help(),
-            minimum: is_days.then_some(1),
-            maximum: is_days.then_some(SettingKey::MAX_DAYS),
+            minimum: maximum.map(|_| 1),
+            maximum,
+            max_items: (kind == SettingKind::DayList).then_some(MAX_WARNINGS),
             unlimited: is_days.then_some(-1),
             r#enum: (kind == SettingKind::ChildTokenPolicy).then_some(words),
         }

@@ -32,8 +32,8 @@ pub use known_keys::known_keys;
 pub use load::Overrides;
 pub use sections::{
     Argon2Config, AuthCheckLogging, CacheConfig, CacheMode, DatabaseConfig, ForwardAuthConfig, HttpConfig,
-    IntrospectionConfig, LeaksConfig, ListenConfig, LogConfig, LogFormat, PasswordsConfig, ProcessConfig,
-    RateLimitsConfig, RetentionConfig, SessionsConfig, TokensConfig,
+    IntrospectionConfig, LeaksConfig, ListenConfig, LogConfig, LogFormat, OutboundConfig, PasswordsConfig,
+    ProcessConfig, RateLimitsConfig, RetentionConfig, SessionsConfig, TokensConfig,
 };
 pub use sources::{Source, Sources};
 pub use sso::{ALLOW_KEYS, AllowConfig, DIRECTORY_KEYS, DirectoryConfig, SsoConfig};
@@ -66,6 +66,7 @@ pub struct Config {
     pub cache: CacheConfig,
     pub retention: RetentionConfig,
     pub leaks: LeaksConfig,
+    pub outbound: OutboundConfig,
     pub log: LogConfig,
     pub process: ProcessConfig,
     #[serde(skip_serializing_if = "SsoConfig::is_empty")]

@@ -184,6 +184,14 @@ pub struct LeaksConfig {
     pub webhook_url: Option<WebhookUrl>,
 }
 
+/// Requests to addresses that users of the service choose, such as those of webhooks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutboundConfig {
+    /// Allows private, unique-local and loopback addresses.
+    pub allow_private: bool,
+}
+
 /// The log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -125,6 +125,8 @@ actions! {
     TokensBulkDeleted = "tokens.bulk_deleted", Success;
     /// The token was deleted because its value was reported as leaked.
     TokenLeaked = "token.leaked", Success;
+    /// A token expires in the number of days that the details name.
+    TokenExpiring = "token.expiring", Success;
     /// An expired or revoked token was presented.
     RevokedTokenRejected = "token.rejected_revoked", Denied;
     /// A token was presented from outside its allowed networks.
@@ -160,6 +162,13 @@ actions! {
     WorkspaceCreated = "workspace.created", Success;
     WorkspaceRenamed = "workspace.renamed", Success;
     WorkspaceRemoved = "workspace.removed", Success;
+    WebhookCreated = "webhook.created", Success;
+    WebhookChanged = "webhook.changed", Success;
+    WebhookDeleted = "webhook.deleted", Success;
+    /// The service disabled a webhook that accepted no event for three days.
+    WebhookDisabled = "webhook.disabled", Success;
+    /// An administrator requested a test event. Only the webhook that it names receives it.
+    WebhookTested = "webhook.tested", Success;
     /// Old events were purged. The chain continues from the hash of the last purged event.
     EventsPruned = "events.pruned", Success;
 }

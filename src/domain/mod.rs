@@ -15,6 +15,8 @@ pub mod directory_attempts;
 pub mod directory_sync;
 pub mod draft_key;
 pub mod event;
+pub mod event_json;
+pub mod expiry_warning;
 pub mod external_identity;
 pub mod id;
 pub mod invalidation;
@@ -36,6 +38,7 @@ pub mod token_limits;
 pub mod token_query;
 pub mod token_use;
 pub mod validation;
+pub mod webhook;
 pub mod workspace;
 
 pub use validation::ValidationError;

@@ -1,6 +1,6 @@
 //! Workspace settings: their keys, the values they accept, and the settings in effect.
 
-use super::ValidationError;
+use super::{ValidationError, expiry_warning::ExpiryWarningDays};
 
 /// The key of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +11,7 @@ pub enum SettingKey {
     ChildTokens,
     RequireScopes,
     RecordAddresses,
+    ExpiryWarningDays,
 }
 
 /// A valid value of a setting.
@@ -20,6 +21,8 @@ pub enum SettingValue {
     /// A number of days, or -1 for unlimited.
     Days(i64),
     ChildTokenPolicy(ChildTokenPolicy),
+    /// Numbers of days.
+    DayList(ExpiryWarningDays),
 }
 
 /// The tokens that a token may create.
@@ -60,19 +63,21 @@ pub enum SettingKind {
     Switch,
     Days,
     ChildTokenPolicy,
+    DayList,
 }
 
 /// The value of `maxLifetimeDays` that means no maximum.
 const UNLIMITED_DAYS: i64 = -1;
 
 impl SettingKey {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Enabled,
         Self::AllowUsers,
         Self::MaxLifetimeDays,
         Self::ChildTokens,
         Self::RequireScopes,
         Self::RecordAddresses,
+        Self::ExpiryWarningDays,
     ];
     /// The greatest value of `maxLifetimeDays`.
     pub const MAX_DAYS: i64 = 36_500;
@@ -87,6 +92,7 @@ impl SettingKey {
             Self::ChildTokens => "tokenward.childTokens",
             Self::RequireScopes => "tokenward.requireScopes",
             Self::RecordAddresses => "tokenward.recordAddresses",
+            Self::ExpiryWarningDays => "tokenward.expiryWarningDays",
         }
     }
 
@@ -112,6 +118,7 @@ impl SettingKey {
             Self::ChildTokens => "May a token create more tokens?",
             Self::RequireScopes => "Require scopes",
             Self::RecordAddresses => "Record where tokens are used from",
+            Self::ExpiryWarningDays => "Days before expiry at which events announce it",
         }
     }
 
@@ -140,6 +147,9 @@ impl SettingKey {
                 "Owners and administrators see the client address of a token's last use. When disabled, addresses of uses are \
                  neither stored nor shown. The audit log is not affected."
             }
+            Self::ExpiryWarningDays => {
+                "Webhooks receive these events. A token whose lifetime is not longer than a number of days has no event for it."
+            }
         }
     }
 
@@ -150,6 +160,7 @@ impl SettingKey {
             Self::Enabled | Self::AllowUsers | Self::RequireScopes | Self::RecordAddresses => SettingKind::Switch,
             Self::MaxLifetimeDays => SettingKind::Days,
             Self::ChildTokens => SettingKind::ChildTokenPolicy,
+            Self::ExpiryWarningDays => SettingKind::DayList,
         }
     }
 
@@ -158,6 +169,7 @@ impl SettingKey {
             SettingKind::Switch => "true or false",
             SettingKind::Days => "-1 (unlimited) or a whole number of days from 1 to 36500",
             SettingKind::ChildTokenPolicy => "allowed, bounded or forbidden",
+            SettingKind::DayList => "an array of at most 8 whole numbers of days from 1 to 3650",
         }
     }
 
@@ -176,6 +188,16 @@ impl SettingKey {
     pub fn validate_word(self, text: &str) -> Result<SettingValue, ValidationError> {
         let policy = ChildTokenPolicy::parse(text).filter(|_| self.kind() == SettingKind::ChildTokenPolicy);
         policy.map(SettingValue::ChildTokenPolicy).ok_or(self.invalid_value())
+    }
+
+    /// Validates numbers of days.
+    ///
+    /// # Errors
+    /// [`ValidationError::InvalidSettingValue`] if the key accepts no list, the list is too long, or a
+    /// number is out of range.
+    pub fn validate_day_list(self, days: &[i64]) -> Result<SettingValue, ValidationError> {
+        let days = ExpiryWarningDays::new(days).filter(|_| self.kind() == SettingKind::DayList);
+        days.map(SettingValue::DayList).ok_or(self.invalid_value())
     }
 
     /// Validates a number of days.
@@ -201,6 +223,7 @@ impl SettingKey {
             SettingKind::Switch => self.validate_switch(text.parse().ok()?).ok(),
             SettingKind::Days => self.validate_days(text.parse().ok()?).ok(),
             SettingKind::ChildTokenPolicy => self.validate_word(text).ok(),
+            SettingKind::DayList => ExpiryWarningDays::parse(text).map(SettingValue::DayList),
         }
     }
 }
@@ -213,6 +236,7 @@ impl SettingValue {
             Self::Switch(on) => on.to_string(),
             Self::Days(days) => days.to_string(),
             Self::ChildTokenPolicy(policy) => policy.as_str().to_owned(),
+            Self::DayList(days) => days.to_string(),
         }
     }
 }
@@ -252,6 +276,7 @@ pub struct Settings {
     pub require_scopes: bool,
     /// The client address of each token's last use is stored and shown.
     pub record_addresses: bool,
+    pub expiry_warning_days: ExpiryWarningDays,
 }
 
 impl Settings {
@@ -266,6 +291,7 @@ impl Settings {
             child_tokens: ChildTokenPolicy::Allowed,
             require_scopes: false,
             record_addresses: true,
+            expiry_warning_days: ExpiryWarningDays::DEFAULT,
         }
     }
 
@@ -287,13 +313,15 @@ impl Settings {
             (SettingKey::ChildTokens, SettingValue::ChildTokenPolicy(policy)) => self.child_tokens = policy,
             (SettingKey::RequireScopes, SettingValue::Switch(on)) => self.require_scopes = on,
             (SettingKey::RecordAddresses, SettingValue::Switch(on)) => self.record_addresses = on,
+            (SettingKey::ExpiryWarningDays, SettingValue::DayList(days)) => self.expiry_warning_days = days,
             (
                 SettingKey::Enabled
                 | SettingKey::AllowUsers
                 | SettingKey::MaxLifetimeDays
                 | SettingKey::ChildTokens
                 | SettingKey::RequireScopes
-                | SettingKey::RecordAddresses,
+                | SettingKey::RecordAddresses
+                | SettingKey::ExpiryWarningDays,
                 _,
             ) => {}
         }
@@ -323,6 +351,7 @@ impl Settings {
             SettingKey::ChildTokens => SettingValue::ChildTokenPolicy(self.child_tokens),
             SettingKey::RequireScopes => SettingValue::Switch(self.require_scopes),
             SettingKey::RecordAddresses => SettingValue::Switch(self.record_addresses),
+            SettingKey::ExpiryWarningDays => SettingValue::DayList(self.expiry_warning_days),
         }
     }
 }
@@ -334,8 +363,8 @@ mod tests {
     #[test]
     fn a_key_accepts_values_of_its_own_kind_and_range_only() {
         assert_eq!(SettingKey::Enabled.validate_switch(false), Ok(SettingValue::Switch(false)));
-        let switch = SettingKind::Switch;
-        let kinds = [switch, switch, SettingKind::Days, SettingKind::ChildTokenPolicy, switch, switch];
+        let (switch, words) = (SettingKind::Switch, SettingKind::ChildTokenPolicy);
+        let kinds = [switch, switch, SettingKind::Days, words, switch, switch, SettingKind::DayList];
         assert_eq!(SettingKey::ALL.map(SettingKey::kind), kinds);
         assert!(SettingKey::Enabled.validate_days(1).is_err());
         assert!(SettingKey::MaxLifetimeDays.validate_switch(true).is_err());
@@ -351,6 +380,7 @@ mod tests {
             (SettingKey::AllowUsers, SettingValue::Switch(true)),
             (SettingKey::MaxLifetimeDays, SettingValue::Days(365)),
             (SettingKey::ChildTokens, SettingValue::ChildTokenPolicy(ChildTokenPolicy::WithinParent)),
+            (SettingKey::ExpiryWarningDays, SettingKey::ExpiryWarningDays.validate_day_list(&[90, 14]).unwrap()),
         ] {
             assert_eq!(key.parse_value(&value.to_text()), Some(value));
             assert_eq!(Settings::defaults(true).with(key, value).get(key), value);

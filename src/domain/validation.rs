@@ -109,4 +109,10 @@ pub enum ValidationError {
     DuplicateSetting { key: &'static str },
     #[error("{key} must be {expected}")]
     InvalidSettingValue { key: &'static str, expected: &'static str },
+    #[error("events must name at least one event; send [\"*\"] for all events")]
+    NoEvents,
+    #[error("events must be either [\"*\"] or the names of events, not both")]
+    AllEventsBesideNames,
+    #[error("{name} is not the name of an event; the nearest is {nearest}")]
+    UnknownEvent { name: String, nearest: &'static str },
 }

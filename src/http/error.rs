@@ -139,6 +139,7 @@ const INTERNAL: ErrorKind = (StatusCode::INTERNAL_SERVER_ERROR, "InternalExcepti
 impl ApiError {
     /// Returns status, exception name and message. No other code chooses the status of an API
     /// error.
+    #[expect(clippy::too_many_lines, reason = "one table has all errors")]
     fn kind(&self) -> ErrorKind {
         match self {
             Self::BadRequest(_) => BAD_REQUEST,
@@ -160,7 +161,7 @@ impl ApiError {
             Self::NotReady(_) | Self::TimedOut => UNAVAILABLE,
             Self::Internal => INTERNAL,
             Self::Service(error) => match error {
-                Error::Invalid(_) => VALIDATION_FAILED,
+                Error::Invalid(_) | Error::InvalidWebhookUrl(_) => VALIDATION_FAILED,
                 Error::FeatureOff => ROUTE_NOT_FOUND,
                 Error::CallerRevoked => UNAUTHENTICATED,
                 Error::TokenCreationRestricted
@@ -180,7 +181,9 @@ impl ApiError {
                 | Error::UnrestrictedOnlyField { .. }
                 | Error::RequirementsNotMet
                 | Error::InvalidRequirement => FORBIDDEN,
-                Error::TokenNotFound | Error::PersonNotFound | Error::WorkspaceNotFound => DATA_NOT_FOUND,
+                Error::TokenNotFound | Error::PersonNotFound | Error::WorkspaceNotFound | Error::WebhookNotFound => {
+                    DATA_NOT_FOUND
+                }
                 Error::EmailTaken
                 | Error::PersonDisabled
                 | Error::TooManyTokens { .. }
@@ -196,6 +199,8 @@ impl ApiError {
                 | Error::PasswordOfProvider { .. }
                 | Error::IdentityTaken
                 | Error::SyncInProgress
+                | Error::TooManyWebhooks { .. }
+                | Error::WebhookDisabled
                 | Error::CannotRemoveFirstWorkspace => CONFLICT,
                 Error::RateLimited { .. } => TOO_MANY_REQUESTS,
                 Error::HasherBusy | Error::OlderNodes | Error::Unavailable(_) => UNAVAILABLE,

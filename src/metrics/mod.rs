@@ -15,6 +15,7 @@ use crate::{
     app::App,
     auth_check::AuthCheckCounters,
     http::{connection_limit::ConnectionLimiter, request_metrics::RequestMetrics},
+    service::webhooks::WebhookCounters,
     store::Store,
 };
 pub(crate) use listener::MetricsListener;
@@ -78,5 +79,19 @@ fn register_requests(service: &mut Registry, sources: &Sources<'_>) {
         Unit::Seconds,
         checks.durations(),
     );
+    register_webhooks(service, app.webhooks().counters());
     service.register("sign_ins", "Sign-ins by password, by entry point and result", app.sign_in().counters().family());
+}
+
+fn register_webhooks(service: &mut Registry, counters: &WebhookCounters) {
+    service.register("webhook_deliveries", "Attempts to deliver events to webhooks, by outcome", counters.attempts());
+    service.register_with_unit(
+        "webhook_delivery_duration",
+        "Time of an attempt to deliver an event to a webhook",
+        Unit::Seconds,
+        counters.durations(),
+    );
+    service.register("webhooks_disabled", "Webhooks that were disabled because of failures", counters.disabled());
+    let help = "Events of tokens that expire soon";
+    service.register("token_expiry_warnings", help, counters.expiry_warnings());
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{ValidationError, authority::AuthorizationLost, id::PersonId, setting::SettingKey},
+    outbound::InvalidOutboundUrl,
     store,
 };
 
@@ -99,6 +100,14 @@ pub enum Error {
     TokenNotFound,
     #[error("there is no such person in your workspace")]
     PersonNotFound,
+    #[error("there is no such webhook in your workspace")]
+    WebhookNotFound,
+    #[error(transparent)]
+    InvalidWebhookUrl(#[from] InvalidOutboundUrl),
+    #[error("this workspace has {max} webhooks, which is the maximum; delete one that is no longer needed")]
+    TooManyWebhooks { max: i64 },
+    #[error("the webhook is disabled, so it receives nothing; enable it first")]
+    WebhookDisabled,
     #[error("there is no such workspace, or you may not access it")]
     WorkspaceNotFound,
 

@@ -1,7 +1,7 @@
 //! Application services, shared by the API, the web pages, the guard layer and the command line.
 //!
 //! A service applies the domain rules to the clock and the store. It does not handle HTTP requests;
-//! [`webhook`] is the only HTTP client. Failures are reported as [`Error`], or as
+//! [`webhook`] and [`webhooks`] send some. Failures are reported as [`Error`], or as
 //! [`AuthError`](tokenward_guard::AuthError) if the caller cannot be authenticated.
 
 mod actor;
@@ -15,6 +15,7 @@ pub mod directories;
 pub mod directory_sync;
 mod error;
 pub mod events;
+mod expiry_warnings;
 pub mod health;
 mod identities;
 pub mod invites;
@@ -32,6 +33,7 @@ mod sign_in_counters;
 mod token_statistics;
 pub mod tokens;
 pub mod webhook;
+pub mod webhooks;
 pub mod workspaces;
 
 pub use actor::{Actor, Mutations};
@@ -41,6 +43,7 @@ pub use directories::Directories;
 pub use directory_sync::DirectorySyncs;
 pub use error::{Error, Result};
 pub use events::Events;
+pub use expiry_warnings::ExpiryWarnings;
 pub use identities::Identities;
 pub use invites::Invites;
 pub use leaks::Leaks;
@@ -52,4 +55,5 @@ pub use sign_in::SignIn;
 pub use sign_in_counters::SignInCounters;
 pub use token_statistics::TokenStatistics;
 pub use tokens::Tokens;
+pub use webhooks::Webhooks;
 pub use workspaces::Workspaces;

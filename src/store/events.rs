@@ -291,6 +291,26 @@ impl Store {
             .fetch_all(pool).await)?)
     }
 
+    /// Finds the event at a position in the chain of a workspace.
+    ///
+    /// # Errors
+    /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
+    /// time.
+    pub async fn find_event(&self, workspace_id: WorkspaceId, seq: i64) -> Result<Option<Event>> {
+        const SELECT: &str = concat!("select ", columns!(), " from event where workspace_id = $1 and seq = $2");
+        let row: Option<Row> =
+            on_pool!(self, pool => sqlx::query_as(SELECT).bind(workspace_id).bind(seq).fetch_optional(pool).await)?;
+        Ok(row.and_then(Row::into_event))
+    }
+
+    /// Returns whether there is an event at a position in the chain, of this or of a newer program.
+    pub(super) async fn has_event(&self, workspace_id: WorkspaceId, seq: i64) -> Result<bool> {
+        const COUNT: &str = "select count(*) from event where workspace_id = $1 and seq = $2";
+        let count: i64 =
+            on_pool!(self, pool => sqlx::query_scalar(COUNT).bind(workspace_id).bind(seq).fetch_one(pool).await)?;
+        Ok(count > 0)
+    }
+
     /// Appends an event that belongs to no other method, such as a denied attempt.
     ///
     /// # Errors

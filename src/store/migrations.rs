@@ -26,6 +26,7 @@ macro_rules! migrator {
             9 "external identities" "0009_external_identities.sql",
             10 "token limits" "0010_token_limits.sql",
             11 "inventory" "0011_inventory.sql",
+            12 "webhooks" "0012_webhooks.sql",
         ])
     };
     ($folder:literal, [$($version:literal $description:literal $file:literal,)*]) => {

@@ -31,6 +31,7 @@ mod directory_syncs;
 mod error;
 mod event_batch;
 mod events;
+mod expiry_warnings;
 mod external_identities;
 mod failover;
 mod from_row;
@@ -54,6 +55,8 @@ mod sqlite_file;
 mod time;
 mod tokens;
 mod user_list;
+mod webhook_deliveries;
+mod webhooks;
 mod workspaces;
 
 use std::{pin::Pin, sync::Arc};
@@ -68,6 +71,7 @@ pub use counts::{ReaderRights, TokenCounts, WorkspaceWithCounts};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use error::{Error, Outage, Result};
 pub use events::{EventFilter, EventPage, EventPageStart, NewEvent};
+pub use expiry_warnings::{ExpiringToken, WarningQuery};
 pub use external_identities::{
     DirectoryChange, DirectoryChangeOutcome, FoundIdentity, LinkOutcome, NewDirectoryPerson, NewExternalIdentity,
 };
@@ -88,6 +92,8 @@ pub use tokens::{
     OwnerScope, Replaces, ReplayedToken, TokenLabel, TokenListQuery, TokenOwner,
 };
 pub use user_list::{PageStart, PersonSearch, PersonWithTokenCount, TokenHolderCounts};
+pub use webhook_deliveries::{ClaimedBatch, ClaimedDelivery, DueWebhook, Retry};
+pub use webhooks::{NewWebhook, WebhookContent, WebhookInsert, WebhookTest};
 
 /// Handle to the database. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -109,6 +109,12 @@ pub(super) fn action_label(action: Action) -> &'static str {
         Action::WorkspaceCreated => "Workspace created",
         Action::WorkspaceRenamed => "Workspace renamed",
         Action::WorkspaceRemoved => "Workspace removed",
+        Action::TokenExpiring => "Token expires soon",
+        Action::WebhookCreated => "Webhook added",
+        Action::WebhookChanged => "Webhook changed",
+        Action::WebhookDeleted => "Webhook deleted",
+        Action::WebhookDisabled => "Webhook disabled after failures",
+        Action::WebhookTested => "Webhook test requested",
         Action::EventsPruned => "Old events removed",
     }
 }

@@ -58,6 +58,7 @@ impl FormError {
 fn rejected_field(error: &Error) -> Option<&'static str> {
     match error {
         Error::EmailTaken => Some("email"),
+        Error::InvalidWebhookUrl(_) => Some("url"),
         Error::Invalid(invalid) => invalid_field(invalid),
         _ => None,
     }

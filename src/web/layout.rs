@@ -55,6 +55,7 @@ pub(super) enum NavItem {
     Users,
     Settings,
     AllTokens,
+    Webhooks,
     AllActivity,
     Workspaces,
     /// A page of the API reference.
@@ -75,7 +76,8 @@ pub(super) struct NavLink {
 
 impl NavItem {
     const PREFERENCES: [Self; 3] = [Self::Tokens, Self::Profile, Self::Activity];
-    const ADMIN: [Self; 5] = [Self::Users, Self::Settings, Self::AllTokens, Self::AllActivity, Self::Workspaces];
+    const ADMIN: [Self; 6] =
+        [Self::Users, Self::Settings, Self::AllTokens, Self::Webhooks, Self::AllActivity, Self::Workspaces];
 
     /// Returns whether the entry belongs to the Admin console.
     fn is_admin(self) -> bool {
@@ -98,6 +100,7 @@ impl NavItem {
             Self::Users => ("/admin/users", "Users"),
             Self::Settings => ("/admin/settings", "Workspace settings"),
             Self::AllTokens => ("/admin/tokens", "All tokens"),
+            Self::Webhooks => ("/admin/webhooks", "Webhooks"),
             Self::AllActivity => ("/admin/activity", "Activity"),
             Self::Workspaces => ("/admin/workspaces", "Workspaces"),
             Self::Reference => ("/api-reference", "API reference"),
@@ -150,6 +153,8 @@ impl Layout {
                 Some("The temporary password was set. The user must change it at the next sign-in.")
             }
             Some("sessions-ended") => Some("The user was signed out everywhere."),
+            Some("webhook-deleted") => Some("The webhook was deleted."),
+            Some("webhook-tested") => Some("The test event is queued. Reload the page to see its delivery."),
             Some("workspace-added") => Some("The workspace was added."),
             Some("workspace-removed") => Some("The workspace was removed."),
             _ => None,

@@ -41,6 +41,9 @@ pub(super) fn for_invalid(invalid: &ValidationError) -> String {
         ValidationError::InvalidSettingValue { key, .. } if *key == SettingKey::MaxLifetimeDays.as_str() => {
             "Enter a whole number of days from 1 to 36500, or -1 for unlimited.".to_owned()
         }
+        ValidationError::InvalidSettingValue { key, .. } if *key == SettingKey::ExpiryWarningDays.as_str() => {
+            "Enter at most 8 whole numbers of days from 1 to 3650, separated by commas, or none.".to_owned()
+        }
         ValidationError::InvalidSettingValue { .. } => "Choose one of the values.".to_owned(),
         ValidationError::TooManyEntries { field, max } => {
             let name = if *field == "scopes" { "scopes" } else { "networks" };

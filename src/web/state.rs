@@ -13,7 +13,7 @@ use super::{
 use crate::{
     app::App,
     config::Config,
-    service::{Events, Identities, Invites, People, Sessions, SignIn, Tokens, Workspaces},
+    service::{Events, Identities, Invites, People, Sessions, SignIn, Tokens, Webhooks, Workspaces},
 };
 
 /// The services and settings that page handlers use. Cheap to clone.
@@ -27,6 +27,7 @@ pub(super) struct WebState {
     pub invites: Invites,
     pub identities: Identities,
     pub events: Events,
+    pub webhooks: Webhooks,
     pub cookies: Cookies,
     pub public_url: PublicUrl,
     pub reference: ApiReference,
@@ -57,6 +58,7 @@ impl WebState {
             invites: app.invites().clone(),
             identities: app.identities().clone(),
             events: app.events().clone(),
+            webhooks: app.webhooks().clone(),
             cookies: Cookies::new(public_url.starts_with("https://")),
             reference: ApiReference::new(document, &public_url),
             public_url: PublicUrl(public_url),

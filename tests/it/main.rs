@@ -25,3 +25,4 @@ mod store;
 mod together;
 mod upgrade;
 mod web;
+mod webhooks;

@@ -4,17 +4,18 @@
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules of this crate that it may import. Dependencies point down.
-const ALLOWED_IMPORTS: [(&str, &[&str]); 17] = [
+const ALLOWED_IMPORTS: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("directory", &["domain"]),
+    ("outbound", &[]),
     ("store", &["domain"]),
     ("last_used", &["store", "domain"]),
     ("cache", &["last_used", "store", "domain"]),
     ("cluster", &["cache", "last_used", "store", "domain"]),
-    ("service", &["cluster", "cache", "store", "directory", "domain"]),
+    ("service", &["cluster", "cache", "store", "directory", "outbound", "domain"]),
     ("config", &["domain", "directory", "cluster", "service", "store"]),
     ("telemetry", &["config", "domain"]),
-    ("app", &["config", "service", "cluster", "store", "domain"]),
+    ("app", &["config", "service", "cluster", "store", "outbound", "domain"]),
     ("http", &["service", "domain", "app", "config"]),
     ("auth_check", &["http", "service", "domain", "app", "config", "telemetry"]),
     ("api", &["auth_check", "http", "service", "domain", "app", "config"]),

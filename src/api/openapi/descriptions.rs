@@ -179,7 +179,7 @@ const DESCRIPTIONS: &[(&str, &[(&str, &str)])] = &[
             (
                 "value",
                 "The new value, of the type of the setting: true or false; a number of days from 1 to \
-                 36500, or -1 for unlimited; or a word. Null resets the setting to its default.",
+                 36500, or -1 for unlimited; a word; or at most 8 numbers of days from 1 to 3650. Null resets the setting to its default.",
             ),
         ],
     ),
@@ -233,7 +233,7 @@ const DESCRIPTIONS: &[(&str, &[(&str, &str)])] = &[
 
 /// Adds the descriptions to the schemas of a document.
 pub(super) fn add_descriptions(components: &mut utoipa::openapi::Components) {
-    for (name, properties) in DESCRIPTIONS {
+    for (name, properties) in DESCRIPTIONS.iter().chain(super::webhooks::DESCRIPTIONS) {
         let Some(RefOr::T(schema)) = components.schemas.get_mut(*name) else { continue };
         for (property, description) in *properties {
             if let Some(property) = find_property(schema, property) {

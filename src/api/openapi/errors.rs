@@ -2,8 +2,11 @@
 
 use crate::{
     api::ApiError,
-    domain::{ValidationError, id::PersonId, setting::SettingKey, time::Timestamp, token_limits::reserved_scope},
-    service::{Error, health::NotReady},
+    domain::{
+        ValidationError, id::PersonId, setting::SettingKey, time::Timestamp, token_limits::reserved_scope,
+        webhook::MAX_WEBHOOKS,
+    },
+    service::{Error, health::NotReady, webhooks::InvalidOutboundUrl},
 };
 use tokenward_guard::{AuthError, DenialReason};
 
@@ -32,6 +35,7 @@ pub(super) fn errors_of(operation: &str) -> Vec<NamedError> {
         "getTokenFormat" | "getOAuthMetadata" => return vec![invalid_host(), internal()],
         "getLiveness" => return vec![invalid_host()],
         "getReadiness" => return readiness(),
+        operation if operation.contains("Webhook") => webhook_errors(operation),
         operation if operation.contains("Person") || operation == "listPeople" => person_errors(operation),
         operation => workspace_errors(operation),
     };
@@ -283,6 +287,32 @@ fn workspace_errors(operation: &str) -> Vec<NamedError> {
         "getWorkspaceConfigurationSchema" => settings(),
         _ => join([reads(), vec![workspace_not_found()]]),
     }
+}
+
+fn webhook_errors(operation: &str) -> Vec<NamedError> {
+    let not_found = || service("webhookNotFound", Error::WebhookNotFound);
+    let unknown = ValidationError::UnknownEvent { name: "token.leakd".to_owned(), nearest: "token.leaked" };
+    let content = || {
+        let field = ApiError::BadRequest("secret is unknown; the fields are url, events, isEnabled.".to_owned());
+        vec![
+            ("unknownField", field),
+            service("invalidUrl", Error::InvalidWebhookUrl(InvalidOutboundUrl::Scheme)),
+            service("unreachableUrl", Error::InvalidWebhookUrl(InvalidOutboundUrl::Localhost)),
+            invalid("unknownEvent", unknown.clone()),
+        ]
+    };
+    let own = match operation {
+        "createWebhook" => {
+            let too_many = service("tooManyWebhooks", Error::TooManyWebhooks { max: MAX_WEBHOOKS });
+            join([with_body(), content(), vec![too_many]])
+        }
+        "patchWebhook" => join([with_body(), content(), vec![not_found()]]),
+        "testWebhook" => vec![not_found(), service("webhookDisabled", Error::WebhookDisabled)],
+        "listWebhookDeliveries" => join([reads(), vec![limit(), not_found()]]),
+        "listWebhooks" => Vec::new(),
+        _ => vec![not_found()],
+    };
+    join([administrator(), own])
 }
 
 fn unknown_setting() -> NamedError {

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::webhooks;
+
 const TOKEN_VALUE: &str = "twd_4BOMZDU7HXsvyLIVQgtML6LPF8h7EUwT2nTEnVmlfgq0x6hsD";
 const INVITE_URL: &str = "https://tokens.example.com/invite/7hVq3nX0bTz9LkR2mW5cYp8sJd1gFa4eUo6iKxQvHtN";
 const TOKEN_ID: &str = "01a20a6a-c1b5-7dc2-aeac-0281c48408b8";
@@ -32,7 +34,7 @@ pub(super) fn request_of(operation: &str) -> Option<Value> {
         "checkTokens" => json!({
             "tokens": [TOKEN_VALUE, {"token": TOKEN_VALUE, "clientAddress": "192.0.2.7"}], "requirements": "scope=reports:read"
         }),
-        _ => return None,
+        operation => return webhooks::request_of(operation),
     })
 }
 
@@ -94,7 +96,7 @@ fn workspace_response(operation: &str) -> Option<Value> {
             "label": "Allow users to generate access tokens",
             "help": "If off, only administrators and individually enabled people may generate tokens."
         }]),
-        _ => return None,
+        operation => return webhooks::response_of(operation),
     })
 }
 

@@ -8,6 +8,7 @@ mod user_actions;
 mod user_invite;
 mod user_password;
 mod users;
+mod webhooks;
 mod workspaces;
 
 use axum::{Router, routing::get};
@@ -24,5 +25,6 @@ pub(super) fn routes() -> Router<WebState> {
         .merge(user_invite::routes())
         .merge(settings::routes())
         .merge(tokens::routes())
+        .merge(webhooks::routes())
         .merge(workspaces::routes())
 }

@@ -95,6 +95,7 @@ fn display_value(value: SettingValue) -> String {
         SettingValue::Switch(true) => "Enabled".to_owned(),
         SettingValue::Switch(false) => "Disabled".to_owned(),
         SettingValue::Days(-1) => "Unlimited".to_owned(),
+        SettingValue::DayList(days) => days.to_string(),
         SettingValue::Days(1) => "1 day".to_owned(),
         SettingValue::Days(days) => format!("{days} days"),
         SettingValue::ChildTokenPolicy(ChildTokenPolicy::Allowed) => "Yes".to_owned(),
@@ -109,6 +110,7 @@ fn choices(kind: SettingKind) -> Vec<(String, String)> {
     let values = match kind {
         SettingKind::Switch => [true, false].map(SettingValue::Switch).to_vec(),
         SettingKind::ChildTokenPolicy => ChildTokenPolicy::ALL.map(SettingValue::ChildTokenPolicy).to_vec(),
+        SettingKind::DayList => return Vec::new(),
         SettingKind::Days => return vec![(UNLIMITED.to_owned(), "Unlimited".to_owned())],
     };
     values.into_iter().map(|value| (value.to_text(), display_value(value))).collect()
@@ -236,6 +238,7 @@ impl SettingForm {
             ("true", SettingKind::Switch) => key.validate_switch(true),
             ("false", SettingKind::Switch) => key.validate_switch(false),
             (policy, SettingKind::ChildTokenPolicy) => key.validate_word(policy),
+            (list, SettingKind::DayList) => key.parse_value(list).ok_or(key.invalid_value()),
             ("custom", SettingKind::Days) => {
                 days.parse().map_err(|_| key.invalid_value()).and_then(|days| key.validate_days(days))
             }

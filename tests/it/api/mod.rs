@@ -25,5 +25,6 @@ mod stale_credentials;
 mod texts;
 mod token_limits;
 mod tokens;
+mod webhooks;
 mod wire_format;
 mod workspaces;

@@ -52,6 +52,7 @@ struct QueryFixture {
     admin: PersonClient,
     ada: PersonClient,
     token: TokenClient,
+    webhook_id: String,
 }
 
 impl QueryFixture {
@@ -60,7 +61,9 @@ impl QueryFixture {
         let ada = admin.add_person("ada", true).await;
         app.create_workspace_with_admin("eve").await;
         let token = ada.create_token().await;
-        Self { app, admin, ada, token }
+        let webhook = admin.post("/v4/webhooks", &webhook()).await.expect(201);
+        let webhook_id = webhook.json["id"].as_str().unwrap().to_owned();
+        Self { app, admin, ada, token, webhook_id }
     }
 
     /// Returns everything that a request could change.
@@ -70,6 +73,7 @@ impl QueryFixture {
             "/v4/apiAccessTokens?allUsers=true",
             "/v4/people",
             "/v4/workspaces",
+            "/v4/webhooks",
             "/v4/workspaces/current/configuration",
             "/v4/events?allUsers=true",
         ] {
@@ -82,11 +86,14 @@ impl QueryFixture {
     async fn send(&self, client: &ApiClient, operation: &Operation, query: &str) -> TestResponse {
         let id = if operation.path.contains("people") { self.ada.id.to_string() } else { "current".to_owned() };
         let id = if operation.path == "/v4/workspaces/{id}" { "2".to_owned() } else { id };
+        let id = if operation.path.contains("webhooks") { self.webhook_id.clone() } else { id };
         let path = operation.path.replace("{tokenId}", &self.token.token_id).replace("{id}", &id);
         let body = match (operation.method.as_str(), operation.path.as_str()) {
             ("POST", TOKENS) => one_hour_token(),
             ("POST", "/v4/people") => json!({"email": "new@example.com", "name": "New", "password": PASSWORD}),
-            ("POST", "/v4/people/{id}/invite") => json!({}),
+            ("POST", "/v4/people/{id}/invite" | "/v4/webhooks/{id}/test") => json!({}),
+            ("POST", "/v4/webhooks") => webhook(),
+            ("PATCH", "/v4/webhooks/{id}") => json!({"isEnabled": false}),
             ("PATCH", "/v4/people/{id}") => json!({"isDisabled": true}),
             ("POST", "/v4/leaks") => json!({"values": [self.token.value]}),
             ("POST", "/v4/apiAccessTokens/delete") => json!({"all": true, "allUsers": true, "dryRun": false}),
@@ -107,6 +114,11 @@ impl QueryFixture {
         };
         client.send_json(&operation.method, &format!("{path}?{query}"), body.to_string()).await
     }
+}
+
+/// Returns the body that creates a webhook.
+fn webhook() -> Value {
+    json!({"url": "https://hooks.example.com/", "events": ["token.leaked"]})
 }
 
 #[apply(both_databases)]

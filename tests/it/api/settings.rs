@@ -21,7 +21,13 @@ async fn settings_are_read_set_and_reset(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.admin();
     let all = |enabled: Value, allow: Value, days: Value| {
-        let own = ["tokenward.childTokens", "tokenward.recordAddresses"].map(|key| (key, json!(null)));
+        let own = [
+            "tokenward.childTokens",
+            "tokenward.requireScopes",
+            "tokenward.recordAddresses",
+            "tokenward.expiryWarningDays",
+        ];
+        let own = own.map(|key| (key, json!(null)));
         let rows = [vec![(ENABLED, enabled), (ALLOW_USERS, allow), (MAX_DAYS, days)], own.to_vec()].concat();
         json!(rows.into_iter().map(|(key, value)| json!({"key": key, "value": value})).collect::<Vec<_>>())
     };
@@ -133,13 +139,20 @@ async fn the_configuration_schema_describes_all_settings(engine: Engine) {
             "API Access Token",
             "Allow users to generate access tokens",
             "Maximum lifetime for user generated access tokens (days)",
-            "May a token create more tokens?"
+            "May a token create more tokens?",
+            "Require scopes",
+            "Record where tokens are used from",
+            "Days before expiry at which events announce it"
         ]
     );
     assert_eq!((&described[0]["type"], &described[0]["default"]), (&json!("boolean"), &json!(true)));
     assert_eq!(
         (&described[2]["minimum"], &described[2]["maximum"], &described[2]["default"]),
         (&json!(1), &json!(36_500), &json!(-1))
+    );
+    assert_eq!(
+        (&described[6]["type"], &described[6]["maximum"], &described[6]["maxItems"], &described[6]["default"]),
+        (&json!("array"), &json!(3_650), &json!(8), &json!([30, 7, 1]))
     );
 }
 

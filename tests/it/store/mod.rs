@@ -9,6 +9,7 @@ mod counts;
 mod descendants;
 mod directories;
 mod events;
+mod expiry_warnings;
 mod external_identities;
 mod failover;
 mod lists;
@@ -23,6 +24,7 @@ mod sessions;
 mod sources;
 mod tls;
 mod tokens;
+mod webhooks;
 mod workspaces;
 
 use std::collections::HashSet;

@@ -8,6 +8,7 @@ mod database;
 pub mod directory;
 mod people;
 pub mod postgres;
+pub mod receiver;
 mod response;
 
 use rstest_reuse::template;

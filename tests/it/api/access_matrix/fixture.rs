@@ -159,6 +159,23 @@ impl MatrixFixture {
         }
     }
 
+    /// Creates a webhook in the workspace of a target, and deletes the others, which would exceed the
+    /// maximum. Returns its ID.
+    pub async fn create_webhook(&self, target: &Target) -> String {
+        let admin = self.workspace_admins.iter().find(|admin| admin.workspace_id == target.workspace_id);
+        let admin: &ApiClient = match (admin, &target.bearer) {
+            (Some(admin), _) => admin,
+            // The administrator of a workspace of its own.
+            (None, Some(bearer)) => bearer,
+            (None, None) => return "00000000-0000-7000-8000-000000000000".to_owned(),
+        };
+        for webhook in admin.get("/v4/webhooks").await.expect(200).rows() {
+            admin.delete(&format!("/v4/webhooks/{}", webhook["id"].as_str().unwrap())).await.expect(204);
+        }
+        let body = json!({"url": "https://hooks.example.com/", "events": ["token.leaked"]});
+        admin.post("/v4/webhooks", &body).await.expect(201).json["id"].as_str().unwrap().to_owned()
+    }
+
     async fn create_person_target(&mut self, workspace: usize) -> Target {
         let name = self.next_name();
         let person = self.workspace_admins[workspace].add_person(&name, false).await;

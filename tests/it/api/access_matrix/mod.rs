@@ -89,7 +89,9 @@ fn required_objects(path: &str) -> &'static [&'static str] {
         path if path.contains("{tokenId}") || path.starts_with("/v4/people/{id}") => {
             &["own", "colleague", "other", "unknown"]
         }
-        path if path.starts_with("/v4/workspaces/{id}") => &["own", "other", "unknown"],
+        path if path.starts_with("/v4/workspaces/{id}") || path.starts_with("/v4/webhooks/{id}") => {
+            &["own", "other", "unknown"]
+        }
         "/oauth2/introspect" | "/oauth2/revoke" | "/v4/leaks" => &["own", "colleague", "other", "unknown"],
         "/v4/auth/{requirements}" => &["any", "own", "other", "admin", "unknown"],
         _ => &["-"],

@@ -35,7 +35,10 @@ pub async fn run_cell(fixture: &mut MatrixFixture, row: &Row<'_>, kind: &str) ->
 }
 
 async fn send_request(fixture: &mut MatrixFixture, row: &Row<'_>, actor: &Actor, target: &Target) -> TestResponse {
-    let path = request_path(row, target);
+    let mut path = request_path(row, target);
+    if row.path.starts_with("/v4/webhooks/{id}") {
+        path = row.path.replace("{id}", &fixture.create_webhook(target).await);
+    }
     if let "/oauth2/introspect" | "/oauth2/revoke" = row.path {
         let mut request = actor.client.request(row.method, &path, format!("token={}", target.token_value).into());
         request.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
@@ -97,6 +100,8 @@ fn request_body(fixture: &mut MatrixFixture, row: &Row<'_>) -> Option<Value> {
         ("POST", "/v4/workspaces") => {
             json!({"name": "Third", "admin": {"email": email, "name": "", "password": PASSWORD}})
         }
+        ("POST", "/v4/webhooks") => json!({"url": "https://hooks.example.com/", "events": ["token.leaked"]}),
+        ("PATCH", "/v4/webhooks/{id}") => json!({"isEnabled": true}),
         ("PATCH", "/v4/workspaces/{id}") => json!({"name": "Renamed"}),
         ("PATCH", "/v4/workspaces/{id}/configuration") => json!({"configuration": settings}),
         ("POST", "/v4/workspaces/{id}/delete-configuration") => {

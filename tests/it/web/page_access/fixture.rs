@@ -23,6 +23,9 @@ impl PageFixture {
         let invited = serde_json::json!({"email": "invited@example.com", "name": "", "invite": true});
         let invited = app.admin().post("/v4/people", &invited).await.expect(201);
         let invite = invited.json["inviteUrl"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        let webhook = serde_json::json!({"url": "https://hooks.example.com/tokenward", "events": ["token.leaked"]});
+        let webhook =
+            app.admin().post("/v4/webhooks", &webhook).await.expect(201).json["id"].as_str().unwrap().to_owned();
         let administrator = app.admin().add_person("administrator", true).await;
         let actors = vec![
             ("anonymous", app.browser()),
@@ -34,6 +37,7 @@ impl PageFixture {
             ("{person}", target.id.to_string()),
             ("{token}", token),
             ("{invite}", invite),
+            ("{webhook}", webhook),
             ("{workspace}", other.workspace_id.to_string()),
         ];
         Self { path_ids, actors, person_ids: vec![0, person.id, administrator.id, 1], target: target.id }

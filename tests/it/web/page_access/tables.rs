@@ -6,7 +6,7 @@ use crate::support::PASSWORD;
 pub(super) const ROLES: [&str; 4] = ["anonymous", "person", "administrator", "platform administrator"];
 
 /// Each page, with the lowest role that may open it.
-pub const PAGES: [(&str, &str); 34] = [
+pub const PAGES: [(&str, &str); 37] = [
     ("/sign-in", "anonymous"),
     ("/invite/{invite}", "anonymous"),
     ("/preferences/access-tokens", "person"),
@@ -36,6 +36,9 @@ pub const PAGES: [(&str, &str); 34] = [
     ("/admin/tokens/delete-matching?status=expired", "administrator"),
     ("/admin/tokens/{token}", "administrator"),
     ("/admin/tokens/{token}/delete", "administrator"),
+    ("/admin/webhooks", "administrator"),
+    ("/admin/webhooks/new", "administrator"),
+    ("/admin/webhooks/{webhook}", "administrator"),
     ("/admin/activity", "administrator"),
     ("/admin/activity.csv", "administrator"),
     ("/admin/workspaces", "platform administrator"),
@@ -57,7 +60,7 @@ pub(super) fn fill_form_id<'a>(fields: &[(&'a str, &'a str)], form: &'a str) -> 
 
 /// Each form, the lowest role that may send it, valid fields, and the location of the redirect on
 /// success; empty if the response is a page. The order allows one role to send all of its forms.
-pub(super) const FORMS: [(&str, &str, Fields, &str); 29] = [
+pub(super) const FORMS: [(&str, &str, Fields, &str); 32] = [
     (
         "/preferences/access-tokens/generate",
         "administrator",
@@ -126,6 +129,19 @@ pub(super) const FORMS: [(&str, &str, Fields, &str); 29] = [
         &[("value", "custom"), ("days", "7")],
         "/admin/settings?done=setting",
     ),
+    (
+        "/admin/webhooks/new",
+        "administrator",
+        &[("url", "https://hooks.example.com/"), ("scope", "some"), ("event.token.leaked", "yes")],
+        "",
+    ),
+    (
+        "/admin/webhooks/{webhook}",
+        "administrator",
+        &[("operation", "test")],
+        "/admin/webhooks/{webhook}?done=webhook-tested",
+    ),
+    ("/admin/webhooks/{webhook}", "administrator", &[("operation", "delete")], "/admin/webhooks?done=webhook-deleted"),
     ("/admin/users/{person}/remove", "administrator", &[], "/admin/users?done=removed"),
     (
         "/admin/workspaces/new",
