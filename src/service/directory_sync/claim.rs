@@ -1,6 +1,6 @@
 //! The claim of a sync: one node runs it, and renews the claim while it does.
 
-use std::{pin::pin, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -32,14 +32,19 @@ impl DirectorySyncs {
         started_at: Timestamp,
         work: impl Future<Output = T>,
     ) -> T {
-        let mut work = pin!(work);
+        // The work goes on during a renewal. It may hold the only connection that writes to SQLite, for which
+        // the renewal waits.
+        tokio::select! {
+            output = work => output,
+            never = self.renew_until_dropped(provider, started_at) => match never {},
+        }
+    }
+
+    async fn renew_until_dropped(&self, provider: &DirectoryProvider, started_at: Timestamp) -> Infallible {
         let mut ticks = interval_at(Instant::now() + self.renewal_interval, self.renewal_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                output = &mut work => return output,
-                _ = ticks.tick() => {}
-            }
+            ticks.tick().await;
             // The work goes on without a claim: its changes do not depend on the node that makes them.
             let until = self.clock.now().plus_seconds(CLAIM_SECONDS);
             match self.store.renew_directory_sync(provider.name(), started_at, until).await {

@@ -3,7 +3,7 @@
 //! Each event is sent at least once. A node that stops in between leaves its claim, and after the end
 //! of the claim another node sends the event again.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, pin::pin, time::Duration};
 
 use futures_util::{
     StreamExt as _,
@@ -51,22 +51,25 @@ impl Webhooks {
         let mut in_progress: HashSet<Uuid> = HashSet::new();
         let mut batches = FuturesUnordered::new();
         loop {
-            if in_progress.len() < MAX_CONCURRENT_WEBHOOKS {
-                match self.store.list_due_webhooks(self.clock.now(), MAX_DUE_WEBHOOKS).await {
-                    Ok(due) => {
-                        for webhook in due {
-                            if in_progress.len() < MAX_CONCURRENT_WEBHOOKS && in_progress.insert(webhook.id) {
-                                batches.push(self.deliver_logged(webhook));
-                            }
+            // Batches go on while the outbox is read. One of them may hold the only connection that writes to
+            // SQLite, and must not wait for the read, which waits for the connection.
+            let due = {
+                let mut due = pin!(self.list_due_logged());
+                loop {
+                    tokio::select! {
+                        due = &mut due => break due,
+                        Some((id, _)) = batches.next(), if !batches.is_empty() => {
+                            in_progress.remove(&id);
                         }
                     }
-                    Err(error) => {
-                        tracing::warn!(error = %Causes(&error), "failed to read the outbox of webhooks; retrying");
-                    }
+                }
+            };
+            for webhook in due {
+                if in_progress.len() < MAX_CONCURRENT_WEBHOOKS && in_progress.insert(webhook.id) {
+                    batches.push(self.deliver_logged(webhook));
                 }
             }
-            let poll = tokio::time::sleep(POLL_INTERVAL);
-            tokio::pin!(poll);
+            let mut poll = pin!(tokio::time::sleep(POLL_INTERVAL));
             // A batch that failed to be recorded must not be repeated without a delay.
             loop {
                 tokio::select! {
@@ -78,6 +81,17 @@ impl Webhooks {
                     }
                     () = &mut poll => break,
                 }
+            }
+        }
+    }
+
+    /// Lists webhooks that have deliveries to send. After a failure there is none.
+    async fn list_due_logged(&self) -> Vec<DueWebhook> {
+        match self.store.list_due_webhooks(self.clock.now(), MAX_DUE_WEBHOOKS).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(error = %Causes(&error), "failed to read the outbox of webhooks; retrying");
+                Vec::new()
             }
         }
     }

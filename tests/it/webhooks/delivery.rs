@@ -1,12 +1,15 @@
 //! The delivery of events: content and signature, failures and retries.
 
+use std::time::Duration;
+
 use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::{Value, json};
+use tokenward::config::ConfigDuration;
 
 use super::{create_webhook, deliver_all, deliveries, millis_to_real_time, start, verified_actions};
 use crate::support::{
-    Engine, TestApp, both_databases,
+    Database, Engine, TestApp, both_databases,
     receiver::{Reaction, Receiver},
 };
 
@@ -182,4 +185,32 @@ async fn private_addresses_are_not_connected_to_without_a_setting(engine: Engine
         let details = admin.post("/v4/webhooks", &body).await.expect_error(400, "ValidationFailed");
         assert!(details.contains("outbound.allow_private"), "{details}");
     }
+}
+
+/// A batch holds the only connection that writes to SQLite for moments, and another look at the outbox
+/// waits for it. If the batch waited for that look, both would wait until the connection's time limit.
+#[apply(both_databases)]
+async fn deliveries_go_on_while_the_outbox_is_read(engine: Engine) {
+    let app = TestApp::start_with(Database::migrated(engine).await, |config| {
+        config.outbound.allow_private = true;
+        config.database.acquire_timeout = ConfigDuration::from_secs(600);
+    })
+    .await;
+    let admin = app.admin();
+    let mut receiver = Receiver::start().await;
+    for _ in 0..6 {
+        create_webhook(&admin, &receiver.url(), &["setting.changed"]).await;
+    }
+    for n in 1..=30 {
+        let body = json!({"configuration": [{"key": "feature.apiAccessTokens.maxLifetimeDays", "value": n}]});
+        admin.patch("/v4/workspaces/current/configuration", &body).await.expect(200);
+    }
+    let delivery = tokio::spawn(app.state.webhooks().clone().run());
+    let all = async {
+        for _ in 0..180 {
+            receiver.next().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(300), all).await.unwrap();
+    delivery.abort();
 }
