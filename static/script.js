@@ -117,7 +117,8 @@ for (const remove of document.querySelectorAll("td details a")) {
     copy(source, null);
   });
   remove.before(button);
-  if (path.startsWith("/preferences") && "replace" in remove.parentNode.dataset) link("Replace this token…", `${path}/replace`);
+  const status = remove.closest("tr").querySelector("b").textContent;
+  if (path.startsWith("/preferences") && ["Active", "Expires soon"].includes(status)) link("Replace this token…", `${path}/replace`);
   link("Show activity", `${path}#history`);
 }
 

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     error::PageError,
-    minify::{minify_css, minify_script},
+    minify::{minify_css, minify_script, shorten_properties},
     state::WebState,
 };
 
@@ -28,11 +28,13 @@ pub(super) struct Asset {
     content: String,
 }
 
-pub(super) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("style", "css", "text/css; charset=utf-8", minify_css(include_str!("../../static/style.css")))
-});
+/// The style sheet of all pages. The others use its custom properties.
+const STYLE_SOURCE: &str = include_str!("../../static/style.css");
+
+pub(super) static STYLE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("style", "css", "text/css; charset=utf-8", style_sheet(STYLE_SOURCE)));
 pub(super) static REFERENCE_STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    let content = minify_css(include_str!("../../static/reference.css"));
+    let content = style_sheet(include_str!("../../static/reference.css"));
     Asset::new("reference", "css", "text/css; charset=utf-8", content)
 });
 pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
@@ -51,6 +53,11 @@ impl Asset {
     pub(super) fn path(&self) -> &str {
         &self.path
     }
+}
+
+/// Returns the style sheet that browsers get.
+fn style_sheet(source: &str) -> String {
+    shorten_properties(&minify_css(source), &minify_css(STYLE_SOURCE))
 }
 
 pub(super) fn routes() -> Router<WebState> {

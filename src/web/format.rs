@@ -75,6 +75,11 @@ impl TokenState {
         }
     }
 
+    /// Returns the CSS class of the status label in a list. Most tokens are active, so their label has none.
+    pub(super) fn row_class(self) -> Option<&'static str> {
+        Some(self.css_class()).filter(|class| *class != "on")
+    }
+
     /// Returns the CSS class of the status label.
     pub(super) fn css_class(self) -> &'static str {
         match self {

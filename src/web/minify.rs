@@ -3,6 +3,8 @@
 //! The functions rely on how those files are written: strings are in double quotes, and a comment of
 //! the script has lines of its own.
 
+use std::{cmp::Reverse, collections::HashSet};
+
 /// Removes comments, line breaks, optional spaces and optional zeros from a style sheet.
 pub(super) fn minify_css(source: &str) -> String {
     let mut output = String::with_capacity(source.len());
@@ -35,12 +37,49 @@ pub(super) fn minify_css(source: &str) -> String {
     output
 }
 
-/// Removes the indentation and the comments of a script. Line breaks stay, because they end
-/// statements.
+/// Shortens the names of the custom properties of a minified style sheet, in the order in which `root`
+/// declares them. Style sheets of one page have the same `root`.
+pub(super) fn shorten_properties(css: &str, root: &str) -> String {
+    let declarations = root.split(['{', ';', '}']).filter_map(|part| part.trim().split_once(':'));
+    let mut names: Vec<&str> = declarations.map(|(name, _)| name).filter(|name| name.starts_with("--")).collect();
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(*name));
+    let mut short: Vec<(&str, char)> = names.into_iter().zip('a'..='z').collect();
+    // A name may begin with another one.
+    short.sort_by_key(|(name, _)| Reverse(name.len()));
+    short.iter().fold(css.to_owned(), |css, (name, letter)| css.replace(name, &format!("--{letter}")))
+}
+
+/// Removes the indentation, the comments and optional spaces of a script. Line breaks stay, because
+/// they end statements.
 pub(super) fn minify_script(source: &str) -> String {
     let lines = source.lines().map(str::trim);
     let code = lines.filter(|line| !line.is_empty() && !line.starts_with("//") && !line.starts_with("/**"));
-    code.collect::<Vec<_>>().join("\n")
+    code.map(without_optional_spaces).collect::<Vec<_>>().join("\n")
+}
+
+/// Removes the spaces of a line of a script beside signs that end a word. Texts stay: they begin and end
+/// in one line.
+fn without_optional_spaces(line: &str) -> String {
+    let is_sign = |c: char| "=(){}[],;:?<>&|".contains(c);
+    let mut output = String::with_capacity(line.len());
+    let mut text_quote = None;
+    let mut characters = line.chars().peekable();
+    while let Some(c) = characters.next() {
+        match text_quote {
+            Some(quote) if c == quote => text_quote = None,
+            None if c == '"' || c == '`' => text_quote = Some(c),
+            None if c == ' ' => {
+                let after_sign = output.chars().next_back().is_some_and(is_sign);
+                if after_sign || characters.peek().copied().is_some_and(is_sign) {
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        output.push(c);
+    }
+    output
 }
 
 #[cfg(test)]
@@ -55,10 +94,20 @@ mod tests {
     }
 
     #[test]
+    fn custom_properties_have_short_names() {
+        let root = ":root{--accent:#fff;--accent-strong:#000}@media x{:root{--accent:#000}}";
+        let expected = ":root{--a:#fff;--b:#000}@media x{:root{--a:#000}}";
+        assert_eq!(shorten_properties(root, root), expected);
+        assert_eq!(shorten_properties("p{color:var(--accent-strong)}", root), "p{color:var(--b)}");
+    }
+
+    #[test]
     fn scripts_keep_their_line_breaks() {
         assert_eq!(
             minify_script("// a\n\"use strict\";\n\n/** b */\nif (x) {\n  y();\n}\n"),
-            "\"use strict\";\nif (x) {\ny();\n}"
+            "\"use strict\";\nif(x){\ny();\n}"
         );
+        let source = "const a = (b, c) => `${b} = ${ c }` + \" = \" - new X();";
+        assert_eq!(minify_script(source), "const a=(b,c)=>`${b} = ${ c }` + \" = \" - new X();");
     }
 }
