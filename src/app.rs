@@ -82,7 +82,7 @@ impl App {
         let defaults = config.default_settings();
         let hasher = Hasher::new(config.password_cost(), random.clone())?;
         let node = Node::new(store.clone(), clock.clone(), random.clone(), config.cache_limits());
-        let mutations = Mutations::new(clock.clone(), defaults);
+        let mutations = Mutations::new(clock.clone(), &defaults);
         let read_budget = ReadBudget::new(store.max_concurrent_lists());
         let dependencies = (store.clone(), node.clone(), clock.clone(), read_budget.clone());
         let policy = config.password_policy();
@@ -96,7 +96,7 @@ impl App {
             (store.clone(), node.clone(), denied_attempts.clone(), read_budget.clone()),
             (clock.clone(), random.clone()),
             token_format.clone(),
-            defaults,
+            defaults.clone(),
             config.token_limits(),
             mutations.clone(),
         );

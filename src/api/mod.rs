@@ -19,6 +19,7 @@ mod person_create;
 mod person_patch;
 mod required_scope;
 mod serde_types;
+mod setting_preview;
 mod settings;
 mod spelling;
 mod stream;
@@ -50,6 +51,7 @@ fn other_routes(config: &Config) -> OpenApiRouter<App> {
         .merge(invites::routes())
         .merge(workspaces::routes())
         .merge(settings::routes())
+        .merge(setting_preview::routes())
         .merge(events::routes())
         .merge(webhooks::routes())
         .merge(openapi::routes(config))

@@ -23,7 +23,7 @@ pub(super) enum RequiredScope {
 use RequiredScope::{None as NoScope, Unrestricted, Word, WordExceptOwnToken};
 
 /// Each operation with the scope that it requires.
-const OPERATIONS: [(Method, &str, RequiredScope); 30] = [
+const OPERATIONS: [(Method, &str, RequiredScope); 31] = [
     (Method::GET, "/v4/apiAccessTokens", Word(scope::TOKENS_READ)),
     (Method::POST, "/v4/apiAccessTokens", Word(scope::TOKENS_WRITE)),
     (Method::DELETE, "/v4/apiAccessTokens", Word(scope::TOKENS_WRITE)),
@@ -41,6 +41,7 @@ const OPERATIONS: [(Method, &str, RequiredScope); 30] = [
     (Method::GET, "/v4/workspaces/current", Word(scope::SETTINGS_READ)),
     (Method::GET, "/v4/workspaces/{id}/configuration", Word(scope::SETTINGS_READ)),
     (Method::GET, "/v4/workspaces/{id}/configuration-schema", Word(scope::SETTINGS_READ)),
+    (Method::GET, "/v4/workspaces/{id}/configuration/preview", Word(scope::SETTINGS_READ)),
     (Method::PATCH, "/v4/workspaces/{id}/configuration", Word(scope::SETTINGS_WRITE)),
     (Method::POST, "/v4/workspaces/{id}/delete-configuration", Word(scope::SETTINGS_WRITE)),
     (Method::GET, "/v4/events", Word(scope::EVENTS_READ)),

@@ -23,6 +23,7 @@ use crate::{
     app::App,
     domain::{
         expiry_warning::{MAX_WARNING_DAYS, MAX_WARNINGS},
+        scope_catalog::{CatalogScope, ScopeCatalog},
         setting::{ChildTokenPolicy, SettingKey, SettingKind, SettingValue},
     },
     http::json::Json,
@@ -59,7 +60,8 @@ fn source_schema() -> RefOr<Schema> {
     words_schema(description, ["workspace", "configuration", "default"])
 }
 
-/// The value of a setting: true or false, a number of days, a word, or several numbers of days.
+/// The value of a setting: true or false, a number of days, a word, several numbers of days, or a catalog
+/// of scopes.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = SettingValue)]
@@ -67,7 +69,34 @@ enum ValueView {
     Switch(bool),
     Days(i64),
     Word(&'static str),
-    DayList(Vec<i64>),
+    List(Vec<ElementView>),
+}
+
+/// An element of a list: a number of days, or a scope.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = SettingElement)]
+enum ElementView {
+    Days(i64),
+    Scope(ScopeView),
+}
+
+/// A scope of a workspace's catalog.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = CatalogScope)]
+struct ScopeView {
+    /// The scope.
+    #[schema(max_length = 64, pattern = "^[a-z0-9][a-z0-9:._-]{0,63}$")]
+    name: String,
+    /// What the scope permits.
+    #[schema(max_length = 200)]
+    description: String,
+}
+
+impl From<&CatalogScope> for ScopeView {
+    fn from(scope: &CatalogScope) -> Self {
+        Self { name: scope.name.clone(), description: scope.description.clone() }
+    }
 }
 
 impl From<SettingValue> for ValueView {
@@ -76,7 +105,10 @@ impl From<SettingValue> for ValueView {
             SettingValue::Switch(on) => Self::Switch(on),
             SettingValue::Days(days) => Self::Days(days),
             SettingValue::ChildTokenPolicy(policy) => Self::Word(policy.as_str()),
-            SettingValue::DayList(days) => Self::DayList(days.to_vec()),
+            SettingValue::DayList(days) => Self::List(days.to_vec().into_iter().map(ElementView::Days).collect()),
+            SettingValue::ScopeCatalog(catalog) => {
+                Self::List(catalog.scopes().iter().map(ScopeView::from).map(ElementView::Scope).collect())
+            }
         }
     }
 }
@@ -159,12 +191,28 @@ impl JsonFields for SetSetting {}
 
 /// A value in a request, before validation.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "expected true, false, a whole number, a word, an array of whole numbers or null")]
+#[serde(
+    untagged,
+    expecting = "expected true, false, a whole number, a word, an array of whole numbers, an array of objects with name and description, or null"
+)]
 enum SettingValueInput {
     Switch(bool),
     Days(WholeNumber),
     Word(String),
     DayList(Vec<WholeNumber>),
+    ScopeCatalog(Vec<JsonObject<ScopeInput>>),
+}
+
+/// A scope of a catalog in a request, before validation.
+#[derive(Clone, Debug, Deserialize)]
+struct ScopeInput {
+    name: String,
+    #[serde(default)]
+    description: String,
+}
+
+impl JsonFields for ScopeInput {
+    const IS_STRICT: bool = true;
 }
 
 /// Deserializes a field that may be null but must not be absent: an absent `value` is a mistake, and
@@ -183,6 +231,17 @@ impl SetSetting {
             (SettingValueInput::Word(word), SettingKind::ChildTokenPolicy) => key.validate_word(word)?,
             (SettingValueInput::DayList(days), SettingKind::DayList) => {
                 key.validate_day_list(&days.iter().map(|WholeNumber(days)| *days).collect::<Vec<_>>())?
+            }
+            (SettingValueInput::ScopeCatalog(scopes), SettingKind::ScopeCatalog) => {
+                let scope = |JsonObject(scope): &JsonObject<ScopeInput>| CatalogScope {
+                    name: scope.name.clone(),
+                    description: scope.description.clone(),
+                };
+                key.validate_scopes(scopes.iter().map(scope).collect())?
+            }
+            // An empty array is a list of anything.
+            (SettingValueInput::DayList(days), SettingKind::ScopeCatalog) if days.is_empty() => {
+                key.validate_scopes(Vec::new())?
             }
             _ => return Err(ApiError::BadRequest(format!("{}.", key.invalid_value()))),
         };
@@ -222,10 +281,10 @@ async fn get(
     let defaults = workspaces.defaults();
     let view = |(key, value): (SettingKey, Option<SettingValue>)| SettingView {
         key: key.as_str(),
+        source: defaults.source(key, value.as_ref()).as_str(),
+        effective_value: value.clone().unwrap_or_else(|| defaults.get(key)).into(),
         value: value.map(ValueView::from),
-        effective_value: value.unwrap_or(defaults.get(key)).into(),
         default: defaults.get(key).into(),
-        source: defaults.source(key, value).as_str(),
     };
     Ok(Json(settings.into_iter().map(view).collect()))
 }
@@ -279,7 +338,7 @@ async fn schema(_: OwnWorkspace, State(workspaces): State<Workspaces>) -> Json<V
         let maximum = match kind {
             SettingKind::Days => Some(SettingKey::MAX_DAYS),
             SettingKind::DayList => Some(MAX_WARNING_DAYS),
-            SettingKind::Switch | SettingKind::ChildTokenPolicy => None,
+            SettingKind::Switch | SettingKind::ChildTokenPolicy | SettingKind::ScopeCatalog => None,
         };
         let words = ChildTokenPolicy::ALL.map(ChildTokenPolicy::as_str);
         SettingSchema {
@@ -288,14 +347,18 @@ async fn schema(_: OwnWorkspace, State(workspaces): State<Workspaces>) -> Json<V
                 SettingKind::Switch => "boolean",
                 SettingKind::Days => "integer",
                 SettingKind::ChildTokenPolicy => "string",
-                SettingKind::DayList => "array",
+                SettingKind::DayList | SettingKind::ScopeCatalog => "array",
             },
             default: defaults.get(key).into(),
             label: key.label(),
             help: key.help(),
             minimum: maximum.map(|_| 1),
             maximum,
-            max_items: (kind == SettingKind::DayList).then_some(MAX_WARNINGS),
+            max_items: match kind {
+                SettingKind::DayList => Some(MAX_WARNINGS),
+                SettingKind::ScopeCatalog => Some(ScopeCatalog::MAX_SCOPES),
+                SettingKind::Switch | SettingKind::Days | SettingKind::ChildTokenPolicy => None,
+            },
             unlimited: is_days.then_some(-1),
             r#enum: (kind == SettingKind::ChildTokenPolicy).then_some(words),
         }

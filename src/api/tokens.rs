@@ -114,7 +114,7 @@ impl From<Token> for TokenDetails {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Token)]
-struct TokenView {
+pub(super) struct TokenView {
     #[serde(flatten)]
     info: TokenDetails,
     status: StatusName,
@@ -173,7 +173,7 @@ impl TokenView {
         }
     }
 
-    fn with_owner(listed: ListedToken) -> Self {
+    pub(super) fn with_owner(listed: ListedToken) -> Self {
         let person_id = Some(listed.token.person_id.get());
         Self { person_id, email: Some(listed.email), ..Self::new(listed.token, listed.status) }
     }

@@ -1,6 +1,10 @@
 //! Workspace settings: their keys, the values they accept, and the settings in effect.
 
-use super::{ValidationError, expiry_warning::ExpiryWarningDays};
+use super::{
+    ValidationError,
+    expiry_warning::ExpiryWarningDays,
+    scope_catalog::{CatalogScope, ScopeCatalog},
+};
 
 /// The key of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,13 +13,14 @@ pub enum SettingKey {
     AllowUsers,
     MaxLifetimeDays,
     ChildTokens,
+    Scopes,
     RequireScopes,
     RecordAddresses,
     ExpiryWarningDays,
 }
 
 /// A valid value of a setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingValue {
     Switch(bool),
     /// A number of days, or -1 for unlimited.
@@ -23,6 +28,7 @@ pub enum SettingValue {
     ChildTokenPolicy(ChildTokenPolicy),
     /// Numbers of days.
     DayList(ExpiryWarningDays),
+    ScopeCatalog(ScopeCatalog),
 }
 
 /// The tokens that a token may create.
@@ -64,17 +70,19 @@ pub enum SettingKind {
     Days,
     ChildTokenPolicy,
     DayList,
+    ScopeCatalog,
 }
 
 /// The value of `maxLifetimeDays` that means no maximum.
 const UNLIMITED_DAYS: i64 = -1;
 
 impl SettingKey {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Enabled,
         Self::AllowUsers,
         Self::MaxLifetimeDays,
         Self::ChildTokens,
+        Self::Scopes,
         Self::RequireScopes,
         Self::RecordAddresses,
         Self::ExpiryWarningDays,
@@ -90,6 +98,7 @@ impl SettingKey {
             Self::AllowUsers => "feature.apiAccessTokens.allowUsers",
             Self::MaxLifetimeDays => "feature.apiAccessTokens.maxLifetimeDays",
             Self::ChildTokens => "tokenward.childTokens",
+            Self::Scopes => "tokenward.scopes",
             Self::RequireScopes => "tokenward.requireScopes",
             Self::RecordAddresses => "tokenward.recordAddresses",
             Self::ExpiryWarningDays => "tokenward.expiryWarningDays",
@@ -116,6 +125,7 @@ impl SettingKey {
             Self::AllowUsers => "Allow users to generate access tokens",
             Self::MaxLifetimeDays => "Maximum lifetime for user generated access tokens (days)",
             Self::ChildTokens => "May a token create more tokens?",
+            Self::Scopes => "Scopes of new tokens",
             Self::RequireScopes => "Require scopes",
             Self::RecordAddresses => "Record where tokens are used from",
             Self::ExpiryWarningDays => "Days before expiry at which events announce it",
@@ -140,6 +150,10 @@ impl SettingKey {
             Self::ChildTokens => {
                 "A script can then renew its token by itself. So can the thief of a token. Existing tokens are not affected."
             }
+            Self::Scopes => {
+                "New tokens have only these scopes and those for the API of Tokenward. Without any, every scope is accepted. \
+                 Existing tokens are not affected."
+            }
             Self::RequireScopes => {
                 "When enabled, every new token must have scopes, which limit what it may be used for. Existing tokens are not affected."
             }
@@ -161,6 +175,7 @@ impl SettingKey {
             Self::MaxLifetimeDays => SettingKind::Days,
             Self::ChildTokens => SettingKind::ChildTokenPolicy,
             Self::ExpiryWarningDays => SettingKind::DayList,
+            Self::Scopes => SettingKind::ScopeCatalog,
         }
     }
 
@@ -169,6 +184,7 @@ impl SettingKey {
             SettingKind::Switch => "true or false",
             SettingKind::Days => "-1 (unlimited) or a whole number of days from 1 to 36500",
             SettingKind::ChildTokenPolicy => "allowed, bounded or forbidden",
+            SettingKind::ScopeCatalog => "an array of at most 100 objects, each with name and description",
             SettingKind::DayList => "an array of at most 8 whole numbers of days from 1 to 3650",
         }
     }
@@ -200,6 +216,18 @@ impl SettingKey {
         days.map(SettingValue::DayList).ok_or(self.invalid_value())
     }
 
+    /// Validates the scopes of a catalog.
+    ///
+    /// # Errors
+    /// [`ValidationError::InvalidSettingValue`] if the key accepts no scopes, or an error of
+    /// [`ScopeCatalog::new`].
+    pub fn validate_scopes(self, scopes: Vec<CatalogScope>) -> Result<SettingValue, ValidationError> {
+        if self.kind() != SettingKind::ScopeCatalog {
+            return Err(self.invalid_value());
+        }
+        ScopeCatalog::new(scopes).map(SettingValue::ScopeCatalog)
+    }
+
     /// Validates a number of days.
     ///
     /// # Errors
@@ -224,19 +252,22 @@ impl SettingKey {
             SettingKind::Days => self.validate_days(text.parse().ok()?).ok(),
             SettingKind::ChildTokenPolicy => self.validate_word(text).ok(),
             SettingKind::DayList => ExpiryWarningDays::parse(text).map(SettingValue::DayList),
+            SettingKind::ScopeCatalog => ScopeCatalog::parse_stored(text).map(SettingValue::ScopeCatalog),
         }
     }
 }
 
 impl SettingValue {
-    /// Returns the text that is stored: `true`, `false`, a decimal number or a word.
+    /// Returns the text that is stored: `true`, `false`, a decimal number, a word, numbers separated by
+    /// commas or JSON.
     #[must_use]
-    pub fn to_text(self) -> String {
+    pub fn to_text(&self) -> String {
         match self {
             Self::Switch(on) => on.to_string(),
             Self::Days(days) => days.to_string(),
             Self::ChildTokenPolicy(policy) => policy.as_str().to_owned(),
             Self::DayList(days) => days.to_string(),
+            Self::ScopeCatalog(catalog) => catalog.to_stored(),
         }
     }
 }
@@ -265,13 +296,15 @@ impl SettingSource {
 }
 
 /// The settings in effect in a workspace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub enabled: bool,
     pub allow_users: bool,
     /// `None`: unlimited.
     pub max_lifetime_days: Option<i64>,
     pub child_tokens: ChildTokenPolicy,
+    /// The scopes that new tokens may have.
+    pub scopes: ScopeCatalog,
     /// New tokens must have scopes.
     pub require_scopes: bool,
     /// The client address of each token's last use is stored and shown.
@@ -289,6 +322,7 @@ impl Settings {
             allow_users: false,
             max_lifetime_days: None,
             child_tokens: ChildTokenPolicy::Allowed,
+            scopes: ScopeCatalog::EMPTY,
             require_scopes: false,
             record_addresses: true,
             expiry_warning_days: ExpiryWarningDays::DEFAULT,
@@ -297,13 +331,13 @@ impl Settings {
 
     /// Replaces the settings that a workspace has set itself.
     #[must_use]
-    pub fn with_overrides(self, overrides: Vec<(SettingKey, SettingValue)>) -> Self {
-        overrides.into_iter().fold(self, |settings, (key, value)| settings.with(key, value))
+    pub fn with_overrides(&self, overrides: Vec<(SettingKey, SettingValue)>) -> Self {
+        overrides.into_iter().fold(self.clone(), |settings, (key, value)| settings.with(key, value))
     }
 
     /// Replaces one setting. A value of another type than the key accepts has no effect.
     #[must_use]
-    pub const fn with(mut self, key: SettingKey, value: SettingValue) -> Self {
+    pub fn with(mut self, key: SettingKey, value: SettingValue) -> Self {
         match (key, value) {
             (SettingKey::Enabled, SettingValue::Switch(on)) => self.enabled = on,
             (SettingKey::AllowUsers, SettingValue::Switch(on)) => self.allow_users = on,
@@ -311,6 +345,7 @@ impl Settings {
                 self.max_lifetime_days = if days == UNLIMITED_DAYS { None } else { Some(days) };
             }
             (SettingKey::ChildTokens, SettingValue::ChildTokenPolicy(policy)) => self.child_tokens = policy,
+            (SettingKey::Scopes, SettingValue::ScopeCatalog(catalog)) => self.scopes = catalog,
             (SettingKey::RequireScopes, SettingValue::Switch(on)) => self.require_scopes = on,
             (SettingKey::RecordAddresses, SettingValue::Switch(on)) => self.record_addresses = on,
             (SettingKey::ExpiryWarningDays, SettingValue::DayList(days)) => self.expiry_warning_days = days,
@@ -319,6 +354,7 @@ impl Settings {
                 | SettingKey::AllowUsers
                 | SettingKey::MaxLifetimeDays
                 | SettingKey::ChildTokens
+                | SettingKey::Scopes
                 | SettingKey::RequireScopes
                 | SettingKey::RecordAddresses
                 | SettingKey::ExpiryWarningDays,
@@ -331,7 +367,7 @@ impl Settings {
     /// Returns where the value of a setting comes from, if these are the operator's defaults and
     /// `value` is the workspace's own value.
     #[must_use]
-    pub fn source(&self, key: SettingKey, value: Option<SettingValue>) -> SettingSource {
+    pub fn source(&self, key: SettingKey, value: Option<&SettingValue>) -> SettingSource {
         if value.is_some() {
             SettingSource::Workspace
         } else if self.get(key) == Self::defaults(true).get(key) {
@@ -349,6 +385,7 @@ impl Settings {
             SettingKey::AllowUsers => SettingValue::Switch(self.allow_users),
             SettingKey::MaxLifetimeDays => SettingValue::Days(self.max_lifetime_days.unwrap_or(UNLIMITED_DAYS)),
             SettingKey::ChildTokens => SettingValue::ChildTokenPolicy(self.child_tokens),
+            SettingKey::Scopes => SettingValue::ScopeCatalog(self.scopes.clone()),
             SettingKey::RequireScopes => SettingValue::Switch(self.require_scopes),
             SettingKey::RecordAddresses => SettingValue::Switch(self.record_addresses),
             SettingKey::ExpiryWarningDays => SettingValue::DayList(self.expiry_warning_days),
@@ -364,7 +401,8 @@ mod tests {
     fn a_key_accepts_values_of_its_own_kind_and_range_only() {
         assert_eq!(SettingKey::Enabled.validate_switch(false), Ok(SettingValue::Switch(false)));
         let (switch, words) = (SettingKind::Switch, SettingKind::ChildTokenPolicy);
-        let kinds = [switch, switch, SettingKind::Days, words, switch, switch, SettingKind::DayList];
+        let (days, list, catalog) = (SettingKind::Days, SettingKind::DayList, SettingKind::ScopeCatalog);
+        let kinds = [switch, switch, days, words, catalog, switch, switch, list];
         assert_eq!(SettingKey::ALL.map(SettingKey::kind), kinds);
         assert!(SettingKey::Enabled.validate_days(1).is_err());
         assert!(SettingKey::MaxLifetimeDays.validate_switch(true).is_err());
@@ -381,9 +419,10 @@ mod tests {
             (SettingKey::MaxLifetimeDays, SettingValue::Days(365)),
             (SettingKey::ChildTokens, SettingValue::ChildTokenPolicy(ChildTokenPolicy::WithinParent)),
             (SettingKey::ExpiryWarningDays, SettingKey::ExpiryWarningDays.validate_day_list(&[90, 14]).unwrap()),
+            (SettingKey::Scopes, SettingValue::ScopeCatalog(ScopeCatalog::parse_lines("deploy Deploy").unwrap())),
         ] {
-            assert_eq!(key.parse_value(&value.to_text()), Some(value));
-            assert_eq!(Settings::defaults(true).with(key, value).get(key), value);
+            assert_eq!(key.parse_value(&value.to_text()), Some(value.clone()));
+            assert_eq!(Settings::defaults(true).with(key, value.clone()).get(key), value);
             assert_eq!(SettingKey::parse(key.as_str()), Ok(key));
         }
         assert_eq!(SettingKey::Enabled.parse_value("yes"), None);

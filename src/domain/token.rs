@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use tokenward_guard::Scopes;
 use uuid::Uuid;
 
 use super::{
@@ -194,7 +195,7 @@ impl Description {
 
 /// The facts that decide whether a person may create a token. They are read in the transaction that
 /// creates it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct IssuePolicy {
     pub is_admin: bool,
     pub is_disabled: bool,
@@ -289,11 +290,14 @@ impl IssuePolicy {
         lifetime.check_maximum(self.settings.max_lifetime_days).map_err(IssueError::Lifetime)
     }
 
-    /// Checks the limits of the new token.
+    /// Checks the limits of the new token. `inherited` are the scopes of the tokens from which it may
+    /// inherit.
     ///
     /// # Errors
-    /// [`IssueError::Limits`] if the workspace requires scopes and the token has none.
-    pub fn check_limits(&self, limits: &TokenLimits) -> Result<(), IssueError> {
+    /// [`IssueError::Limits`] if the workspace requires scopes and the token has none, or a scope is not in
+    /// the workspace's catalog.
+    pub fn check_limits(&self, limits: &TokenLimits, inherited: &[&Scopes]) -> Result<(), IssueError> {
+        self.settings.scopes.check(&limits.scopes, inherited).map_err(IssueError::Limits)?;
         if self.settings.require_scopes && limits.scopes.is_unrestricted() {
             return Err(IssueError::Limits(ValidationError::ScopesRequired));
         }

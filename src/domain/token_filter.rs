@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ValidationError,
+    setting_conflict::SettingConflict,
     time::Timestamp,
     token::{Description, TokenStatus},
 };
@@ -28,6 +29,8 @@ pub struct TokenFilter {
     pub unused_since: Option<Timestamp>,
     /// Only tokens with this scope. Unrestricted tokens do not match.
     pub scope: Option<String>,
+    /// Only tokens that conflict with a value of a setting.
+    pub conflict: Option<SettingConflict>,
     /// Only tokens with this text in the description, the display prefix or the owner's e-mail, or
     /// with this token ID.
     pub search: Option<String>,
@@ -81,13 +84,25 @@ impl TokenFilter {
     /// Returns whether the filter has no condition.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { status, description, created, expires, last_used, never_used, unused_since, scope, search } = self;
+        let Self {
+            status,
+            description,
+            created,
+            expires,
+            last_used,
+            never_used,
+            unused_since,
+            scope,
+            conflict,
+            search,
+        } = self;
         status.is_none()
             && description.is_none()
             && [created, expires, last_used].into_iter().all(|range| range.is_open())
             && never_used.is_none()
             && unused_since.is_none()
             && scope.is_none()
+            && conflict.is_none()
             && search.is_none()
     }
 
@@ -106,7 +121,18 @@ impl TokenFilter {
     /// Returns the conditions by their names in the API, for the audit log.
     #[must_use]
     pub fn to_fields(&self) -> Map<String, Value> {
-        let Self { status, description, created, expires, last_used, never_used, unused_since, scope, search } = self;
+        let Self {
+            status,
+            description,
+            created,
+            expires,
+            last_used,
+            never_used,
+            unused_since,
+            scope,
+            conflict,
+            search,
+        } = self;
         let time = |time: &Option<Timestamp>| time.map(|time| Value::from(time.to_string()));
         let fields = [
             ("status", status.map(|status| status.as_str().into())),
@@ -120,6 +146,7 @@ impl TokenFilter {
             ("neverUsed", never_used.map(Value::from)),
             ("unusedSince", time(unused_since)),
             ("scope", scope.as_deref().map(Value::from)),
+            ("settingConflict", conflict.map(|conflict| format!("{conflict:?}").into())),
             ("search", search.as_deref().map(Value::from)),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()

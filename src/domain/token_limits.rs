@@ -68,10 +68,16 @@ pub fn validate_scope(word: &str) -> Result<(), ValidationError> {
     if !is_scope_word(word) {
         return Err(ValidationError::ScopeSyntax { word: word.chars().take(MAX_SCOPE_CHARS).collect() });
     }
-    if word.starts_with(RESERVED_PREFIX) && !reserved_scope::ALL.contains(&word) {
+    if word.starts_with(RESERVED_PREFIX) && !is_reserved_scope(word) {
         return Err(ValidationError::UnknownReservedScope { word: word.to_owned() });
     }
     Ok(())
+}
+
+/// Returns `true` if a word is one of [`reserved_scope::ALL`].
+#[must_use]
+pub fn is_reserved_scope(word: &str) -> bool {
+    reserved_scope::ALL.contains(&word)
 }
 
 /// Returns `true` if a text has the form of a scope.

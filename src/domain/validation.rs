@@ -51,6 +51,12 @@ pub enum ValidationError {
         super::token_limits::reserved_scope::ALL.join(", ")
     )]
     UnknownReservedScope { word: String },
+    #[error("scope {word:?} is always accepted; leave it out of the catalog")]
+    ReservedScopeInCatalog { word: String },
+    #[error(
+        "scope {word:?} is not in the workspace's catalog (setting tokenward.scopes); the nearest scope is {nearest:?}"
+    )]
+    ScopeNotInCatalog { word: String, nearest: String },
     #[error(
         "scopes must be among those of the token that creates this one; authenticate with e-mail and password for others"
     )]
@@ -109,6 +115,11 @@ pub enum ValidationError {
     DuplicateSetting { key: &'static str },
     #[error("{key} must be {expected}")]
     InvalidSettingValue { key: &'static str, expected: &'static str },
+    #[error(
+        "no value of {key} conflicts with existing tokens; the settings with a preview are {}",
+        super::setting_conflict::SettingConflict::KEYS.map(super::setting::SettingKey::as_str).join(", ")
+    )]
+    SettingWithoutPreview { key: &'static str },
     #[error("events must name at least one event; send [\"*\"] for all events")]
     NoEvents,
     #[error("events must be either [\"*\"] or the names of events, not both")]

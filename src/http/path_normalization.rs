@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method, Uri, uri::PathAndQuery};
 use super::{ApiError, HEADER_LIMIT, URI_LIMIT};
 
 /// The segments of all routes that are not parameters.
-const ROUTE_SEGMENTS: [&str; 27] = [
+const ROUTE_SEGMENTS: [&str; 28] = [
     ".well-known",
     "api-token-format",
     "introspect",
@@ -21,6 +21,7 @@ const ROUTE_SEGMENTS: [&str; 27] = [
     "batch",
     "configuration",
     "configuration-schema",
+    "preview",
     "deliveries",
     "test",
     "webhooks",

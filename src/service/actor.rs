@@ -97,7 +97,7 @@ pub struct Mutations {
 impl Mutations {
     /// Creates a builder. `defaults` are the settings of a workspace that has set none.
     #[must_use]
-    pub fn new(clock: Clock, defaults: Settings) -> Self {
+    pub fn new(clock: Clock, defaults: &Settings) -> Self {
         Self { clock, enabled_by_default: defaults.enabled, purge_needed: Arc::default() }
     }
 

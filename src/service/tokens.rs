@@ -8,6 +8,7 @@ mod issue;
 mod listed;
 mod operator;
 mod read_access;
+mod setting_preview;
 mod verify;
 
 use std::net::IpAddr;
@@ -35,13 +36,17 @@ use crate::{
 };
 use tokenward_guard::{Principal, token_format::TokenFormat};
 
-pub use crate::store::{BulkDeletion, ConsumedForm, Replaces};
+pub use crate::store::{BulkDeletion, ConsumedForm, NextExpiry, Replaces};
 pub use bulk_delete::MAX_BULK_DELETIONS;
 pub use idempotency::IdempotencyKey;
 pub use issue::{Idempotency, TokenRequest};
 pub use listed::ListedToken;
 pub use read_access::ReadAccess;
+pub use setting_preview::SettingPreview;
 pub use verify::{CachedVerdict, TokenLookup, ValidToken};
+
+/// The number of days before the expiry of a token in which pages tell its owner.
+const EXPIRY_NOTICE_DAYS: i64 = 7;
 
 /// The operations on tokens.
 #[derive(Clone)]
@@ -220,6 +225,15 @@ impl Tokens {
         let (store, workspace_id, now) = (self.store.clone(), WorkspaceId::of(caller), self.clock.now());
         let query = async move { store.count_token_holders(workspace_id, person_id, now).await };
         self.read_budget.run(ReadRequester::person(PersonId::of(caller)), query).await
+    }
+
+    /// Finds the caller's token that expires first, if it does so within a week.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn find_next_expiry(&self, caller: &Principal) -> Result<Option<NextExpiry>> {
+        let (workspace_id, person_id) = (WorkspaceId::of(caller), PersonId::of(caller));
+        Ok(self.store.find_next_expiry(workspace_id, person_id, self.clock.now(), EXPIRY_NOTICE_DAYS).await?)
     }
 
     /// Returns the current time, as used for expiry.

@@ -60,8 +60,8 @@ impl Workspaces {
 
     /// Returns the settings of a workspace that has set none.
     #[must_use]
-    pub fn defaults(&self) -> Settings {
-        self.defaults
+    pub fn defaults(&self) -> &Settings {
+        &self.defaults
     }
 
     /// Finds a workspace and counts its people and tokens.
@@ -174,7 +174,7 @@ impl Workspaces {
     ) -> Result<Vec<(SettingKey, Option<SettingValue>)>> {
         let only = key.map(SettingKey::parse).transpose()?;
         let overrides = self.store.find_settings(id).await?;
-        let value = |key| overrides.iter().find(|(k, _)| *k == key).map(|(_, value)| *value);
+        let value = |key| overrides.iter().find(|(k, _)| *k == key).map(|(_, value)| value.clone());
         let keys = SettingKey::ALL.into_iter().filter(|key| only.is_none_or(|only| only == *key));
         Ok(keys.map(|key| (key, value(key))).collect())
     }
@@ -184,7 +184,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`Error::Invalid`] if a key occurs twice, [`Error::WorkspaceNotFound`].
-    pub async fn update_settings<V: Into<Option<SettingValue>> + Copy + Sync>(
+    pub async fn update_settings<V: Into<Option<SettingValue>> + Clone + Sync>(
         &self,
         actor: &Actor,
         id: WorkspaceId,

@@ -59,7 +59,53 @@ macro_rules! list {
     };
 }
 
+/// The next tokens of a person to expire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextExpiry {
+    /// The one that expires first.
+    pub id: Uuid,
+    pub display_prefix: String,
+    pub description: String,
+    pub expires_at: Timestamp,
+    /// The number of tokens that expire in the same period, this one included.
+    pub count: i64,
+}
+
+from_row!(NextExpiry { id, display_prefix, description, expires_at, count });
+
+/// Statement of the tokens of a person that expire in a period that is shorter than their lifetime.
+macro_rules! next_expiry {
+    ($end_of_short_life:literal) => {
+        concat!(
+            "select t.id, t.display_prefix, t.description, t.expires_at, count(*) over () as count from unrevoked_token t \
+             where t.workspace_id = $1 and t.person_id = $2 and t.expires_at > $3 and t.expires_at <= $4 and t.expires_at > ",
+            $end_of_short_life,
+            " and t.deletes_at is null order by t.expires_at, t.id limit 1"
+        )
+    };
+}
+
 impl Store {
+    /// Finds the token of a person that expires first, if it does so within a number of days after `now`.
+    /// Tokens whose lifetime is not longer than that do not count, and neither do replaced ones.
+    ///
+    /// # Errors
+    /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached or does not respond in time.
+    pub async fn find_next_expiry(
+        &self,
+        workspace_id: WorkspaceId,
+        person_id: PersonId,
+        now: Timestamp,
+        days: i64,
+    ) -> Result<Option<NextExpiry>> {
+        let (statement, period) = match self.pool {
+            Pool::Postgres(_) => (next_expiry!("t.created_at + $5 * interval '1 second'"), days * 86_400),
+            Pool::Sqlite(_) => (next_expiry!("t.created_at + $5"), days * 86_400_000),
+        };
+        Ok(on_pool!(self, pool => sqlx::query_as(statement).bind(workspace_id).bind(person_id).bind(now)
+            .bind(now.plus_seconds(days * 86_400)).bind(period).fetch_optional(pool).await)?)
+    }
+
     /// Lists tokens for which a warning is due and has not been sent, those that expire first first.
     ///
     /// # Errors

@@ -71,7 +71,7 @@ pub use counts::{ReaderRights, TokenCounts, WorkspaceWithCounts};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use error::{Error, Outage, Result};
 pub use events::{EventFilter, EventPage, EventPageStart, NewEvent};
-pub use expiry_warnings::{ExpiringToken, WarningQuery};
+pub use expiry_warnings::{ExpiringToken, NextExpiry, WarningQuery};
 pub use external_identities::{
     DirectoryChange, DirectoryChangeOutcome, FoundIdentity, LinkOutcome, NewDirectoryPerson, NewExternalIdentity,
 };

@@ -32,7 +32,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
     /// time, and [`Error::AuthorizationLost`] if the caller lost its right meanwhile.
-    pub async fn set_settings<V: Into<Option<SettingValue>> + Copy + Sync>(
+    pub async fn set_settings<V: Into<Option<SettingValue>> + Clone + Sync>(
         &self,
         workspace_id: WorkspaceId,
         settings: &[(SettingKey, V)],
@@ -48,8 +48,8 @@ impl Store {
             let previous: Vec<(String, String)> =
                 sqlx::query_as(SELECT_SETTINGS).bind(workspace_id).fetch_all(&mut *tx).await?;
             for (key, value) in settings {
-                let value: Option<SettingValue> = (*value).into();
-                let text = value.map(SettingValue::to_text);
+                let value: Option<SettingValue> = value.clone().into();
+                let text = value.as_ref().map(SettingValue::to_text);
                 let statement = match &text {
                     Some(text) => sqlx::query(UPSERT).bind(workspace_id).bind(key.as_str()).bind(text).bind(context.at),
                     None => sqlx::query(DELETE).bind(workspace_id).bind(key.as_str()),

@@ -8,7 +8,7 @@ use super::form_error::FormError;
 use crate::domain::{
     event::RequestContext,
     setting::Settings,
-    token_limits::{AllowedNetworks, RequestedLimits, parse_scopes, reserved_scope},
+    token_limits::{AllowedNetworks, RequestedLimits, is_scope_word, parse_scopes, reserved_scope},
 };
 
 /// The reserved scopes, with what each permits at this service.
@@ -23,6 +23,9 @@ const RESERVED: [(&str, &str); reserved_scope::ALL.len()] = [
     (reserved_scope::INTROSPECT, "Check tokens by introspection"),
 ];
 
+/// The beginning of the names of the checkboxes of scopes, before the scope.
+const CHECKBOX: &str = "scope.";
+
 /// The fields, as submitted.
 #[derive(Default, Deserialize)]
 pub(super) struct AccessFields {
@@ -35,7 +38,7 @@ pub(super) struct AccessFields {
     /// Networks separated by white space or commas; empty: any.
     #[serde(default, rename = "allowedNetworks")]
     networks: String,
-    /// The checkboxes of reserved scopes, which have their names, and fields without a meaning.
+    /// The checkboxes of scopes, and fields without a meaning.
     #[serde(flatten)]
     others: BTreeMap<String, String>,
 }
@@ -45,17 +48,20 @@ pub(super) struct AccessChoices<'a> {
     /// The workspace requires scopes, so full access cannot be chosen.
     pub requires_scopes: bool,
     pub is_full_selected: bool,
+    /// The scopes of the workspace's catalog. If it is empty, scopes are entered as text.
+    pub catalog: Vec<ScopeChoice<'a>>,
     pub scopes: &'a str,
-    pub reserved: Vec<ReservedScope>,
+    pub reserved: Vec<ScopeChoice<'a>>,
     pub networks: &'a str,
     /// The client address of the page; `None` if the service does not know those of its clients.
     pub client_address: Option<IpAddr>,
 }
 
-/// The checkbox of a reserved scope.
-pub(super) struct ReservedScope {
-    pub word: &'static str,
-    pub meaning: &'static str,
+/// The checkbox of a scope.
+pub(super) struct ScopeChoice<'a> {
+    pub word: &'a str,
+    /// What the scope permits; may be empty.
+    pub meaning: &'a str,
     pub is_checked: bool,
 }
 
@@ -94,7 +100,8 @@ impl AccessFields {
 
     /// Returns the checked and the entered scopes, each once.
     fn words(&self) -> Vec<String> {
-        let checked = RESERVED.iter().map(|(word, _)| *word).filter(|word| self.is_checked(word));
+        let checked = self.others.iter().filter(|(_, value)| *value == "yes");
+        let checked = checked.filter_map(|(name, _)| name.strip_prefix(CHECKBOX));
         let mut words: Vec<String> = Vec::new();
         for word in checked.chain(elements(&self.scopes)) {
             if !words.iter().any(|other| other == word) {
@@ -105,26 +112,29 @@ impl AccessFields {
     }
 
     fn is_checked(&self, word: &str) -> bool {
-        self.others.get(word).is_some_and(|value| value == "yes")
+        self.others.get(&format!("{CHECKBOX}{word}")).is_some_and(|value| value == "yes")
     }
 
     /// Returns the fields as a page shows them, which `request` asked for.
-    pub(super) fn choices(&self, settings: &Settings, request: &RequestContext) -> AccessChoices<'_> {
+    pub(super) fn choices<'a>(&'a self, settings: &'a Settings, request: &RequestContext) -> AccessChoices<'a> {
         let requires_scopes = settings.require_scopes;
-        let reserved = RESERVED.into_iter().map(|(word, meaning)| ReservedScope {
-            word,
-            meaning,
-            is_checked: self.is_checked(word),
-        });
+        let choice = |(word, meaning)| ScopeChoice { word, meaning, is_checked: self.is_checked(word) };
+        let catalog = settings.scopes.scopes().iter();
         AccessChoices {
             requires_scopes,
             is_full_selected: !requires_scopes && self.access != "scopes",
+            catalog: catalog.map(|scope| choice((&scope.name, &scope.description))).collect(),
             scopes: &self.scopes,
-            reserved: reserved.collect(),
+            reserved: RESERVED.into_iter().map(choice).collect(),
             networks: &self.networks,
             client_address: request.unshared_client_ip(),
         }
     }
+}
+
+/// Returns whether a field is the checkbox of a scope.
+pub(super) fn is_checkbox(field: &str) -> bool {
+    field.strip_prefix(CHECKBOX).is_some_and(is_scope_word)
 }
 
 /// Returns the elements of a list that are separated by white space or commas.
@@ -137,7 +147,7 @@ mod tests {
     use super::*;
 
     fn fields(access: &str, scopes: &str, networks: &str, checked: &[&str]) -> AccessFields {
-        let others = checked.iter().map(|word| ((*word).to_owned(), "yes".to_owned())).collect();
+        let others = checked.iter().map(|word| (format!("scope.{word}"), "yes".to_owned())).collect();
         AccessFields { access: access.to_owned(), scopes: scopes.to_owned(), networks: networks.to_owned(), others }
     }
 
@@ -148,8 +158,8 @@ mod tests {
 
     #[test]
     fn checked_and_entered_scopes_are_joined() {
-        let limits = fields("scopes", "b  a\tb,tokenward:introspect", "", &["tokenward:introspect", "other"]).parse();
-        assert_eq!(limits.unwrap().scopes.unwrap().as_str(), Some("a b tokenward:introspect"));
+        let limits = fields("scopes", "b  a\tb,tokenward:introspect", "", &["tokenward:introspect", "access"]).parse();
+        assert_eq!(limits.unwrap().scopes.unwrap().as_str(), Some("a access b tokenward:introspect"));
         assert_eq!(fields("scopes", " ", "", &[]).parse().unwrap().scopes.unwrap().as_str(), Some(""));
     }
 

@@ -20,6 +20,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::de::DeserializeOwned;
 
 use super::{
+    access_fields::is_checkbox,
     cookie::{Transport, sensitive_header},
     error::{EndedSession, PageError},
     messages,
@@ -28,9 +29,7 @@ use super::{
     state::WebState,
 };
 use crate::{
-    domain::{
-        causes::Causes, draft_key::SealedDraft, id::PersonId, session::SessionValue, token_limits::reserved_scope,
-    },
+    domain::{causes::Causes, draft_key::SealedDraft, id::PersonId, session::SessionValue},
     http::error::BODY_LIMIT,
 };
 
@@ -40,7 +39,7 @@ const MAX_AGE_SECONDS: u32 = 600;
 /// The maximum length of a text in JSON. Browsers accept 4,096 bytes for the name, the value and the
 /// attributes of a cookie, and the encrypted value is a third longer.
 const MAX_TEXT_BYTES: usize = 2_800;
-/// The fields that are kept, beside the checkboxes of reserved scopes, which have their names.
+/// The fields that are kept, beside the checkboxes of scopes.
 const KEPT_FIELDS: [&str; 17] = [
     "description",
     "lifetime",
@@ -131,7 +130,7 @@ fn parse_fields(text: &[u8]) -> Option<(String, Fields)> {
 
 /// Returns the text of a form that is kept, or `None` if it is too long.
 fn kept_text(page: &str, form: &[u8]) -> Option<Vec<u8>> {
-    let is_kept = |name: &str| KEPT_FIELDS.contains(&name) || reserved_scope::ALL.contains(&name);
+    let is_kept = |name: &str| KEPT_FIELDS.contains(&name) || is_checkbox(name);
     let kept = form_urlencoded::parse(form).filter(|(name, _)| is_kept(name));
     let fields: Vec<_> = [(PAGE_FIELD.into(), page.into())].into_iter().chain(kept).collect();
     serde_json::to_vec(&fields).ok().filter(|text| text.len() <= MAX_TEXT_BYTES)

@@ -78,6 +78,7 @@ fn invalid_field(invalid: &ValidationError) -> Option<&'static str> {
         ValidationError::ScopeSyntax { .. }
         | ValidationError::DuplicateScope { .. }
         | ValidationError::UnknownReservedScope { .. }
+        | ValidationError::ScopeNotInCatalog { .. }
         | ValidationError::ScopesRequired => Some("scopes"),
         ValidationError::Network { .. }
         | ValidationError::NetworkHostBits { .. }

@@ -72,7 +72,7 @@ async fn show_form(user: SessionUser, State(state): State<WebState>, draft: Draf
 fn page<'a>(
     user: &SessionUser,
     state: &WebState,
-    settings: &Settings,
+    settings: &'a Settings,
     form: &'a GenerateForm,
     error: Option<&'a FormError>,
 ) -> GeneratePage<'a> {

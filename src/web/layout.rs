@@ -14,17 +14,38 @@ use super::{
     format::{self, DisplayTime},
     session_user::SessionUser,
 };
-use crate::service::sessions::ActiveSession;
+use crate::service::{sessions::ActiveSession, tokens::NextExpiry};
 
 /// The top bar, the navigation and the notice around a page.
 pub(super) struct Layout {
     pub user: CurrentUser,
     pub nav_item: NavItem,
     pub notice: Option<String>,
+    /// The user's token that expires next, if it does so soon.
+    pub next_expiry: Option<NextExpiryNotice>,
     /// The entries of the API reference; empty on other pages.
     reference_links: Vec<NavLink>,
     /// The time of the response. Scripts display times relative to it.
     pub now: DisplayTime,
+}
+
+/// The notice about tokens of the user that expire soon.
+pub(super) struct NextExpiryNotice {
+    pub path: String,
+    /// The description, or the display prefix.
+    pub name: String,
+    pub expires: DisplayTime,
+    /// The number of other tokens that expire soon.
+    pub others: i64,
+}
+
+impl From<&NextExpiry> for NextExpiryNotice {
+    fn from(next: &NextExpiry) -> Self {
+        let name =
+            if next.description.is_empty() { format!("{}…", next.display_prefix) } else { next.description.clone() };
+        let path = format!("{}/{}", NavItem::Tokens.link().0, next.id);
+        Self { path, name, expires: DisplayTime(next.expires_at), others: next.count - 1 }
+    }
 }
 
 /// The signed-in user in the top bar.
@@ -121,7 +142,7 @@ impl Layout {
             is_platform_admin: person.can_manage_workspaces(),
         };
         let now = DisplayTime(session.validated_at);
-        Self { user, nav_item, notice: None, reference_links: Vec::new(), now }
+        Self { user, nav_item, notice: None, next_expiry: None, reference_links: Vec::new(), now }
     }
 
     /// Adds the entries of the API reference to the navigation.
@@ -189,7 +210,8 @@ impl Layout {
 impl SessionUser {
     /// Returns the layout of a page for this user.
     pub(super) fn layout(&self, nav_item: NavItem) -> Layout {
-        Layout::new(self, nav_item)
+        let next_expiry = self.next_expiry.as_ref().map(NextExpiryNotice::from);
+        Layout { next_expiry, ..Layout::new(self, nav_item) }
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn for_invalid(invalid: &ValidationError) -> String {
         }
         ValidationError::InvalidSettingValue { .. } => "Choose one of the values.".to_owned(),
         ValidationError::TooManyEntries { field, max } => {
-            let name = if *field == "scopes" { "scopes" } else { "networks" };
+            let name = if field.ends_with("scopes") { "scopes" } else { "networks" };
             format!("Enter at most {max} {name}.")
         }
         ValidationError::ScopesRequired => {

@@ -11,7 +11,7 @@ use super::{cookie::Cookies, error::PageError, response_cookies::ResponseCookies
 use crate::{
     domain::{event::RequestContext, id::PersonId},
     http::authenticate::record_principal,
-    service::{Actor, Error, Sessions, sessions::ActiveSession},
+    service::{Actor, Error, Sessions, sessions::ActiveSession, tokens::NextExpiry},
 };
 
 /// A signed-in user.
@@ -21,6 +21,8 @@ pub(super) struct SessionUser {
     pub request: RequestContext,
     /// The cookies of the response.
     pub cookies: ResponseCookies,
+    /// The user's token that expires next, if it does so soon.
+    pub next_expiry: Option<NextExpiry>,
 }
 
 /// An administrator of their workspace.
@@ -89,8 +91,12 @@ impl FromRequestParts<WebState> for SessionUserAny {
         let active_session = found.ok_or_else(signed_out)?;
         parts.extensions.insert(SignedInPerson(active_session.person.id));
         let cookies = parts.extensions.get::<ResponseCookies>().cloned().unwrap_or_default();
-        let user = SessionUser { active_session, request, cookies };
-        record_principal(&user.actor());
+        let mut user = SessionUser { active_session, request, cookies, next_expiry: None };
+        let actor = user.actor();
+        record_principal(&actor);
+        if parts.method.is_safe() {
+            user.next_expiry = state.tokens.find_next_expiry(&actor).await?;
+        }
         Ok(Self(user))
     }
 }

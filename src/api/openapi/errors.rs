@@ -284,6 +284,16 @@ fn workspace_errors(operation: &str) -> Vec<NamedError> {
         "getWorkspaceConfiguration" => join([settings(), vec![unknown_setting()]]),
         "patchWorkspaceConfiguration" => join([settings(), with_body(), setting_values()]),
         "deleteWorkspaceConfiguration" => join([settings(), with_body(), vec![unknown_setting()]]),
+        "previewWorkspaceConfiguration" => {
+            let key = SettingKey::ChildTokens.as_str();
+            let own = vec![
+                unknown_setting(),
+                invalid("noPreview", ValidationError::SettingWithoutPreview { key }),
+                invalid("valueOutOfRange", SettingKey::MaxLifetimeDays.invalid_value()),
+                limit(),
+            ];
+            join([settings(), reads(), own])
+        }
         "getWorkspaceConfigurationSchema" => settings(),
         _ => join([reads(), vec![workspace_not_found()]]),
     }

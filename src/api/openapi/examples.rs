@@ -91,6 +91,14 @@ fn workspace_response(operation: &str) -> Option<Value> {
         ]),
         "patchWorkspaceConfiguration" => json!({"id": 1, "updatedAt": "2026-11-23T21:58:20.311Z"}),
         "deleteWorkspaceConfiguration" => json!({"numberOfRowsDeleted": 1}),
+        "previewWorkspaceConfiguration" => json!({
+            "key": "feature.apiAccessTokens.maxLifetimeDays", "value": "30", "tokenCount": 1, "personCount": 1,
+            "data": [{
+                "tokenId": TOKEN_ID, "description": "nightly job", "createdAt": "2026-11-23T21:58:18.293Z",
+                "expiredAt": null, "lastUsed": null, "status": "active", "hint": "twd_4BOM", "personId": 7,
+                "email": "ada@example.com"
+            }]
+        }),
         "getWorkspaceConfigurationSchema" => json!([{
             "key": "feature.apiAccessTokens.allowUsers", "type": "boolean", "default": false,
             "label": "Allow users to generate access tokens",

@@ -107,7 +107,7 @@ impl Tokens {
             idempotency: record.transpose()?,
             max_active: self.limits.max_active,
         };
-        let issued = self.store.issue_token(&new, self.defaults).await;
+        let issued = self.store.issue_token(&new, &self.defaults).await;
         // The scheduled deletion of a replaced token takes a right away, as a deletion does.
         let issued = match new.replaces {
             Some(_) => self.node.revoke_and_wait(&caller.request().clone(), issued).await,
@@ -132,7 +132,7 @@ impl Tokens {
         let Person { is_admin, is_disabled, token_access, .. } = *person;
         let policy = IssuePolicy { is_admin, is_disabled, token_access, settings };
         policy.check(Lifetime::Seconds(1)).map_err(map_issue_error)?;
-        Ok(settings)
+        Ok(policy.settings)
     }
 }
 

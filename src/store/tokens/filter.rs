@@ -1,11 +1,12 @@
 //! The conditions of token lists and bulk deletions, as SQL.
 
-use sqlx::{Database, Encode, QueryBuilder, Type};
+use sqlx::{Database, Encode, QueryBuilder, Sqlite, Type};
 use uuid::Uuid;
 
 use crate::{
     domain::{
         id::WorkspaceId,
+        setting_conflict::SettingConflict,
         time::Timestamp,
         token::TokenStatus,
         token_filter::{TimeRange, TokenFilter},
@@ -29,8 +30,18 @@ pub(super) fn push_conditions<DB>(
     Timestamp: for<'q> Encode<'q, DB> + Type<DB>,
     Uuid: for<'q> Encode<'q, DB> + Type<DB>,
 {
-    let TokenFilter { status, description, created, expires, last_used, never_used, unused_since, scope, search } =
-        filter;
+    let TokenFilter {
+        status,
+        description,
+        created,
+        expires,
+        last_used,
+        never_used,
+        unused_since,
+        scope,
+        conflict,
+        search,
+    } = filter;
     match status {
         None => {}
         Some(TokenStatus::Expired) => {
@@ -65,6 +76,13 @@ pub(super) fn push_conditions<DB>(
         let pattern = contains_pattern(&format!(" {word} "));
         statement.push(" and ' ' || t.scopes || ' ' like ").push_bind(pattern).push(ESCAPE);
     }
+    match conflict {
+        None | Some(SettingConflict::Any) => {}
+        Some(SettingConflict::Unrestricted) => {
+            statement.push(" and t.scopes is null");
+        }
+        Some(SettingConflict::LongerThanDays(days)) => push_longer_than(statement, *days),
+    }
     if let Some(text) = search {
         push_search(statement, workspace_id, text);
     }
@@ -81,6 +99,21 @@ where
             statement.push(" and ").push(column).push(operator).push_bind(time);
         }
     }
+}
+
+/// Appends the condition that a token lives longer than a number of days. Only PostgreSQL has intervals.
+fn push_longer_than<DB>(statement: &mut QueryBuilder<DB>, days: i64)
+where
+    DB: Database,
+    i64: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    statement.push(" and (t.expires_at is null or t.expires_at > t.created_at + ");
+    if DB::NAME == Sqlite::NAME {
+        statement.push_bind(days * 86_400_000);
+    } else {
+        statement.push_bind(days * 86_400).push(" * interval '1 second'");
+    }
+    statement.push(")");
 }
 
 /// Appends the condition that the description contains a text. Letters beyond ASCII match as written.

@@ -245,7 +245,7 @@ impl Store {
     pub async fn issue_token(
         &self,
         new: &NewToken,
-        defaults: Settings,
+        defaults: &Settings,
     ) -> Result<Committed<std::result::Result<IssueOutcome, IssueError>>> {
         let now = new.mutation.context.at;
         let forbidden = |error| Ok(Committed::unchanged(Err(error)));
@@ -345,7 +345,7 @@ impl NewToken {
         let maker = context.limits();
         let defaults = replaced.map_or(maker, |replaced| &replaced.limits);
         let limits = maker.for_child(&self.limits, defaults).map_err(IssueError::Limits)?;
-        policy.check_limits(&limits)?;
+        policy.check_limits(&limits, &[&maker.scopes, &defaults.scopes])?;
         let description = self.description.clone().or_else(|| replaced.map(|replaced| replaced.description.clone()));
         Ok(Token {
             id: self.id,

@@ -12,7 +12,7 @@ use crate::{
         token_filter::TokenFilter,
         token_query::{CursorKey, NEVER_EXPIRES_KEY, NEVER_USED_KEY, SortKey, TokenPageQuery},
     },
-    store::{Result, Store, columns::parse_token_access, from_row, on_readers},
+    store::{Result, Store, TokenHolderCounts, columns::parse_token_access, from_row, on_readers},
 };
 
 /// Selection of tokens for a list.
@@ -101,6 +101,20 @@ impl Store {
             }
             OwnerScope::Workspace(workspace_id) => Ok(self.count_people_and_tokens(workspace_id).await?.1),
         }
+    }
+}
+
+impl Store {
+    /// Counts the tokens that match the query, and their owners.
+    ///
+    /// # Errors
+    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
+    /// reached or does not respond in time.
+    pub async fn count_tokens_and_owners(&self, query: &TokenListQuery) -> Result<TokenHolderCounts> {
+        const COUNT: &str = "select count(*), count(distinct t.person_id) from unrevoked_token t";
+        let (tokens, people): (i64, i64) =
+            on_readers!(self, pool => filtered_query(COUNT, query).build_query_as().fetch_one(pool).await)?;
+        Ok(TokenHolderCounts { people, tokens })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The admin console: people, settings and tokens of a workspace, and the workspaces of the service.
 
 mod role;
+mod setting_preview;
 mod settings;
 mod tokens;
 mod user;

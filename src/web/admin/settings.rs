@@ -11,8 +11,12 @@ use axum::{
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::setting_preview::{Preview, has_preview, preview};
 use crate::{
-    domain::setting::{ChildTokenPolicy, SettingKey, SettingKind, SettingValue},
+    domain::{
+        scope_catalog::ScopeCatalog,
+        setting::{ChildTokenPolicy, SettingKey, SettingKind, SettingValue},
+    },
     service::Error,
     web::{
         draft::Draft,
@@ -76,8 +80,8 @@ async fn list(
             key: key.as_str(),
             label: key.label(),
             help: key.help(),
-            value: display_value(value.unwrap_or_else(|| state.workspaces.defaults().get(key))),
             is_default: value.is_none(),
+            value: display_value(value.unwrap_or_else(|| state.workspaces.defaults().get(key))),
             change: change
                 .map(|event| SettingChange { at: DisplayTime(event.context.at), by: event.context.actor_name }),
         });
@@ -96,6 +100,11 @@ fn display_value(value: SettingValue) -> String {
         SettingValue::Switch(false) => "Disabled".to_owned(),
         SettingValue::Days(-1) => "Unlimited".to_owned(),
         SettingValue::DayList(days) => days.to_string(),
+        SettingValue::ScopeCatalog(catalog) => match catalog.scopes() {
+            [] => "Any".to_owned(),
+            [scope] => scope.name.clone(),
+            scopes => format!("{} scopes", scopes.len()),
+        },
         SettingValue::Days(1) => "1 day".to_owned(),
         SettingValue::Days(days) => format!("{days} days"),
         SettingValue::ChildTokenPolicy(ChildTokenPolicy::Allowed) => "Yes".to_owned(),
@@ -110,7 +119,7 @@ fn choices(kind: SettingKind) -> Vec<(String, String)> {
     let values = match kind {
         SettingKind::Switch => [true, false].map(SettingValue::Switch).to_vec(),
         SettingKind::ChildTokenPolicy => ChildTokenPolicy::ALL.map(SettingValue::ChildTokenPolicy).to_vec(),
-        SettingKind::DayList => return Vec::new(),
+        SettingKind::DayList | SettingKind::ScopeCatalog => return Vec::new(),
         SettingKind::Days => return vec![(UNLIMITED.to_owned(), "Unlimited".to_owned())],
     };
     values.into_iter().map(|value| (value.to_text(), display_value(value))).collect()
@@ -133,6 +142,9 @@ struct SettingPage<'a> {
     days: &'a str,
     shown_days: &'a str,
     warning: Option<String>,
+    has_preview: bool,
+    /// The effect of the entered value.
+    preview: Option<Preview>,
     needs_reauth: bool,
 }
 
@@ -142,6 +154,8 @@ struct SettingForm {
     value: String,
     /// Resets the setting to its default.
     reset: Option<String>,
+    /// Shows the effect of the value, and changes nothing.
+    preview: Option<String>,
     #[serde(default)]
     days: String,
     /// The initial content of the field `days`.
@@ -177,6 +191,8 @@ async fn page<'a>(
         days: &form.days,
         shown_days: &form.shown_days,
         warning: warning(user, state, key).await?,
+        has_preview: has_preview(key),
+        preview: None,
         needs_reauth: user.needs_reauth(),
     })
 }
@@ -209,9 +225,10 @@ async fn show_form(
     let (value, days) = match value.unwrap_or_else(|| state.workspaces.defaults().get(key)) {
         SettingValue::Days(-1) => (UNLIMITED.to_owned(), String::new()),
         SettingValue::Days(days) => ("custom".to_owned(), days.to_string()),
+        SettingValue::ScopeCatalog(catalog) => (catalog.to_lines(), String::new()),
         value => (value.to_text(), String::new()),
     };
-    let form = SettingForm { value, reset: None, shown_days: days.clone(), days, own_password: None };
+    let form = SettingForm { value, reset: None, preview: None, shown_days: days.clone(), days, own_password: None };
     let restored = draft.form::<SettingForm>().map(|restored| SettingForm { shown_days: days_of(&form), ..restored });
     let page = page(&user, &state, key, restored.as_ref().unwrap_or(&form), None).await?;
     render(&SettingPage { layout: user.layout(NavItem::Settings).with_restored_text(restored.is_some()), ..page })
@@ -238,6 +255,7 @@ impl SettingForm {
             ("true", SettingKind::Switch) => key.validate_switch(true),
             ("false", SettingKind::Switch) => key.validate_switch(false),
             (policy, SettingKind::ChildTokenPolicy) => key.validate_word(policy),
+            (lines, SettingKind::ScopeCatalog) => ScopeCatalog::parse_lines(lines).map(SettingValue::ScopeCatalog),
             (list, SettingKind::DayList) => key.parse_value(list).ok_or(key.invalid_value()),
             ("custom", SettingKind::Days) => {
                 days.parse().map_err(|_| key.invalid_value()).and_then(|days| key.validate_days(days))
@@ -256,6 +274,9 @@ async fn save(
     PageForm(form): PageForm<SettingForm>,
 ) -> PageResult<Response> {
     let key = parse_key(&key)?;
+    if form.preview.is_some() {
+        return show_preview(&user, &state, key, &form).await;
+    }
     let own_password = form.own_password.as_ref().map(|password| password.as_str());
     let error = match require_recent_password(&state, &user, &headers, own_password).await? {
         Ok(()) => match form.parse_value(key) {
@@ -268,6 +289,18 @@ async fn save(
         Err(error) => error,
     };
     render_with_status(error.status, &page(&user, &state, key, &form, Some(&error)).await?)
+}
+
+/// Shows the form with the effect of the entered value.
+async fn show_preview(user: &AdminUser, state: &WebState, key: SettingKey, form: &SettingForm) -> PageResult<Response> {
+    match form.parse_value(key) {
+        Ok(Some(value)) if has_preview(key) => {
+            let preview = Some(preview(user, state, key, &value).await?);
+            render(&SettingPage { preview, ..page(user, state, key, form, None).await? })
+        }
+        Ok(_) => render(&page(user, state, key, form, None).await?),
+        Err(error) => render_with_status(error.status, &page(user, state, key, form, Some(&error)).await?),
+    }
 }
 
 async fn apply(user: &AdminUser, state: &WebState, key: SettingKey, value: Option<SettingValue>) -> Result<(), Error> {

@@ -19,6 +19,8 @@ mod people;
 mod queries;
 mod removal;
 mod renewal;
+mod scope_catalog;
+mod setting_preview;
 mod settings;
 mod sources;
 mod stale_credentials;

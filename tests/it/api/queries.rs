@@ -87,6 +87,12 @@ impl QueryFixture {
         let id = if operation.path.contains("people") { self.ada.id.to_string() } else { "current".to_owned() };
         let id = if operation.path == "/v4/workspaces/{id}" { "2".to_owned() } else { id };
         let id = if operation.path.contains("webhooks") { self.webhook_id.clone() } else { id };
+        let required = "key=tokenward.requireScopes&value=true";
+        let query = match operation.path.ends_with("/preview") {
+            true if query.is_empty() => required.to_owned(),
+            true => format!("{required}&{query}"),
+            false => query.to_owned(),
+        };
         let path = operation.path.replace("{tokenId}", &self.token.token_id).replace("{id}", &id);
         let body = match (operation.method.as_str(), operation.path.as_str()) {
             ("POST", TOKENS) => one_hour_token(),

@@ -23,6 +23,7 @@ async fn settings_are_read_set_and_reset(engine: Engine) {
     let all = |enabled: Value, allow: Value, days: Value| {
         let own = [
             "tokenward.childTokens",
+            "tokenward.scopes",
             "tokenward.requireScopes",
             "tokenward.recordAddresses",
             "tokenward.expiryWarningDays",
@@ -140,6 +141,7 @@ async fn the_configuration_schema_describes_all_settings(engine: Engine) {
             "Allow users to generate access tokens",
             "Maximum lifetime for user generated access tokens (days)",
             "May a token create more tokens?",
+            "Scopes of new tokens",
             "Require scopes",
             "Record where tokens are used from",
             "Days before expiry at which events announce it"
@@ -151,8 +153,13 @@ async fn the_configuration_schema_describes_all_settings(engine: Engine) {
         (&json!(1), &json!(36_500), &json!(-1))
     );
     assert_eq!(
-        (&described[6]["type"], &described[6]["maximum"], &described[6]["maxItems"], &described[6]["default"]),
+        (&described[7]["type"], &described[7]["maximum"], &described[7]["maxItems"], &described[7]["default"]),
         (&json!("array"), &json!(3_650), &json!(8), &json!([30, 7, 1]))
+    );
+    let catalog = &described[4];
+    assert_eq!(
+        (&catalog["type"], &catalog["maxItems"], &catalog["default"]),
+        (&json!("array"), &json!(100), &json!([]))
     );
 }
 

@@ -6,6 +6,7 @@ use tokenward::{
     domain::{
         event::{Action, AuditContext},
         expiry_warning::ExpiryWarningDays,
+        id::PersonId,
         setting::{SettingKey, SettingValue},
         token::Lifetime,
     },
@@ -58,4 +59,25 @@ async fn a_workspace_with_days_of_its_own_is_not_in_the_default_list(engine: Eng
     assert!(store.list_expiring_tokens(&query, 10).await.unwrap().is_empty());
     let of_workspace = WarningQuery { workspace_id: Some(WORKSPACE), ..query };
     assert_eq!(store.list_expiring_tokens(&of_workspace, 10).await.unwrap().len(), 1);
+}
+
+#[apply(both_databases)]
+async fn the_next_expiry_of_a_person_is_found_within_a_period_shorter_than_the_lifetime(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let store = &app.store;
+    for lifetime in [Lifetime::Seconds(8 * DAY), Lifetime::Seconds(7 * DAY), Lifetime::Forever] {
+        issue_token(store, ADMIN, lifetime, NOW).await;
+    }
+    let (_, first) = issue_token(store, ADMIN, Lifetime::Seconds(8 * DAY - 1), NOW).await;
+    let found = async |after: i64| {
+        let next = store.find_next_expiry(WORKSPACE, ADMIN, NOW.plus_seconds(after), 7).await.unwrap();
+        next.map(|next| (next.id == first, next.count))
+    };
+    assert_eq!(found(DAY - 2).await, None);
+    assert_eq!(found(DAY - 1).await, Some((true, 1)));
+    assert_eq!(found(DAY).await, Some((true, 2)));
+    assert_eq!(found(8 * DAY - 1).await, Some((false, 1)));
+    assert_eq!(found(8 * DAY).await, None);
+    let other = store.find_next_expiry(WORKSPACE, PersonId::new(2), NOW.plus_seconds(DAY), 7).await.unwrap();
+    assert_eq!(other, None);
 }

@@ -8,6 +8,7 @@ use tokenward::{
         id::{PersonId, WorkspaceId},
         person::{EmailKey, PersonName},
         setting::{SettingKey, SettingValue},
+        setting_conflict::SettingConflict,
         token::Lifetime,
         token_filter::TokenFilter,
         workspace::WorkspaceName,
@@ -128,6 +129,15 @@ async fn token_holders_are_counted(engine: Engine) {
         store.count_token_holders(WORKSPACE, Some(PersonId::new(2)), NOW).await.unwrap(),
         TokenHolderCounts { people: 0, tokens: 0 }
     );
+    let query = |filter| TokenListQuery { scope: OwnerScope::Workspace(WORKSPACE), filter, now: NOW };
+    let count = async |conflict: Option<SettingConflict>| {
+        let filter = TokenFilter { conflict, ..TokenFilter::default() };
+        store.count_tokens_and_owners(&query(filter)).await.unwrap()
+    };
+    let holders = |tokens: i64| TokenHolderCounts { people: i64::from(tokens > 0), tokens };
+    assert_eq!(count(None).await, holders(2));
+    assert_eq!(count(Some(SettingConflict::Unrestricted)).await, holders(2));
+    assert_eq!(count(Some(SettingConflict::LongerThanDays(1))).await, holders(1));
 }
 
 #[apply(both_databases)]

@@ -64,7 +64,7 @@ pub const WORKSPACE: WorkspaceId = WorkspaceId::FIRST;
 /// The administrator of the first workspace.
 pub const ADMIN: PersonId = PersonId::new(1);
 const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-const DEFAULT_SETTINGS: Settings = Settings::defaults(true);
+static DEFAULT_SETTINGS: &Settings = &Settings::defaults(true);
 const ALL_TOKENS: TokenPageQuery =
     TokenPageQuery { sort: Sort { key: SortKey::CreatedAt, descending: false }, limit: None, offset: 0, after: None };
 

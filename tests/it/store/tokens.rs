@@ -69,7 +69,7 @@ async fn a_token_is_issued_by_the_rules_in_force(engine: Engine) {
         .await;
     let off_by_default = Settings::defaults(false);
     let result = store
-        .issue_token(&new_token(ADMIN, Lifetime::Seconds(1), NOW).1, off_by_default)
+        .issue_token(&new_token(ADMIN, Lifetime::Seconds(1), NOW).1, &off_by_default)
         .await
         .unwrap()
         .wait_for(&NoCache)

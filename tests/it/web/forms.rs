@@ -171,10 +171,10 @@ async fn a_choice_and_its_text_field_must_agree(engine: Engine) {
     set("unlimited", "60", "60").await.expect(303);
     assert!(admin.get("/admin/settings").await.text.contains("Unlimited"));
     let settings = admin.get("/admin/settings").await.text;
-    assert!(settings.contains("Unlimited") && settings.matches("(default)").count() == 6, "{settings}");
+    assert!(settings.contains("Unlimited") && settings.matches("(default)").count() == 7, "{settings}");
     assert!(admin.get(path).await.text.contains("Reset to default (Unlimited)"));
     admin.post(path, &[("value", "custom"), ("days", "5"), ("reset", "yes")]).await.expect(303);
-    assert_eq!(admin.get("/admin/settings").await.text.matches("(default)").count(), 7);
+    assert_eq!(admin.get("/admin/settings").await.text.matches("(default)").count(), 8);
     assert!(!admin.get(path).await.text.contains("Reset to default"));
     assert!(set("nothing", "60", "60").await.expect(400).text.contains("whole number of days"));
 }

@@ -30,7 +30,7 @@ async fn a_token_is_generated_with_scopes_and_networks(engine: Engine) {
     let fields = [
         ("access", "scopes"),
         ("scopes", "reports:read  reports:list"),
-        ("tokenward:introspect", "yes"),
+        ("scope.tokenward:introspect", "yes"),
         (NETWORKS, "192.0.2.7, 10.0.0.0/8"),
     ];
     let page = generate(&admin, &fields).await.expect(200).text;
@@ -82,7 +82,8 @@ async fn rejected_limits_show_the_reason_and_keep_the_input(engine: Engine) {
         ("full", "", "0.0.0.0/0", "contains all addresses. Clear the field"),
     ] {
         let checked = if access == "scopes" { "yes" } else { "" };
-        let fields = [("access", access), ("scopes", scopes), (NETWORKS, networks), ("tokenward:events:read", checked)];
+        let fields =
+            [("access", access), ("scopes", scopes), (NETWORKS, networks), ("scope.tokenward:events:read", checked)];
         let page = generate(&admin, &fields).await.expect(400).text;
         assert!(page.contains(message) && page.contains(r#"role="alert""#), "{message}: {page}");
         assert_eq!(page.contains(r#"aria-invalid="true""#), access != "all", "{message}");
@@ -96,7 +97,11 @@ async fn rejected_limits_show_the_reason_and_keep_the_input(engine: Engine) {
             assert!(field.starts_with(&format!("{value}\"")), "{name} is {value}: {field}");
         }
         assert_eq!(page.contains(r#"value="scopes" id="access-scopes" checked"#), access == "scopes", "{message}");
-        assert_eq!(page.contains(r#"name="tokenward:events:read" value="yes" checked"#), checked == "yes", "{message}");
+        assert_eq!(
+            page.contains(r#"name="scope.tokenward:events:read" value="yes" checked"#),
+            checked == "yes",
+            "{message}"
+        );
     }
     assert!(app.admin().get("/v4/apiAccessTokens").await.rows().is_empty());
 }
@@ -150,7 +155,7 @@ async fn limits_are_kept_when_the_session_has_ended(engine: Engine) {
     let fields = [
         ("access", "scopes"),
         ("scopes", "reports:read"),
-        ("tokenward:introspect", "yes"),
+        ("scope.tokenward:introspect", "yes"),
         (NETWORKS, "10.0.0.0/8"),
         ("lifetime", "90"),
     ];
@@ -164,7 +169,7 @@ async fn limits_are_kept_when_the_session_has_ended(engine: Engine) {
         r#"value="90" checked"#,
         r#"id="access-scopes" checked"#,
         r#"value="reports:read""#,
-        r#"name="tokenward:introspect" value="yes" checked"#,
+        r#"name="scope.tokenward:introspect" value="yes" checked"#,
         r#"value="10.0.0.0/8""#,
         "<details class=\"more\" open>",
     ] {

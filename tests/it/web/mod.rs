@@ -9,6 +9,7 @@ mod lists;
 mod page_access;
 mod reference;
 mod replacement;
+mod scope_catalog;
 mod sessions;
 mod size;
 mod token_filters;
