@@ -9,8 +9,9 @@ use crate::{
     outbound::{AddressPolicy, Lookup, OutboundClient},
     service::{
         ClockFloor, DeniedAttemptLog, Directories, DirectorySyncs, Events, ExpiryWarnings, Identities, Invites, Leaks,
-        Mutations, People, ReadBudget, Sessions, SignIn, TokenStatistics, Tokens, Webhooks, Workspaces, health::Health,
-        invites::InviteUrl, password::Hasher, sign_in::DirectorySignIn, webhook::Webhook, webhooks::REQUEST_TIMEOUT,
+        Mail, Mutations, People, ReadBudget, Sessions, SignIn, TokenStatistics, Tokens, Webhooks, Workspaces,
+        health::Health, invites::InviteUrl, password::Hasher, sign_in::DirectorySignIn, webhook::Webhook,
+        webhooks::REQUEST_TIMEOUT,
     },
     store::Store,
 };
@@ -31,6 +32,7 @@ pub struct App {
     denied_attempts: DeniedAttemptLog,
     leaks: Leaks,
     webhooks: Webhooks,
+    mail: Mail,
     expiry_warnings: ExpiryWarnings,
     health: Health,
     node: Node,
@@ -115,6 +117,7 @@ impl App {
         let directory_syncs = DirectorySyncs::new(dependencies, directories, denied_attempts.clone());
         Ok(Self {
             expiry_warnings: ExpiryWarnings::new(store.clone(), clock.clone(), defaults.expiry_warning_days),
+            mail: Mail::new((store.clone(), clock.clone(), random.clone()), config.mailer()?, &config.public_url()),
             webhooks: webhooks((store.clone(), clock.clone(), random), &mutations, &read_budget, config)?,
             identities,
             directory_syncs,
@@ -177,6 +180,12 @@ impl App {
         &self.webhooks
     }
 
+    /// Returns the service of e-mail.
+    #[must_use]
+    pub fn mail(&self) -> &Mail {
+        &self.mail
+    }
+
     /// Returns this node of the cluster, with its token cache.
     #[must_use]
     pub fn node(&self) -> &Node {
@@ -215,6 +224,7 @@ impl App {
             self.leaks.rate_limit_rejections(),
             self.sign_in.rate_limit_rejections(),
             self.read_budget.rate_limit_rejections(),
+            self.mail.rate_limit_rejections(),
         ]);
         rejections
     }

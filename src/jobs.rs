@@ -1,6 +1,7 @@
 //! Background jobs: cluster messages, flushes of buffers, purges of old rows, and backups on
 //! SIGUSR1.
 
+mod mail;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -72,6 +73,7 @@ pub(crate) fn start(
         )),
     ];
     tasks.extend(webhooks::start(app, &stopped));
+    tasks.extend(mail::start(app, &stopped));
     tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), warn_of_unsynced(app.directory_syncs().clone()))));
     for provider in app.directory_syncs().directories().iter() {
         let sync = sync_directory(app.directory_syncs().clone(), provider.clone());

@@ -25,6 +25,7 @@
 //! - [`service`] contains the operations of the product.
 //! - [`cache`] and [`cluster`] contain the token cache and its invalidation across nodes.
 //! - [`directory`] is the LDAP client for sign-in through a company's directory.
+//! - [`mail`] sends messages by SMTP.
 //! - [`outbound`] sends requests to addresses that users choose.
 //! - [`store`] contains the SQL for PostgreSQL and SQLite.
 //! - [`domain`] contains types and rules without I/O.
@@ -44,6 +45,7 @@ pub mod domain;
 pub mod http;
 mod jobs;
 mod last_used;
+pub mod mail;
 mod metrics;
 pub mod outbound;
 pub mod service;

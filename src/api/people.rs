@@ -67,6 +67,10 @@ struct PersonView {
     sso_principal: Option<String>,
     /// The password must be changed before any other use of it.
     force_password_change: bool,
+    /// Present if the person has switched off e-mail about tokens that expire soon: `false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    notify_on_expiry: Option<bool>,
     /// The last sign-in by password, with a precision of one minute.
     #[schema(schema_with = nullable_timestamp_schema, required)]
     last_login_time: Option<Timestamp>,
@@ -91,6 +95,7 @@ impl From<Person> for PersonView {
             state: "active",
             sso_principal: person.sso_principal,
             force_password_change: person.force_password_change,
+            notify_on_expiry: (!person.notify_on_expiry).then_some(false),
             last_login_time: person.last_login_at,
             created_at: person.created_at,
             updated_at: person.updated_at,

@@ -42,6 +42,8 @@ pub(super) struct PatchPerson {
     /// For administrators. Until the password is changed, it authorizes only that change. Tokens
     /// are not affected.
     force_password_change: Option<bool>,
+    /// Whether the person receives e-mail about tokens that expire soon.
+    notify_on_expiry: Option<bool>,
     // Read-only fields. Sending one is an error, so that the client does not assume that it was
     // changed.
     #[schema(ignore)]
@@ -101,6 +103,7 @@ impl PatchPerson {
             && self.is_disabled.is_none()
             && self.token_access.is_none()
             && self.force_password_change.is_none()
+            && self.notify_on_expiry.is_none()
     }
 
     /// Returns the requested update.
@@ -122,6 +125,7 @@ impl PatchPerson {
             is_disabled: self.is_disabled,
             token_access: self.token_access.as_deref(),
             force_password_change: self.force_password_change,
+            notify_on_expiry: self.notify_on_expiry,
             proof: None,
         })
     }

@@ -38,6 +38,7 @@ impl ConfigCommand {
 fn check(global: &GlobalOptions) -> anyhow::Result<()> {
     let (config, sources) = global.load_with_sources(None)?;
     check_directories(&config)?;
+    config.mailer()?;
     let file = global.config.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
     let names = sources.names();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };

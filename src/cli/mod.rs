@@ -10,6 +10,7 @@ mod first_start;
 mod global;
 mod health;
 mod invocation;
+mod mail;
 mod manual;
 mod output;
 mod parse;
@@ -73,6 +74,9 @@ enum Command {
     Cluster(cluster::ClusterCommand),
     /// Print detection rules for a secret scanner
     ScannerRules(scanner_rules::ScannerRules),
+    /// Test the SMTP server of [mail]
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Check and print the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -102,6 +106,7 @@ impl Cli {
             Command::Clock(clock) => block_on(clock.run(&global)),
             Command::Cluster(cluster) => block_on(cluster.run(&global)),
             Command::ScannerRules(rules) => rules.run(&global),
+            Command::Mail(mail) => block_on(mail.run(&global)),
             Command::Config(config) => config.run(&global),
             Command::Openapi => {
                 let public_url = global.load(None)?.public_url();

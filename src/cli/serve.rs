@@ -62,6 +62,7 @@ impl Serve {
         let (clock, random) = (Clock::system(), Random::system());
         let app = App::new(store.clone(), clock.clone(), random.clone(), &config)?;
         app.clock_floor().initialize().await?;
+        app.mail().announce().await?;
         let engine = store.engine();
         let socket = CommandSocket::bind(&config.database.url)?;
         let server = Server::listen(ports, app.clone(), store.clone(), config)?;

@@ -81,6 +81,7 @@ impl Config {
         if self.leaks.webhook_url.as_ref().is_some_and(|url| !url.is_http()) {
             return Err(invalid("leaks.webhook_url", "must be an http or https URL"));
         }
+        self.mail.check(self.has_public_url())?;
         if let Some(key) = &self.listen.ext_authz_key {
             secret_file::reject_public_file(key)?;
         }
@@ -165,13 +166,14 @@ fn merge_environment(mut figment: Figment, sources: &mut Sources) -> Result<Figm
     Ok(figment)
 }
 
-/// Returns `true` if a configuration file contains a password of a database or a directory, or a
-/// webhook, whose URL may be a secret.
+/// Returns `true` if a configuration file contains a password of a database, a directory or an SMTP
+/// server, or a webhook, whose URL may be a secret.
 fn contains_secret(table: &toml::Table) -> bool {
     let file = Figment::from(Serialized::defaults(table));
     let url = file.extract_inner::<DatabaseUrlSetting>("database.url").ok();
     url.is_some_and(|url| url.may_have_password())
         || file.extract_inner::<String>("leaks.webhook_url").is_ok()
+        || file.extract_inner::<String>("mail.password").is_ok()
         || sso::contains_secret(table)
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod known_keys;
 pub mod listen_address;
 mod load;
+mod mail;
 mod public_url;
 pub mod secret_file;
 mod sections;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cluster,
     domain::{password::PasswordPolicy, session::SessionLifetime, setting::Settings},
+    mail::Mailer,
     service::{directories::DirectoryProviderSettings, password::Cost, tokens},
     store,
 };
@@ -30,6 +32,7 @@ pub use duration::ConfigDuration;
 pub use error::Error;
 pub use known_keys::known_keys;
 pub use load::Overrides;
+pub use mail::{MailConfig, MailTls};
 pub use sections::{
     Argon2Config, AuthCheckLogging, CacheConfig, CacheMode, DatabaseConfig, ForwardAuthConfig, HttpConfig,
     IntrospectionConfig, LeaksConfig, ListenConfig, LogConfig, LogFormat, OutboundConfig, PasswordsConfig,
@@ -67,6 +70,7 @@ pub struct Config {
     pub retention: RetentionConfig,
     pub leaks: LeaksConfig,
     pub outbound: OutboundConfig,
+    pub mail: MailConfig,
     pub log: LogConfig,
     pub process: ProcessConfig,
     #[serde(skip_serializing_if = "SsoConfig::is_empty")]
@@ -169,6 +173,14 @@ impl Config {
     /// If a file with a password cannot be read, or is readable by other users.
     pub fn directories(&self) -> Result<Vec<DirectoryProviderSettings>, Error> {
         self.sso.iter().map(|(name, directory)| directory.settings(name)).collect()
+    }
+
+    /// Returns the mailer, with the password of the SMTP server; `None` if e-mail is off.
+    ///
+    /// # Errors
+    /// If a file cannot be read, a secret is readable by other users, or the sender is invalid.
+    pub fn mailer(&self) -> Result<Option<Mailer>, Error> {
+        self.mail.mailer()
     }
 
     /// Returns the limits of database connections.

@@ -43,10 +43,12 @@ pub(super) fn is_file_variable(key: &str) -> bool {
 }
 
 /// Returns `true` for a variable, without `TOKENWARD_`, of a configuration key whose value a file can
-/// have. An identity provider has keys that name files themselves.
+/// have. An identity provider and `[mail]` have keys that name files themselves.
 fn is_key(variable: &str) -> bool {
     let names_file = |key: &str| key.ends_with("__CA") || key.ends_with("__BIND_PASSWORD");
-    (variable.contains("__") || variable == "PUBLIC_URL") && !(variable.starts_with("SSO__") && names_file(variable))
+    let is_of_mail = ["MAIL__CA", "MAIL__PASSWORD"].contains(&variable);
+    let is_of_provider = variable.starts_with("SSO__") && names_file(variable);
+    (variable.contains("__") || variable == "PUBLIC_URL") && !is_of_provider && !is_of_mail
 }
 
 /// Reads a secret without trailing line breaks.

@@ -116,6 +116,13 @@ pub enum TokenAccessName {
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct SecretText(Zeroizing<String>);
 
+impl SecretText {
+    /// Returns the secret.
+    pub(super) fn expose(&self) -> &Zeroizing<String> {
+        &self.0
+    }
+}
+
 impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretText([hidden])")

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Keys whose values may contain a secret.
-const SECRET_KEYS: [&str; 2] = ["database.url", "leaks.webhook_url"];
+const SECRET_KEYS: [&str; 3] = ["database.url", "leaks.webhook_url", "mail.password"];
 /// The maximum length of a value that is repeated.
 const MAX_REPEATED_CHARS: usize = 40;
 
@@ -116,6 +116,7 @@ fn number_range(key: &str) -> String {
         "passwords.argon2.memory_kib" => (8, 262_144),
         "passwords.argon2.iterations" => (1, 10),
         "passwords.argon2.parallelism" => (1, 8),
+        "mail.port" => (1, 65_535),
         _ if is_sso(key) && key.ends_with(".lockout_guard") => (1, 10),
         _ if is_sso(key) => (1, u32::MAX),
         "database.max_connections" | "cache.max_tokens" => (1, u32::MAX),

@@ -150,6 +150,12 @@ actions! {
     InviteCreated = "invite.created", Success;
     /// A person set the password with an invite link.
     InviteUsed = "invite.used", Success;
+    /// A link that resets the password was created, to be sent to the e-mail address of the account.
+    ResetLinkCreated = "reset_link.created", Success;
+    /// A person set the password with such a link.
+    ResetLinkUsed = "reset_link.used", Success;
+    /// A message to a person was not accepted by the mail server.
+    MailGivenUp = "mail.given_up", Success;
     /// A person signed in on the pages.
     SessionCreated = "session.created", Success;
     /// A request authenticated by e-mail and password. Recorded at most once a minute.

@@ -22,6 +22,7 @@ pub mod id;
 pub mod invalidation;
 pub mod ip_network;
 pub mod login_failures;
+pub mod mail;
 pub mod password;
 pub mod password_link;
 pub mod person;

@@ -1,5 +1,4 @@
-//! Password links: secret links with which a person sets the password of an account. The only kind
-//! is the invite link.
+//! Password links: secret links with which a person sets the password of an account.
 
 use std::fmt;
 
@@ -15,6 +14,8 @@ const VALUE_CHARS: usize = 43;
 pub enum LinkKind {
     /// An administrator or the operator created the link, and gives it to the person.
     Invite,
+    /// A client requested the link on the sign-in page. It is sent to the e-mail address of the account.
+    Reset,
 }
 
 impl LinkKind {
@@ -23,6 +24,7 @@ impl LinkKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Invite => "invite",
+            Self::Reset => "reset",
         }
     }
 
@@ -31,6 +33,7 @@ impl LinkKind {
     pub const fn expires_at(self, created_at: Timestamp) -> Timestamp {
         match self {
             Self::Invite => created_at.plus_seconds(72 * 3_600),
+            Self::Reset => created_at.plus_seconds(3_600),
         }
     }
 }
@@ -107,8 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn an_invite_link_is_valid_for_three_days() {
+    fn an_invite_link_is_valid_for_three_days_and_a_reset_link_for_an_hour() {
         let expires_at = LinkKind::Invite.expires_at(Timestamp::from_millis(1_000));
         assert_eq!(expires_at.as_millis(), 1_000 + 3 * 86_400 * 1_000);
+        assert_eq!(LinkKind::Reset.expires_at(Timestamp::from_millis(1_000)).as_millis(), 3_601_000);
     }
 }

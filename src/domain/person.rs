@@ -30,6 +30,8 @@ pub struct Person {
     pub admin_by_directory: bool,
     pub token_access: TokenAccess,
     pub force_password_change: bool,
+    /// The person receives e-mail about tokens that expire soon.
+    pub notify_on_expiry: bool,
     /// If not, the person cannot sign in until a password is set.
     pub has_password: bool,
     /// The identity provider through which the person signs in; `None`: by password only.

@@ -7,11 +7,13 @@ use axum::http::{HeaderMap, Method, Uri, uri::PathAndQuery};
 use super::{ApiError, HEADER_LIMIT, URI_LIMIT};
 
 /// The segments of all routes that are not parameters.
-const ROUTE_SEGMENTS: [&str; 28] = [
+const ROUTE_SEGMENTS: [&str; 30] = [
     ".well-known",
     "api-token-format",
     "introspect",
+    "forgot-password",
     "invite",
+    "reset-password",
     "oauth-authorization-server",
     "oauth2",
     "revoke",

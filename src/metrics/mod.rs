@@ -80,6 +80,9 @@ fn register_requests(service: &mut Registry, sources: &Sources<'_>) {
         checks.durations(),
     );
     register_webhooks(service, app.webhooks().counters());
+    let mail = app.mail().counters();
+    service.register("mail_attempts", "Attempts to send e-mail, by kind and outcome", mail.attempts());
+    service.register("mail_given_up", "Messages that were given up", mail.given_up());
     service.register("sign_ins", "Sign-ins by password, by entry point and result", app.sign_in().counters().family());
 }
 

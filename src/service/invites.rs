@@ -1,6 +1,6 @@
-//! Invite links: single-use links with which a person sets the password of an account.
+//! Invite links and reset links: single-use links with which a person sets the password of an account.
 //!
-//! Administrators and the operator create links. The person who opens a link has no credential, so
+//! Administrators and the operator create invite links, and [`mail`](super::mail) creates reset links. The person who opens a link has no credential, so
 //! forms for unknown links count against the limit of failed logins per client address. The response
 //! to a link that is unknown, used, expired or void is the same.
 
@@ -235,8 +235,8 @@ impl Invites {
     ///
     /// # Errors
     /// [`LinkError::Invalid`].
-    pub async fn find(&self, value: &str) -> std::result::Result<FoundPasswordLink, LinkError> {
-        match self.find_valid(value).await {
+    pub async fn find(&self, kind: LinkKind, value: &str) -> std::result::Result<FoundPasswordLink, LinkError> {
+        match self.find_valid(kind, value).await {
             Ok((found, _)) => Ok(found),
             Err(error) => {
                 self.throttle.tarpit().await;
@@ -253,18 +253,18 @@ impl Invites {
     /// address, or [`Error::Invalid`] if the password is not acceptable; the link then stays valid.
     pub async fn redeem(
         &self,
-        value: &str,
+        (kind, value): (LinkKind, &str),
         (password, repeated): (&str, &str),
         request: &RequestContext,
     ) -> std::result::Result<(), LinkError> {
-        let (FoundPasswordLink { person, workspace_name }, digest) = self.find_charged(value, request).await?;
+        let (FoundPasswordLink { person, workspace_name }, digest) = self.find_charged(kind, value, request).await?;
         if password != repeated {
             return Err(Error::from(ValidationError::PasswordMismatch).into());
         }
         let words = [person.email.as_str(), person.name.as_str(), workspace_name.as_str()];
         let hash = self.people.hash_new_password(password, &words).await?;
         let context = AuditContext::for_link_holder(self.clock.now(), request.clone());
-        let link = (LinkKind::Invite, &digest);
+        let link = (kind, &digest);
         let is_redeemed = self.store.redeem_password_link(person.workspace_id, link, &hash, &context).await?;
         if is_redeemed { Ok(()) } else { Err(LinkError::Invalid) }
     }
@@ -272,6 +272,7 @@ impl Invites {
     /// Finds a valid link. Others are charged to the client address.
     async fn find_charged(
         &self,
+        kind: LinkKind,
         value: &str,
         request: &RequestContext,
     ) -> std::result::Result<(FoundPasswordLink, LinkDigest), LinkError> {
@@ -282,16 +283,20 @@ impl Invites {
                 return Err(LinkError::Throttled { seconds });
             }
         };
-        let found = self.find_valid(value).await;
+        let found = self.find_valid(kind, value).await;
         if !matches!(found, Err(LinkError::Invalid)) {
             attempt.cancel();
         }
         found
     }
 
-    async fn find_valid(&self, value: &str) -> std::result::Result<(FoundPasswordLink, LinkDigest), LinkError> {
+    async fn find_valid(
+        &self,
+        kind: LinkKind,
+        value: &str,
+    ) -> std::result::Result<(FoundPasswordLink, LinkDigest), LinkError> {
         let digest = LinkValue::parse(value).ok_or(LinkError::Invalid)?.digest();
-        let found = self.store.find_password_link(LinkKind::Invite, &digest, self.clock.now()).await?;
+        let found = self.store.find_password_link(kind, &digest, self.clock.now()).await?;
         Ok((found.ok_or(LinkError::Invalid)?, digest))
     }
 

@@ -1,7 +1,7 @@
 //! Application services, shared by the API, the web pages, the guard layer and the command line.
 //!
 //! A service applies the domain rules to the clock and the store. It does not handle HTTP requests;
-//! [`webhook`] and [`webhooks`] send some. Failures are reported as [`Error`], or as
+//! [`webhook`] and [`webhooks`] send some, and [`mail`] sends messages. Failures are reported as [`Error`], or as
 //! [`AuthError`](tokenward_guard::AuthError) if the caller cannot be authenticated.
 
 mod actor;
@@ -22,6 +22,7 @@ pub mod invites;
 pub mod leaks;
 pub mod list_pages;
 mod login_throttle;
+pub mod mail;
 pub mod password;
 mod password_login;
 pub mod people;
@@ -47,6 +48,7 @@ pub use expiry_warnings::ExpiryWarnings;
 pub use identities::Identities;
 pub use invites::Invites;
 pub use leaks::Leaks;
+pub use mail::Mail;
 pub use password_login::PasswordLogin;
 pub use people::People;
 pub use read_budget::ReadBudget;

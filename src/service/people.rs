@@ -72,6 +72,8 @@ pub struct UpdatePerson<'a> {
     pub is_disabled: Option<bool>,
     pub token_access: Option<&'a str>,
     pub force_password_change: Option<bool>,
+    /// Whether the person receives e-mail about tokens that expire soon.
+    pub notify_on_expiry: Option<bool>,
     /// The login that verified the current password, if the person changes their own. The update
     /// fails if the password was changed since.
     pub proof: Option<&'a PasswordLogin>,

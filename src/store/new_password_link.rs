@@ -19,6 +19,7 @@ impl NewPasswordLink {
     pub(super) fn action(&self) -> Action {
         match self.kind {
             LinkKind::Invite => Action::InviteCreated,
+            LinkKind::Reset => Action::ResetLinkCreated,
         }
     }
 

@@ -42,6 +42,7 @@ pub enum InviteOutcome {
 fn use_action(kind: LinkKind) -> Action {
     match kind {
         LinkKind::Invite => Action::InviteUsed,
+        LinkKind::Reset => Action::ResetLinkUsed,
     }
 }
 

@@ -64,6 +64,7 @@ pub(super) struct Row {
     admin_by_directory: bool,
     token_access: String,
     force_password_change: bool,
+    notify_on_expiry: bool,
     has_password: bool,
     provider: Option<String>,
     sso_principal: Option<String>,
@@ -86,6 +87,7 @@ from_row!(Row {
     admin_by_directory,
     token_access,
     force_password_change,
+    notify_on_expiry,
     has_password,
     provider,
     sso_principal,
@@ -132,6 +134,7 @@ impl TryFrom<Row> for Person {
             admin_by_directory: row.admin_by_directory,
             token_access: TokenAccess::parse(&row.token_access).map_err(|_| Error::corrupt("person.token_access"))?,
             force_password_change: row.force_password_change,
+            notify_on_expiry: row.notify_on_expiry,
             has_password: row.has_password,
             provider: row.provider,
             sso_principal: row.sso_principal,
@@ -154,7 +157,7 @@ from_row!(RowWithHash { password_hash; person });
 macro_rules! columns {
     () => {
         "id, workspace_id, email, name, is_admin, is_platform_admin, is_disabled, disabled_by_administrator, \
-         disabled_by_directory, admin_by_directory, token_access, force_password_change, \
+         disabled_by_directory, admin_by_directory, token_access, force_password_change, notify_on_expiry, \
          (password_hash is not null) as has_password, (select i.provider from external_identity i \
          where i.person_id = person.id order by i.linked_at, i.id limit 1) as provider, \
          (select i.label from external_identity i where i.person_id = person.id order by i.linked_at, i.id limit 1) \

@@ -10,13 +10,14 @@ use super::{
     Result, Store,
     authority::{Authorized, begin},
     events::{EventDraft, record},
-    from_row, on_pool, people,
+    from_row, on_pool, people, sign_in_addresses,
 };
 use crate::domain::{
     authority::{Mutation, VerifiedCredential},
     draft_key::DraftKey,
     event::{Action, AuditContext, Details, RequestContext},
     id::{PersonId, WorkspaceId},
+    ip_network::rate_limit_key,
     person::Person,
     session::{Session, SessionDigest, UserAgent},
     time::Timestamp,
@@ -126,6 +127,7 @@ impl Store {
         };
         let lock = self.lock_workspace_sql();
         let address = new.origin.client_ip.map(|address| address.to_string());
+        let network = new.origin.unshared_client_ip().map(|address| rate_limit_key(address).to_string());
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
             sqlx::query(lock).bind(new.workspace_id).execute(&mut *tx).await?;
@@ -154,13 +156,14 @@ impl Store {
                 token_id: None,
                 request: new.origin.clone(),
             };
+            let is_new_address = sign_in_addresses::record!(tx, person_id, &network, created_at);
             let target = person_id.to_string();
             let event = EventDraft {
                 action: Action::SessionCreated,
                 person_id: Some(person_id),
                 target: &target,
                 label: email,
-                details: Details::default(),
+                details: Details::default().with_some("newAddress", is_new_address.then_some(true)),
             };
             record!(tx, new.workspace_id, Authorized::without_caller(&context), event);
             tx.commit().await?;

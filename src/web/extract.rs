@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{error::PageError, state::WebState};
-use crate::{http::content_encoding, service::Error};
+use crate::{domain::password_link::LinkKind, http::content_encoding, service::Error};
 
 /// The fields of a submitted form.
 pub(super) struct PageForm<T>(pub T);
@@ -78,15 +78,20 @@ impl<T: From<i64>> FromRequestParts<WebState> for IdPath<T> {
     }
 }
 
-/// The secret of an invite link in the path, which may be malformed. `Debug` is not implemented.
-pub(super) struct LinkPath(pub String);
+/// The secret of a password link in the path, which may be malformed, and the kind that the route adds to
+/// the request. `Debug` is not implemented.
+pub(super) struct LinkPath {
+    pub kind: LinkKind,
+    pub value: String,
+}
 
 impl FromRequestParts<WebState> for LinkPath {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, PageError> {
         let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text);
-        Ok(Self(text.unwrap_or_default()))
+        let kind = parts.extensions.get().copied().unwrap_or(LinkKind::Invite);
+        Ok(Self { kind, value: text.unwrap_or_default() })
     }
 }
 

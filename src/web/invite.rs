@@ -1,4 +1,4 @@
-//! The page of an invite link, on which a person without a credential sets the password.
+//! The pages of invite links and reset links, on which a person without a credential sets the password.
 //!
 //! The path contains the secret: a fragment would need a script. Logs and metrics show the template of
 //! the path. Requesting the page does not use the link, because mail and chat programs preview links.
@@ -24,11 +24,17 @@ use super::{
     sign_in::end_previous_session,
     state::WebState,
 };
-use crate::{domain::event::RequestContext, http::ApiError, service::invites::LinkError};
+use crate::{
+    domain::{event::RequestContext, password_link::LinkKind},
+    http::ApiError,
+    service::invites::LinkError,
+};
 
 #[derive(Template)]
 #[template(path = "invite.html")]
 struct InvitePage<'a> {
+    /// The page of a reset link.
+    is_reset: bool,
     error: Option<&'a FormError>,
     email: &'a str,
     workspace: &'a str,
@@ -44,16 +50,23 @@ struct NewPasswordForm {
 }
 
 pub(super) fn routes() -> Router<WebState> {
-    Router::new().route("/invite/{value}", get(show_form).post(set_password))
+    Router::new()
+        .merge(routes_of("/invite/{value}", LinkKind::Invite))
+        .merge(routes_of("/reset-password/{value}", LinkKind::Reset))
 }
 
-async fn show_form(State(state): State<WebState>, LinkPath(value): LinkPath) -> PageResult<Response> {
-    page(&state, &value, None).await
+fn routes_of(path: &str, kind: LinkKind) -> Router<WebState> {
+    Router::new().route(path, get(show_form).post(set_password)).layer(Extension(kind))
 }
 
-async fn page(state: &WebState, value: &str, error: Option<&FormError>) -> PageResult<Response> {
-    let account = state.invites.find(value).await.map_err(link_error)?;
+async fn show_form(State(state): State<WebState>, LinkPath { kind, value }: LinkPath) -> PageResult<Response> {
+    page(&state, kind, &value, None).await
+}
+
+async fn page(state: &WebState, kind: LinkKind, value: &str, error: Option<&FormError>) -> PageResult<Response> {
+    let account = state.invites.find(kind, value).await.map_err(|error| link_error(kind, error))?;
     let page = InvitePage {
+        is_reset: kind == LinkKind::Reset,
         error,
         email: &account.person.email,
         workspace: &account.workspace_name,
@@ -68,11 +81,11 @@ async fn set_password(
     Extension(context): Extension<RequestContext>,
     Extension(cookies): Extension<ResponseCookies>,
     headers: HeaderMap,
-    LinkPath(value): LinkPath,
+    LinkPath { kind, value }: LinkPath,
     PageForm(form): PageForm<NewPasswordForm>,
 ) -> PageResult<Response> {
     let passwords = (form.new_password.as_str(), form.repeated_password.as_str());
-    match state.invites.redeem(&value, passwords, &context).await {
+    match state.invites.redeem((kind, &value), passwords, &context).await {
         Ok(()) => {
             // This browser may have a session of another person, who would see their own pages next.
             end_previous_session(&state, &headers, &context).await?;
@@ -81,15 +94,21 @@ async fn set_password(
         }
         Err(LinkError::Service(error)) => {
             let error = FormError::from_error(error)?;
-            page(&state, &value, Some(&error)).await
+            page(&state, kind, &value, Some(&error)).await
         }
-        Err(error) => Err(link_error(error)),
+        Err(error) => Err(link_error(kind, error)),
     }
 }
 
 /// Returns the error page of a link. It is the same for every link that is not valid.
-fn link_error(error: LinkError) -> PageError {
+fn link_error(kind: LinkKind, error: LinkError) -> PageError {
     match error {
+        LinkError::Invalid if kind == LinkKind::Reset => PageError::message(
+            StatusCode::NOT_FOUND,
+            "This link is not valid",
+            "It was used, has expired, or was replaced by a newer one. Check that the address is complete, or request \
+             another link on the sign-in page.",
+        ),
         LinkError::Invalid => PageError::message(
             StatusCode::NOT_FOUND,
             "This link is not valid",

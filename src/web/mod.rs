@@ -22,6 +22,7 @@ mod draft;
 mod error;
 mod error_page;
 mod extract;
+mod forgot_password;
 mod form_error;
 mod format;
 mod generate;
@@ -74,6 +75,7 @@ pub fn routes(app: &App, config: &Config, document: &'static OpenApi) -> Router 
     Router::new()
         .merge(sign_in::routes())
         .merge(invite::routes())
+        .merge(forgot_password::routes())
         .merge(password::routes())
         .merge(tokens::routes())
         .merge(generate::routes())

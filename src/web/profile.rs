@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     draft::Draft,
     error::{PageResult, see_other},
-    extract::{LenientQuery, PageForm, UuidPath},
+    extract::{LenientQuery, PageForm, UuidPath, is_checked},
     form_error::FormError,
     format::DisplayTime,
     layout::{Layout, NavItem, render, render_with_status},
@@ -53,6 +53,8 @@ struct ProfilePage<'a> {
     error: Option<&'a FormError>,
     password_error: Option<&'a FormError>,
     is_password_changed: bool,
+    /// The switch of e-mail about tokens that expire soon; `None`: the service sends no e-mail.
+    notify_on_expiry: Option<bool>,
     name: &'a str,
     email: &'a str,
     user_id: PersonId,
@@ -77,6 +79,9 @@ struct ProfileQuery {
 struct NameForm {
     #[serde(default)]
     name: String,
+    /// The form has the checkbox below.
+    has_notifications: Option<String>,
+    notify_on_expiry: Option<String>,
 }
 
 pub(super) fn routes() -> Router<WebState> {
@@ -105,6 +110,7 @@ async fn page<'a>(user: &'a SessionUser, state: &WebState) -> PageResult<Profile
         error: None,
         password_error: None,
         is_password_changed: false,
+        notify_on_expiry: state.mail.is_on().then_some(user.person.notify_on_expiry),
         name: &user.person.name,
         email: &user.person.email,
         user_id: user.person.id,
@@ -139,7 +145,10 @@ async fn rename(
     PageForm(form): PageForm<NameForm>,
 ) -> PageResult<Response> {
     let actor = user.actor();
-    let change = UpdatePerson { name: Some(&form.name), ..UpdatePerson::default() };
+    // A form of a service without e-mail has no checkbox, and leaves the choice as it is.
+    let notify_on_expiry =
+        is_checked(form.has_notifications.as_ref()).then(|| is_checked(form.notify_on_expiry.as_ref()));
+    let change = UpdatePerson { name: Some(&form.name), notify_on_expiry, ..UpdatePerson::default() };
     match state.people.update(ActorKind::Person(&actor), WorkspaceId::of(&actor), PersonId::of(&actor), &change).await {
         Ok(_) => Ok(see_other("/preferences/profile?done=saved")),
         Err(error) => {

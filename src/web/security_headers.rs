@@ -16,19 +16,21 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// The path prefixes of pages.
-const PAGE_PREFIXES: [&str; 9] = [
+const PAGE_PREFIXES: [&str; 11] = [
     "/sign-in",
     "/sign-out",
     "/change-password",
     "/invite",
+    "/forgot-password",
+    "/reset-password",
     "/preferences",
     "/admin",
     "/api-reference",
     "/assets",
     "/favicon.ico",
 ];
-/// The prefix of paths that contain the secret of an invite link.
-const SECRET_PATH_PREFIX: &str = "/invite/";
+/// The prefixes of paths that contain the secret of a password link.
+const SECRET_PATH_PREFIXES: [&str; 2] = ["/invite/", "/reset-password/"];
 /// The path prefixes of the API.
 const API_PREFIXES: [&str; 3] = ["/v4", "/oauth2", "/.well-known"];
 
@@ -52,7 +54,8 @@ pub(crate) fn is_page(path: &str, headers: &HeaderMap) -> bool {
 pub(super) fn insert(headers: &mut HeaderMap, path: &str, has_https_url: bool) {
     // Elsewhere not `no-referrer`: browsers send `Origin: null` with the forms of such a page, and
     // those without Fetch metadata could not submit them.
-    let referrer_policy = if path.starts_with(SECRET_PATH_PREFIX) { "no-referrer" } else { "same-origin" };
+    let referrer_policy =
+        if SECRET_PATH_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) { "no-referrer" } else { "same-origin" };
     let fixed = [
         (CONTENT_SECURITY_POLICY, CSP),
         (X_FRAME_OPTIONS, "DENY"),

@@ -49,6 +49,8 @@ struct SignInPage<'a> {
     email: &'a str,
     /// The names of the directories whose passwords are accepted.
     providers: &'a [String],
+    /// The service sends links that reset a password.
+    can_reset: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -95,7 +97,14 @@ async fn show_form(
         (None, Some(_)) => Some("You were signed out for inactivity. Sign in to continue."),
         (None, None) => None,
     };
-    render(&SignInPage { error: None, notice, next, email: "", providers: &state.providers })
+    render(&SignInPage {
+        error: None,
+        notice,
+        next,
+        email: "",
+        providers: &state.providers,
+        can_reset: state.mail.is_on(),
+    })
 }
 
 async fn sign_in(
@@ -130,6 +139,7 @@ async fn sign_in(
             next: &form.next,
             email: &form.email,
             providers: &state.providers,
+            can_reset: state.mail.is_on(),
         };
         return render_with_status(StatusCode::FORBIDDEN, &page);
     };
@@ -159,6 +169,7 @@ fn directory_page(state: &WebState, form: &SignInForm, error: &SignInError) -> P
         next: &form.next,
         email: &form.email,
         providers: &state.providers,
+        can_reset: state.mail.is_on(),
     };
     let mut response = render_with_status(status, &page)?;
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -177,6 +188,7 @@ fn throttled_page(state: &WebState, form: &SignInForm, seconds: u64) -> PageResu
         next: &form.next,
         email: &form.email,
         providers: &state.providers,
+        can_reset: state.mail.is_on(),
     };
     let mut response = render_with_status(StatusCode::TOO_MANY_REQUESTS, &page)?;
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     app::App,
     config::Config,
-    service::{Events, Identities, Invites, People, Sessions, SignIn, Tokens, Webhooks, Workspaces},
+    service::{Events, Identities, Invites, Mail, People, Sessions, SignIn, Tokens, Webhooks, Workspaces},
 };
 
 /// The services and settings that page handlers use. Cheap to clone.
@@ -28,6 +28,7 @@ pub(super) struct WebState {
     pub identities: Identities,
     pub events: Events,
     pub webhooks: Webhooks,
+    pub mail: Mail,
     pub cookies: Cookies,
     pub public_url: PublicUrl,
     pub reference: ApiReference,
@@ -59,6 +60,7 @@ impl WebState {
             identities: app.identities().clone(),
             events: app.events().clone(),
             webhooks: app.webhooks().clone(),
+            mail: app.mail().clone(),
             cookies: Cookies::new(public_url.starts_with("https://")),
             reference: ApiReference::new(document, &public_url),
             public_url: PublicUrl(public_url),

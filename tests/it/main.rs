@@ -14,6 +14,7 @@ mod directory;
 mod docs;
 mod import_cycles;
 mod lists;
+mod mail;
 mod memory;
 mod module_dependencies;
 mod outage;

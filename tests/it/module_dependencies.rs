@@ -4,16 +4,17 @@
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules of this crate that it may import. Dependencies point down.
-const ALLOWED_IMPORTS: [(&str, &[&str]); 18] = [
+const ALLOWED_IMPORTS: [(&str, &[&str]); 19] = [
     ("domain", &[]),
     ("directory", &["domain"]),
     ("outbound", &[]),
+    ("mail", &[]),
     ("store", &["domain"]),
     ("last_used", &["store", "domain"]),
     ("cache", &["last_used", "store", "domain"]),
     ("cluster", &["cache", "last_used", "store", "domain"]),
-    ("service", &["cluster", "cache", "store", "directory", "outbound", "domain"]),
-    ("config", &["domain", "directory", "cluster", "service", "store"]),
+    ("service", &["cluster", "cache", "store", "directory", "outbound", "mail", "domain"]),
+    ("config", &["domain", "directory", "mail", "cluster", "service", "store"]),
     ("telemetry", &["config", "domain"]),
     ("app", &["config", "service", "cluster", "store", "outbound", "domain"]),
     ("http", &["service", "domain", "app", "config"]),
@@ -22,7 +23,7 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 18] = [
     ("web", &["http", "service", "domain", "app", "config"]),
     ("metrics", &["auth_check", "http", "service", "app", "store", "config"]),
     ("jobs", &["app", "service", "store", "config", "domain", "telemetry"]),
-    ("cli", &["api", "app", "config", "directory", "domain", "http", "service", "store", "telemetry"]),
+    ("cli", &["api", "app", "config", "directory", "domain", "http", "mail", "service", "store", "telemetry"]),
 ];
 
 /// These files compose all parts of the service. No other file imports them, except the command line.

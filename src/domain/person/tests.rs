@@ -114,6 +114,7 @@ fn person(is_admin: bool, is_platform_admin: bool, is_disabled: bool, token_acce
         admin_by_directory: false,
         token_access,
         force_password_change: false,
+        notify_on_expiry: true,
         has_password: true,
         provider: None,
         sso_principal: None,

@@ -71,6 +71,7 @@ impl People {
             is_disabled: change.is_disabled,
             token_access: change.token_access.map(TokenAccess::parse).transpose()?,
             force_password_change: change.force_password_change,
+            notify_on_expiry: change.notify_on_expiry,
             expected_password_hash: change.proof.and_then(expected_hash),
         };
         let is_forced = change.force_password_change == Some(true);
@@ -141,6 +142,6 @@ fn required_role(initiator: ActorKind<'_>, person: &Person, change: &UpdatePerso
     if PersonId::of(caller) != person.id || change.admin_only_field().is_some() {
         return role_over(caller, person);
     }
-    let is_password_only = change.password.is_some() && change.name.is_none();
+    let is_password_only = change.password.is_some() && change.name.is_none() && change.notify_on_expiry.is_none();
     if is_password_only { RequiredRole::PasswordChanger } else { RequiredRole::Member }
 }

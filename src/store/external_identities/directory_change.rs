@@ -90,7 +90,10 @@ impl Current {
             events.push((Action::PersonChanged, by.clone().with("role", crate::store::people::role_name(is_admin))));
         }
         if let Some(email) = change.email.as_ref().filter(|email| email.as_str() != self.email) {
-            events.push((Action::PersonChanged, by.with("email", email.as_str())));
+            events.push((
+                Action::PersonChanged,
+                by.with("email", email.as_str()).with("previousEmail", self.email.as_str()),
+            ));
         }
         events
     }

@@ -27,6 +27,8 @@ pub struct PersonChange {
     pub is_disabled: Option<bool>,
     pub token_access: Option<TokenAccess>,
     pub force_password_change: Option<bool>,
+    /// Whether the person receives e-mail about tokens that expire soon.
+    pub notify_on_expiry: Option<bool>,
     /// Password hash that the person must still have, or nothing is changed.
     pub expected_password_hash: Option<String>,
 }
@@ -60,21 +62,26 @@ impl PersonChange {
         self.password_hash.is_some() || self.is_disabled == Some(true) || changes_role
     }
 
-    /// Returns the events that describe the change.
-    fn events(&self) -> Vec<(Action, Details)> {
+    /// Returns the events that describe the change of a person with this e-mail. Messages about a changed
+    /// e-mail or password are sent to the previous address.
+    fn events(&self, current_email: &str) -> Vec<(Action, Details)> {
+        let is_new_email = self.email.as_ref().is_some_and(|email| email.key() != EmailKey::from_text(current_email));
+        let previous = is_new_email.then_some(current_email);
         let mut events = Vec::new();
         if self.password_hash.is_some() {
-            events.push((Action::PasswordChanged, Details::default()));
+            events.push((Action::PasswordChanged, Details::default().with_some("previousEmail", previous)));
         }
         if let Some(is_disabled) = self.is_disabled {
             events.push((if is_disabled { Action::PersonDisabled } else { Action::PersonEnabled }, Details::default()));
         }
         let details = Details::default()
             .with_some("email", self.email.as_ref().map(Email::as_str))
+            .with_some("previousEmail", previous)
             .with_some("name", self.name.as_ref().map(PersonName::as_str))
             .with_some("role", self.is_admin.map(role_name))
             .with_some("tokenAccess", self.token_access.map(TokenAccess::as_str))
-            .with_some("forcePasswordChange", self.force_password_change);
+            .with_some("forcePasswordChange", self.force_password_change)
+            .with_some("notifyOnExpiry", self.notify_on_expiry);
         if details != Details::default() {
             events.push((Action::PersonChanged, details));
         }
@@ -90,12 +97,13 @@ const UPDATE: &str = "update person set email = coalesce($3, email), email_key =
      disabled_by_directory = (disabled_by_directory and not $12), is_disabled = (coalesce($8, \
      disabled_by_administrator or (is_disabled and not disabled_by_directory)) or (disabled_by_directory and not \
      $12)), token_access = coalesce($9, token_access), \
-     force_password_change = coalesce($10, force_password_change), updated_at = $11 where workspace_id = $1 \
+     force_password_change = coalesce($10, force_password_change), notify_on_expiry = coalesce($13, notify_on_expiry), \
+     updated_at = $11 where workspace_id = $1 \
      and id = $2 and removed_at is null returning email, email_key, is_platform_admin";
 
 /// Reads the person that an update changes.
 const SELECT_CURRENT: &str = concat!(
-    "select is_admin, password_hash, (disabled_by_directory and not disabled_by_administrator) as \
+    "select email, is_admin, password_hash, (disabled_by_directory and not disabled_by_administrator) as \
      is_directory_alone, admin_by_directory, ",
     is_local_administrator!(),
     " as is_local_administrator, exists (select 1 from external_identity i where i.person_id = person.id) as \
@@ -143,6 +151,7 @@ impl Store {
                 .bind(context.at)
                 // The operator enables a person whatever the directory says, until the next sync.
                 .bind(is_operator && change.is_disabled == Some(false))
+                .bind(change.notify_on_expiry)
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some((email, email_key, is_platform_admin)) = updated else { return Ok(Committed::unchanged(UpdateOutcome::NotFound)) };
@@ -157,7 +166,7 @@ impl Store {
             if change.ends_sessions(current.is_admin) {
                 sqlx::query(sessions::DELETE_ALL_SESSIONS).bind(workspace_id).bind(id).execute(&mut *tx).await?;
             }
-            for (action, details) in change.events() {
+            for (action, details) in change.events(&current.email) {
                 let target = id.to_string();
                 let event = EventDraft { action, person_id: Some(id), target: &target, label: &email, details };
                 record!(tx, workspace_id, context, event);
@@ -228,6 +237,7 @@ impl Store {
 
 /// Current state of the person that an update changes.
 struct CurrentPerson {
+    email: String,
     is_admin: bool,
     password_hash: Option<String>,
     /// The directory disabled the person, and no administrator did.
@@ -239,6 +249,7 @@ struct CurrentPerson {
 }
 
 from_row!(CurrentPerson {
+    email,
     is_admin,
     password_hash,
     is_directory_alone,

@@ -14,6 +14,7 @@ mod external_identities;
 mod failover;
 mod lists;
 mod login_failures;
+mod mail;
 mod migrations;
 mod nodes;
 mod password_links;

@@ -5,20 +5,20 @@
 use std::{path::Path, process::Stdio};
 
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use tokenward::http::pipeline::HttpService;
+use tokenward::{config::MailTls, http::pipeline::HttpService};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
     process::Command,
 };
 
-use crate::support::TestApp;
+use crate::support::{Database, Engine, TestApp};
 
 macro_rules! stories {
     ($($engine:ident: $name:ident => $file:literal),* $(,)?) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            run_story(TestApp::start(crate::support::Engine::$engine).await, $file).await;
+            run_story(TestApp::start(Engine::$engine).await, $file).await;
         })*
     };
 }
@@ -40,6 +40,18 @@ stories!(
     Postgres: hostile_text_is_shown_as_text => "hostile-text",
     Sqlite: everything_is_reachable_by_keyboard => "keyboard",
 );
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forgotten_password_is_requested() {
+    let database = Database::migrated(Engine::Sqlite).await;
+    let app = TestApp::start_with(database, |config| {
+        config.set_public_url("http://127.0.0.1:3005");
+        config.mail.host = Some("localhost".to_owned());
+        config.mail.tls = MailTls::None;
+        config.mail.from = Some("tokenward@example.com".to_owned());
+    });
+    run_story(app.await, "forgot-password").await;
+}
 
 /// Runs one story against the service on a free port. The story controls the service by commands on
 /// its standard output.

@@ -20,7 +20,11 @@ fn assert_security_headers(response: &TestResponse, path: &str) {
         assert!(policy.contains(part), "{path}: {policy}");
     }
     assert!(!policy.contains("unsafe"), "{policy}");
-    let referrer_policy = if path.starts_with("/invite/") { "no-referrer" } else { "same-origin" };
+    let referrer_policy = if ["/invite/", "/reset-password/"].iter().any(|prefix| path.starts_with(prefix)) {
+        "no-referrer"
+    } else {
+        "same-origin"
+    };
     for (name, value) in [
         ("x-frame-options", "DENY"),
         ("x-content-type-options", "nosniff"),
@@ -65,7 +69,9 @@ async fn every_page_has_the_security_headers(engine: Engine) {
         assert!(response.text.contains("Page not found"), "{path}");
         assert_security_headers(&response, path);
     }
-    assert_security_headers(&app.browser().get("/invite/nothing").await.expect(404), "/invite/nothing");
+    for path in ["/invite/nothing", "/reset-password/nothing", "/forgot-password"] {
+        assert_security_headers(&app.browser().get(path).await.expect(404), path);
+    }
     let response = app.browser().sign_in("admin@example.com", "wrong").await.expect(403);
     assert_security_headers(&response, "/sign-in");
     let response = admin.send(admin.request("PUT", "/preferences/profile", Body::empty())).await;

@@ -20,7 +20,7 @@ async fn get_with_headers(app: &TestApp, path: &str, fields: &[(&'static str, &s
 async fn no_page_is_shown_over_plain_http(engine: Engine) {
     let app = TestApp::start(engine).await;
     let paths = PAGES.iter().map(|(path, _)| *path).filter(|path| !path.contains('{') && *path != "/");
-    for path in paths.chain(["/sign-in?next=%2Fadmin", "/invite/x"]) {
+    for path in paths.chain(["/sign-in?next=%2Fadmin", "/invite/x", "/forgot-password", "/reset-password/x"]) {
         for host in
             ["tokens.example.com", "host.name:3005", "10.0.0.7:3005", "[2001:db8::1]:3005", "localhost.example.com"]
         {
