@@ -35,7 +35,7 @@ pub struct Identity {
     pub person_id: i64,
     /// The ID of the person's workspace.
     pub workspace_id: i64,
-    /// The e-mail that the person signs in with.
+    /// The e-mail that the person signs in with; `service:` and the name for a service account.
     pub email: String,
     /// The person's name; may be empty.
     pub name: String,
@@ -73,6 +73,14 @@ impl Identity {
             is_admin: false,
             is_platform_admin: false,
         }
+    }
+}
+
+impl Identity {
+    /// Returns `true` for a service account. Its [`email`](Self::email) is `service:` and its name, which no person's e-mail begins with.
+    #[must_use]
+    pub fn is_service_account(&self) -> bool {
+        self.email.starts_with("service:")
     }
 }
 

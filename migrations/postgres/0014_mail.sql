@@ -60,7 +60,7 @@ begin
             coalesce(case when new.action in ('person.changed', 'password.changed')
                 then new.details::json ->> 'previousEmail' end, p.email),
             new.occurred_at, new.occurred_at
-        from person p where p.id = new.person_id and p.workspace_id = new.workspace_id
+        from person p where p.id = new.person_id and p.workspace_id = new.workspace_id and p.kind = 'person'
         and case new.action when 'token.expiring' then p.notify_on_expiry
             when 'session.created' then new.details::json ->> 'newAddress' = 'true'
             when 'person.changed' then new.details::json ->> 'previousEmail' is not null else true end

@@ -44,7 +44,7 @@ when new.action in ('token.expiring', 'token.leaked', 'session.created', 'person
             coalesce(case when new.action in ('person.changed', 'password.changed')
                 then json_extract(new.details, '$.previousEmail') end, p.email),
             new.occurred_at, new.occurred_at
-        from person p where p.id = new.person_id and p.workspace_id = new.workspace_id
+        from person p where p.id = new.person_id and p.workspace_id = new.workspace_id and p.kind = 'person'
         and case new.action when 'token.expiring' then p.notify_on_expiry
             when 'session.created' then json_extract(new.details, '$.newAddress') = 1
             when 'person.changed' then json_extract(new.details, '$.previousEmail') is not null else 1 end

@@ -14,7 +14,7 @@ use super::{
     extract::{AdminCaller, AnyCaller, PasswordChanger, PersonIdPath},
     person_create::{CreatePersonBody, FirstPassword},
     person_patch::PatchPerson,
-    serde_types::{Created, TokenAccessName, Updated, nullable_timestamp_schema, timestamp_schema},
+    serde_types::{Created, PersonKindName, TokenAccessName, Updated, nullable_timestamp_schema, timestamp_schema},
     stream::{self, ListReader, ListTrailer},
     strict_json::JsonBody,
     strict_query::{Paging, StrictQuery},
@@ -25,13 +25,14 @@ use crate::{
         ValidationError,
         id::{PersonId, WorkspaceId},
         person::{EmailKey, Person},
+        service_account::PersonKind,
         time::Timestamp,
     },
     http::json::Json,
     service::{
         Error, Invites, People,
-        invites::InvitePerson,
-        people::{ActorKind, CreatePerson, PersonFilter, UpdatePerson},
+        invites::{InviteLink, InvitePerson},
+        people::{ActorKind, CreatePerson, CreateServiceAccount, PersonFilter, UpdatePerson},
     },
 };
 
@@ -48,7 +49,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[schema(as = Person)]
 struct PersonView {
     id: i64,
-    email: String,
+    /// A person, or a service account.
+    kind: PersonKindName,
+    /// Null for a service account.
+    #[schema(required)]
+    email: Option<String>,
     name: String,
     is_admin: bool,
     is_platform_admin: bool,
@@ -78,6 +83,10 @@ struct PersonView {
     created_at: Timestamp,
     #[schema(schema_with = timestamp_schema)]
     updated_at: Timestamp,
+    /// The IDs of the people who manage the tokens of a service account; absent for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    custodians: Option<Vec<i64>>,
 }
 
 impl From<Person> for PersonView {
@@ -85,7 +94,9 @@ impl From<Person> for PersonView {
         Self {
             id: person.id.get(),
             is_platform_admin: person.can_manage_workspaces(),
-            email: person.email,
+            kind: person.kind.into(),
+            email: person.email().map(str::to_owned),
+            custodians: person.is_service_account().then(|| person.custodians.iter().map(|id| id.get()).collect()),
             name: person.name,
             is_admin: person.is_admin,
             is_disabled: person.is_disabled,
@@ -138,6 +149,9 @@ struct PersonFilterQuery {
     /// Only people in this state. All people are `active`, including disabled ones.
     #[param(inline)]
     state: Option<PersonState>,
+    /// `person` (the default): people; `service`: service accounts.
+    #[param(inline)]
+    kind: Option<PersonKindName>,
 }
 
 /// The states of people in the original API.
@@ -168,7 +182,7 @@ async fn current(AnyCaller(caller): AnyCaller, State(people): State<People>) -> 
 
 /// List people
 ///
-/// For administrators: the people of the workspace.
+/// For administrators: the people of the workspace, or its service accounts.
 #[utoipa::path(get, path = "/v4/people", operation_id = "listPeople", tag = "people", params(Paging, PersonFilterQuery),
     responses((status = 200, description = "The people, by ID", body = PersonList)))]
 async fn list(
@@ -183,8 +197,9 @@ async fn list(
         let empty = PersonList { data: Vec::new(), count: paging.wants_count().then_some(0) };
         return Ok(Json(empty).into_response());
     }
+    let kind = filter.kind.map_or(PersonKind::Person, PersonKind::from);
     let email = filter.email.as_deref().map(EmailKey::from_text);
-    let filter = PersonFilter { email, is_disabled: filter.is_disabled };
+    let filter = PersonFilter { email, is_disabled: filter.is_disabled, kind: Some(kind) };
     let (pages, count) = people.pages(&admin, filter, (limit, offset), paging.wants_count()).await?;
     stream::respond(pages, reader, PersonView::from, move |_| ListTrailer { count, next_cursor: None }).await
 }
@@ -207,7 +222,8 @@ async fn get(
 ///
 /// For administrators: adds a person to the workspace, with a password or with an invite link. If an
 /// identity provider is configured, neither is required: the person is linked to it later. An e-mail
-/// has one account in the whole service.
+/// has one account in the whole service. With `kind: service`: adds a service account, which has a name
+/// and custodians instead of e-mail and password.
 #[utoipa::path(post, path = "/v4/people", operation_id = "createPerson", tag = "people", request_body = CreatePersonBody,
     responses((status = 201, description = "The person", body = CreatedPerson,
             headers(("Location" = String, description = "The path of the person: `/v4/people/{id}`")))))]
@@ -218,7 +234,12 @@ async fn create(
     JsonBody(body): JsonBody<CreatePersonBody>,
 ) -> ApiResult<Created<CreatedPerson>> {
     let (initiator, workspace_id) = (ActorKind::Person(&admin), WorkspaceId::of(&admin));
-    let (email, name, is_admin) = (&body.email, &body.name, body.is_admin.unwrap_or(false));
+    let (name, is_admin) = (&body.name, body.is_admin.unwrap_or(false));
+    if body.is_service_account()? {
+        let request = CreateServiceAccount { name, custodians: &body.custodian_ids()?, is_admin };
+        return Ok(created(people.add_service_account(initiator, workspace_id, request).await?, None));
+    }
+    let email = body.email()?;
     let (person, link) = match body.password()? {
         FirstPassword::Password(password) => {
             check_password_confirmation(password, body.password2.as_deref())?;
@@ -235,17 +256,22 @@ async fn create(
             (person, Some(link))
         }
     };
+    Ok(created(person, link))
+}
+
+fn created(person: Person, link: Option<InviteLink>) -> Created<CreatedPerson> {
     let location = format!("/v4/people/{}", person.id);
     let invite_expires_at = link.as_ref().map(|link| link.expires_at);
     let body = CreatedPerson { person: person.into(), invite_url: link.map(|link| link.url), invite_expires_at };
-    Ok(Created { location, body })
+    Created { location, body }
 }
 
 /// Update a person
 ///
 /// Callers may change their own name and password. Administrators may change all fields of any
 /// person in the workspace. Either all sent fields are changed, or none. Callers who change their
-/// own password must authenticate with e-mail and password, not with a token.
+/// own password must authenticate with e-mail and password, not with a token. The fields of a service
+/// account are changed by administrators only.
 #[utoipa::path(patch, path = "/v4/people/{id}", operation_id = "patchPerson", tag = "people",
     params(("id" = i64, Path, description = "The person's ID")), request_body = PatchPerson,
     responses((status = 200, description = "Updated", body = Updated)))]
@@ -260,7 +286,12 @@ async fn update(
     if caller.must_change_password && !(is_own && body.changes_only_password()) {
         return Err(Error::PasswordChangeRequired { person_id }.into());
     }
-    let update = UpdatePerson { proof: caller.proof.as_ref().filter(|_| is_own), ..body.to_update()? };
+    let custodians = body.custodian_ids();
+    let update = UpdatePerson {
+        proof: caller.proof.as_ref().filter(|_| is_own),
+        custodians: custodians.as_deref(),
+        ..body.to_update()?
+    };
     let updated_at =
         people.update(ActorKind::Person(&caller.actor), WorkspaceId::of(&caller.actor), id, &update).await?;
     Ok(Json(Updated { id: id.get(), updated_at }))

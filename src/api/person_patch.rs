@@ -10,7 +10,12 @@ use utoipa::{
     },
 };
 
-use super::{ApiError, json_object::JsonFields, serde_types::TokenAccessName, spelling};
+use super::{
+    ApiError,
+    json_object::JsonFields,
+    serde_types::{TokenAccessName, WholeNumber, not_null},
+    spelling,
+};
 use crate::{
     domain::{ValidationError, person::Email},
     service::{Error, people::UpdatePerson},
@@ -44,10 +49,17 @@ pub(super) struct PatchPerson {
     force_password_change: Option<bool>,
     /// Whether the person receives e-mail about tokens that expire soon.
     notify_on_expiry: Option<bool>,
+    /// For administrators: the IDs of the people who manage the tokens of a service account, all of
+    /// them. They must be enabled people of the workspace.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(nullable = false, min_items = 1, max_items = 32, value_type = Option<Vec<i64>>)]
+    custodians: Option<Vec<WholeNumber>>,
     // Read-only fields. Sending one is an error, so that the client does not assume that it was
     // changed.
     #[schema(ignore)]
     id: Option<IgnoredAny>,
+    #[schema(ignore)]
+    kind: Option<IgnoredAny>,
     #[schema(ignore)]
     workspace_id: Option<IgnoredAny>,
     #[schema(ignore)]
@@ -67,6 +79,8 @@ pub(super) struct PatchPerson {
 }
 
 impl JsonFields for PatchPerson {
+    const STRICT_FIELDS: &'static [&'static str] = &["custodians"];
+
     fn find_alias(normalized: &str) -> Option<&'static str> {
         match normalized {
             "enabled" | "isenabled" | "active" | "isactive" => Some("isDisabled"),
@@ -81,6 +95,7 @@ impl PatchPerson {
     fn first_read_only_field(&self) -> Option<&'static str> {
         let fields = [
             ("id", &self.id),
+            ("kind", &self.kind),
             ("workspaceId", &self.workspace_id),
             ("isPlatformAdmin", &self.is_platform_admin),
             ("disabledBy", &self.disabled_by),
@@ -104,9 +119,15 @@ impl PatchPerson {
             && self.token_access.is_none()
             && self.force_password_change.is_none()
             && self.notify_on_expiry.is_none()
+            && self.custodians.is_none()
     }
 
-    /// Returns the requested update.
+    /// Returns the IDs of the custodians to set.
+    pub(super) fn custodian_ids(&self) -> Option<Vec<i64>> {
+        self.custodians.as_ref().map(|ids| ids.iter().map(|id| id.0).collect())
+    }
+
+    /// Returns the requested update, without the custodians.
     ///
     /// # Errors
     /// 403 if a read-only field is sent, 400 if the two passwords differ.
@@ -126,6 +147,7 @@ impl PatchPerson {
             token_access: self.token_access.as_deref(),
             force_password_change: self.force_password_change,
             notify_on_expiry: self.notify_on_expiry,
+            custodians: None,
             proof: None,
         })
     }

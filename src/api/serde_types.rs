@@ -11,7 +11,10 @@ use utoipa::ToSchema;
 
 pub(super) use crate::http::schema::{nullable_timestamp_schema, timestamp_schema, words_schema};
 
-use crate::{domain::time::Timestamp, http::json::Json};
+use crate::{
+    domain::{service_account::PersonKind, time::Timestamp},
+    http::json::Json,
+};
 
 /// A whole number. `86400.0` is accepted, because JSON does not distinguish integers (RFC 8259,
 /// section 6). A number outside the range of `i64` becomes the nearest `i64`, which a later range
@@ -71,6 +74,38 @@ pub enum TokenAccessName {
     Default,
     Enabled,
     Disabled,
+}
+
+/// The kind of an account: a person, or a service account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = PersonKind)]
+pub enum PersonKindName {
+    Person,
+    Service,
+}
+
+impl From<PersonKindName> for PersonKind {
+    fn from(name: PersonKindName) -> Self {
+        match name {
+            PersonKindName::Person => Self::Person,
+            PersonKindName::Service => Self::Service,
+        }
+    }
+}
+
+impl From<PersonKind> for PersonKindName {
+    fn from(kind: PersonKind) -> Self {
+        match kind {
+            PersonKind::Person => Self::Person,
+            PersonKind::Service => Self::Service,
+        }
+    }
+}
+
+/// Deserializes an optional field that must not be null.
+pub fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// The response to an update.

@@ -23,6 +23,7 @@ use crate::{
     app::App,
     domain::{
         id::PersonId,
+        service_account::email_of,
         time::Timestamp,
         token::{Token, TokenStatus},
     },
@@ -128,10 +129,10 @@ pub(super) struct TokenView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     person_id: Option<i64>,
-    /// The owner's e-mail; in lists for administrators.
+    /// The owner's e-mail, null for a service account; in lists for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    email: Option<String>,
+    #[schema(value_type = Option<String>)]
+    email: Option<Option<String>>,
 }
 
 /// The state of a token.
@@ -175,7 +176,8 @@ impl TokenView {
 
     pub(super) fn with_owner(listed: ListedToken) -> Self {
         let person_id = Some(listed.token.person_id.get());
-        Self { person_id, email: Some(listed.email), ..Self::new(listed.token, listed.status) }
+        let email = Some(email_of(&listed.email).map(str::to_owned));
+        Self { person_id, email, ..Self::new(listed.token, listed.status) }
     }
 }
 
@@ -197,7 +199,8 @@ struct TokenList {
 /// List tokens
 ///
 /// The caller's tokens, including expired ones, oldest first. For administrators with `allUsers`:
-/// the tokens of the workspace. With `Accept: text/csv` the response is a CSV file with a header row
+/// the tokens of the workspace. With `personId`, for administrators and for the custodians of a service
+/// account: the tokens of one owner. With `Accept: text/csv` the response is a CSV file with a header row
 /// (RFC 4180) and, unless `limit` is sent, all rows; `count` and `nextCursor` are omitted.
 #[utoipa::path(get, path = "/v4/apiAccessTokens", operation_id = "listApiAccessTokens", tag = "apiAccessTokens",
     params(ListQuery, FilterQuery),
@@ -233,8 +236,8 @@ async fn list(
 
 /// Get a token
 ///
-/// One of the caller's tokens. For administrators: any token of the workspace. The response does
-/// not contain the token value.
+/// One of the caller's tokens or, for custodians, of a service account's. For administrators: any token
+/// of the workspace. The response does not contain the token value.
 #[utoipa::path(get, path = "/v4/apiAccessTokens/{tokenId}", operation_id = "getApiAccessToken", tag = "apiAccessTokens",
     params(("tokenId" = Uuid, Path, description = "The token ID")),
     responses((status = 200, description = "The token", body = TokenView)))]
@@ -251,15 +254,15 @@ async fn get(
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 struct DeleteAllQuery {
-    /// For administrators: the owner of the tokens; the caller by default.
+    /// For administrators and custodians: the owner of the tokens; the caller by default.
     person_id: Option<i64>,
 }
 
 /// Delete all tokens of a person
 ///
-/// The caller's tokens. For administrators: the tokens of one person of the workspace. After the
-/// 204 no check accepts any of them. A path with a trailing slash gets 404, so that a request with
-/// an empty `tokenId` deletes nothing.
+/// The caller's tokens. For administrators: the tokens of one person of the workspace. For custodians:
+/// those of a service account. After the 204 no check accepts any of them. A path with a trailing slash
+/// gets 404, so that a request with an empty `tokenId` deletes nothing.
 #[utoipa::path(delete, path = "/v4/apiAccessTokens", operation_id = "deleteApiAccessTokens", tag = "apiAccessTokens",
     params(DeleteAllQuery),
     responses((status = 204, description = "Deleted")))]
@@ -282,8 +285,8 @@ struct DeleteQuery {
 
 /// Delete a token
 ///
-/// One of the caller's tokens. For administrators: any token of the workspace. After the 204 no
-/// check accepts it.
+/// One of the caller's tokens or, for custodians, of a service account's. For administrators: any token
+/// of the workspace. After the 204 no check accepts it.
 #[utoipa::path(delete, path = "/v4/apiAccessTokens/{tokenId}", operation_id = "deleteApiAccessToken", tag = "apiAccessTokens",
     params(("tokenId" = Uuid, Path, description = "The token ID"), DeleteQuery),
     responses((status = 204, description = "Deleted")))]

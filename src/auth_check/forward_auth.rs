@@ -22,7 +22,7 @@ use super::{
 use crate::{
     app::App,
     config::Config,
-    domain::{event::RequestContext, time::Timestamp},
+    domain::{event::RequestContext, service_account, time::Timestamp},
     http::{
         ApiError,
         authenticate::{Authenticated, Authenticator, CachedAuthentication, PendingAuthentication},
@@ -56,7 +56,9 @@ pub struct ForwardAuth {
 struct CallerView<'a> {
     person_id: i64,
     workspace_id: i64,
-    email: &'a str,
+    /// Null for a service account.
+    #[schema(required)]
+    email: Option<&'a str>,
     name: &'a str,
     is_admin: bool,
     /// Null if the caller authenticated by e-mail and password.
@@ -78,7 +80,7 @@ impl<'a> From<&'a Principal> for CallerView<'a> {
         Self {
             person_id: principal.person_id,
             workspace_id: principal.workspace_id,
-            email: &principal.email,
+            email: service_account::email_of(&principal.email),
             name: &principal.name,
             is_admin: principal.is_admin,
             token_id: token.map(|token| token.id),

@@ -56,7 +56,7 @@ impl HeaderValues {
             match n {
                 0 | 2 => percent_encode(&caller.email, text),
                 1 => percent_encode(if caller.name.is_empty() { &caller.email } else { &caller.name }, text),
-                3 => text.extend_from_slice(if caller.is_admin { b"user,admin" } else { b"user" }),
+                3 => text.extend_from_slice(groups(caller)),
                 4 => write_number(caller.person_id, text),
                 5 => write_number(caller.workspace_id, text),
                 6 => match token {
@@ -90,6 +90,15 @@ impl HeaderValues {
             start = end;
             header_value(text)
         })
+    }
+}
+
+/// Returns the value of `Remote-Groups`. A service account is in one group only, whatever its role.
+fn groups(caller: &Principal) -> &'static [u8] {
+    match (caller.is_service_account(), caller.is_admin) {
+        (true, _) => b"service",
+        (false, true) => b"user,admin",
+        (false, false) => b"user",
     }
 }
 
@@ -147,6 +156,12 @@ mod tests {
             "*",
         ];
         assert_eq!(actual, expected);
+    }
+
+    #[test]
+    fn a_service_account_is_named_by_its_identity() {
+        let actual = header_texts(&Principal::for_tests(7, "service:ci"));
+        assert_eq!(actual[..4], ["service:ci", "service:ci", "service:ci", "service"]);
     }
 
     #[test]

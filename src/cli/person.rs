@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{id::WorkspaceId, person::Person},
+    domain::{id::WorkspaceId, person::Person, service_account::IDENTITY_PREFIX},
     service::{
         self, Error,
         people::{ActorKind, UpdatePerson},
@@ -26,11 +26,11 @@ use add::{AddPerson, InvitePersonByEmail};
 /// The subcommands of `tokenward person`.
 #[derive(Debug, Subcommand)]
 pub(super) enum PersonCommand {
-    /// Add a person, with a password or an invite link
+    /// Add a person, with a password or an invite link, or a service account
     Add(AddPerson),
     /// Print a new invite link, with which a person sets the password; an older link is void
     Invite(InvitePersonByEmail),
-    /// List the people of a workspace
+    /// List the people and service accounts of a workspace
     List(ListPeople),
     /// Set a person's password; tokens are not affected
     SetPassword(SetPassword),
@@ -64,14 +64,16 @@ pub(super) struct SetPassword {
 
 #[derive(Debug, Args)]
 pub(super) struct PersonByEmail {
-    /// E-mail address
-    email: String,
+    /// E-mail address, or service:NAME for a service account
+    #[arg(value_name = "EMAIL")]
+    identity: String,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ShowPerson {
-    /// E-mail address
-    email: String,
+    /// E-mail address, or service:NAME for a service account
+    #[arg(value_name = "EMAIL")]
+    identity: String,
     #[command(flatten)]
     output: ListOptions,
 }
@@ -80,7 +82,7 @@ impl PersonCommand {
     /// Reads the password that the command needs, if any.
     pub(super) fn read_password(&self) -> anyhow::Result<Option<Password>> {
         match self {
-            Self::Add(add) if add.invite => Ok(None),
+            Self::Add(add) if add.invite || add.is_service_account() => Ok(None),
             Self::Add(AddPerson { password_stdin, .. }) | Self::SetPassword(SetPassword { password_stdin, .. }) => {
                 prompt::read_new_password(*password_stdin).map(Some)
             }
@@ -97,6 +99,7 @@ impl PersonCommand {
         output: &mut Output,
     ) -> anyhow::Result<()> {
         match self {
+            Self::Add(add) if add.is_service_account() => add.service_account(app, output).await,
             Self::Add(add) if add.invite => add.invite(app, output).await,
             Self::Add(add) => add.run(app, invocation.password()?, output).await,
             Self::Invite(invite) => invite.run(app, output).await,
@@ -154,7 +157,7 @@ impl SetPassword {
 
 impl PersonByEmail {
     async fn set_disabled(self, app: &App, is_disabled: bool, output: &mut Output) -> anyhow::Result<()> {
-        let person = find_person(app, &self.email).await?;
+        let person = find_account(app, &self.identity).await?;
         let update = UpdatePerson { is_disabled: Some(is_disabled), ..UpdatePerson::default() };
         update_person(app, &person, &update).await?;
         output.notice(format_args!("{} is {}", person.email, if is_disabled { "disabled" } else { "enabled" }));
@@ -162,7 +165,7 @@ impl PersonByEmail {
     }
 
     async fn remove(self, app: &App, output: &mut Output) -> anyhow::Result<()> {
-        let person = find_person(app, &self.email).await?;
+        let person = find_account(app, &self.identity).await?;
         app.people().remove_as_operator(&person).await.context("failed to remove the person")?;
         // If the tokens are many, they are already revoked, but their rows are left.
         app.tokens().purge_revoked().await.context("failed to delete the rows of the tokens")?;
@@ -173,7 +176,7 @@ impl PersonByEmail {
 
 impl ShowPerson {
     async fn run(self, app: &App, output: &mut Output) -> anyhow::Result<()> {
-        let person = find_person(app, &self.email).await?;
+        let person = find_account(app, &self.identity).await?;
         let mut table = Table::new(&[
             "id",
             "workspace",
@@ -188,6 +191,8 @@ impl ShowPerson {
             "provider",
             "ssoPrincipal",
             "disabledBy",
+            "kind",
+            "custodians",
         ]);
         table.push([
             json!(person.id.get()),
@@ -203,6 +208,8 @@ impl ShowPerson {
             json!(person.provider),
             json!(person.sso_principal),
             json!(person.disabled_by.names().collect::<Vec<_>>().join(", ")),
+            json!(person.kind.as_str()),
+            json!(person.custodians.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
         ]);
         table.print_single(self.output, output);
         Ok(())
@@ -221,7 +228,7 @@ fn state(person: &Person) -> &'static str {
     match (person.is_disabled, person.has_password) {
         (true, _) => "disabled",
         (false, true) => "enabled",
-        (false, false) if person.provider.is_some() => "enabled",
+        (false, false) if person.provider.is_some() || person.is_service_account() => "enabled",
         (false, false) => "invited",
     }
 }
@@ -230,6 +237,17 @@ fn state(person: &Person) -> &'static str {
 /// accessible.
 pub(super) fn no_workspace(id: WorkspaceId) -> anyhow::Error {
     anyhow!("there is no workspace {id}; tokenward workspace list prints them")
+}
+
+/// Finds a person by e-mail address, or a service account by its identity, in any workspace.
+pub(super) async fn find_account(app: &App, identity: &str) -> anyhow::Result<Person> {
+    match app.people().find_by_identity(identity).await {
+        Err(Error::PersonNotFound) if identity.starts_with(IDENTITY_PREFIX) => {
+            bail!("there is no service account {identity}")
+        }
+        Err(Error::PersonNotFound) => bail!("no person has the e-mail {identity}"),
+        person => Ok(person?),
+    }
 }
 
 /// Finds a person of any workspace by e-mail address.

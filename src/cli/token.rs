@@ -9,7 +9,7 @@ use super::{
     arguments::{parse_lifetime, parse_token_id, parse_workspace},
     invocation::{Invocation, Services},
     output::{ListOptions, Output, Table},
-    person::{find_person, no_workspace},
+    person::{find_account, no_workspace},
     prompt::{self, Password},
 };
 use crate::{
@@ -41,7 +41,7 @@ pub(super) enum TokenCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct ListTokens {
-    /// E-mail address of the owner; all owners of the workspace if omitted
+    /// E-mail address of the owner, or service:NAME for a service account; all owners of the workspace if omitted
     #[arg(conflicts_with = "workspace")]
     email: Option<String>,
     /// Workspace ID
@@ -105,7 +105,7 @@ impl ListTokens {
     async fn run(self, store: &Store, app: &App, output: &mut Output) -> anyhow::Result<()> {
         let scope = match &self.email {
             Some(email) => {
-                let owner = find_person(app, email).await?;
+                let owner = find_account(app, email).await?;
                 OwnerScope::Person { workspace_id: owner.workspace_id, person_id: owner.id }
             }
             None if store.find_workspace(self.workspace).await?.is_none() => return Err(no_workspace(self.workspace)),

@@ -80,10 +80,20 @@ pub enum RequiredRole {
     PasswordChanger,
     /// Any person.
     Member,
+    /// A custodian of this service account, or an administrator of the workspace.
+    Custodian(PersonId),
     /// An administrator of the workspace.
     Administrator,
     /// A platform administrator.
     PlatformAdministrator,
+}
+
+impl RequiredRole {
+    /// Returns the service account whose custodian the caller must be.
+    #[must_use]
+    pub const fn service_account(self) -> Option<PersonId> {
+        if let Self::Custodian(id) = self { Some(id) } else { None }
+    }
 }
 
 /// The caller's current state, as the transaction reads it.
@@ -92,6 +102,8 @@ pub struct CallerFacts {
     pub is_admin: bool,
     pub is_platform_admin: bool,
     pub is_disabled: bool,
+    /// The caller is a custodian of the service account that [`RequiredRole::Custodian`] names.
+    pub is_custodian: bool,
     pub token_access: TokenAccess,
     pub force_password_change: bool,
     /// `None`: the person has no password.
@@ -114,6 +126,8 @@ pub enum AuthorizationLost {
     PasswordChangeRequired { person_id: PersonId },
     #[error("the caller is no longer an administrator")]
     NotAdministrator,
+    #[error("the caller is no longer a custodian of the service account")]
+    NotCustodian,
     #[error("the caller is no longer a platform administrator")]
     NotPlatformAdministrator,
 }
@@ -139,6 +153,8 @@ impl Authority {
         }
         match self.role {
             RequiredRole::PasswordChanger | RequiredRole::Member => Ok(()),
+            RequiredRole::Custodian(_) if facts.is_admin || facts.is_custodian => Ok(()),
+            RequiredRole::Custodian(_) => Err(AuthorizationLost::NotCustodian),
             RequiredRole::Administrator if facts.is_admin => Ok(()),
             RequiredRole::Administrator => Err(AuthorizationLost::NotAdministrator),
             RequiredRole::PlatformAdministrator if facts.is_admin && facts.is_platform_admin => Ok(()),
@@ -176,6 +192,7 @@ mod tests {
             is_admin: true,
             is_platform_admin: true,
             is_disabled: false,
+            is_custodian: false,
             token_access: TokenAccess::Default,
             force_password_change: false,
             password_hash: Some(PasswordHash("verified".to_owned())),
@@ -235,6 +252,23 @@ mod tests {
             for demoted in [&user, &administrator] {
                 assert_eq!(check(&credential, role, Some(demoted)), Err(AuthorizationLost::NotPlatformAdministrator));
             }
+        }
+    }
+
+    #[test]
+    fn the_tokens_of_a_service_account_need_a_custodian_or_an_administrator() {
+        let role = RequiredRole::Custodian(PersonId::new(9));
+        let member = CallerFacts { is_admin: false, ..facts() };
+        let custodian = CallerFacts { is_custodian: true, ..member.clone() };
+        let disabled = CallerFacts { is_disabled: true, ..custodian.clone() };
+        for credential in credentials() {
+            for permitted in [&custodian, &facts()] {
+                assert_eq!(check(&credential, role, Some(permitted)), Ok(()));
+            }
+            assert_eq!(check(&credential, role, Some(&member)), Err(AuthorizationLost::NotCustodian));
+            assert_eq!(check(&credential, role, Some(&disabled)), Err(AuthorizationLost::CallerRevoked));
+            let lost = Err(AuthorizationLost::NotAdministrator);
+            assert_eq!(check(&credential, RequiredRole::Administrator, Some(&custodian)), lost);
         }
     }
 

@@ -137,6 +137,8 @@ actions! {
     PersonDisabled = "person.disabled", Success;
     PersonEnabled = "person.enabled", Success;
     PersonRemoved = "person.removed", Success;
+    /// The last enabled custodian of a service account was disabled or removed.
+    ServiceAccountUnowned = "service_account.unowned", Success;
     PasswordChanged = "password.changed", Success;
     /// A person was linked to an identity provider. The local password ended.
     IdentityLinked = "identity.linked", Success;

@@ -29,6 +29,7 @@ pub mod person;
 pub mod random;
 pub mod rate_limit;
 pub mod scope_catalog;
+pub mod service_account;
 pub mod session;
 pub mod setting;
 pub mod setting_conflict;

@@ -8,6 +8,7 @@ use super::{
     ValidationError,
     external_identity::DisabledBy,
     id::{PersonId, WorkspaceId},
+    service_account::{self, PersonKind},
     text_rules,
     time::Timestamp,
 };
@@ -17,6 +18,9 @@ use super::{
 pub struct Person {
     pub id: PersonId,
     pub workspace_id: WorkspaceId,
+    pub kind: PersonKind,
+    /// The identity: the e-mail of a person, `service:` and the name of a service account.
+    /// [`Person::email`] is `None` for the latter.
     pub email: String,
     pub name: String,
     pub is_admin: bool,
@@ -42,6 +46,10 @@ pub struct Person {
     pub last_login_at: Option<Timestamp>,
     /// When the person last signed in on a page.
     pub last_sign_in_at: Option<Timestamp>,
+    /// The custodians of a service account, enabled or not, by ID.
+    pub custodians: Vec<PersonId>,
+    /// A custodian of the service account is enabled.
+    pub has_enabled_custodian: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -51,6 +59,24 @@ impl Person {
     #[must_use]
     pub fn can_use_tokens(&self) -> bool {
         !self.is_disabled && self.token_access.allows_use()
+    }
+
+    /// Returns the e-mail; `None` for a service account.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        service_account::email_of(&self.email)
+    }
+
+    /// Returns whether the account is a service account.
+    #[must_use]
+    pub fn is_service_account(&self) -> bool {
+        self.kind == PersonKind::Service
+    }
+
+    /// Returns whether the account is a service account without an enabled custodian.
+    #[must_use]
+    pub fn is_unowned(&self) -> bool {
+        self.is_service_account() && !self.has_enabled_custodian
     }
 
     /// Returns the person's role.

@@ -197,6 +197,8 @@ impl Description {
 /// creates it.
 #[derive(Clone, Debug)]
 pub struct IssuePolicy {
+    /// The owner is a service account, to which `allowUsers` does not apply.
+    pub is_service_account: bool,
     pub is_admin: bool,
     pub is_disabled: bool,
     pub token_access: TokenAccess,
@@ -213,6 +215,12 @@ pub enum IssueError {
     AccessDisabled,
     /// Only administrators may generate tokens in the workspace.
     AdministratorsOnly,
+    /// The token would belong to another person.
+    OwnerNotServiceAccount,
+    /// The service account that would own the token is disabled.
+    ServiceAccountDisabled,
+    /// Only administrators create tokens of a service account that is an administrator.
+    AdministratorAccount,
     Lifetime(ValidationError),
     /// The form was already used to create a token, or its session has ended.
     FormConsumed,
@@ -275,7 +283,7 @@ impl IssuePolicy {
         }
         match self.token_access {
             TokenAccess::Disabled => Err(IssueError::AccessDisabled),
-            TokenAccess::Default if !(self.is_admin || self.settings.allow_users) => {
+            TokenAccess::Default if !(self.is_service_account || self.is_admin || self.settings.allow_users) => {
                 Err(IssueError::AdministratorsOnly)
             }
             TokenAccess::Default | TokenAccess::Enabled => Ok(()),

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ValidationError,
+    service_account::PersonKind,
     setting_conflict::SettingConflict,
     time::Timestamp,
     token::{Description, TokenStatus},
@@ -29,6 +30,8 @@ pub struct TokenFilter {
     pub unused_since: Option<Timestamp>,
     /// Only tokens with this scope. Unrestricted tokens do not match.
     pub scope: Option<String>,
+    /// Only tokens of people, or only those of service accounts.
+    pub kind: Option<PersonKind>,
     /// Only tokens that conflict with a value of a setting.
     pub conflict: Option<SettingConflict>,
     /// Only tokens with this text in the description, the display prefix or the owner's e-mail, or
@@ -93,6 +96,7 @@ impl TokenFilter {
             never_used,
             unused_since,
             scope,
+            kind,
             conflict,
             search,
         } = self;
@@ -103,6 +107,7 @@ impl TokenFilter {
             && unused_since.is_none()
             && scope.is_none()
             && conflict.is_none()
+            && kind.is_none()
             && search.is_none()
     }
 
@@ -130,6 +135,7 @@ impl TokenFilter {
             never_used,
             unused_since,
             scope,
+            kind,
             conflict,
             search,
         } = self;
@@ -146,6 +152,7 @@ impl TokenFilter {
             ("neverUsed", never_used.map(Value::from)),
             ("unusedSince", time(unused_since)),
             ("scope", scope.as_deref().map(Value::from)),
+            ("kind", kind.map(|kind| kind.as_str().into())),
             ("settingConflict", conflict.map(|conflict| format!("{conflict:?}").into())),
             ("search", search.as_deref().map(Value::from)),
         ];
@@ -168,6 +175,7 @@ mod tests {
             TokenFilter { last_used: range, ..TokenFilter::default() },
             TokenFilter { never_used: Some(false), ..TokenFilter::default() },
             TokenFilter { scope: Some("read".to_owned()), ..TokenFilter::default() },
+            TokenFilter { kind: Some(PersonKind::Service), ..TokenFilter::default() },
         ] {
             assert!(!filter.is_empty() && filter.to_fields().len() == 1, "{filter:?}");
         }

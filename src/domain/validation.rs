@@ -93,6 +93,27 @@ pub enum ValidationError {
     Email,
     #[error("email contains the invisible character U+{:04X}; type the address instead of pasting it", u32::from(*character))]
     EmailInvisibleCharacter { character: char },
+    #[error(
+        "the name of a service account must have 1 to 63 of the characters a-z, 0-9, period, underscore and hyphen, and \
+         begin with a letter or digit"
+    )]
+    ServiceName,
+    #[error("custodians must have at least one person")]
+    NoCustodians,
+    #[error("custodians has person {id} more than once")]
+    DuplicateCustodian { id: i64 },
+    #[error("custodians: {id} is not the ID of an enabled person of the workspace")]
+    InvalidCustodian { id: i64 },
+    #[error("{email} is not the e-mail of an enabled person of the workspace")]
+    UnknownCustodian { email: String },
+    #[error("custodians is missing; send the IDs of the people who manage the tokens of the service account")]
+    CustodiansMissing,
+    #[error("{field} cannot be set for a service account, which has neither e-mail nor password; remove it")]
+    NotForServiceAccounts { field: &'static str },
+    #[error("{field} can be set for service accounts only; remove it, or send kind: service")]
+    ForServiceAccountsOnly { field: &'static str },
+    #[error("email is missing; send the e-mail of the person, or kind: service for a service account")]
+    EmailMissing,
     #[error("tokenAccess must be default, enabled or disabled")]
     TokenAccess,
     #[error("password must have from {min} to {} characters", MAX_PASSWORD_CHARS)]

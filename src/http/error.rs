@@ -167,6 +167,9 @@ impl ApiError {
                 Error::TokenCreationRestricted
                 | Error::ChildTokensDisabled
                 | Error::TokenAccessDisabled
+                | Error::TokenForAnotherPerson
+                | Error::NotCustodian
+                | Error::AdministratorAccount
                 | Error::NotAdministrator
                 | Error::NotPlatformAdministrator
                 | Error::ProtectedPerson
@@ -185,6 +188,8 @@ impl ApiError {
                     DATA_NOT_FOUND
                 }
                 Error::EmailTaken
+                | Error::ServiceNameTaken
+                | Error::ServiceAccountDisabled
                 | Error::PersonDisabled
                 | Error::TooManyTokens { .. }
                 | Error::IdempotentTokenDeleted

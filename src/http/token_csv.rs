@@ -1,6 +1,7 @@
 //! Token lists as CSV, for the API and for the pages.
 
 use super::{csv, list_stream::ListWriter};
+use crate::domain::service_account::email_of;
 use crate::service::{list_pages::TokenPages, tokens::ListedToken};
 
 /// The name under which a browser saves a list.
@@ -45,7 +46,7 @@ impl ListWriter<TokenPages> for TokenCsv {
             &token.display_prefix,
             &text(token.parent_id.map(|id| id.to_string())),
             &token.person_id.to_string(),
-            &email,
+            email_of(&email).unwrap_or_default(),
             &text(token.last_used_from.map(|address| address.to_string())),
         ];
         csv::append_row(buffer, cells);

@@ -36,6 +36,16 @@ pub enum Error {
     IdempotentTokenDeleted,
     #[error("rate limit exceeded; retry in {} s", retry_after_millis.div_ceil(1_000))]
     RateLimited { retry_after_millis: u64 },
+    #[error("no caller creates a token for another person; personId must be your own ID or that of a service account")]
+    TokenForAnotherPerson,
+    #[error("only custodians of the service account and administrators may perform this operation")]
+    NotCustodian,
+    #[error("the service account is an administrator, so only administrators create its tokens")]
+    AdministratorAccount,
+    #[error("the service account is disabled; enable it before you create tokens")]
+    ServiceAccountDisabled,
+    #[error("this name of a service account is already in use")]
+    ServiceNameTaken,
     #[error("tokenAccess is disabled for this person; ask an administrator of the workspace to change it")]
     TokenAccessDisabled,
     #[error(
@@ -73,7 +83,7 @@ pub enum Error {
     #[error("the token was replaced before; replace the newer token instead")]
     AlreadyReplaced,
     #[error(
-        "a node of an older version is running, which would ignore the limits of the token; retry when all nodes are upgraded"
+        "a node of an older version is running, which would ignore the limits of the token or treat a service account as a person; retry when all nodes are upgraded"
     )]
     OlderNodes,
     #[error(
@@ -174,13 +184,22 @@ impl From<AuthorizationLost> for Error {
             AuthorizationLost::CallerRevoked | AuthorizationLost::FeatureOff => Self::CallerRevoked,
             AuthorizationLost::PasswordChangeRequired { person_id } => Self::PasswordChangeRequired { person_id },
             AuthorizationLost::NotAdministrator => Self::NotAdministrator,
+            AuthorizationLost::NotCustodian => Self::NotCustodian,
             AuthorizationLost::NotPlatformAdministrator => Self::NotPlatformAdministrator,
         }
     }
 }
 
+/// Maps a unique-constraint conflict to [`Error::ServiceNameTaken`], for operations on service accounts.
+pub(super) fn name_taken(error: store::Error) -> Error {
+    match error {
+        store::Error::Conflict => Error::ServiceNameTaken,
+        other => other.into(),
+    }
+}
+
 /// Maps a unique-constraint conflict to [`Error::EmailTaken`]. The e-mail address is the only
-/// unique value that callers choose.
+/// unique value that callers choose for people.
 pub(super) fn email_taken(error: store::Error) -> Error {
     match error {
         store::Error::Conflict => Error::EmailTaken,

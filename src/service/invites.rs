@@ -185,6 +185,9 @@ impl Invites {
         id: PersonId,
     ) -> Result<(Person, InviteLink)> {
         let person = self.store.find_person(workspace_id, id).await?.ok_or(Error::PersonNotFound)?;
+        if person.is_service_account() {
+            return Err(ValidationError::NotForServiceAccounts { field: "invite" }.into());
+        }
         if let (Some(provider), false) = (&person.provider, person.has_password) {
             return Err(Error::PasswordOfProvider { provider: provider.clone() });
         }

@@ -2,6 +2,7 @@
 
 mod operator;
 mod protection;
+mod service_accounts;
 mod update;
 
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
 use tokenward_guard::Principal;
 
 pub(super) use protection::{ensure_not_protected, role_over};
+pub use service_accounts::CreateServiceAccount;
 
 pub use crate::store::{PageStart, PersonFilter, PersonSearch, PersonWithTokenCount};
 
@@ -74,6 +76,8 @@ pub struct UpdatePerson<'a> {
     pub force_password_change: Option<bool>,
     /// Whether the person receives e-mail about tokens that expire soon.
     pub notify_on_expiry: Option<bool>,
+    /// The IDs of the custodians of a service account.
+    pub custodians: Option<&'a [i64]>,
     /// The login that verified the current password, if the person changes their own. The update
     /// fails if the password was changed since.
     pub proof: Option<&'a PasswordLogin>,
@@ -110,9 +114,11 @@ impl ActorKind<'_> {
 }
 
 impl UpdatePerson<'_> {
-    /// Returns the first field that only an administrator may set.
-    fn admin_only_field(&self) -> Option<&'static str> {
+    /// Returns the first field of `person` that only an administrator may set.
+    fn admin_only_field(&self, person: &Person) -> Option<&'static str> {
         [
+            ("name", self.name.is_some() && person.is_service_account()),
+            ("custodians", self.custodians.is_some()),
             ("email", self.email.is_some()),
             ("isAdmin", self.is_admin.is_some()),
             ("isDisabled", self.is_disabled.is_some()),
@@ -221,7 +227,7 @@ impl People {
         self.hasher.release_buffers();
     }
 
-    /// Lists the people of a workspace by ID. For the operator.
+    /// Lists the people and service accounts of a workspace by ID. For the operator.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database is unreachable or too slow.
@@ -366,6 +372,7 @@ pub(super) fn check_outcome(outcome: UpdateOutcome) -> Result<()> {
         UpdateOutcome::PasswordOfProvider => {
             Err(Error::PasswordOfProvider { provider: "an identity provider".to_owned() })
         }
+        UpdateOutcome::InvalidCustodian(id) => Err(service_accounts::invalid_custodian(id)),
         UpdateOutcome::DisabledByDirectory => Err(Error::DisabledByDirectory),
         UpdateOutcome::AdministratorByDirectory => Err(Error::AdministratorByDirectory),
     }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     cluster::Node,
     domain::{
-        authority::AuthorizationLost,
+        authority::{AuthorizationLost, RequiredRole},
         id::{PersonId, WorkspaceId},
         random::Random,
         rate_limit::Rate,
@@ -94,7 +94,8 @@ pub struct TokenStatusCounts {
 pub enum TokenScope {
     /// Tokens of the caller.
     Own,
-    /// Tokens of the workspace, or those of one person in it. For administrators.
+    /// Tokens of the workspace, or those of one person in it. For administrators, and for the custodians
+    /// of a service account.
     Workspace { person_id: Option<PersonId> },
 }
 
@@ -131,7 +132,7 @@ impl Tokens {
         filter: TokenFilter,
         page: &TokenPageQuery,
     ) -> Result<Vec<ListedToken>> {
-        let list_query = self.build_list_query(caller, scope, filter)?;
+        let list_query = self.build_list_query(caller, scope, filter).await?;
         let (tokens, page, now) = (self.clone(), page.clone(), list_query.now);
         let query = async move {
             tokens.node.flush_last_used().await?;
@@ -152,7 +153,7 @@ impl Tokens {
         scope: TokenScope,
         filter: TokenFilter,
     ) -> Result<TokenStatusCounts> {
-        let all = self.build_list_query(caller, scope, TokenFilter { status: None, ..filter })?;
+        let all = self.build_list_query(caller, scope, TokenFilter { status: None, ..filter }).await?;
         let mut active = all.clone();
         active.filter.status = Some(TokenStatus::Active);
         let store = self.store.clone();
@@ -177,7 +178,7 @@ impl Tokens {
         page: &TokenPageQuery,
         count: bool,
     ) -> Result<(TokenPages, Option<i64>)> {
-        let list_query = self.build_list_query(caller, scope, filter)?;
+        let list_query = self.build_list_query(caller, scope, filter).await?;
         let (tokens, count_query) = (self.clone(), list_query.clone());
         let query = async move {
             tokens.node.flush_last_used().await?;
@@ -189,18 +190,41 @@ impl Tokens {
         Ok((pages, count))
     }
 
-    fn build_list_query(&self, caller: &Principal, scope: TokenScope, filter: TokenFilter) -> Result<TokenListQuery> {
+    async fn build_list_query(
+        &self,
+        caller: &Principal,
+        scope: TokenScope,
+        filter: TokenFilter,
+    ) -> Result<TokenListQuery> {
         let workspace_id = WorkspaceId::of(caller);
+        self.required_role(caller, scope).await?;
         let owner = match scope {
             TokenScope::Own => OwnerScope::Person { workspace_id, person_id: PersonId::of(caller) },
-            TokenScope::Workspace { .. } if !caller.is_admin => return Err(Error::NotAdministrator),
             TokenScope::Workspace { person_id: Some(person_id) } => OwnerScope::Person { workspace_id, person_id },
             TokenScope::Workspace { person_id: None } => OwnerScope::Workspace(workspace_id),
         };
         Ok(TokenListQuery { scope: owner, filter, now: self.clock.now() })
     }
 
-    /// Finds a token of the caller, or for administrators one of the workspace.
+    /// Returns the role that the caller needs for the tokens in `scope`, and has at present.
+    ///
+    /// # Errors
+    /// [`Error::NotAdministrator`] if the caller has no such role.
+    async fn required_role(&self, caller: &Principal, scope: TokenScope) -> Result<RequiredRole> {
+        match scope {
+            TokenScope::Own => Ok(RequiredRole::Member),
+            TokenScope::Workspace { .. } if caller.is_admin => Ok(RequiredRole::Administrator),
+            TokenScope::Workspace { person_id: Some(account) } => {
+                let (workspace_id, custodian) = (WorkspaceId::of(caller), PersonId::of(caller));
+                let is_custodian = self.store.is_custodian(workspace_id, account, custodian).await?;
+                if is_custodian { Ok(RequiredRole::Custodian(account)) } else { Err(Error::NotAdministrator) }
+            }
+            TokenScope::Workspace { person_id: None } => Err(Error::NotAdministrator),
+        }
+    }
+
+    /// Finds a token of the caller or of a service account of which the caller is a custodian, or for
+    /// administrators one of the workspace.
     ///
     /// # Errors
     /// [`Error::TokenNotFound`] if there is no such token, or if it belongs to another person and
@@ -219,8 +243,8 @@ impl Tokens {
     /// [`Error::NotAdministrator`] if a member asks for other people, [`Error::RateLimited`] if the
     /// caller has too many reads in progress.
     pub async fn count_holders(&self, caller: &Principal, person_id: Option<PersonId>) -> Result<TokenHolderCounts> {
-        if !(caller.is_admin || person_id == Some(PersonId::of(caller))) {
-            return Err(Error::NotAdministrator);
+        if person_id != Some(PersonId::of(caller)) {
+            self.required_role(caller, TokenScope::Workspace { person_id }).await?;
         }
         let (store, workspace_id, now) = (self.store.clone(), WorkspaceId::of(caller), self.clock.now());
         let query = async move { store.count_token_holders(workspace_id, person_id, now).await };
@@ -270,12 +294,12 @@ impl Tokens {
 
 /// Returns the tokens that the caller may read and delete.
 fn accessible_to(caller: &Principal) -> OwnerScope {
-    if caller.is_admin { OwnerScope::Workspace(WorkspaceId::of(caller)) } else { owned_by(caller) }
+    if caller.is_admin { OwnerScope::Workspace(WorkspaceId::of(caller)) } else { in_custody_of(caller) }
 }
 
-/// Returns the tokens of the caller.
-fn owned_by(caller: &Principal) -> OwnerScope {
-    OwnerScope::Person { workspace_id: WorkspaceId::of(caller), person_id: PersonId::of(caller) }
+/// Returns the tokens of the caller, and of the service accounts of which the caller is a custodian.
+fn in_custody_of(caller: &Principal) -> OwnerScope {
+    OwnerScope::Custody { workspace_id: WorkspaceId::of(caller), person_id: PersonId::of(caller) }
 }
 
 /// Maps a lost authorization of a workspace with the feature switched off to the error of the token

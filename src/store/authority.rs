@@ -27,18 +27,25 @@ pub(super) struct Authorized<'a> {
     ends_at: Option<Timestamp>,
     /// Limits of the presented token; none if none was presented.
     limits: TokenLimits,
+    /// The caller, as read again; `None`: no caller.
+    caller: Option<CallerFacts>,
 }
 
 impl<'a> Authorized<'a> {
     /// Wraps the context of an operation of the service itself, or of a statement that is its own
     /// authorization.
     pub(super) fn without_caller(context: &'a AuditContext) -> Self {
-        Self { context, ends_at: None, limits: TokenLimits::NONE }
+        Self { context, ends_at: None, limits: TokenLimits::NONE, caller: None }
     }
 
     /// Returns when the presented token stops authenticating.
     pub(super) fn ends_at(&self) -> Option<Timestamp> {
         self.ends_at
+    }
+
+    /// Returns the caller, as read again; `None` without a caller.
+    pub(super) fn caller(&self) -> Option<&CallerFacts> {
+        self.caller.as_ref()
     }
 
     /// Returns the limits of the presented token.
@@ -59,6 +66,7 @@ pub(super) struct CallerRow {
     is_admin: bool,
     is_platform_admin: bool,
     is_disabled: bool,
+    is_custodian: bool,
     token_access: String,
     force_password_change: bool,
     password_hash: Option<String>,
@@ -73,6 +81,7 @@ from_row!(CallerRow {
     is_admin,
     is_platform_admin,
     is_disabled,
+    is_custodian,
     token_access,
     force_password_change,
     password_hash,
@@ -93,6 +102,7 @@ impl CallerRow {
             is_admin: self.is_admin,
             is_platform_admin: self.is_platform_admin,
             is_disabled: self.is_disabled,
+            is_custodian: self.is_custodian,
             token_access: columns::parse_token_access(&self.token_access)?,
             force_password_change: self.force_password_change,
             password_hash: self.password_hash.map(PasswordHash),
@@ -107,7 +117,8 @@ impl CallerRow {
 macro_rules! caller {
     ($token:expr, $credential:literal, $lock:literal) => {
         concat!(
-            "select p.is_admin, p.is_platform_admin, p.is_disabled, p.token_access, p.force_password_change, \
+            "select p.is_admin, p.is_platform_admin, p.is_disabled, exists (select 1 from custodian c where \
+             c.person_id = p.id and c.service_account_id = $5) as is_custodian, p.token_access, p.force_password_change, \
              p.password_hash, ",
             $token,
             ", (select value from setting where workspace_id = p.workspace_id and key = $3) as enabled, ",
@@ -173,7 +184,7 @@ impl Store {
     }
 
     /// Returns the statement that reads the caller again. Parameters: workspace, person, setting
-    /// key, credential ID.
+    /// key, credential ID, service account whose custodian the caller must be.
     pub(super) fn caller_sql(&self, credential: &VerifiedCredential) -> &'static str {
         match (credential, &self.pool) {
             (VerifiedCredential::Password(_), _) => CALLER_BY_PASSWORD,
@@ -218,7 +229,8 @@ pub(super) fn check_authority<'a>(
     let limits = columns::parse_limits(row.as_ref().and_then(|row| row.limits.as_deref()))?;
     let facts = row.map(CallerRow::into_facts).transpose()?;
     authority.check(facts.as_ref())?;
-    Ok(Authorized { context: &mutation.context, ends_at: facts.and_then(|facts| facts.ends_at), limits })
+    let ends_at = facts.as_ref().and_then(|facts| facts.ends_at);
+    Ok(Authorized { context: &mutation.context, ends_at, limits, caller: facts })
 }
 
 /// Begins the transaction of a mutation in a workspace: locks its row and that of the caller's
@@ -247,6 +259,7 @@ macro_rules! begin {
                     .bind(authority.person_id)
                     .bind(crate::domain::setting::SettingKey::Enabled.as_str())
                     .bind(authority::credential_id(&authority.credential))
+                    .bind(authority.role.service_account())
                     .fetch_optional(&mut *tx)
                     .await?;
                 if let (Some(id), true) =

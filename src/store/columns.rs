@@ -3,10 +3,12 @@
 use super::{Error, Result};
 use crate::domain::{person::TokenAccess, token_limits::TokenLimits};
 
-/// Column that is true if person `p` has a revoked family whose rows still exist.
+/// Column that is true if tokens of person `p` may belong to a revoked family whose rows still exist.
+/// The tokens of a service account may descend from those of a custodian.
 macro_rules! in_doubt {
     () => {
-        "exists (select 1 from revoked_family f where f.person_id = p.id)"
+        "(exists (select 1 from revoked_family f where f.person_id = p.id) or (p.kind = 'service' and exists \
+         (select 1 from revoked_family f where f.workspace_id = p.workspace_id)))"
     };
 }
 pub(super) use in_doubt;

@@ -231,7 +231,7 @@ impl Store {
         const SELECT: &str = concat!(
             "select ",
             is_local_administrator!(),
-            " from person where workspace_id = $1 and id = $2 and removed_at is null"
+            " from person where workspace_id = $1 and id = $2 and removed_at is null and kind = 'person'"
         );
         const IS_LINKED: &str = "select exists (select 1 from external_identity where person_id = $1)";
         const CLEAR_PASSWORD: &str = "update person set password_hash = null, force_password_change = false, \

@@ -81,7 +81,7 @@ macro_rules! select_recipient {
             people::columns!(),
             " from person where ",
             $condition,
-            " and not is_disabled and removed_at is null \
+            " and kind = 'person' and not is_disabled and removed_at is null \
              and workspace_id in (select id from workspace where removed_at is null)"
         )
     };

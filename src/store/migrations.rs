@@ -27,6 +27,7 @@ macro_rules! migrator {
             10 "token limits" "0010_token_limits.sql",
             11 "inventory" "0011_inventory.sql",
             12 "webhooks" "0012_webhooks.sql",
+            13 "service accounts" "0013_service_accounts.sql",
             14 "mail" "0014_mail.sql",
         ])
     };

@@ -49,6 +49,7 @@ mod people;
 mod pool_limits;
 mod read_only_sessions;
 mod removal;
+mod service_accounts;
 mod sessions;
 mod settings;
 mod sign_in_addresses;
@@ -88,6 +89,7 @@ use operations::OperationCounter;
 pub use password_links::{FoundPasswordLink, InviteOutcome};
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, UpdateOutcome};
 pub use pool_limits::PoolLimits;
+pub use service_accounts::{NewServiceAccount, ServiceAccountInsert};
 pub use sessions::{FoundSession, NewSession};
 pub use sources::{KnownSource, LoginFailureCounts};
 pub use tokens::{

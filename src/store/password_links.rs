@@ -68,7 +68,8 @@ impl Store {
         mutation: &Mutation,
     ) -> Result<InviteOutcome> {
         const SELECT: &str = "select email, is_disabled, (password_hash is null and exists (select 1 from external_identity i \
-             where i.person_id = person.id)) from person where workspace_id = $1 and id = $2 and removed_at is null";
+             where i.person_id = person.id)) from person where workspace_id = $1 and id = $2 and removed_at is null \
+             and kind = 'person'";
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
             let found: Option<(String, bool, bool)> =

@@ -17,6 +17,7 @@ use crate::domain::{
     external_identity::DisabledBy,
     id::{PersonId, WorkspaceId},
     person::{Email, EmailKey, Person, PersonName, TokenAccess},
+    service_account::PersonKind,
     time::Timestamp,
 };
 pub(super) use change::administrators_outcome;
@@ -49,11 +50,13 @@ pub struct PersonWithHash {
 pub struct PersonFilter {
     pub email: Option<EmailKey>,
     pub is_disabled: Option<bool>,
+    pub kind: Option<PersonKind>,
 }
 
 pub(super) struct Row {
     pub(super) id: PersonId,
     workspace_id: WorkspaceId,
+    kind: String,
     email: String,
     name: String,
     is_admin: bool,
@@ -70,6 +73,8 @@ pub(super) struct Row {
     sso_principal: Option<String>,
     last_login_at: Option<Timestamp>,
     last_sign_in_at: Option<Timestamp>,
+    custodians: Option<String>,
+    has_enabled_custodian: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -77,6 +82,7 @@ pub(super) struct Row {
 from_row!(Row {
     id,
     workspace_id,
+    kind,
     email,
     name,
     is_admin,
@@ -93,6 +99,8 @@ from_row!(Row {
     sso_principal,
     last_login_at,
     last_sign_in_at,
+    custodians,
+    has_enabled_custodian,
     created_at,
     updated_at
 });
@@ -119,9 +127,14 @@ impl TryFrom<Row> for Person {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
+        let custodians = row.custodians.as_deref().unwrap_or_default().split_terminator(',');
+        let custodians = custodians.map(str::parse).collect::<std::result::Result<Vec<PersonId>, _>>();
         Ok(Self {
             id: row.id,
             workspace_id: row.workspace_id,
+            kind: PersonKind::parse(&row.kind).ok_or(Error::corrupt("person.kind"))?,
+            custodians: custodians.map_err(|_| Error::corrupt("custodian.person_id"))?,
+            has_enabled_custodian: row.has_enabled_custodian,
             email: row.email,
             name: row.name,
             is_admin: row.is_admin,
@@ -156,21 +169,25 @@ from_row!(RowWithHash { password_hash; person });
 /// Columns of [`Row`]. More columns may follow.
 macro_rules! columns {
     () => {
-        "id, workspace_id, email, name, is_admin, is_platform_admin, is_disabled, disabled_by_administrator, \
+        "id, workspace_id, person.kind as kind, email, name, is_admin, is_platform_admin, is_disabled, disabled_by_administrator, \
          disabled_by_directory, admin_by_directory, token_access, force_password_change, notify_on_expiry, \
          (password_hash is not null) as has_password, (select i.provider from external_identity i \
          where i.person_id = person.id order by i.linked_at, i.id limit 1) as provider, \
          (select i.label from external_identity i where i.person_id = person.id order by i.linked_at, i.id limit 1) \
-         as sso_principal, last_login_at, last_sign_in_at, created_at, updated_at"
+         as sso_principal, last_login_at, last_sign_in_at, (select string_agg(cast(c.person_id as text), ',' \
+         order by c.person_id) from custodian c where c.service_account_id = person.id) as custodians, \
+         exists (select 1 from custodian c join person q on q.id = c.person_id where c.service_account_id = person.id \
+         and not q.is_disabled) as has_enabled_custodian, created_at, updated_at"
     };
 }
 pub(super) use columns;
 
-/// People of workspace `$1` with e-mail `$2` and disabled state `$3`; null matches everything.
+/// People of workspace `$1` with e-mail `$2`, disabled state `$3` and kind `$4`; null matches
+/// everything.
 macro_rules! matching {
     () => {
         " from person where workspace_id = $1 and removed_at is null and email_key = coalesce($2, email_key) \
-         and is_disabled = coalesce($3, is_disabled)"
+         and is_disabled = coalesce($3, is_disabled) and kind = coalesce($4, kind)"
     };
 }
 
@@ -241,7 +258,7 @@ impl Store {
         row.map(Person::try_from).transpose()
     }
 
-    /// Finds the person who signs in with this e-mail, in any workspace.
+    /// Finds the person who signs in with this e-mail, in any workspace. Service accounts do not sign in.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
@@ -250,7 +267,7 @@ impl Store {
         const SELECT: &str = concat!(
             "select ",
             columns!(),
-            ", password_hash from person where email_key = $1 \
+            ", password_hash from person where email_key = $1 and person.kind = 'person' \
              and workspace_id in (select id from workspace where removed_at is null)"
         );
         let row: Option<RowWithHash> =
@@ -272,10 +289,10 @@ impl Store {
         after: Option<PersonId>,
         (limit, offset): (i64, i64),
     ) -> Result<Vec<Person>> {
-        const LIST: &str = concat!("select ", columns!(), matching!(), " and id > $4 order by id limit $5 offset $6");
+        const LIST: &str = concat!("select ", columns!(), matching!(), " and id > $5 order by id limit $6 offset $7");
         let email = filter.email.as_ref().map(EmailKey::as_str);
         let rows: Vec<Row> = on_readers!(self, pool => sqlx::query_as(LIST).bind(workspace_id).bind(email)
-            .bind(filter.is_disabled).bind(after.map_or(0, PersonId::get)).bind(limit).bind(offset)
+            .bind(filter.is_disabled).bind(filter.kind.map(PersonKind::as_str)).bind(after.map_or(0, PersonId::get)).bind(limit).bind(offset)
             .fetch_all(pool).await)?;
         rows.into_iter().map(Person::try_from).collect()
     }
@@ -287,15 +304,16 @@ impl Store {
     /// time.
     pub async fn count_people(&self, workspace_id: WorkspaceId, filter: &PersonFilter) -> Result<i64> {
         const COUNT: &str = concat!("select count(*)", matching!());
-        if filter.email.is_none() && filter.is_disabled.is_none() {
+        let PersonFilter { email, is_disabled, kind } = filter;
+        if email.is_none() && is_disabled.is_none() && *kind == Some(PersonKind::Person) {
             return Ok(self.count_people_and_tokens(workspace_id).await?.0);
         }
         let email = filter.email.as_ref().map(EmailKey::as_str);
         Ok(on_readers!(self, pool => sqlx::query_scalar(COUNT).bind(workspace_id).bind(email).bind(filter.is_disabled)
-            .fetch_one(pool).await)?)
+            .bind(filter.kind.map(PersonKind::as_str)).fetch_one(pool).await)?)
     }
 
-    /// Counts the enabled administrators of a workspace, and those of them who are platform
+    /// Counts the enabled people who are administrators of a workspace, and those of them who are platform
     /// administrators, in this order.
     ///
     /// # Errors
@@ -335,5 +353,5 @@ pub(super) const COUNT_ADMINISTRATORS: &str = concat!(
      count(case when ",
     is_local_administrator!(),
     " then 1 end) as local_administrators, exists (select 1 from external_identity where workspace_id = $1) \
-     as has_identities from person where workspace_id = $1 and is_admin and not is_disabled"
+     as has_identities from person where workspace_id = $1 and is_admin and not is_disabled and kind = 'person'"
 );

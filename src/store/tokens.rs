@@ -63,6 +63,8 @@ pub use replace::DueDeletion;
 pub enum OwnerScope {
     /// The tokens of one person.
     Person { workspace_id: WorkspaceId, person_id: PersonId },
+    /// The tokens of one person, and those of the service accounts of which the person is a custodian.
+    Custody { workspace_id: WorkspaceId, person_id: PersonId },
     /// All tokens of a workspace.
     Workspace(WorkspaceId),
 }
@@ -70,17 +72,34 @@ pub enum OwnerScope {
 impl OwnerScope {
     const fn workspace_id(self) -> WorkspaceId {
         match self {
-            Self::Person { workspace_id, .. } | Self::Workspace(workspace_id) => workspace_id,
+            Self::Person { workspace_id, .. } | Self::Custody { workspace_id, .. } | Self::Workspace(workspace_id) => {
+                workspace_id
+            }
         }
     }
 
     const fn person_id(self) -> Option<PersonId> {
         match self {
-            Self::Person { person_id, .. } => Some(person_id),
+            Self::Person { person_id, .. } | Self::Custody { person_id, .. } => Some(person_id),
             Self::Workspace(_) => None,
         }
     }
+
+    /// Returns the custodian whose service accounts are included.
+    const fn custodian(self) -> Option<PersonId> {
+        if let Self::Custody { person_id, .. } = self { Some(person_id) } else { None }
+    }
 }
+
+/// Condition that a token belongs to person `$3`, if there is one, or to a service account of which
+/// person `$4` is a custodian.
+macro_rules! is_in_scope {
+    () => {
+        "(person_id = coalesce($3, person_id) \
+         or person_id in (select c.service_account_id from custodian c where c.person_id = $4))"
+    };
+}
+use is_in_scope;
 
 /// Facts that an auth check needs about a token and its owner. They contain no decision.
 #[derive(Clone, Debug)]
@@ -249,7 +268,7 @@ impl Store {
         // Joins each person by index. The planner would otherwise scan all of a small workspace for
         // a few tokens, and it does not look past an `offset`.
         const MANY: &str = facts!(
-            "lateral (select id, workspace_id, email, name, is_admin, is_platform_admin, is_disabled, token_access, \
+            "lateral (select id, workspace_id, kind, email, name, is_admin, is_platform_admin, is_disabled, token_access, \
              tokens_revoked_before from person where id = t.person_id offset 0) p on true",
             "= any($1)"
         );
@@ -297,10 +316,11 @@ impl Store {
         const SELECT: &str = concat!(
             "select ",
             token_columns!(),
-            " from unrevoked_token t where t.id = $1 and t.workspace_id = $2 and t.person_id = coalesce($3, t.person_id)"
+            " from unrevoked_token t where t.id = $1 and t.workspace_id = $2 and ",
+            is_in_scope!()
         );
         let row: Option<TokenRow> = on_pool!(self, pool => sqlx::query_as(SELECT)
-            .bind(id).bind(scope.workspace_id()).bind(scope.person_id()).fetch_optional(pool).await)?;
+            .bind(id).bind(scope.workspace_id()).bind(scope.person_id()).bind(scope.custodian()).fetch_optional(pool).await)?;
         row.map(Token::try_from).transpose()
     }
 }

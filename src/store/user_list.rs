@@ -8,6 +8,7 @@ use super::{Result, Store, like::contains_pattern, on_pool, on_readers, people};
 use crate::domain::{
     id::{PersonId, WorkspaceId},
     person::{EmailKey, Person},
+    service_account::PersonKind,
     time::Timestamp,
 };
 
@@ -18,6 +19,15 @@ pub struct PersonSearch {
     pub search: Option<String>,
     pub is_disabled: Option<bool>,
     pub is_admin: Option<bool>,
+    pub kind: PersonKind,
+}
+
+impl PersonSearch {
+    /// Returns the conditions that all service accounts meet.
+    #[must_use]
+    pub fn service_accounts() -> Self {
+        Self { kind: PersonKind::Service, ..Self::default() }
+    }
 }
 
 /// Start of a page in the list.
@@ -59,7 +69,7 @@ macro_rules! list {
             people::columns!(),
             " from person where workspace_id = $1 and removed_at is null and email_key ",
             $comparison,
-            " $2 and is_disabled = coalesce($3, is_disabled) and is_admin = coalesce($4, is_admin) \
+            " $2 and is_disabled = coalesce($3, is_disabled) and is_admin = coalesce($4, is_admin) and kind = $8 \
              and (lower(name) like $5 escape '\\' or name like $6 escape '\\' or email_key like $5 escape '\\') \
              order by email_key",
             $order,
@@ -128,7 +138,7 @@ impl Store {
         let (rows, counts, invites) = on_readers!(self, pool => {
             let rows: Vec<people::Row> = sqlx::query_as(statement)
                 .bind(workspace_id).bind(key.as_str()).bind(filter.is_disabled).bind(filter.is_admin)
-                .bind(&lower_pattern).bind(&pattern).bind(limit).fetch_all(pool).await?;
+                .bind(&lower_pattern).bind(&pattern).bind(limit).bind(filter.kind.as_str()).fetch_all(pool).await?;
             if rows.is_empty() {
                 return Ok((rows, HashMap::new(), HashMap::new()));
             }
@@ -159,13 +169,13 @@ impl Store {
     /// or does not respond in time.
     pub async fn count_found_people(&self, workspace_id: WorkspaceId, filter: &PersonSearch) -> Result<i64> {
         const COUNT: &str = "select count(*) from person where workspace_id = $1 and removed_at is null \
-             and is_disabled = coalesce($2, is_disabled) and is_admin = coalesce($3, is_admin) \
+             and is_disabled = coalesce($2, is_disabled) and is_admin = coalesce($3, is_admin) and kind = $6 \
              and (lower(name) like $4 escape '\\' or name like $5 escape '\\' or email_key like $4 escape '\\')";
         let search = filter.search.as_deref().unwrap_or_default();
         let (lower_pattern, pattern) = (contains_pattern(&search.to_lowercase()), contains_pattern(search));
         Ok(on_readers!(self, pool => sqlx::query_scalar(COUNT)
             .bind(workspace_id).bind(filter.is_disabled).bind(filter.is_admin)
-            .bind(&lower_pattern).bind(&pattern).fetch_one(pool).await)?)
+            .bind(&lower_pattern).bind(&pattern).bind(filter.kind.as_str()).fetch_one(pool).await)?)
     }
 
     /// Lists the e-mails of up to `limit` enabled administrators of a workspace, in ascending
@@ -176,7 +186,7 @@ impl Store {
     /// or does not respond in time.
     pub async fn list_administrator_emails(&self, workspace_id: WorkspaceId, limit: i64) -> Result<Vec<String>> {
         const SELECT: &str = "select email from person where workspace_id = $1 and is_admin and not is_disabled \
-                              order by email_key limit $2";
+                              and kind = 'person' order by email_key limit $2";
         Ok(on_pool!(self, pool => sqlx::query_scalar(SELECT).bind(workspace_id).bind(limit).fetch_all(pool).await)?)
     }
 

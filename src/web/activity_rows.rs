@@ -92,6 +92,7 @@ pub(super) fn action_label(action: Action) -> &'static str {
         Action::PersonDisabled => "Account disabled",
         Action::PersonEnabled => "Account enabled",
         Action::PersonRemoved => "User removed",
+        Action::ServiceAccountUnowned => "Service account without custodian",
         Action::PasswordChanged => "Password changed",
         Action::IdentityLinked => "Linked to an identity provider",
         Action::IdentityUnlinked => "Link to an identity provider removed",

@@ -58,6 +58,7 @@ impl FormError {
 fn rejected_field(error: &Error) -> Option<&'static str> {
     match error {
         Error::EmailTaken => Some("email"),
+        Error::ServiceNameTaken => Some("name"),
         Error::InvalidWebhookUrl(_) => Some("url"),
         Error::Invalid(invalid) => invalid_field(invalid),
         _ => None,
@@ -84,6 +85,11 @@ fn invalid_field(invalid: &ValidationError) -> Option<&'static str> {
         | ValidationError::NetworkHostBits { .. }
         | ValidationError::NetworkOfAllAddresses { .. } => Some("allowedNetworks"),
         ValidationError::GraceSeconds => Some("grace"),
+        ValidationError::ServiceName => Some("name"),
+        ValidationError::NoCustodians
+        | ValidationError::DuplicateCustodian { .. }
+        | ValidationError::InvalidCustodian { .. }
+        | ValidationError::UnknownCustodian { .. } => Some("custodians"),
         ValidationError::TooLong { field, .. }
         | ValidationError::TooManyEntries { field, .. }
         | ValidationError::Empty { field }

@@ -41,7 +41,15 @@ struct GeneratedPage<'a> {
     expires: Option<DisplayTime>,
     limits: DisplayLimits,
     replaced: Option<ReplacedToken>,
+    account: Option<TokenAccount<'a>>,
     base_url: String,
+}
+
+/// The service account that owns a new token, with its page.
+pub(super) struct TokenAccount<'a> {
+    pub name: &'a str,
+    pub nav_item: NavItem,
+    pub path: &'a str,
 }
 
 /// The token that a new one has replaced.
@@ -109,22 +117,23 @@ pub(super) fn parse_description(text: &str) -> Result<Description, FormError> {
     Description::parse(text.to_owned()).map_err(|invalid| FormError::from_invalid(&invalid))
 }
 
-/// Shows a new token.
+/// Shows a new token, with the token that it replaces and the service account that owns it, if any.
 pub(super) fn show_generated(
     user: &SessionUser,
     state: &WebState,
     headers: &HeaderMap,
     (value, token): &(TokenValue, Token),
-    replaced: Option<ReplacedToken>,
+    (replaced, account): (Option<ReplacedToken>, Option<TokenAccount<'_>>),
 ) -> PageResult<Response> {
     render(&GeneratedPage {
-        layout: user.layout(NavItem::Tokens),
+        layout: user.layout(account.as_ref().map_or(NavItem::Tokens, |account| account.nav_item)),
         value: value.expose(),
         id: token.id,
         description: &token.description,
         expires: token.expires_at.map(DisplayTime),
         limits: (&token.limits).into(),
         replaced,
+        account,
         base_url: state.public_url.for_origin(headers.get(ORIGIN).and_then(|origin| origin.to_str().ok())),
     })
 }

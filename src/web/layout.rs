@@ -74,6 +74,7 @@ pub(super) enum NavItem {
     Profile,
     Activity,
     Users,
+    ServiceAccounts,
     Settings,
     AllTokens,
     Webhooks,
@@ -97,8 +98,15 @@ pub(super) struct NavLink {
 
 impl NavItem {
     const PREFERENCES: [Self; 3] = [Self::Tokens, Self::Profile, Self::Activity];
-    const ADMIN: [Self; 6] =
-        [Self::Users, Self::Settings, Self::AllTokens, Self::Webhooks, Self::AllActivity, Self::Workspaces];
+    const ADMIN: [Self; 7] = [
+        Self::Users,
+        Self::ServiceAccounts,
+        Self::Settings,
+        Self::AllTokens,
+        Self::Webhooks,
+        Self::AllActivity,
+        Self::Workspaces,
+    ];
 
     /// Returns whether the entry belongs to the Admin console.
     fn is_admin(self) -> bool {
@@ -119,6 +127,7 @@ impl NavItem {
             Self::Profile => ("/preferences/profile", "Profile"),
             Self::Activity => ("/preferences/activity", "Activity"),
             Self::Users => ("/admin/users", "Users"),
+            Self::ServiceAccounts => ("/admin/service-accounts", "Service accounts"),
             Self::Settings => ("/admin/settings", "Workspace settings"),
             Self::AllTokens => ("/admin/tokens", "All tokens"),
             Self::Webhooks => ("/admin/webhooks", "Webhooks"),
@@ -169,6 +178,9 @@ impl Layout {
             Some("removed") => Some("The user was removed."),
             Some("disabled") => Some("The account was disabled. Its password and tokens no longer work."),
             Some("enabled") => Some("The account was enabled."),
+            Some("account-added") => Some("The service account was added. Generate a token for it."),
+            Some("account-disabled") => Some("The service account was disabled. Its tokens no longer work."),
+            Some("account-removed") => Some("The service account was removed with its tokens."),
             Some("forced") => Some("The user must change the password at the next sign-in."),
             Some("password-set") => {
                 Some("The temporary password was set. The user must change it at the next sign-in.")

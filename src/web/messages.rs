@@ -46,7 +46,11 @@ pub(super) fn for_invalid(invalid: &ValidationError) -> String {
         }
         ValidationError::InvalidSettingValue { .. } => "Choose one of the values.".to_owned(),
         ValidationError::TooManyEntries { field, max } => {
-            let name = if field.ends_with("scopes") { "scopes" } else { "networks" };
+            let name = match *field {
+                "custodians" => "custodians",
+                name if name.ends_with("scopes") => "scopes",
+                _ => "networks",
+            };
             format!("Enter at most {max} {name}.")
         }
         ValidationError::ScopesRequired => {
@@ -55,6 +59,11 @@ pub(super) fn for_invalid(invalid: &ValidationError) -> String {
         ValidationError::NetworkOfAllAddresses { text } => {
             format!("The network {text} contains all addresses. Clear the field to allow any address.")
         }
+        ValidationError::NoCustodians => "Enter the e-mail address of at least one custodian.".to_owned(),
+        ValidationError::UnknownCustodian { email } => {
+            format!("No enabled user of this workspace has the e-mail address {email}.")
+        }
+        ValidationError::DuplicateCustodian { .. } => "Enter each custodian once.".to_owned(),
         ValidationError::GraceSeconds => "Choose one of the grace periods.".to_owned(),
         ValidationError::TokenAccess => "Choose one of the options for token access.".to_owned(),
         ValidationError::PasswordMismatch => "The two new passwords do not match.".to_owned(),

@@ -40,6 +40,8 @@ mod reference;
 mod replace;
 mod response_cookies;
 mod security_headers;
+mod service_account_tokens;
+mod service_accounts;
 mod session_user;
 mod sign_in;
 mod state;
@@ -81,6 +83,8 @@ pub fn routes(app: &App, config: &Config, document: &'static OpenApi) -> Router 
         .merge(generate::routes())
         .merge(replace::routes())
         .merge(token_page::routes())
+        .merge(service_accounts::routes())
+        .merge(service_account_tokens::routes())
         .merge(profile::routes())
         .merge(activity::routes())
         .merge(reference::routes())

@@ -196,7 +196,7 @@ async fn replace(
     match issue_token(&state, &user, &headers, id, &form).await? {
         Ok(issued) => {
             let replaced = ReplacedToken { id, end: end_of_replaced(&state, &user, id).await };
-            show_generated(&user, &state, &headers, &issued, Some(replaced))
+            show_generated(&user, &state, &headers, &issued, (Some(replaced), None))
         }
         Err(error) => {
             let (token, row) = find_own(&user, &state, id).await?;

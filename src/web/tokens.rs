@@ -42,6 +42,8 @@ struct TokensPage {
     denied_reason: Option<String>,
     /// The administrators to contact.
     contacts: String,
+    /// The user is a custodian of service accounts.
+    has_service_accounts: bool,
     /// `None` if the feature is off.
     list: Option<TokenList>,
 }
@@ -69,7 +71,8 @@ async fn list(
     let notice = deletion_notice(&state, &user.actor(), EventScope::Own, &query).await?;
     let notice = notice.or_else(|| deletion_count_notice(&query));
     let layout = user.layout(NavItem::Tokens).with_notice(query.done.as_deref()).with_text(notice);
-    render(&TokensPage { layout, is_feature_off, denied_reason, contacts, list })
+    let has_service_accounts = !state.people.list_own_service_accounts(&user.actor()).await?.is_empty();
+    render(&TokensPage { layout, is_feature_off, denied_reason, contacts, has_service_accounts, list })
 }
 
 /// The list of own tokens, for bulk deletions.

@@ -11,6 +11,7 @@ use crate::{
 use tokenward_guard::{AuthError, DenialReason};
 
 mod checks;
+mod people;
 
 use checks::{auth_check, check_tokens, introspect, report_leak, revoke};
 
@@ -36,7 +37,7 @@ pub(super) fn errors_of(operation: &str) -> Vec<NamedError> {
         "getLiveness" => return vec![invalid_host()],
         "getReadiness" => return readiness(),
         operation if operation.contains("Webhook") => webhook_errors(operation),
-        operation if operation.contains("Person") || operation == "listPeople" => person_errors(operation),
+        operation if operation.contains("Person") || operation == "listPeople" => people::person_errors(operation),
         operation => workspace_errors(operation),
     };
     join([authenticated(), own])
@@ -178,6 +179,11 @@ fn create_token() -> Vec<NamedError> {
         service("onlyAdministrators", Error::TokenCreationRestricted),
         service("childTokensForbidden", Error::ChildTokensDisabled),
         service("tokenAccessDisabled", Error::TokenAccessDisabled),
+        service("tokenForAnotherPerson", Error::TokenForAnotherPerson),
+        service("notCustodian", Error::NotCustodian),
+        service("administratorAccount", Error::AdministratorAccount),
+        service("serviceAccountDisabled", Error::ServiceAccountDisabled),
+        person_not_found(),
         service("tooManyTokens", Error::TooManyTokens { max: 100 }),
         service("idempotentTokenDeleted", Error::IdempotentTokenDeleted),
         service("tooManyCreations", Error::RateLimited { retry_after_millis: 2_000 }),
@@ -201,63 +207,6 @@ fn list_events() -> Vec<NamedError> {
 fn readiness() -> Vec<NamedError> {
     let schema = NotReady::Schema { database: 4, program: 5 };
     vec![invalid_host(), internal(), ("schemaBehind", ApiError::NotReady(schema))]
-}
-
-fn person_errors(operation: &str) -> Vec<NamedError> {
-    let password = || invalid("passwordTooShort", ValidationError::PasswordLength { min: 15 });
-    match operation {
-        "listPeople" => join([administrator(), reads(), vec![limit()]]),
-        "getPerson" => join([administrator(), vec![person_not_found()]]),
-        "createPerson" => {
-            let own = vec![
-                invalid("invalidEmail", ValidationError::Email),
-                password(),
-                invalid("commonPassword", ValidationError::PasswordCommon),
-                invalid("passwordMismatch", ValidationError::PasswordMismatch),
-                invalid("passwordOrInviteMissing", ValidationError::PasswordOrInviteMissing),
-                invalid("passwordWithInvite", ValidationError::PasswordWithInvite),
-                workspace_not_found(),
-                service("emailTaken", Error::EmailTaken),
-            ];
-            join([administrator(), with_body(), own])
-        }
-        "patchPerson" => {
-            let own = vec![
-                password(),
-                invalid("passwordMismatch", ValidationError::PasswordMismatch),
-                invalid("invalidTokenAccess", ValidationError::TokenAccess),
-                service("unrestrictedField", Error::UnrestrictedOnlyField { field: "email" }),
-                service("administratorField", Error::AdminOnlyField { field: "isAdmin" }),
-                service("readOnlyField", Error::ReadOnlyField { field: "workspaceId" }),
-                service("passwordRequired", Error::PasswordCredentialRequired),
-                service("protectedPerson", Error::ProtectedPerson),
-                person_not_found(),
-                service("emailTaken", Error::EmailTaken),
-                service("lastAdministrator", Error::LastAdministrator),
-            ];
-            join([with_body(), own])
-        }
-        "invitePerson" => {
-            let own = vec![
-                service("ownAccount", Error::CannotInviteSelf),
-                service("protectedPerson", Error::ProtectedPerson),
-                person_not_found(),
-                service("personDisabled", Error::PersonDisabled),
-            ];
-            join([administrator(), own])
-        }
-        "deletePerson" => {
-            let own = vec![
-                service("ownAccount", Error::CannotRemoveSelf),
-                service("protectedPerson", Error::ProtectedPerson),
-                person_not_found(),
-                service("lastAdministrator", Error::LastAdministrator),
-                service("lastPlatformAdministrator", Error::LastPlatformAdministrator),
-            ];
-            join([administrator(), own])
-        }
-        _ => vec![person_not_found()],
-    }
 }
 
 fn workspace_errors(operation: &str) -> Vec<NamedError> {

@@ -125,7 +125,7 @@ fn token() -> Value {
 
 fn person() -> Value {
     json!({
-        "id": 7, "email": "ada@example.com", "name": "Ada Lovelace", "isAdmin": false, "isPlatformAdmin": false,
+        "id": 7, "kind": "person", "email": "ada@example.com", "name": "Ada Lovelace", "isAdmin": false, "isPlatformAdmin": false,
         "isDisabled": false, "disabledBy": [], "tokenAccess": "default", "workspaceId": 1, "state": "active", "ssoPrincipal": null,
         "forcePasswordChange": false, "lastLoginTime": "2026-11-23T21:58:00.000Z",
         "createdAt": "2026-11-23T21:58:18.293Z", "updatedAt": "2026-11-23T21:58:18.293Z"

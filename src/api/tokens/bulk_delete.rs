@@ -16,7 +16,7 @@ use crate::{
         error::ApiResult,
         extract::TokenCaller,
         json_object::JsonFields,
-        serde_types::{WholeNumber, timestamp_schema},
+        serde_types::{PersonKindName, WholeNumber, timestamp_schema},
         strict_json::JsonBody,
     },
     app::App,
@@ -46,7 +46,7 @@ struct DeleteTokens {
     #[serde(default, deserialize_with = "deserialize_value")]
     #[schema(nullable = false)]
     all_users: Option<bool>,
-    /// For administrators: the tokens of one person.
+    /// For administrators: the tokens of one person. For custodians: those of a service account.
     #[serde(default, deserialize_with = "deserialize_value")]
     #[schema(value_type = Option<i64>, nullable = false)]
     person_id: Option<WholeNumber>,
@@ -90,6 +90,10 @@ struct DeleteTokens {
     #[serde(default, deserialize_with = "deserialize_value")]
     #[schema(nullable = false, pattern = "^[a-z0-9][a-z0-9:._-]{0,63}$")]
     scope: Option<String>,
+    /// Only tokens of people (`person`), or only those of service accounts (`service`).
+    #[serde(default, deserialize_with = "deserialize_value")]
+    #[schema(nullable = false)]
+    kind: Option<PersonKindName>,
 }
 
 impl JsonFields for DeleteTokens {
@@ -117,6 +121,7 @@ impl DeleteTokens {
             last_used_after: self.last_used_after,
             never_used: self.never_used,
             scope: self.scope.clone(),
+            kind: self.kind,
         }
     }
 }
@@ -141,9 +146,9 @@ impl From<BulkDeletion> for DeletedTokens {
 /// Delete the tokens that match a filter
 ///
 /// The caller's tokens. For administrators with `allUsers` or `personId`: those of the workspace or of
-/// one person. Deletes at most 1,000 tokens; repeat the request while `deleted` is less than `matched`.
-/// After the 200 no check accepts any of them. The token that authenticates the request is deleted too
-/// if it matches.
+/// one person. For custodians with `personId`: those of a service account. Deletes at most 1,000 tokens;
+/// repeat the request while `deleted` is less than `matched`. After the 200 no check accepts any of
+/// them. The token that authenticates the request is deleted too if it matches.
 #[utoipa::path(post, path = "/v4/apiAccessTokens/delete", operation_id = "deleteMatchingApiAccessTokens", tag = "apiAccessTokens",
     request_body = DeleteTokens,
     responses((status = 200, description = "The numbers of matching and of deleted tokens", body = DeletedTokens)))]

@@ -1,7 +1,7 @@
 //! `POST /v4/apiAccessTokens`: creates tokens.
 
 use axum::{extract::State, http::HeaderMap};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::{
     ToSchema,
     openapi::{
@@ -18,11 +18,12 @@ use crate::{
         error::ApiResult,
         extract::TokenCaller,
         json_object::JsonFields,
-        serde_types::{Created, WholeNumber},
+        serde_types::{Created, WholeNumber, not_null},
         strict_json::JsonBody,
     },
     domain::{
         ValidationError,
+        id::PersonId,
         token::{Description, GracePeriod, Lifetime},
         token_limits::{AllowedNetworks, RequestedLimits, parse_scopes},
     },
@@ -62,11 +63,11 @@ pub(super) struct CreateToken {
     #[serde(default, deserialize_with = "not_null")]
     #[schema(nullable = false, minimum = 0, maximum = 2_592_000, value_type = Option<i64>)]
     grace_seconds: Option<WholeNumber>,
-}
-
-/// Deserializes an optional field that must not be null: null might mean no limit.
-fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
+    /// The ID of the service account that will own the token, for its custodians and administrators.
+    /// Absent: the caller.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(nullable = false, value_type = Option<i64>)]
+    person_id: Option<WholeNumber>,
 }
 
 impl JsonFields for CreateToken {
@@ -74,7 +75,8 @@ impl JsonFields for CreateToken {
     const RESTRICTION_WORDS: &'static [&'static str] =
         &["scope", "permission", "network", "cidr", "restrict", "allow", "role", "replace", "grace"];
 
-    const STRICT_FIELDS: &'static [&'static str] = &["scopes", "allowedNetworks", "replaces", "graceSeconds"];
+    const STRICT_FIELDS: &'static [&'static str] =
+        &["scopes", "allowedNetworks", "replaces", "graceSeconds", "personId"];
 
     fn find_alias(normalized: &str) -> Option<&'static str> {
         let is_expiry = ["expir", "lifetime", "validuntil"].iter().any(|part| normalized.contains(part));
@@ -124,15 +126,18 @@ impl CreateToken {
                 Some(Replaces { token_id: id.ok_or(Error::TokenNotFound)?, grace })
             }
         };
-        Ok(TokenRequest { lifetime, description, limits, replaces })
+        let owner = self.person_id.map(|id| PersonId::new(id.0));
+        Ok(TokenRequest { lifetime, description, limits, replaces, owner })
     }
 }
 
 /// Create a token
 ///
-/// The caller becomes its owner. No other response contains the token value. For ten minutes, the
-/// same request with the same `Idempotency-Key` gets the same response. With `replaces`, the new token
-/// takes the place of an older one, which is deleted after a grace period.
+/// The caller becomes its owner or, with `personId`, a service account of which the caller is a
+/// custodian or an administrator. No caller creates a token for another person. No other response
+/// contains the token value. For ten minutes, the same request with the same `Idempotency-Key` gets the
+/// same response. With `replaces`, the new token takes the place of an older one, which is deleted after
+/// a grace period.
 #[utoipa::path(post, path = "/v4/apiAccessTokens", operation_id = "createApiAccessToken", tag = "apiAccessTokens",
     request_body = CreateToken,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 16 to 255 visible characters, for example a UUID",

@@ -7,8 +7,9 @@ use utoipa::IntoParams;
 
 use super::StatusName;
 use crate::{
-    api::ApiError,
+    api::{ApiError, serde_types::PersonKindName},
     domain::{
+        service_account::PersonKind,
         time::Timestamp,
         token::TokenStatus,
         token_filter::{DescriptionPart, TimeRange, TokenFilter},
@@ -53,6 +54,9 @@ pub(super) struct FilterQuery {
     /// Only tokens with this scope. Unrestricted tokens do not match.
     #[param(max_length = 64, pattern = "^[a-z0-9][a-z0-9:._-]{0,63}$")]
     pub(super) scope: Option<String>,
+    /// Only tokens of people (`person`), or only those of service accounts (`service`).
+    #[param(inline)]
+    pub(super) kind: Option<PersonKindName>,
 }
 
 impl FilterQuery {
@@ -74,6 +78,7 @@ impl FilterQuery {
             last_used: range(self.last_used_after, self.last_used_before),
             never_used: self.never_used,
             scope: self.scope.clone(),
+            kind: self.kind.map(PersonKind::from),
             ..TokenFilter::default()
         };
         Ok(filter.validate()?)

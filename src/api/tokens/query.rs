@@ -37,7 +37,7 @@ pub(super) struct ListQuery {
     pub(super) include_count: Option<bool>,
     /// For administrators: the tokens of all people of the workspace.
     all_users: Option<bool>,
-    /// For administrators: the tokens of one person.
+    /// For administrators: the tokens of one person. For custodians: those of a service account.
     person_id: Option<i64>,
     /// The `nextCursor` of the previous page.
     cursor: Option<String>,

@@ -15,14 +15,22 @@ use crate::{
     service::{
         Error,
         invites::{InviteLink, InvitePerson},
-        people::{ActorKind, CreatePerson},
+        people::{ActorKind, CreatePerson, CreateServiceAccount},
     },
 };
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AddPerson {
     /// E-mail address
-    email: String,
+    #[arg(required_unless_present = "service")]
+    email: Option<String>,
+    /// Add a service account with this name, which has custodians instead of e-mail and password
+    #[arg(long, value_name = "NAME", requires = "custodian",
+        conflicts_with_all = ["email", "name", "platform_admin", "password_stdin", "invite"])]
+    service: Option<String>,
+    /// E-mail address of a person who manages the tokens of the service account; may be repeated
+    #[arg(long, value_name = "EMAIL", requires = "service")]
+    custodian: Vec<String>,
     /// Name
     #[arg(long, default_value = "")]
     name: String,
@@ -56,7 +64,7 @@ pub(in crate::cli) struct InvitePersonByEmail {
 impl AddPerson {
     pub(super) async fn run(self, app: &App, password: &str, output: &mut Output) -> anyhow::Result<()> {
         let person_data = CreatePerson {
-            email: &self.email,
+            email: self.email.as_deref().unwrap_or_default(),
             name: &self.name,
             password,
             is_admin: self.admin || self.platform_admin,
@@ -76,9 +84,35 @@ impl AddPerson {
         Ok(())
     }
 
+    /// Returns whether the command adds a service account.
+    pub(super) fn is_service_account(&self) -> bool {
+        self.service.is_some()
+    }
+
+    pub(super) async fn service_account(self, app: &App, output: &mut Output) -> anyhow::Result<()> {
+        let mut custodians = Vec::with_capacity(self.custodian.len());
+        for email in &self.custodian {
+            custodians.push(find_person(app, email).await?.id.get());
+        }
+        let name = self.service.as_deref().unwrap_or_default();
+        let request = CreateServiceAccount { name, custodians: &custodians, is_admin: self.admin };
+        let added = app.people().add_service_account(ActorKind::Operator, self.workspace, request).await;
+        let account = match added {
+            Err(Error::WorkspaceNotFound) => return Err(no_workspace(self.workspace)),
+            account => account.context("failed to add the service account")?,
+        };
+        if self.output.json {
+            let account = json!({"id": account.id.get(), "kind": account.kind.as_str(), "name": account.name});
+            output.print_line(format_args!("{account:#}"));
+        } else {
+            output.print_line(format_args!("{}\t{}", account.id, account.email));
+        }
+        Ok(())
+    }
+
     pub(super) async fn invite(self, app: &App, output: &mut Output) -> anyhow::Result<()> {
         let request = InvitePerson {
-            email: &self.email,
+            email: self.email.as_deref().unwrap_or_default(),
             name: &self.name,
             is_admin: self.admin || self.platform_admin,
             is_platform_admin: self.platform_admin,

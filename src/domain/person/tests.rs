@@ -103,6 +103,9 @@ fn invisible_characters_are_rejected_in_addresses_and_ignored_in_keys() {
 fn person(is_admin: bool, is_platform_admin: bool, is_disabled: bool, token_access: TokenAccess) -> Person {
     let created_at = Timestamp::from_millis(0);
     Person {
+        kind: PersonKind::Person,
+        custodians: Vec::new(),
+        has_enabled_custodian: false,
         id: PersonId::new(1),
         workspace_id: WorkspaceId::FIRST,
         email: "ada@example.com".to_owned(),

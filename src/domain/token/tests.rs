@@ -6,7 +6,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
 fn policy(is_admin: bool, token_access: TokenAccess, allow_users: bool) -> IssuePolicy {
     let settings = Settings { allow_users, ..Settings::defaults(true) };
-    IssuePolicy { is_admin, is_disabled: false, token_access, settings }
+    IssuePolicy { is_service_account: false, is_admin, is_disabled: false, token_access, settings }
 }
 
 #[test]

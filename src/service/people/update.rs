@@ -1,6 +1,9 @@
 //! Updates of people: who may change which field.
 
-use super::{ActorKind, People, UpdatePerson, check_outcome, ensure_not_protected, role_over};
+use super::{
+    ActorKind, People, UpdatePerson, check_outcome, ensure_not_protected, role_over,
+    service_accounts::validate_service_update,
+};
 use crate::{
     domain::{
         ValidationError,
@@ -11,7 +14,11 @@ use crate::{
         person::{Email, EmailKey, Person, PersonName, TokenAccess},
         time::Timestamp,
     },
-    service::{Error, PasswordLogin, Result, error::email_taken, password::HasherBusy},
+    service::{
+        Error, PasswordLogin, Result,
+        error::{email_taken, name_taken},
+        password::HasherBusy,
+    },
     store::PersonChange,
 };
 
@@ -35,11 +42,13 @@ impl People {
         initiator.ensure_may_set("password", change.password.is_some())?;
         initiator.ensure_may_set("email", change.email.is_some())?;
         initiator.ensure_may_set("isAdmin", change.is_admin.is_some())?;
+        initiator.ensure_may_set("custodians", change.custodians.is_some())?;
         authorize_update(initiator, &person, change)?;
         let validated = self.validate_update(initiator, &person, change).await?;
         let mutation = initiator.mutation(&self.mutations, required_role(initiator, &person, change));
+        let taken = if person.is_service_account() { name_taken } else { email_taken };
         let update = self.store.update_person(workspace_id, id, &validated, &mutation).await;
-        check_outcome(self.node.revoke_and_wait(&mutation.context.request, update).await.map_err(email_taken)?)?;
+        check_outcome(self.node.revoke_and_wait(&mutation.context.request, update).await.map_err(taken)?)?;
         if change.is_disabled == Some(false) {
             self.reset_directory_attempts(&person).await?;
         }
@@ -63,6 +72,12 @@ impl People {
         person: &Person,
         change: &UpdatePerson<'_>,
     ) -> Result<PersonChange> {
+        if person.is_service_account() {
+            return validate_service_update(change);
+        }
+        if change.custodians.is_some() {
+            return Err(ValidationError::ForServiceAccountsOnly { field: "custodians" }.into());
+        }
         let mut validated = PersonChange {
             email: change.email.map(Email::parse).transpose()?,
             name: change.name.map(PersonName::parse).transpose()?,
@@ -73,6 +88,7 @@ impl People {
             force_password_change: change.force_password_change,
             notify_on_expiry: change.notify_on_expiry,
             expected_password_hash: change.proof.and_then(expected_hash),
+            ..PersonChange::default()
         };
         let is_forced = change.force_password_change == Some(true);
         if let (true, Some(provider), false) = (is_forced, &person.provider, person.has_password) {
@@ -125,7 +141,7 @@ fn authorize_update(initiator: ActorKind<'_>, person: &Person, change: &UpdatePe
     if !is_own && !caller.is_admin {
         return Err(Error::NotAdministrator);
     }
-    if let Some(field) = change.admin_only_field()
+    if let Some(field) = change.admin_only_field(person)
         && !caller.is_admin
     {
         return Err(Error::AdminOnlyField { field });
@@ -139,7 +155,7 @@ fn authorize_update(initiator: ActorKind<'_>, person: &Person, change: &UpdatePe
 /// Returns the role that an update of `person` requires.
 fn required_role(initiator: ActorKind<'_>, person: &Person, change: &UpdatePerson<'_>) -> RequiredRole {
     let ActorKind::Person(caller) = initiator else { return RequiredRole::Administrator };
-    if PersonId::of(caller) != person.id || change.admin_only_field().is_some() {
+    if PersonId::of(caller) != person.id || change.admin_only_field(person).is_some() {
         return role_over(caller, person);
     }
     let is_password_only = change.password.is_some() && change.name.is_none() && change.notify_on_expiry.is_none();

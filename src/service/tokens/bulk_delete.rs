@@ -2,7 +2,7 @@
 
 use super::{TokenScope, Tokens, map_feature_off};
 use crate::{
-    domain::{ValidationError, authority::RequiredRole, id::PersonId, token_filter::TokenFilter},
+    domain::{ValidationError, id::PersonId, token_filter::TokenFilter},
     service::{Actor, Result, read_budget::ReadRequester},
     store::BulkDeletion,
 };
@@ -35,7 +35,7 @@ impl Tokens {
             (false, true) => return Err(ValidationError::AllWithFilter.into()),
             (true, true) | (false, false) => {}
         }
-        let query = self.build_list_query(caller, scope, filter)?;
+        let query = self.build_list_query(caller, scope, filter).await?;
         self.flush_last_used().await?;
         if is_dry_run {
             let (store, requester) = (self.store.clone(), ReadRequester::person(PersonId::of(caller)));
@@ -43,10 +43,7 @@ impl Tokens {
             let matched = self.read_budget.run(requester, count).await?;
             return Ok(BulkDeletion { matched: u64::try_from(matched).unwrap_or(0), deleted: 0 });
         }
-        let role = match scope {
-            TokenScope::Own => RequiredRole::Member,
-            TokenScope::Workspace { .. } => RequiredRole::Administrator,
-        };
+        let role = self.required_role(caller, scope).await?;
         let mutation = self.mutations.by_actor(caller, role);
         let deleted = self.store.delete_tokens(&query, MAX_BULK_DELETIONS, &mutation).await;
         self.node.revoke_and_wait(&mutation.context.request, deleted).await.map_err(map_feature_off)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Tokens, accessible_to, map_feature_off, owned_by, verify::TARPIT_DELAY};
+use super::{TokenScope, Tokens, accessible_to, in_custody_of, map_feature_off, verify::TARPIT_DELAY};
 use crate::{
     cache::Unavailable,
     domain::{
@@ -23,7 +23,8 @@ use tokenward_guard::token_format::{BearerToken, TokenDigest};
 const PURGE_BATCH_SIZE: i64 = 1_000;
 
 impl Tokens {
-    /// Deletes a token of the caller, or for administrators one of the workspace. When it returns,
+    /// Deletes a token of the caller or of a service account of which the caller is a custodian, or for
+    /// administrators one of the workspace. When it returns,
     /// no auth check accepts the token.
     ///
     /// # Errors
@@ -32,7 +33,7 @@ impl Tokens {
         let deleted = match self.delete_within(caller, accessible_to(caller), id).await {
             // The caller was demoted meanwhile. Members may still delete their own tokens.
             Err(store::Error::AuthorizationLost(AuthorizationLost::NotAdministrator)) => {
-                self.delete_within(caller, owned_by(caller), id).await
+                self.delete_within(caller, in_custody_of(caller), id).await
             }
             deleted => deleted,
         };
@@ -52,7 +53,7 @@ impl Tokens {
     pub async fn delete_with_descendants(&self, caller: &Actor, id: Uuid) -> Result<()> {
         let deleted = match self.delete_descendants_within(caller, accessible_to(caller), id).await {
             Err(store::Error::AuthorizationLost(AuthorizationLost::NotAdministrator)) => {
-                self.delete_descendants_within(caller, owned_by(caller), id).await
+                self.delete_descendants_within(caller, in_custody_of(caller), id).await
             }
             deleted => deleted,
         };
@@ -86,7 +87,8 @@ impl Tokens {
         Ok(deleted)
     }
 
-    /// Deletes all tokens of a person of the workspace, or of the caller. The revocation updates
+    /// Deletes all tokens of a person of the workspace, of the caller, or of a service account of which
+    /// the caller is a custodian. The revocation updates
     /// one row, whatever the number of tokens. Returns the number of tokens. When it returns, no
     /// auth check accepts a token that existed before the call.
     ///
@@ -94,10 +96,8 @@ impl Tokens {
     /// [`Error::NotAdministrator`] if a member names another person, [`Error::PersonNotFound`].
     pub async fn delete_all(&self, caller: &Actor, person_id: PersonId) -> Result<u64> {
         let is_own = PersonId::of(caller) == person_id;
-        if !(caller.is_admin || is_own) {
-            return Err(Error::NotAdministrator);
-        }
-        let role = if is_own { RequiredRole::Member } else { RequiredRole::Administrator };
+        let scope = if is_own { TokenScope::Own } else { TokenScope::Workspace { person_id: Some(person_id) } };
+        let role = self.required_role(caller, scope).await?;
         let mutation = self.mutations.by_actor(caller, role);
         let revoked = self.store.revoke_all_tokens(WorkspaceId::of(caller), person_id, &mutation).await;
         let revoked = self.node.revoke_and_wait(&mutation.context.request, revoked).await.map_err(map_feature_off)?;
@@ -233,7 +233,7 @@ impl Tokens {
 /// Returns the role required for a deletion within `owner`.
 fn role_for(owner: OwnerScope) -> RequiredRole {
     match owner {
-        OwnerScope::Person { .. } => RequiredRole::Member,
+        OwnerScope::Person { .. } | OwnerScope::Custody { .. } => RequiredRole::Member,
         OwnerScope::Workspace(_) => RequiredRole::Administrator,
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     service::{Actor, Error, Result},
     store::{Committed, ConsumedForm, IssueOutcome, NewToken, Replaces},
 };
-use tokenward_guard::{Scopes, token_format::TokenValue};
+use tokenward_guard::{Principal, Scopes, token_format::TokenValue};
 
 /// The way in which repeated requests are recognized.
 #[derive(Clone, Copy)]
@@ -40,12 +40,14 @@ pub struct TokenRequest {
     pub description: Option<Description>,
     pub limits: RequestedLimits,
     pub replaces: Option<Replaces>,
+    /// The service account that will own the token; `None`: the caller.
+    pub owner: Option<PersonId>,
 }
 
 impl TokenRequest {
     /// Returns the digest by which two requests are equal. It covers every field of the request.
     fn digest(&self) -> [u8; 32] {
-        let Self { lifetime, description, limits: RequestedLimits { scopes, networks }, replaces } = self;
+        let Self { lifetime, description, limits: RequestedLimits { scopes, networks }, replaces, owner } = self;
         let lifetime = lifetime.map(|lifetime| match lifetime {
             Lifetime::Forever => -1,
             Lifetime::Seconds(seconds) => seconds,
@@ -60,18 +62,24 @@ impl TokenRequest {
             // `Debug` tells an absent field from an empty one.
             text.push_str(&format!("\n{:?}", (description.is_some(), scopes, networks, replaces)));
         }
+        if let Some(owner) = owner {
+            text.push_str(&format!("\nowner {owner}"));
+        }
         Sha256::digest(text).into()
     }
 }
 
 impl Tokens {
-    /// Creates a token for the caller. The value appears in the response of this request only.
+    /// Creates a token for the caller, or for a service account of which the caller is a custodian. The
+    /// value appears in the response of this request only.
     ///
     /// # Errors
     /// [`Error::RateLimited`] if the caller creates too many tokens, [`Error::FeatureOff`],
     /// [`Error::TokenCreationRestricted`] or [`Error::TokenAccessDisabled`] if the caller may not
     /// create tokens, [`Error::ChildTokensDisabled`] if a token may not create this one,
-    /// [`Error::TooManyTokens`], and [`Error::Invalid`] if the lifetime is above the maximum or the
+    /// [`Error::TooManyTokens`], [`Error::PersonNotFound`], [`Error::TokenForAnotherPerson`],
+    /// [`Error::NotCustodian`], [`Error::AdministratorAccount`] or [`Error::ServiceAccountDisabled`] if
+    /// the caller may not create tokens for the owner, and [`Error::Invalid`] if the lifetime is above the maximum or the
     /// idempotency key was used for another request.
     pub async fn issue(
         &self,
@@ -84,6 +92,8 @@ impl Tokens {
             .creations
             .try_acquire(PersonId::of(caller), now)
             .map_err(|millis| Error::RateLimited { retry_after_millis: millis })?;
+        let owner = request.owner.unwrap_or(PersonId::of(caller));
+        let role = self.role_to_issue(caller, owner).await?;
         let value = self.format.generate(|bytes| self.random.fill(bytes));
         let cipher =
             if let Idempotency::Key(key) = idempotency { Some(IdempotencyCipher::new(key, caller)) } else { None };
@@ -95,14 +105,14 @@ impl Tokens {
         let new = NewToken {
             id: generate_id(now, &self.random),
             workspace_id: WorkspaceId::of(caller),
-            person_id: PersonId::of(caller),
+            person_id: owner,
             digest: value.digest(),
             display_prefix: value.display_prefix().to_owned(),
             description: request.description.map(Description::into_string),
             lifetime: request.lifetime,
             limits: request.limits,
             replaces: request.replaces,
-            mutation: self.mutations.by_actor(caller, RequiredRole::Member),
+            mutation: self.mutations.by_actor(caller, role),
             form: if let Idempotency::Form(form) = idempotency { Some(form) } else { None },
             idempotency: record.transpose()?,
             max_active: self.limits.max_active,
@@ -122,6 +132,39 @@ impl Tokens {
         }
     }
 
+    /// Returns the role that the caller needs to create a token for the owner.
+    ///
+    /// # Errors
+    /// [`Error::PersonNotFound`] if the workspace has no such person, [`Error::TokenForAnotherPerson`].
+    async fn role_to_issue(&self, caller: &Principal, owner: PersonId) -> Result<RequiredRole> {
+        if owner == PersonId::of(caller) {
+            return Ok(RequiredRole::Member);
+        }
+        let person = self.store.find_person(WorkspaceId::of(caller), owner).await?.ok_or(Error::PersonNotFound)?;
+        if person.is_service_account() { Ok(RequiredRole::Custodian(owner)) } else { Err(Error::TokenForAnotherPerson) }
+    }
+
+    /// Checks whether a custodian or an administrator may create a token for a service account now.
+    /// Returns the settings in effect, which limit the token.
+    ///
+    /// # Errors
+    /// The error that [`Tokens::issue`] would return.
+    pub async fn check_may_issue_for(&self, person: &Person, account: &Person) -> Result<Settings> {
+        if !(person.is_admin || account.custodians.contains(&person.id)) {
+            return Err(Error::NotCustodian);
+        }
+        if account.is_disabled {
+            return Err(Error::ServiceAccountDisabled);
+        }
+        if !person.token_access.allows_use() {
+            return Err(Error::TokenAccessDisabled);
+        }
+        if account.is_admin && !person.is_admin {
+            return Err(Error::AdministratorAccount);
+        }
+        self.check_may_issue(account).await
+    }
+
     /// Checks whether the person may create a token now. Returns the settings in effect, which limit
     /// the token.
     ///
@@ -130,7 +173,8 @@ impl Tokens {
     pub async fn check_may_issue(&self, person: &Person) -> Result<Settings> {
         let settings = self.defaults.with_overrides(self.store.find_settings(person.workspace_id).await?);
         let Person { is_admin, is_disabled, token_access, .. } = *person;
-        let policy = IssuePolicy { is_admin, is_disabled, token_access, settings };
+        let is_service_account = person.is_service_account();
+        let policy = IssuePolicy { is_service_account, is_admin, is_disabled, token_access, settings };
         policy.check(Lifetime::Seconds(1)).map_err(map_issue_error)?;
         Ok(policy.settings)
     }
@@ -143,6 +187,9 @@ fn map_issue_error(reason: IssueError) -> Error {
         IssueError::FeatureOff => Error::FeatureOff,
         IssueError::AccessDisabled => Error::TokenAccessDisabled,
         IssueError::AdministratorsOnly => Error::TokenCreationRestricted,
+        IssueError::OwnerNotServiceAccount => Error::TokenForAnotherPerson,
+        IssueError::ServiceAccountDisabled => Error::ServiceAccountDisabled,
+        IssueError::AdministratorAccount => Error::AdministratorAccount,
         IssueError::Lifetime(invalid) => Error::Invalid(invalid),
         IssueError::FormConsumed => Error::FormAlreadyUsed,
         IssueError::ChildTokensForbidden => Error::ChildTokensDisabled,

@@ -41,7 +41,7 @@ impl Tokens {
     ) -> Result<SettingPreview> {
         let conflict = SettingConflict::of(key, value)?;
         let filter = TokenFilter { status: Some(TokenStatus::Active), conflict, ..TokenFilter::default() };
-        let query = self.build_list_query(caller, TokenScope::Workspace { person_id: None }, filter)?;
+        let query = self.build_list_query(caller, TokenScope::Workspace { person_id: None }, filter).await?;
         if conflict.is_none() {
             return Ok(SettingPreview { tokens: 0, people: 0, listed: Vec::new() });
         }

@@ -12,7 +12,9 @@ use crate::{
         Committed, Result, Store,
         authority::begin,
         events::{EventDraft, record},
-        on_pool, sessions,
+        on_pool,
+        service_accounts::{dependent, record_unowned},
+        sessions,
     },
 };
 
@@ -118,7 +120,7 @@ impl Store {
              where workspace_id = $1 and id = $2 and removed_at is null \
              and exists (select 1 from external_identity i where i.id = $3 and i.person_id = person.id)";
         const COUNT_ENABLED_ADMINISTRATORS: &str =
-            "select count(*) from person where workspace_id = $1 and is_admin and not is_disabled";
+            "select count(*) from person where workspace_id = $1 and is_admin and not is_disabled and kind = 'person'";
         // A node of an older version sets `is_disabled` only.
         const UPDATE: &str = "update person set disabled_by_directory = $3, is_disabled = ((disabled_by_administrator or \
              (is_disabled and not disabled_by_directory)) or $3), is_admin = $4, admin_by_directory = $5, email = coalesce($6, email), \
@@ -133,6 +135,7 @@ impl Store {
                 return Ok(Committed::unchanged(DirectoryChangeOutcome::Unchanged));
             };
             let (is_admin, admin_by_directory) = current.new_role(change);
+            let dependent = if disables { dependent!(tx, id) } else { Vec::new() };
             sqlx::query(UPDATE)
                 .bind(workspace_id)
                 .bind(id)
@@ -153,6 +156,7 @@ impl Store {
                     EventDraft { action, person_id: Some(id), target: &target, label: &current.email, details };
                 record!(tx, workspace_id, context, draft);
             }
+            record_unowned!(tx, workspace_id, context, &dependent, &current.email);
             let remaining: i64 =
                 sqlx::query_scalar(COUNT_ENABLED_ADMINISTRATORS).bind(workspace_id).fetch_one(&mut *tx).await?;
             tx.commit().await?;

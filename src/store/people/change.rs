@@ -8,12 +8,15 @@ use crate::{
         id::{PersonId, WorkspaceId},
         invalidation::Invalidation,
         person::{Email, EmailKey, PersonName, TokenAccess},
+        service_account::{Custodians, ServiceName},
     },
     store::{
         Committed, Result, Store,
         authority::begin,
         events::{EventDraft, record},
-        from_row, login_failures, on_pool, removal, sessions, sources,
+        from_row, login_failures, on_pool, removal,
+        service_accounts::{self, dependent, insert_custodians, record_unowned},
+        sessions, sources,
     },
 };
 
@@ -29,6 +32,10 @@ pub struct PersonChange {
     pub force_password_change: Option<bool>,
     /// Whether the person receives e-mail about tokens that expire soon.
     pub notify_on_expiry: Option<bool>,
+    /// New name of a service account.
+    pub service_name: Option<ServiceName>,
+    /// New custodians of a service account.
+    pub custodians: Option<Custodians>,
     /// Password hash that the person must still have, or nothing is changed.
     pub expected_password_hash: Option<String>,
 }
@@ -52,6 +59,8 @@ pub enum UpdateOutcome {
     PasswordOfProvider,
     /// Nothing changed: only the directory that disabled the person can enable it.
     DisabledByDirectory,
+    /// Nothing changed: this custodian is no enabled person of the workspace.
+    InvalidCustodian(PersonId),
     /// Nothing changed: only the directory that made the person an administrator can take the role.
     AdministratorByDirectory,
 }
@@ -60,6 +69,20 @@ impl PersonChange {
     fn ends_sessions(&self, was_admin: bool) -> bool {
         let changes_role = self.is_admin.is_some_and(|is_admin| is_admin != was_admin);
         self.password_hash.is_some() || self.is_disabled == Some(true) || changes_role
+    }
+
+    /// Returns the new name of a person or a service account.
+    fn name(&self) -> Option<&str> {
+        self.name.as_ref().map(PersonName::as_str).or_else(|| self.service_name.as_ref().map(ServiceName::as_str))
+    }
+
+    /// Returns the new values of the columns `email` and `email_key`.
+    fn identity(&self) -> Option<(String, String)> {
+        match (&self.service_name, &self.email) {
+            (Some(name), _) => Some((name.identity(), name.identity())),
+            (None, Some(email)) => Some((email.as_str().to_owned(), email.key().as_str().to_owned())),
+            (None, None) => None,
+        }
     }
 
     /// Returns the events that describe the change of a person with this e-mail. Messages about a changed
@@ -77,7 +100,8 @@ impl PersonChange {
         let details = Details::default()
             .with_some("email", self.email.as_ref().map(Email::as_str))
             .with_some("previousEmail", previous)
-            .with_some("name", self.name.as_ref().map(PersonName::as_str))
+            .with_some("name", self.name())
+            .with_some("custodians", self.custodians.as_ref().map(Custodians::to_text))
             .with_some("role", self.is_admin.map(role_name))
             .with_some("tokenAccess", self.token_access.map(TokenAccess::as_str))
             .with_some("forcePasswordChange", self.force_password_change)
@@ -127,7 +151,7 @@ impl Store {
         change: &PersonChange,
         mutation: &Mutation,
     ) -> Result<Committed<UpdateOutcome>> {
-        let email_key = change.email.as_ref().map(Email::key);
+        let (email, email_key) = change.identity().unzip();
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
             let current: Option<CurrentPerson> =
@@ -137,12 +161,13 @@ impl Store {
             if let Some(outcome) = current.rejection(change, is_operator) {
                 return Ok(Committed::unchanged(outcome));
             }
+            let dependent = if change.is_disabled == Some(true) { dependent!(tx, id) } else { Vec::new() };
             let updated: Option<(String, String, bool)> = sqlx::query_as(UPDATE)
                 .bind(workspace_id)
                 .bind(id)
-                .bind(change.email.as_ref().map(Email::as_str))
-                .bind(email_key.as_ref().map(EmailKey::as_str))
-                .bind(change.name.as_ref().map(PersonName::as_str))
+                .bind(&email)
+                .bind(&email_key)
+                .bind(change.name())
                 .bind(&change.password_hash)
                 .bind(change.is_admin)
                 .bind(change.is_disabled)
@@ -166,11 +191,18 @@ impl Store {
             if change.ends_sessions(current.is_admin) {
                 sqlx::query(sessions::DELETE_ALL_SESSIONS).bind(workspace_id).bind(id).execute(&mut *tx).await?;
             }
+            if let Some(custodians) = &change.custodians {
+                sqlx::query(service_accounts::DELETE_CUSTODIANS).bind(workspace_id).bind(id).execute(&mut *tx).await?;
+                if let Some(invalid) = insert_custodians!(tx, workspace_id, id, custodians) {
+                    return Ok(Committed::unchanged(UpdateOutcome::InvalidCustodian(invalid)));
+                }
+            }
             for (action, details) in change.events(&current.email) {
                 let target = id.to_string();
                 let event = EventDraft { action, person_id: Some(id), target: &target, label: &email, details };
                 record!(tx, workspace_id, context, event);
             }
+            record_unowned!(tx, workspace_id, context, &dependent, &email);
             let remaining = sqlx::query_as(COUNT_ADMINISTRATORS).bind(workspace_id).fetch_one(&mut *tx).await?;
             let outcome = administrators_outcome(&remaining, is_platform_admin, current.is_local_administrator);
             if outcome != UpdateOutcome::Changed {
@@ -207,6 +239,7 @@ impl Store {
             let current: Option<(String, bool, bool)> =
                 sqlx::query_as(SELECT).bind(workspace_id).bind(id).fetch_optional(&mut *tx).await?;
             let Some((email, is_platform_admin, was_local)) = current else { return Ok(Committed::unchanged(UpdateOutcome::NotFound)) };
+            let dependent = dependent!(tx, id);
             let tokens: i64 = sqlx::query_scalar(removal::COUNT_PERSON_TOKENS).bind(workspace_id).bind(id)
                 .bind(removal::MAX_ROWS_PER_STATEMENT + 1).fetch_one(&mut *tx).await?;
             if tokens > removal::MAX_ROWS_PER_STATEMENT {
@@ -224,6 +257,7 @@ impl Store {
                 details: Details::default(),
             };
             record!(tx, workspace_id, context, event);
+            record_unowned!(tx, workspace_id, context, &dependent, &email);
             let remaining = sqlx::query_as(COUNT_ADMINISTRATORS).bind(workspace_id).fetch_one(&mut *tx).await?;
             let outcome = administrators_outcome(&remaining, is_platform_admin, was_local);
             if outcome != UpdateOutcome::Changed {

@@ -84,7 +84,7 @@ where
 /// Returns the target of the summary event: the person or the workspace.
 fn scope_text(scope: OwnerScope) -> String {
     match scope {
-        OwnerScope::Person { person_id, .. } => person_id.to_string(),
+        OwnerScope::Person { person_id, .. } | OwnerScope::Custody { person_id, .. } => person_id.to_string(),
         OwnerScope::Workspace(workspace_id) => workspace_id.to_string(),
     }
 }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{OwnerScope, TokenLabel, parse_digest};
+use super::{OwnerScope, TokenLabel, is_in_scope, parse_digest};
 use crate::{
     domain::{
         authority::Mutation,
@@ -69,14 +69,17 @@ impl Store {
         id: Uuid,
         mutation: &Mutation,
     ) -> Result<Committed<Option<TokenDigest>>> {
-        const DELETE: &str = "delete from token where id = (select id from unrevoked_token \
-             where id = $1 and workspace_id = $2 and person_id = coalesce($3, person_id)) \
-             returning id, person_id, display_prefix, description, digest";
+        const DELETE: &str = concat!(
+            "delete from token where id = (select id from unrevoked_token where id = $1 and workspace_id = $2 and ",
+            is_in_scope!(),
+            ") returning id, person_id, display_prefix, description, digest"
+        );
         let workspace_id = scope.workspace_id();
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
             let deleted: Option<DeletedTokenWithDigest> = sqlx::query_as(DELETE)
-                .bind(id).bind(workspace_id).bind(scope.person_id()).fetch_optional(&mut *tx).await?;
+                .bind(id).bind(workspace_id).bind(scope.person_id()).bind(scope.custodian())
+                .fetch_optional(&mut *tx).await?;
             let Some(deleted) = deleted else { return Ok(Committed::unchanged(None)) };
             record!(tx, workspace_id, context, deleted.token.event(Action::TokenDeleted, &id.to_string()));
             tx.commit().await?;

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use uuid::Uuid;
 
-use super::{DeletedToken, OwnerScope, parse_digest};
+use super::{DeletedToken, OwnerScope, is_in_scope, parse_digest};
 use crate::{
-    domain::{authority::Mutation, event::Action, invalidation::Invalidation},
+    domain::{authority::Mutation, event::Action, id::PersonId, invalidation::Invalidation},
     store::{
         Committed, Pool, Result, Store,
         authority::begin,
@@ -47,7 +47,7 @@ struct Descendant {
 
 from_row!(Descendant { digest; token });
 
-/// Statement about the family of token `$1` within the scope `$2`, `$3`. PostgreSQL accepts one
+/// Statement about the family of token `$1` within the scope `$2`, `$3`, `$4`. PostgreSQL accepts one
 /// recursive term. SQLite accepts several, and would scan all tokens for a single combined term.
 macro_rules! family {
     ($store:expr, $statement:literal) => {{
@@ -55,8 +55,11 @@ macro_rules! family {
             ($children:literal) => {
                 concat!(
                     "with recursive family (id) as ( select id from unrevoked_token where id = $1 and workspace_id = \
-                     $2 and person_id = coalesce($3, person_id) union select id from token_tombstone where id = $1 \
-                     and workspace_id = $2 and person_id = coalesce($3, person_id) union ",
+                     $2 and ",
+                    is_in_scope!(),
+                    " union select id from token_tombstone where id = $1 and workspace_id = $2 and ",
+                    is_in_scope!(),
+                    " union ",
                     $children,
                     ") ",
                     $statement
@@ -64,15 +67,11 @@ macro_rules! family {
             };
         }
         match $store.pool {
-            Pool::Postgres(_) => of!(
-                "select child.id from family join ( \
+            Pool::Postgres(_) => of!("select child.id from family join ( \
                  select id, parent_id from token union all select id, parent_id from token_tombstone \
-                 ) child on child.parent_id = family.id"
-            ),
-            Pool::Sqlite(_) => of!(
-                "select t.id from family join token t on t.parent_id = family.id \
-                 union select d.id from family join token_tombstone d on d.parent_id = family.id"
-            ),
+                 ) child on child.parent_id = family.id"),
+            Pool::Sqlite(_) => of!("select t.id from family join token t on t.parent_id = family.id \
+                 union select d.id from family join token_tombstone d on d.parent_id = family.id"),
         }
     }};
 }
@@ -109,12 +108,13 @@ impl Store {
         mutation: &Mutation,
     ) -> Result<Committed<DeletedFamily>> {
         let workspace_id = scope.workspace_id();
-        let count = family!(self, "select count(*) from (select id from family limit $4) few");
+        let count = family!(self, "select count(*) from (select id from family limit $5) few");
         let delete = family!(
             self,
             "delete from token where id in (select id from family) returning id, person_id, display_prefix, \
              description, digest"
         );
+        const ACCOUNTS: &str = "select id from person where workspace_id = $1 and kind = 'service'";
         const REVOKED: &str = "select count(*) from revoked_family where root_id = $1";
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
@@ -123,19 +123,23 @@ impl Store {
                 return Ok(Committed::unchanged(DeletedFamily::default()));
             }
             let size: i64 = sqlx::query_scalar(count).bind(id).bind(workspace_id).bind(scope.person_id())
-                .bind(MAX_TOKENS_PER_STATEMENT + 1).fetch_one(&mut *tx).await?;
+                .bind(scope.custodian()).bind(MAX_TOKENS_PER_STATEMENT + 1).fetch_one(&mut *tx).await?;
             if size > MAX_TOKENS_PER_STATEMENT {
                 let root = revoke!(tx, id, workspace_id)?;
+                let accounts: Vec<PersonId> =
+                    sqlx::query_scalar(ACCOUNTS).bind(workspace_id).fetch_all(&mut *tx).await?;
                 let target = id.to_string();
                 let mut event = root.event(action, &target);
                 event.details = event.details.with("descendants", size - 1).with("areMore", true);
                 record!(tx, workspace_id, context, event);
                 tx.commit().await?;
-                let invalidations = vec![Invalidation::Person(root.person_id)];
+                // Tokens of service accounts may be in the family.
+                let owners = accounts.into_iter().chain([root.person_id]);
+                let invalidations = owners.map(Invalidation::Person).collect();
                 return Ok(Committed::new(DeletedFamily { deleted: 0, is_purge_pending: true }, invalidations));
             }
             let deleted: Vec<Descendant> = sqlx::query_as(delete)
-                .bind(id).bind(workspace_id).bind(scope.person_id()).fetch_all(&mut *tx).await?;
+                .bind(id).bind(workspace_id).bind(scope.person_id()).bind(scope.custodian()).fetch_all(&mut *tx).await?;
             let target = id.to_string();
             let Some(event) = family_event(&deleted, id, action, &target) else {
                 return Ok(Committed::unchanged(DeletedFamily::default()));

@@ -39,6 +39,7 @@ pub(super) fn push_conditions<DB>(
         never_used,
         unused_since,
         scope,
+        kind,
         conflict,
         search,
     } = filter;
@@ -75,6 +76,11 @@ pub(super) fn push_conditions<DB>(
         // The words are separated by spaces.
         let pattern = contains_pattern(&format!(" {word} "));
         statement.push(" and ' ' || t.scopes || ' ' like ").push_bind(pattern).push(ESCAPE);
+    }
+    if let Some(kind) = kind {
+        statement.push(" and t.person_id in (select id from person where workspace_id = ").push_bind(workspace_id);
+        // The name is a constant.
+        statement.push(" and kind = '").push(kind.as_str()).push("')");
     }
     match conflict {
         None | Some(SettingConflict::Any) => {}

@@ -7,10 +7,11 @@ use super::replace::{self, ReplacedToken};
 use crate::{
     domain::{
         ValidationError,
-        authority::Mutation,
+        authority::{CallerFacts, Mutation},
         event::{Action, Details},
         id::{PersonId, WorkspaceId},
         invalidation::Invalidation,
+        service_account::PersonKind,
         setting::Settings,
         time::Timestamp,
         token::{GracePeriod, IssueError, IssuePolicy, IssuedBy, Lifetime, Token},
@@ -43,7 +44,7 @@ pub struct NewToken {
     pub lifetime: Option<Lifetime>,
     /// Scopes and networks that the request asks for.
     pub limits: RequestedLimits,
-    /// Token of the same person that the new one replaces.
+    /// Token of the same owner that the new one replaces.
     pub replaces: Option<Replaces>,
     /// Caller and time.
     pub mutation: Mutation,
@@ -98,13 +99,14 @@ pub struct ReplayedToken {
 }
 
 struct PersonRow {
+    kind: String,
     is_admin: bool,
     is_disabled: bool,
     token_access: String,
     tokens_revoked_before: Option<Timestamp>,
 }
 
-from_row!(PersonRow { is_admin, is_disabled, token_access, tokens_revoked_before });
+from_row!(PersonRow { kind, is_admin, is_disabled, token_access, tokens_revoked_before });
 
 struct IdempotencyRow {
     body_digest: Vec<u8>,
@@ -131,7 +133,7 @@ from_row!(IdempotencyRow {
 
 /// Limits of a token whose creation is repeated. They never change.
 const SELECT_LIMITS: &str = concat!("select ", columns::limits!(), " from token t where t.id = $1");
-const SELECT_PERSON: &str = "select is_admin, is_disabled, token_access, tokens_revoked_before from person \
+const SELECT_PERSON: &str = "select kind, is_admin, is_disabled, token_access, tokens_revoked_before from person \
                              where workspace_id = $1 and id = $2";
 const COUNT_ACTIVE: &str = "select count(*) from unrevoked_token where workspace_id = $1 and person_id = $2 \
                     and (ends_at is null or ends_at > $3)";
@@ -266,7 +268,7 @@ impl Store {
             let Some(person) = person else { return forbidden(IssueError::PersonUnavailable) };
             let rows = sqlx::query_as(settings::SELECT_SETTINGS).bind(new.workspace_id).fetch_all(&mut *tx).await?;
             let policy = person.issue_policy(defaults.with_overrides(settings::parse_rows(rows)?))?;
-            if let Err(error) = new.check_person(&policy) {
+            if let Err(error) = new.check_people(&policy, &person, context.caller()) {
                 return forbidden(error);
             }
             if let Some(replayed) = replay!(tx, new, now) {
@@ -319,8 +321,36 @@ impl Store {
 }
 
 impl NewToken {
-    /// Checks the rules that do not depend on the token.
-    fn check_person(&self, policy: &IssuePolicy) -> std::result::Result<(), IssueError> {
+    /// Checks the rules for a caller who is not the owner: no caller creates a token of another person.
+    /// That the caller is a custodian or an administrator was checked with the authority.
+    fn check_maker(&self, owner: &PersonRow, caller: Option<&CallerFacts>) -> std::result::Result<(), IssueError> {
+        let (Some(authority), Some(caller)) = (&self.mutation.authority, caller) else { return Ok(()) };
+        if authority.person_id == self.person_id {
+            return Ok(());
+        }
+        if owner.kind != PersonKind::Service.as_str() || authority.role.service_account() != Some(self.person_id) {
+            return Err(IssueError::OwnerNotServiceAccount);
+        }
+        if owner.is_disabled {
+            return Err(IssueError::ServiceAccountDisabled);
+        }
+        if !caller.token_access.allows_use() {
+            return Err(IssueError::AccessDisabled);
+        }
+        if owner.is_admin && !caller.is_admin {
+            return Err(IssueError::AdministratorAccount);
+        }
+        Ok(())
+    }
+
+    /// Checks the rules for the caller and the owner.
+    fn check_people(
+        &self,
+        policy: &IssuePolicy,
+        owner: &PersonRow,
+        caller: Option<&CallerFacts>,
+    ) -> std::result::Result<(), IssueError> {
+        self.check_maker(owner, caller)?;
         policy.check_person()?;
         self.lifetime.map_or(Ok(()), |lifetime| policy.check_lifetime(lifetime))
     }
@@ -390,7 +420,9 @@ impl NewToken {
 impl PersonRow {
     fn issue_policy(&self, settings: Settings) -> Result<IssuePolicy> {
         let Self { is_admin, is_disabled, .. } = *self;
-        Ok(IssuePolicy { is_admin, is_disabled, token_access: parse_token_access(&self.token_access)?, settings })
+        let token_access = parse_token_access(&self.token_access)?;
+        let is_service_account = self.kind == PersonKind::Service.as_str();
+        Ok(IssuePolicy { is_service_account, is_admin, is_disabled, token_access, settings })
     }
 
     /// Returns the creation time of a token created now: later than the person's last bulk

@@ -92,10 +92,10 @@ impl Store {
         const OF_PERSON: &str =
             "select coalesce(max(tokens), 0) from token_count where workspace_id = $1 and person_id = $2";
         match query.scope {
-            _ if !query.filter.is_empty() => Ok(
+            _ if !query.filter.is_empty() || query.scope.custodian().is_some() => Ok(
                 on_readers!(self, pool => filtered_query(COUNT_TOKENS, query).build_query_scalar().fetch_one(pool).await)?,
             ),
-            OwnerScope::Person { workspace_id, person_id } => {
+            OwnerScope::Person { workspace_id, person_id } | OwnerScope::Custody { workspace_id, person_id } => {
                 Ok(on_readers!(self, pool => sqlx::query_scalar(OF_PERSON)
                 .bind(workspace_id).bind(person_id).fetch_one(pool).await)?)
             }
@@ -143,7 +143,11 @@ where
 {
     let mut statement = QueryBuilder::new(select);
     statement.push(" where t.workspace_id = ").push_bind(query.scope.workspace_id());
-    if let Some(person_id) = query.scope.person_id() {
+    if let Some(custodian) = query.scope.custodian() {
+        statement.push(" and (t.person_id = ").push_bind(custodian);
+        statement.push(" or t.person_id in (select c.service_account_id from custodian c where c.person_id = ");
+        statement.push_bind(custodian).push("))");
+    } else if let Some(person_id) = query.scope.person_id() {
         statement.push(" and t.person_id = ").push_bind(person_id);
     }
     push_conditions(&mut statement, query.scope.workspace_id(), &query.filter, query.now);

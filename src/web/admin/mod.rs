@@ -1,6 +1,7 @@
 //! The admin console: people, settings and tokens of a workspace, and the workspaces of the service.
 
 mod role;
+mod service_accounts;
 mod setting_preview;
 mod settings;
 mod tokens;
@@ -24,6 +25,7 @@ pub(super) fn routes() -> Router<WebState> {
         .merge(user_actions::routes())
         .merge(user_password::routes())
         .merge(user_invite::routes())
+        .merge(service_accounts::routes())
         .merge(settings::routes())
         .merge(tokens::routes())
         .merge(webhooks::routes())

@@ -184,6 +184,9 @@ async fn show(
     LenientQuery(query): LenientQuery<UserPageQuery>,
 ) -> PageResult<Response> {
     let person = state.people.find(&user.actor(), id).await?;
+    if person.is_service_account() {
+        return Ok(see_other(&format!("/admin/service-accounts/{id}")));
+    }
     let page = page(&user, &state, &person).await?;
     let layout = user.layout(NavItem::Users).with_notice(query.done.as_deref());
     match draft.form::<UserForm>() {

@@ -60,7 +60,7 @@ impl UserQuery {
             _ => (None, None),
         };
         let search = self.search.as_deref().map(|text| text.trim().chars().take(255).collect());
-        PersonSearch { search, is_disabled, is_admin }
+        PersonSearch { search, is_disabled, is_admin, ..PersonSearch::default() }
     }
 
     fn statuses(&self) -> [(&'static str, &'static str, bool); 4] {

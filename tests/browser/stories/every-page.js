@@ -10,7 +10,7 @@ async function createTestData(harness) {
   await harness.api("PATCH", "/v4/workspaces/1", { name: "Data platform" });
   await harness.api("PATCH", "/v4/people/1", { name: "Ada Lovelace" });
   const people = {};
-  for (const name of ["Grace Hopper", "Edsger Dijkstra", "Barbara Liskov", "Tony Hoare"]) {
+  for (const name of ["Grace Hopper", "Edsger Dijkstra", "Barbara Liskov", "Tony Hoare", "Leslie Lamport"]) {
     const email = name.toLowerCase().replace(" ", ".") + "@example.com";
     people[email] = (await harness.api("POST", "/v4/people", { email, name, password: PASSWORD })).id;
   }
@@ -45,12 +45,18 @@ async function createTestData(harness) {
   });
   const lab = { name: "Laboratory", admin: { email: "rosalind@example.org", name: "Rosalind Franklin", password: PASSWORD } };
   const workspace = await harness.api("POST", "/v4/workspaces", lab);
-  return { grace: people[grace], laptop: laptop.tokenInfo.tokenId, reports: reports.tokenInfo.tokenId,
+  const custodians = [1, people[grace]];
+  const account = await harness.api("POST", "/v4/people", { kind: "service", name: "deploy-pipeline", custodians });
+  const longest = { kind: "service", name: "w".repeat(63), custodians: [people["leslie.lamport@example.com"]], isAdmin: true };
+  const unowned = await harness.api("POST", "/v4/people", longest);
+  await harness.api("PATCH", `/v4/people/${people["leslie.lamport@example.com"]}`, { isDisabled: true });
+  const deploy = await createToken(ADMIN, 30, "Deploy job", { personId: account.id, scopes });
+  return { grace: people[grace], account: account.id, unowned: unowned.id, deploy: deploy.tokenInfo.tokenId, laptop: laptop.tokenInfo.tokenId, reports: reports.tokenInfo.tokenId,
     nightly: nightly.tokenInfo.tokenId, workspace: workspace.id };
 }
 
 module.exports = async (harness) => {
-  const { grace, laptop, reports, nightly, workspace } = await createTestData(harness);
+  const { grace, account, unowned, deploy, laptop, reports, nightly, workspace } = await createTestData(harness);
   const longest = (await harness.api("GET", `/v4/people?email=${"w".repeat(64)}@${"x".repeat(60)}.example`)).data[0].id;
   await harness.api("POST", "/v4/people", { email: "new@example.com", name: "New", password: PASSWORD });
   const newPersonId = (await harness.api("GET", "/v4/people?email=new@example.com")).data[0].id;
@@ -91,6 +97,15 @@ module.exports = async (harness) => {
     "remove-user-longest": `/admin/users/${longest}/remove`,
     "remove-user": `/admin/users/${grace}/remove`,
     "delete-tokens-of-user": `/admin/users/${grace}/delete-tokens`,
+    "service-accounts": "/admin/service-accounts",
+    "new-service-account": "/admin/service-accounts/new",
+    "service-account": `/admin/service-accounts/${account}`,
+    "service-account-unowned": `/admin/service-accounts/${unowned}`,
+    "service-account-generate": `/admin/service-accounts/${account}/generate`,
+    "service-account-delete-token": `/admin/service-accounts/${account}/delete-token?token=${deploy}`,
+    "service-account-remove": `/admin/service-accounts/${unowned}/remove`,
+    "own-service-accounts": "/preferences/service-accounts",
+    "own-service-account": `/preferences/service-accounts/${account}`,
     settings: "/admin/settings",
     "setting-switch": "/admin/settings/feature.apiAccessTokens.enabled",
     "setting-scopes": "/admin/settings/tokenward.requireScopes",

@@ -20,6 +20,7 @@ mod queries;
 mod removal;
 mod renewal;
 mod scope_catalog;
+mod service_accounts;
 mod setting_preview;
 mod settings;
 mod sources;

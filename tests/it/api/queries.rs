@@ -197,6 +197,7 @@ async fn every_documented_parameter_is_read(engine: Engine) {
             let value = match known.as_str() {
                 "limit" | "offset" | "personId" | "actorId" => "1",
                 "sort" => "createdAt",
+                "kind" => "service",
                 "status" | "state" => "active",
                 "includeCount" | "allUsers" | "isDisabled" | "descendants" | "neverUsed" => "true",
                 known if known.ends_with("Before") || known.ends_with("After") => "2026-01-01T00:00:00Z",

@@ -49,6 +49,19 @@ async fn people_and_workspaces_can_be_managed_on_the_command_line(engine: Engine
     let list = run_ok(url, &["person", "list"], "");
     assert!(list.contains("1\tadmin@example.com\tAdministrator\tplatform administrator\tenabled\tdefault"), "{list}");
     assert!(list.contains("2\tada@example.com\tAda\tadministrator\tenabled\tdefault"), "{list}");
+    let add =
+        ["person", "add", "--service", "ci", "--custodian", "ada@example.com", "--custodian", "admin@example.com"];
+    assert_eq!(run_ok(url, &add, ""), "3\tservice:ci\n");
+    assert!(run_ok(url, &["person", "list"], "").contains("3\tservice:ci\tci\tuser\tenabled\tdefault"));
+    run_ok(url, &["person", "disable", "service:ci"], "");
+    run_ok(url, &["person", "enable", "service:ci"], "");
+    assert!(run_ok(url, &["person", "show", "service:ci", "--json"], "").contains(r#""custodians": "1, 2""#));
+    for arguments in
+        [&["person", "invite", "service:ci"][..], &["person", "set-password", "service:ci", "--password-stdin"]]
+    {
+        assert!(run_failing(url, arguments, password, 1).contains("service:ci"), "{arguments:?}");
+    }
+    run_ok(url, &["person", "remove", "service:ci"], "");
     run_ok(url, &["person", "set-password", "ADA@example.com", "--password-stdin"], "another password altogether\n");
     run_ok(url, &["person", "disable", "ada@example.com"], "");
     assert!(run_ok(url, &["person", "list"], "").contains("ada@example.com\tAda\tadministrator\tdisabled"));

@@ -59,3 +59,12 @@ async fn the_commands_for_a_token_with_a_scope_print_what_the_guide_shows(engine
     let printed = run_guide("read-only-token.md", &running.url, folder.path());
     assert_eq!(printed, code_blocks("read-only-token.md", "text").concat());
 }
+
+#[apply(both_databases_multi_thread)]
+async fn the_commands_for_a_service_account_print_what_the_guide_shows(engine: Engine) {
+    let database = Database::empty(engine).await;
+    let running = ServerProcess::start(&database.url);
+    let folder = tempfile::tempdir().unwrap();
+    let printed = run_guide("service-account.md", &running.url, folder.path());
+    assert_eq!(printed, code_blocks("service-account.md", "text").concat());
+}

@@ -234,7 +234,7 @@ async fn people_and_events_are_read_page_by_page(engine: Engine) {
     assert_eq!(store.count_people(WORKSPACE, &everyone).await.unwrap(), 7);
     assert_eq!(store.list_people_after(WORKSPACE, &everyone, Some(all[2].id), (2, 0)).await.unwrap(), all[3..5]);
     assert_eq!(store.list_people_after(WORKSPACE, &everyone, None, (2, 4)).await.unwrap(), all[4..6]);
-    let one = PersonFilter { email: Some(EmailKey::from_text("p3@example.com")), is_disabled: Some(false) };
+    let one = PersonFilter { email: Some(EmailKey::from_text("p3@example.com")), is_disabled: Some(false), kind: None };
     assert_eq!(store.count_people(WORKSPACE, &one).await.unwrap(), 1);
     let of_workspace = EventFilter::all(WORKSPACE);
     let events = store.list_events(&of_workspace, EventPageStart::default(), 100).await.unwrap();

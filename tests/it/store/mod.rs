@@ -21,6 +21,7 @@ mod password_links;
 mod people;
 mod removal;
 mod replacement;
+mod service_accounts;
 mod sessions;
 mod sources;
 mod tls;

@@ -35,7 +35,8 @@ async fn people_are_inserted_found_listed_changed_and_deleted(engine: Engine) {
     let found = store.find_person_by_email(&EmailKey::from_text("ADA@example.com")).await.unwrap().unwrap();
     assert_eq!((found.person, found.password_hash.as_deref()), (ada.clone(), Some("hash")));
     assert!(store.find_person_by_email(&EmailKey::from_text("a\0b")).await.unwrap().is_none());
-    let filter = PersonFilter { email: Some(EmailKey::from_text("ada@EXAMPLE.com")), is_disabled: Some(false) };
+    let filter =
+        PersonFilter { email: Some(EmailKey::from_text("ada@EXAMPLE.com")), is_disabled: Some(false), kind: None };
     assert_eq!(store.list_people_after(WORKSPACE, &filter, None, (10, 0)).await.unwrap(), vec![ada.clone()]);
     assert_eq!(store.count_people(WORKSPACE, &filter).await.unwrap(), 1);
     assert_eq!(store.count_people(WORKSPACE, &PersonFilter::default()).await.unwrap(), 2);

@@ -29,7 +29,7 @@ const FAMILY_SIZE: u32 = 1_500;
 
 /// Inserts tokens by SQL: all of them children of `parent`, or a chain in which each is the child
 /// of the one before. Token `n` has the digest `numbered_digest(n)` and the ID `numbered_id(n)`.
-async fn insert_numbered_tokens(
+pub(super) async fn insert_numbered_tokens(
     app: &mut TestApp,
     workspace_id: WorkspaceId,
     person_id: PersonId,
@@ -70,7 +70,7 @@ async fn insert_numbered_tokens(
     app.execute_sql(&statement).await;
 }
 
-fn numbered_digest(n: u32) -> TokenDigest {
+pub(super) fn numbered_digest(n: u32) -> TokenDigest {
     TokenDigest::from_bytes(format!("{n:032}").as_bytes().try_into().unwrap())
 }
 

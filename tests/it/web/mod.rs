@@ -10,6 +10,7 @@ mod page_access;
 mod reference;
 mod replacement;
 mod scope_catalog;
+mod service_accounts;
 mod sessions;
 mod size;
 mod token_filters;

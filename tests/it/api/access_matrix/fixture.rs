@@ -31,6 +31,8 @@ pub struct Actor {
     /// The person and token of the actor. An anonymous actor has those of a person that it cannot
     /// authenticate as.
     pub own: Target,
+    /// The actor is the custodian of the target `account`.
+    is_custodian: bool,
 }
 
 /// A person with a workspace and a token: the objects that a path may name.
@@ -99,6 +101,11 @@ impl MatrixFixture {
             "platform" => self.create_platform_admin().await,
             _ => home.add_person(&self.next_name(), false).await,
         };
+        if kind == "service" {
+            let own = self.create_account(0, home.id).await;
+            let client = own.bearer.as_ref().map(|bearer| ApiClient::clone(bearer)).unwrap();
+            return Actor { client, own, is_custodian: false };
+        }
         let own = Target::from_person(&person, person.create_token().await);
         let bearer = person.create_token_with(token_of(kind)).await;
         match kind {
@@ -110,7 +117,7 @@ impl MatrixFixture {
             "barred" | "barred-pw" => {
                 home.update_person(person.id, json!({"tokenAccess": "disabled"})).await.expect(200);
             }
-            "anonymous" | "person" | "admin" | "other-admin" | "platform" => {}
+            "anonymous" | "person" | "admin" | "other-admin" | "platform" | "custodian" => {}
             "no-scope" | "all-scopes" | "outside" => {}
             other => panic!("unknown kind of actor: {other}"),
         }
@@ -119,12 +126,12 @@ impl MatrixFixture {
             kind if kind.ends_with("-pw") => ApiClient::clone(&person),
             _ => ApiClient::clone(&bearer),
         };
-        Actor { client, own }
+        Actor { client, own, is_custodian: kind == "custodian" }
     }
 
     /// Returns a target relative to an actor: of a colleague, of another workspace, or nonexistent.
     pub async fn target(&mut self, whose: &str, actor: &Actor, is_fresh: bool) -> Rc<Target> {
-        if is_fresh {
+        if is_fresh || (whose == "account" && actor.is_custodian) {
             return Rc::new(self.create_target(whose, actor).await);
         }
         let key = (whose.to_owned(), actor.own.workspace_id);
@@ -139,6 +146,10 @@ impl MatrixFixture {
         let home = usize::from(actor.own.workspace_id != WorkspaceId::FIRST.get());
         match whose {
             "colleague" => self.create_person_target(home).await,
+            "account" => {
+                let admin = self.workspace_admins[home].id;
+                self.create_account(home, if actor.is_custodian { actor.own.person_id } else { admin }).await
+            }
             "platform" => {
                 let person = self.create_platform_admin().await;
                 let bearer = person.create_token().await;
@@ -181,6 +192,17 @@ impl MatrixFixture {
         let person = self.workspace_admins[workspace].add_person(&name, false).await;
         let bearer = person.create_token().await;
         Target::from_person(&person, bearer)
+    }
+
+    /// Creates a service account with this custodian and a token.
+    async fn create_account(&mut self, workspace: usize, custodian: i64) -> Target {
+        let name = self.next_name();
+        let admin = &self.workspace_admins[workspace];
+        let body = json!({"kind": "service", "name": name, "custodians": [custodian]});
+        let person_id = admin.post("/v4/people", &body).await.expect(201).json["id"].as_i64().unwrap();
+        let bearer = admin.create_token_with(json!({"lifetimeSeconds": 3_600, "personId": person_id})).await;
+        let (token_id, token_value) = (bearer.token_id.clone(), bearer.value.clone());
+        Target { person_id, workspace_id: admin.workspace_id, token_id, token_value, bearer: Some(bearer) }
     }
 
     /// Only the operator can create platform administrators.

@@ -17,7 +17,9 @@ pub async fn run_cell(fixture: &mut MatrixFixture, row: &Row<'_>, kind: &str) ->
     // Failed logins of one account are throttled, so every row has a new `disabled-pw` actor.
     let actor = fixture.actor(kind, is_write || kind == "disabled-pw").await;
     let target = match row.object() {
-        "colleague" | "platform" | "other" | "unknown" => Some(fixture.target(row.object(), &actor, is_write).await),
+        "colleague" | "platform" | "account" | "other" | "unknown" => {
+            Some(fixture.target(row.object(), &actor, is_write).await)
+        }
         _ => None,
     };
     let response = send_request(fixture, row, &actor, target.as_deref().unwrap_or(&actor.own)).await;
@@ -43,6 +45,20 @@ async fn send_request(fixture: &mut MatrixFixture, row: &Row<'_>, actor: &Actor,
         let mut request = actor.client.request(row.method, &path, format!("token={}", target.token_value).into());
         request.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
         return actor.client.send(request).await;
+    }
+    let account = json!({"kind": "service", "name": fixture.next_name(), "custodians": [actor.own.person_id]});
+    match (row.method, row.path, row.object(), row.aspect()) {
+        ("POST", "/v4/people", _, "service") => return actor.client.post(&path, &account).await,
+        ("PATCH", "/v4/people/{id}", "account", "") => {
+            return actor.client.patch(&path, &json!({"name": fixture.next_name()})).await;
+        }
+        ("PATCH", _, _, "custodians") => {
+            return actor.client.patch(&path, &json!({"custodians": [actor.own.person_id]})).await;
+        }
+        ("POST", "/v4/apiAccessTokens", "account" | "colleague", _) => {
+            return actor.client.post(&path, &json!({"lifetimeSeconds": 60, "personId": target.person_id})).await;
+        }
+        _ => {}
     }
     if row.path == "/v4/auth/batch" {
         return actor.client.post(&path, &json!({"tokens": [target.token_value]})).await;
@@ -78,6 +94,7 @@ fn request_path(row: &Row<'_>, target: &Target) -> String {
     let path = row.path.replace("{tokenId}", &target.token_id).replace("{id}", &id);
     let path = path.replace("{requirements}", &requirements);
     match row.target {
+        "-:service" if row.method == "GET" => format!("{path}?kind=service"),
         _ if row.path.contains('{') || !matches!(row.method, "GET" | "DELETE") || row.target == "-" => path,
         "all-users" => format!("{path}?allUsers=true"),
         _ => format!("{path}?personId={}", target.person_id),

@@ -11,7 +11,7 @@ async fn every_person_reads_their_own_account(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = app.add_person("ada").await;
     let me = ada.get("/v4/people/current").await.expect(200).json;
-    let mut expected = json!({"id": ada.id, "email": "ada@example.com", "name": "ada", "isAdmin": false, "isPlatformAdmin": false,
+    let mut expected = json!({"id": ada.id, "kind": "person", "email": "ada@example.com", "name": "ada", "isAdmin": false, "isPlatformAdmin": false,
         "isDisabled": false, "disabledBy": [], "tokenAccess": "default", "workspaceId": 1, "state": "active", "ssoPrincipal": null,
         "forcePasswordChange": false, "lastLoginTime": "2026-01-01T00:00:00.000Z",
         "createdAt": "2026-01-01T00:00:00.000Z", "updatedAt": "2026-01-01T00:00:00.000Z"});

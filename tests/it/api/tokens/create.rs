@@ -140,7 +140,9 @@ async fn the_maximum_lifetime_applies_to_everyone(engine: Engine) {
 async fn tokens_are_created_for_the_caller_only(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = app.add_person("ada").await;
-    let body = json!({"lifetimeSeconds": 60, "personId": ada.id, "userId": ada.id, "email": ada.email});
+    let named = json!({"lifetimeSeconds": 60, "personId": ada.id});
+    app.admin().post(PATH, &named).await.expect_error(403, "AccessControlException");
+    let body = json!({"lifetimeSeconds": 60, "userId": ada.id, "ownerId": ada.id, "email": ada.email});
     let bearer = app.admin().create_token_with(body).await;
     assert_eq!(bearer.get("/v4/people/current").await.expect(200).json["id"], 1);
 }

@@ -27,6 +27,11 @@ impl PageFixture {
         let webhook =
             app.admin().post("/v4/webhooks", &webhook).await.expect(201).json["id"].as_str().unwrap().to_owned();
         let administrator = app.admin().add_person("administrator", true).await;
+        let custodians = serde_json::json!([person.id, administrator.id, 1]);
+        let account = serde_json::json!({"kind": "service", "name": "ci", "custodians": custodians});
+        let account = app.admin().post("/v4/people", &account).await.expect(201).json["id"].as_i64().unwrap();
+        let body = serde_json::json!({"lifetimeSeconds": 3600, "personId": account});
+        let account_token = app.admin().create_token_with(body).await.token_id;
         let actors = vec![
             ("anonymous", app.browser()),
             ("person", app.signed_in_browser("person@example.com").await),
@@ -38,6 +43,8 @@ impl PageFixture {
             ("{token}", token),
             ("{invite}", invite),
             ("{webhook}", webhook),
+            ("{account}", account.to_string()),
+            ("{accountToken}", account_token),
             ("{workspace}", other.workspace_id.to_string()),
         ];
         Self { path_ids, actors, person_ids: vec![0, person.id, administrator.id, 1], target: target.id }

@@ -6,7 +6,7 @@ use crate::support::PASSWORD;
 pub(super) const ROLES: [&str; 4] = ["anonymous", "person", "administrator", "platform administrator"];
 
 /// Each page, with the lowest role that may open it.
-pub const PAGES: [(&str, &str); 37] = [
+pub const PAGES: [(&str, &str); 47] = [
     ("/sign-in", "anonymous"),
     ("/invite/{invite}", "anonymous"),
     ("/preferences/access-tokens", "person"),
@@ -28,6 +28,16 @@ pub const PAGES: [(&str, &str); 37] = [
     ("/admin/users/{person}/disable", "administrator"),
     ("/admin/users/{person}/remove", "administrator"),
     ("/admin/users/{person}/delete-tokens", "administrator"),
+    ("/preferences/service-accounts", "person"),
+    ("/preferences/service-accounts/{account}", "person"),
+    ("/preferences/service-accounts/{account}/generate", "person"),
+    ("/preferences/service-accounts/{account}/delete-token?token={accountToken}", "person"),
+    ("/admin/service-accounts", "administrator"),
+    ("/admin/service-accounts/new", "administrator"),
+    ("/admin/service-accounts/{account}", "administrator"),
+    ("/admin/service-accounts/{account}/generate", "administrator"),
+    ("/admin/service-accounts/{account}/remove", "administrator"),
+    ("/admin/service-accounts/{account}/delete-token?token={accountToken}", "administrator"),
     ("/admin/settings", "administrator"),
     ("/admin/settings/feature.apiAccessTokens.enabled", "administrator"),
     ("/admin/tokens", "administrator"),
@@ -60,7 +70,7 @@ pub(super) fn fill_form_id<'a>(fields: &[(&'a str, &'a str)], form: &'a str) -> 
 
 /// Each form, the lowest role that may send it, valid fields, and the location of the redirect on
 /// success; empty if the response is a page. The order allows one role to send all of its forms.
-pub(super) const FORMS: [(&str, &str, Fields, &str); 32] = [
+pub(super) const FORMS: [(&str, &str, Fields, &str); 37] = [
     (
         "/preferences/access-tokens/generate",
         "administrator",
@@ -129,6 +139,31 @@ pub(super) const FORMS: [(&str, &str, Fields, &str); 32] = [
         &[("value", "custom"), ("days", "7")],
         "/admin/settings?done=setting",
     ),
+    (
+        "/admin/service-accounts/new",
+        "administrator",
+        &[("name", "new"), ("custodians", "target@example.com")],
+        "/admin/service-accounts/",
+    ),
+    (
+        "/admin/service-accounts/{account}/generate",
+        "administrator",
+        &[("form", FORM_ID), ("lifetime", "7"), ("description", "of a form")],
+        "",
+    ),
+    (
+        "/admin/service-accounts/{account}",
+        "administrator",
+        &[("operation", "save"), ("name", "renamed"), ("custodians", "target@example.com, person@example.com")],
+        "/admin/service-accounts/{account}?done=saved",
+    ),
+    (
+        "/admin/service-accounts/{account}",
+        "administrator",
+        &[("operation", "disable")],
+        "/admin/service-accounts/{account}?done=account-disabled",
+    ),
+    ("/admin/service-accounts/{account}/remove", "administrator", &[], "/admin/service-accounts?done=account-removed"),
     (
         "/admin/webhooks/new",
         "administrator",
