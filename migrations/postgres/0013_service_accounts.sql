@@ -57,6 +57,19 @@ begin
     return null;
 end $$;
 
+-- Tokens of service accounts may be in a family, beside those of the owner of its root.
+do $do$
+begin
+    execute format($f$
+        create or replace function %1$s.notify_revoked_family() returns trigger language plpgsql
+            security definer set search_path = pg_catalog, pg_temp as $$
+        begin
+            perform %1$s.notify_change('person ' || p.id::text) from %1$s.person p
+                where p.id = new.person_id or (p.workspace_id = new.workspace_id and p.kind = 'service');
+            return null;
+        end $$ $f$, quote_ident(current_schema()));
+end $do$;
+
 -- Replacing a function resets these properties.
 do $do$
 declare

@@ -47,7 +47,9 @@ pub(super) struct PatchPerson {
     /// For administrators. Until the password is changed, it authorizes only that change. Tokens
     /// are not affected.
     force_password_change: Option<bool>,
-    /// Whether the person receives e-mail about tokens that expire soon.
+    /// `true`: the person receives e-mail about tokens that expire soon.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(nullable = false)]
     notify_on_expiry: Option<bool>,
     /// For administrators: the IDs of the people who manage the tokens of a service account, all of
     /// them. They must be enabled people of the workspace.

@@ -103,10 +103,7 @@ impl From<PersonKind> for PersonKindName {
     }
 }
 
-/// Deserializes an optional field that must not be null.
-pub fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
+pub(super) use crate::http::json::not_null;
 
 /// The response to an update.
 #[derive(Debug, Serialize, ToSchema)]

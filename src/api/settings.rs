@@ -6,7 +6,10 @@ use axum::extract::State;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{
     IntoParams, PartialSchema, ToSchema,
-    openapi::{RefOr, Schema},
+    openapi::{
+        RefOr, Schema,
+        schema::{ObjectBuilder, SchemaType},
+    },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -62,34 +65,20 @@ fn source_schema() -> RefOr<Schema> {
 
 /// The value of a setting: true or false, a number of days, a word, several numbers of days, or a catalog
 /// of scopes.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-#[schema(as = SettingValue)]
 enum ValueView {
     Switch(bool),
     Days(i64),
     Word(&'static str),
-    List(Vec<ElementView>),
-}
-
-/// An element of a list: a number of days, or a scope.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-#[schema(as = SettingElement)]
-enum ElementView {
-    Days(i64),
-    Scope(ScopeView),
+    DayList(Vec<i64>),
+    ScopeCatalog(Vec<ScopeView>),
 }
 
 /// A scope of a workspace's catalog.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = CatalogScope)]
+#[derive(Clone, Debug, Serialize)]
 struct ScopeView {
-    /// The scope.
-    #[schema(max_length = 64, pattern = "^[a-z0-9][a-z0-9:._-]{0,63}$")]
     name: String,
-    /// What the scope permits.
-    #[schema(max_length = 200)]
     description: String,
 }
 
@@ -105,12 +94,20 @@ impl From<SettingValue> for ValueView {
             SettingValue::Switch(on) => Self::Switch(on),
             SettingValue::Days(days) => Self::Days(days),
             SettingValue::ChildTokenPolicy(policy) => Self::Word(policy.as_str()),
-            SettingValue::DayList(days) => Self::List(days.to_vec().into_iter().map(ElementView::Days).collect()),
+            SettingValue::DayList(days) => Self::DayList(days.to_vec()),
             SettingValue::ScopeCatalog(catalog) => {
-                Self::List(catalog.scopes().iter().map(ScopeView::from).map(ElementView::Scope).collect())
+                Self::ScopeCatalog(catalog.scopes().iter().map(ScopeView::from).collect())
             }
         }
     }
+}
+
+/// Returns the schema of a value. Its type depends on the key, and generators of clients do not support
+/// lists of different types, so it is any value.
+fn value_schema() -> RefOr<Schema> {
+    let description = "True or false, a whole number, a word, an array of whole numbers, or for `tokenward.scopes` an \
+                       array of objects with `name` and `description`.";
+    ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(description)).into()
 }
 
 /// A setting and its value.
@@ -120,11 +117,13 @@ impl From<SettingValue> for ValueView {
 struct SettingView {
     key: &'static str,
     /// The value that an administrator set. Null: the default is in effect.
-    #[schema(required)]
+    #[schema(schema_with = value_schema, required)]
     value: Option<ValueView>,
     /// The value in effect.
+    #[schema(schema_with = value_schema)]
     effective_value: ValueView,
     /// The value without one of the workspace.
+    #[schema(schema_with = value_schema)]
     default: ValueView,
     #[schema(schema_with = source_schema)]
     source: &'static str,
@@ -136,6 +135,7 @@ struct SettingSchema {
     key: &'static str,
     /// `boolean`, `integer`, `string` or `array`.
     r#type: &'static str,
+    #[schema(schema_with = value_schema)]
     default: ValueView,
     label: &'static str,
     help: &'static str,
@@ -180,7 +180,7 @@ struct SetSetting {
     #[schema(value_type = SettingKeyName)]
     key: String,
     /// Null resets the setting to its default.
-    #[schema(value_type = Option<ValueView>, required = true)]
+    #[schema(schema_with = value_schema, required = true)]
     #[serde(deserialize_with = "deserialize_present")]
     value: Option<SettingValueInput>,
 }

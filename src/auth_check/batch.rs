@@ -20,8 +20,8 @@ use crate::{
     config::Config,
     domain::{event::RequestContext, token_limits::reserved_scope},
     http::{
-        ApiError, authenticate::Authenticator, common_headers::HeaderTemplate, content_encoding, request_id::RequestId,
-        token_headers,
+        ApiError, authenticate::Authenticator, common_headers::HeaderTemplate, content_encoding, json::not_null,
+        request_id::RequestId, token_headers,
     },
     service::{Error, Tokens, tokens::ValidToken},
 };
@@ -50,6 +50,8 @@ pub(super) struct BatchRequest {
     #[schema(min_items = 1, max_items = 100)]
     tokens: Vec<TokenEntry>,
     /// Requirements on the owners and their tokens, as in the path of forward auth; `any` by default.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(nullable = false)]
     requirements: Option<String>,
 }
 
@@ -73,7 +75,8 @@ struct TokenText(Zeroizing<String>);
 struct PresentedToken {
     token: TokenText,
     /// Tokens with allowed networks are inactive without it.
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = Option<String>, nullable = false)]
     client_address: Option<IpAddr>,
 }
 

@@ -26,7 +26,7 @@ impl MailCommand {
     /// Runs the command with the configuration of this process. It needs no database.
     pub(super) async fn run(self, global: &GlobalOptions) -> anyhow::Result<()> {
         let Self::Test(TestMail { address }) = self;
-        let recipient = Email::parse(&address).with_context(|| format!("{address} is no e-mail address"))?;
+        let recipient = Email::parse(&address).with_context(|| format!("{address} is not an e-mail address"))?;
         let config = global.load(None)?;
         let mailer = config.mailer()?.context("e-mail is off; set host and from in the section [mail]")?;
         output::print_line(format_args!("server: {} ({})", mailer.server(), mailer.tls().as_str()))?;

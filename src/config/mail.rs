@@ -175,7 +175,7 @@ mod tests {
             "host = \"localhost\"\ntls = \"none\"\nfrom = \"nonsense\"\nusername = \"u\"\npassword = \"hunter2\"";
         let config: MailConfig = toml::from_str(text).unwrap();
         let error = config.mailer().unwrap_err().to_string();
-        assert!(error.starts_with("mail.from is no e-mail address"), "{error}");
+        assert!(error.starts_with("mail.from is not an e-mail address"), "{error}");
         assert!(!format!("{config:?}{}", toml::to_string(&config).unwrap()).contains("hunter2"));
     }
 }

@@ -20,7 +20,7 @@ pub enum MailKind {
     TokenExpiring,
     /// A token was deleted because its value was reported as leaked.
     TokenLeaked,
-    /// A sign-in on the pages came from an address for the first time.
+    /// A sign-in on the pages came from an address that the person did not use within 90 days.
     NewAddress,
     /// The e-mail address was changed. Sent to the previous one.
     EmailChanged,

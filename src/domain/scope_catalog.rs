@@ -23,7 +23,7 @@ pub struct ScopeCatalog(Option<Arc<[CatalogScope]>>);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogScope {
     pub name: String,
-    /// What the scope permits; may be empty.
+    /// The description of the scope; may be empty.
     pub description: String,
 }
 

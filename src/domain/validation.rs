@@ -98,7 +98,7 @@ pub enum ValidationError {
          begin with a letter or digit"
     )]
     ServiceName,
-    #[error("custodians must have at least one person")]
+    #[error("custodians is empty; send the ID of at least one person")]
     NoCustodians,
     #[error("custodians has person {id} more than once")]
     DuplicateCustodian { id: i64 },

@@ -1,11 +1,11 @@
-//! JSON response bodies. Each ends with a newline, so that the shell prompt of a `curl` user and the
+//! JSON bodies. Each response ends with a newline, so that the shell prompt of a `curl` user and the
 //! output of the next command start on a line of their own.
 
 use axum::{
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A JSON response. Requests are read by stricter types than this one.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,11 @@ impl<T: Serialize> IntoResponse for Json<T> {
             }
         }
     }
+}
+
+/// Deserializes an optional field that must not be null.
+pub(crate) fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use super::{MailError, OutgoingMessage, SmtpSettings, SmtpSettingsError, SmtpTls
 
 /// The time limit of one message, from the connection to the last response.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// The time limit of the end of a connection.
+const QUIT_LIMIT: Duration = Duration::from_secs(1);
 
 /// Sends messages through one SMTP server. Cheap to clone. `Debug` does not print the password.
 #[derive(Clone)]
@@ -68,7 +70,8 @@ impl Mailer {
         let sending = async {
             let mut connection = self.0.connect().await?;
             let sent = connection.send(message.envelope(), &message.formatted()).await;
-            connection.abort().await;
+            // The message is accepted, or not. The end of the connection changes nothing.
+            timeout(QUIT_LIMIT, connection.abort()).await.ok();
             sent.map(drop).map_err(|error| MailError::of_message(server, &error))
         };
         let timed_out = |_| Err(MailError::TimedOut { server: server.clone(), limit: TIME_LIMIT });

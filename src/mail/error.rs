@@ -63,7 +63,11 @@ impl MailError {
 
     pub(super) fn of_message(server: &str, error: &SmtpError) -> Self {
         let (server, reason) = (server.to_owned(), error.to_string());
-        if error.is_permanent() || error.is_client() {
+        // The server demands a password or encryption (RFC 4954, section 6), whatever the message is.
+        let code = error.status().map(|code| code.to_string());
+        if code.is_some_and(|code| ["530", "534", "535", "538"].contains(&code.as_str())) {
+            Self::Authentication { server, reason }
+        } else if error.is_permanent() || error.is_client() {
             Self::Rejected { server, reason }
         } else if error.is_transient() {
             Self::Deferred { server, reason }

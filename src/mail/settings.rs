@@ -76,7 +76,7 @@ pub struct SmtpSettings {
 /// A setting with which no message can be sent. The text continues the name of the setting.
 #[derive(Debug, thiserror::Error)]
 pub enum SmtpSettingsError {
-    #[error("mail.from is no e-mail address, such as \"Tokenward <tokenward@example.com>\"")]
+    #[error("mail.from is not an e-mail address; set it to an address such as \"Tokenward <tokenward@example.com>\"")]
     From,
     #[error("mail.ca_file {path}: {reason}")]
     CaFile { path: PathBuf, reason: String },

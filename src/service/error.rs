@@ -36,7 +36,7 @@ pub enum Error {
     IdempotentTokenDeleted,
     #[error("rate limit exceeded; retry in {} s", retry_after_millis.div_ceil(1_000))]
     RateLimited { retry_after_millis: u64 },
-    #[error("no caller creates a token for another person; personId must be your own ID or that of a service account")]
+    #[error("a token cannot be created for another person; personId must be your own ID or that of a service account")]
     TokenForAnotherPerson,
     #[error("only custodians of the service account and administrators may perform this operation")]
     NotCustodian,
@@ -44,7 +44,7 @@ pub enum Error {
     AdministratorAccount,
     #[error("the service account is disabled; enable it before you create tokens")]
     ServiceAccountDisabled,
-    #[error("this name of a service account is already in use")]
+    #[error("another service account has this name; choose another one")]
     ServiceNameTaken,
     #[error("tokenAccess is disabled for this person; ask an administrator of the workspace to change it")]
     TokenAccessDisabled,

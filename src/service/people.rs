@@ -74,7 +74,7 @@ pub struct UpdatePerson<'a> {
     pub is_disabled: Option<bool>,
     pub token_access: Option<&'a str>,
     pub force_password_change: Option<bool>,
-    /// Whether the person receives e-mail about tokens that expire soon.
+    /// `true`: the person receives e-mail about tokens that expire soon.
     pub notify_on_expiry: Option<bool>,
     /// The IDs of the custodians of a service account.
     pub custodians: Option<&'a [i64]>,

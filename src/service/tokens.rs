@@ -45,7 +45,7 @@ pub use read_access::ReadAccess;
 pub use setting_preview::SettingPreview;
 pub use verify::{CachedVerdict, TokenLookup, ValidToken};
 
-/// The number of days before the expiry of a token in which pages tell its owner.
+/// The number of days before the expiry of a token in which pages show a notice to its owner.
 const EXPIRY_NOTICE_DAYS: i64 = 7;
 
 /// The operations on tokens.

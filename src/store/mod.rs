@@ -98,7 +98,7 @@ pub use tokens::{
 };
 pub use user_list::{PageStart, PersonSearch, PersonWithTokenCount, TokenHolderCounts};
 pub use webhook_deliveries::{ClaimedBatch, ClaimedDelivery, DueWebhook, Retry};
-pub use webhooks::{NewWebhook, WebhookContent, WebhookInsert, WebhookTest};
+pub use webhooks::{NewWebhook, WebhookChange, WebhookContent, WebhookInsert, WebhookTest};
 
 /// Handle to the database. Cheap to clone.
 #[derive(Clone, Debug)]

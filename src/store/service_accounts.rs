@@ -31,7 +31,7 @@ pub enum ServiceAccountInsert {
     Created(PersonId),
     /// Nothing was created: the workspace was deleted.
     WorkspaceNotFound,
-    /// Nothing was created: this is no enabled person of the workspace.
+    /// Nothing was created: this is not an enabled person of the workspace.
     InvalidCustodian(PersonId),
     /// Nothing was created: a node of an older version would treat the account as a person.
     OlderNodes,
@@ -107,7 +107,7 @@ macro_rules! record_unowned {
 }
 pub(super) use record_unowned;
 
-/// Adds custodians. Evaluates to the first one who is no enabled person of the workspace.
+/// Adds custodians. Evaluates to the first one who is not an enabled person of the workspace.
 macro_rules! insert_custodians {
     ($tx:expr, $workspace_id:expr, $account_id:expr, $custodians:expr) => {{
         let mut invalid = None;

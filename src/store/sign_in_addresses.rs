@@ -1,8 +1,8 @@
 //! The addresses of sign-ins on pages, recorded in the transaction of the sign-in.
 
-/// Counts the addresses of a person that are not too old, and those of them that equal one.
-pub(super) const COUNT: &str = "select count(*), count(case when address = $2 then 1 end) from sign_in_address \
-     where person_id = $1 and last_seen_at > $3";
+/// Counts the addresses of a person, and those that equal one and are not too old.
+pub(super) const COUNT: &str = "select count(*), count(case when address = $2 and last_seen_at > $3 then 1 end) from sign_in_address \
+     where person_id = $1";
 
 pub(super) const UPSERT: &str = "insert into sign_in_address (person_id, address, last_seen_at) values ($1, $2, $3) \
      on conflict (person_id, address) do update set last_seen_at = excluded.last_seen_at";
@@ -10,7 +10,7 @@ pub(super) const UPSERT: &str = "insert into sign_in_address (person_id, address
 pub(super) const TRIM: &str = "delete from sign_in_address where person_id = $1 and last_seen_at <= $2";
 
 /// Records the address of a sign-in, unless it is unknown. Evaluates to whether the person has signed in
-/// before, and never from this address. The caller holds the lock of the workspace.
+/// before, and not from this address within the retention time. The caller holds the lock of the workspace.
 macro_rules! record {
     ($tx:expr, $person_id:expr, $address:expr, $now:expr) => {
         match $address {

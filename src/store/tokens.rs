@@ -46,16 +46,18 @@ mod delete;
 mod descendants;
 pub(super) mod family;
 mod filter;
+mod idempotency;
 mod issue;
 mod list;
+mod new_token;
 mod replace;
 
 pub use bulk_delete::BulkDeletion;
 use delete::{DeletedToken, DeletedTokenWithDigest};
 pub use descendants::TokenLabel;
 pub use family::DeletedFamily;
-pub use issue::{ConsumedForm, IdempotentRequest, IssueOutcome, NewToken, Replaces, ReplayedToken};
 pub use list::{TokenListQuery, TokenOwner};
+pub use new_token::{ConsumedForm, IdempotentRequest, IssueOutcome, NewToken, Replaces, ReplayedToken};
 pub use replace::DueDeletion;
 
 /// Set of tokens that a method may access.

@@ -48,6 +48,14 @@ impl fmt::Debug for WebhookContent {
     }
 }
 
+/// Change of a webhook. `None` keeps the value that the row has when the transaction writes it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct WebhookChange {
+    pub url: Option<String>,
+    pub events: Option<EventSelection>,
+    pub is_enabled: Option<bool>,
+}
+
 /// Result of creating a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebhookInsert {
@@ -125,10 +133,8 @@ pub(super) fn webhook_event<'a>(action: Action, target: &'a str, label: &'a str,
     EventDraft { action, person_id: None, target, label, details }
 }
 
-impl WebhookContent {
-    fn details(&self) -> Details {
-        Details::default().with("events", self.events.names()).with("isEnabled", self.is_enabled)
-    }
+fn details_of(events: &EventSelection, is_enabled: bool) -> Details {
+    Details::default().with("events", events.names()).with("isEnabled", is_enabled)
 }
 
 impl Store {
@@ -158,7 +164,7 @@ impl Store {
                 .bind(events_text(&content.events)).bind(content.is_enabled).bind(new.secret.as_bytes()).bind(context.at)
                 .fetch_one(&mut *tx).await?;
             let target = new.id.to_string();
-            let event = webhook_event(Action::WebhookCreated, &target, &content.label, content.details());
+            let event = webhook_event(Action::WebhookCreated, &target, &content.label, details_of(&content.events, content.is_enabled));
             record!(tx, new.workspace_id, context, event);
             tx.commit().await?;
             Ok(WebhookInsert::Created(row.try_into()?))
@@ -188,7 +194,8 @@ impl Store {
     }
 
     /// Changes a webhook. An enabled one is tried again at once, and has three more days to accept
-    /// what waits for it. Returns `None` if there is no such webhook.
+    /// what waits for it. `label` returns the label of a URL for the event. Returns `None` if there is no
+    /// such webhook.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
@@ -197,25 +204,29 @@ impl Store {
         &self,
         workspace_id: WorkspaceId,
         id: Uuid,
-        content: &WebhookContent,
+        change: &WebhookChange,
+        label: fn(&str) -> String,
         mutation: &Mutation,
     ) -> Result<Option<Webhook>> {
         const UPDATE: &str = concat!(
-            "update webhook set url = $3, events = $4, is_enabled = $5, updated_at = $6, enabled_at = $6, \
+            "update webhook set url = coalesce($3, url), events = coalesce($4, events), \
+             is_enabled = coalesce($5, is_enabled), updated_at = $6, enabled_at = $6, \
              failing_since = null, paused_until = null where workspace_id = $1 and id = $2 returning ",
             columns!()
         );
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
-            let row: Option<Row> = sqlx::query_as(UPDATE).bind(workspace_id).bind(id).bind(&content.url)
-                .bind(events_text(&content.events)).bind(content.is_enabled).bind(context.at)
+            let row: Option<Row> = sqlx::query_as(UPDATE).bind(workspace_id).bind(id).bind(&change.url)
+                .bind(change.events.as_ref().map(events_text)).bind(change.is_enabled).bind(context.at)
                 .fetch_optional(&mut *tx).await?;
             let Some(row) = row else { return Ok(None) };
-            let target = id.to_string();
-            let event = webhook_event(Action::WebhookChanged, &target, &content.label, content.details());
+            let webhook = Webhook::try_from(row)?;
+            let (target, label) = (id.to_string(), label(&webhook.url));
+            let details = details_of(&webhook.events, webhook.is_enabled);
+            let event = webhook_event(Action::WebhookChanged, &target, &label, details);
             record!(tx, workspace_id, context, event);
             tx.commit().await?;
-            Ok(Some(row.try_into()?))
+            Ok(Some(webhook))
         })
     }
 

@@ -60,7 +60,7 @@ pub(super) struct AccessChoices<'a> {
 /// The checkbox of a scope.
 pub(super) struct ScopeChoice<'a> {
     pub word: &'a str,
-    /// What the scope permits; may be empty.
+    /// The description of the scope; may be empty.
     pub meaning: &'a str,
     pub is_checked: bool,
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     domain::{
         id::PersonId,
-        person::Person,
+        person::{Person, TokenAccess},
         token_filter::TokenFilter,
         token_query::{Sort, SortKey, TokenPageQuery},
     },
@@ -142,7 +142,15 @@ pub(super) struct AccountPage<'a> {
     pub name: String,
     pub custodians: String,
     pub is_admin_checked: bool,
+    pub shown: ShownAccount,
     pub needs_reauth: bool,
+}
+
+/// The initial values of the form.
+pub(super) struct ShownAccount {
+    pub name: String,
+    pub custodians: String,
+    pub is_admin: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -162,6 +170,9 @@ pub(super) async fn account_page<'a>(
     let denied_reason = match state.tokens.check_may_issue_for(&user.person, &account).await {
         Ok(_) => None,
         Err(error @ (Error::Unavailable(_) | Error::Internal(_) | Error::CallerRevoked)) => return Err(error.into()),
+        Err(Error::TokenAccessDisabled) if account.token_access == TokenAccess::Disabled => {
+            Some("The token access of this account is disabled.".to_owned())
+        }
         Err(error) => Some(super::messages::for_error(&error)),
     };
     let mut tokens = token_rows(user, state, &account, section).await?;
@@ -178,6 +189,11 @@ pub(super) async fn account_page<'a>(
         denied_reason,
         tokens,
         are_more,
+        shown: ShownAccount {
+            name: account.name.clone(),
+            custodians: row.custodians.clone(),
+            is_admin: account.is_admin,
+        },
         name: account.name,
         custodians: row.custodians.clone(),
         is_admin_checked: account.is_admin,

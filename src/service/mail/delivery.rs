@@ -154,7 +154,18 @@ impl Mail {
                 let outcome = outcome_of(&sent);
                 if let Err(error) = &sent {
                     let kind = mail.kind.as_str();
-                    tracing::warn!(mail.id, mail.kind = kind, person.id = person.id.get(), %error, "failed to send e-mail");
+                    // The response of the server may repeat a part of the message, such as a link.
+                    let error = match mail.kind {
+                        MailKind::PasswordReset => outcome.as_str().to_owned(),
+                        _ => error.to_string(),
+                    };
+                    tracing::warn!(
+                        mail.id,
+                        mail.kind = kind,
+                        person.id = person.id.get(),
+                        error,
+                        "failed to send e-mail"
+                    );
                 }
                 (Some(person), outcome, is_final)
             }

@@ -48,7 +48,8 @@ pub(super) fn of_event(kind: MailKind, event: &Event, public_url: &str) -> Optio
         MailKind::NewAddress => (
             "Sign-in from a new address",
             format!(
-                "Your account was used to sign in at {at}{from}, for the first time.\n\nIf this was you, there is nothing to \
+                "Your account was used to sign in at {at}{from}. No sign-in in the last 90 days came \
+                 from this address.\n\nIf this was you, there is nothing to \
                  do. If it was not, change your password and sign out all other browsers in your profile."
             ),
             "/preferences/profile",
@@ -65,7 +66,7 @@ pub(super) fn of_event(kind: MailKind, event: &Event, public_url: &str) -> Optio
         MailKind::PasswordChanged => (
             "The password of your account was changed",
             format!(
-                "The password of your account was changed at {at}{from}. All web sessions have ended.\n\nIf this was not you, \
+                "The password of your account was changed at {at}{from}. Earlier web sessions have ended.\n\nIf this was not you, \
                  reset the password, and then check your access tokens and your activity."
             ),
             "/forgot-password",

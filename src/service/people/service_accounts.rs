@@ -115,7 +115,7 @@ impl People {
     }
 }
 
-/// Returns the error of a custodian who is no enabled person of the workspace.
+/// Returns the error of a custodian who is not an enabled person of the workspace.
 pub(super) fn invalid_custodian(id: PersonId) -> Error {
     ValidationError::InvalidCustodian { id: id.get() }.into()
 }
@@ -126,6 +126,7 @@ pub(super) fn validate_service_update(change: &UpdatePerson<'_>) -> Result<Perso
         ("email", change.email.is_some()),
         ("password", change.password.is_some()),
         ("forcePasswordChange", change.force_password_change.is_some()),
+        ("notifyOnExpiry", change.notify_on_expiry.is_some()),
     ];
     if let Some((field, _)) = fields.into_iter().find(|(_, is_set)| *is_set) {
         return Err(ValidationError::NotForServiceAccounts { field }.into());

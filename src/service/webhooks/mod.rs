@@ -16,7 +16,7 @@ use crate::{
     },
     outbound::{OutboundClient, OutboundUrl},
     service::{Actor, Error, Mutations, ReadBudget, Result, read_budget::ReadRequester},
-    store::{NewWebhook, Store, WebhookContent, WebhookInsert, WebhookTest},
+    store::{NewWebhook, Store, WebhookChange, WebhookContent, WebhookInsert, WebhookTest},
 };
 pub use counters::WebhookCounters;
 pub use delivery::REQUEST_TIMEOUT;
@@ -115,24 +115,17 @@ impl Webhooks {
     /// [`Error::WebhookNotFound`] if there is none, [`Error::InvalidWebhookUrl`] if the URL can never be
     /// requested.
     pub async fn change(&self, administrator: &Actor, id: Uuid, change: ChangeWebhook<'_>) -> Result<Webhook> {
-        let webhook = self.find(administrator, id).await?;
+        ensure_administrator(administrator)?;
         // A stored URL may not be allowed any more; a new text is checked, an old one stays as it is.
-        let content = match change.url {
-            Some(url) => content(&self.client.parse_url(url)?, webhook.events, webhook.is_enabled),
-            None => WebhookContent {
-                label: OutboundUrl::label_of(&webhook.url),
-                url: webhook.url,
-                events: webhook.events,
-                is_enabled: webhook.is_enabled,
-            },
+        let url = change.url.map(|url| self.client.parse_url(url)).transpose()?;
+        let change = WebhookChange {
+            url: url.map(|url| url.as_str().to_owned()),
+            events: change.events,
+            is_enabled: change.is_enabled,
         };
-        let content = WebhookContent {
-            events: change.events.unwrap_or(content.events),
-            is_enabled: change.is_enabled.unwrap_or(content.is_enabled),
-            ..content
-        };
-        let workspace_id = WorkspaceId::of(administrator);
-        let changed = self.store.update_webhook(workspace_id, id, &content, &self.mutation(administrator)).await?;
+        let (workspace_id, mutation) = (WorkspaceId::of(administrator), self.mutation(administrator));
+        let label = OutboundUrl::label_of;
+        let changed = self.store.update_webhook(workspace_id, id, &change, label, &mutation).await?;
         changed.ok_or(Error::WebhookNotFound)
     }
 

@@ -30,7 +30,7 @@ pub struct PersonChange {
     pub is_disabled: Option<bool>,
     pub token_access: Option<TokenAccess>,
     pub force_password_change: Option<bool>,
-    /// Whether the person receives e-mail about tokens that expire soon.
+    /// `true`: the person receives e-mail about tokens that expire soon.
     pub notify_on_expiry: Option<bool>,
     /// New name of a service account.
     pub service_name: Option<ServiceName>,
@@ -59,7 +59,7 @@ pub enum UpdateOutcome {
     PasswordOfProvider,
     /// Nothing changed: only the directory that disabled the person can enable it.
     DisabledByDirectory,
-    /// Nothing changed: this custodian is no enabled person of the workspace.
+    /// Nothing changed: this custodian is not an enabled person of the workspace.
     InvalidCustodian(PersonId),
     /// Nothing changed: only the directory that made the person an administrator can take the role.
     AdministratorByDirectory,
@@ -163,14 +163,11 @@ impl Store {
             }
             let dependent = if change.is_disabled == Some(true) { dependent!(tx, id) } else { Vec::new() };
             let updated: Option<(String, String, bool)> = sqlx::query_as(UPDATE)
-                .bind(workspace_id)
-                .bind(id)
-                .bind(&email)
-                .bind(&email_key)
+                .bind(workspace_id).bind(id)
+                .bind(&email).bind(&email_key)
                 .bind(change.name())
                 .bind(&change.password_hash)
-                .bind(change.is_admin)
-                .bind(change.is_disabled)
+                .bind(change.is_admin).bind(change.is_disabled)
                 .bind(change.token_access.map(TokenAccess::as_str))
                 .bind(change.force_password_change)
                 .bind(context.at)
@@ -179,7 +176,9 @@ impl Store {
                 .bind(change.notify_on_expiry)
                 .fetch_optional(&mut *tx)
                 .await?;
-            let Some((email, email_key, is_platform_admin)) = updated else { return Ok(Committed::unchanged(UpdateOutcome::NotFound)) };
+            let Some((email, email_key, is_platform_admin)) = updated else {
+                return Ok(Committed::unchanged(UpdateOutcome::NotFound));
+            };
             if change.password_hash.is_some() || change.is_disabled == Some(false) {
                 let digest = EmailKey::from_text(&email_key).digest();
                 sqlx::query(login_failures::DELETE_LOGIN_FAILURES)

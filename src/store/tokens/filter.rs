@@ -122,15 +122,16 @@ where
     statement.push(")");
 }
 
-/// Appends the condition that the description contains a text. Letters beyond ASCII match as written.
+/// Appends the condition that the description contains a text. Only the letters A to Z match in either
+/// case, on both databases: SQLite knows no others, and the collation "C" of PostgreSQL changes no others.
 fn push_description<DB>(statement: &mut QueryBuilder<DB>, text: &str)
 where
     DB: Database,
     String: for<'q> Encode<'q, DB> + Type<DB>,
 {
-    let pattern = contains_pattern(&text.to_lowercase());
-    statement.push("lower(t.description) like ").push_bind(pattern).push(ESCAPE);
-    statement.push(" or t.description like ").push_bind(contains_pattern(text)).push(ESCAPE);
+    let pattern = contains_pattern(&text.to_ascii_lowercase());
+    let collation = if DB::NAME == Sqlite::NAME { "" } else { " collate \"C\"" };
+    statement.push("lower(t.description").push(collation).push(") like ").push_bind(pattern).push(ESCAPE);
 }
 
 fn push_search<DB>(statement: &mut QueryBuilder<DB>, workspace_id: WorkspaceId, text: &str)

@@ -1,102 +1,30 @@
 //! Creation of tokens. The transaction that inserts a token also checks that it is allowed, and
 //! schedules the deletion of a token that the new one replaces.
 
-use uuid::Uuid;
-
-use super::replace::{self, ReplacedToken};
+use super::{
+    idempotency,
+    new_token::{IssueOutcome, NewToken},
+    replace::{self, ReplacedToken},
+};
 use crate::{
     domain::{
         ValidationError,
-        authority::{CallerFacts, Mutation},
+        authority::CallerFacts,
         event::{Action, Details},
-        id::{PersonId, WorkspaceId},
         invalidation::Invalidation,
         service_account::PersonKind,
         setting::Settings,
         time::Timestamp,
-        token::{GracePeriod, IssueError, IssuePolicy, IssuedBy, Lifetime, Token},
-        token_limits::RequestedLimits,
+        token::{IssueError, IssuePolicy, IssuedBy, Token},
     },
     store::{
         Committed, Result, Store,
         authority::{Authorized, begin},
-        columns::{self, parse_token_access},
+        columns::parse_token_access,
         events::{EventDraft, record},
         from_row, on_pool, sessions, settings,
     },
 };
-use tokenward_guard::token_format::TokenDigest;
-
-/// Time in which a repeated request gets the same response.
-const IDEMPOTENCY_WINDOW_SECONDS: i64 = 600;
-
-/// Token to be created.
-#[derive(Clone, Debug)]
-pub struct NewToken {
-    pub id: Uuid,
-    pub workspace_id: WorkspaceId,
-    pub person_id: PersonId,
-    pub digest: TokenDigest,
-    pub display_prefix: String,
-    /// `None`: that of the replaced token, or empty.
-    pub description: Option<String>,
-    /// `None`: that of the replaced token. Required if none is replaced.
-    pub lifetime: Option<Lifetime>,
-    /// Scopes and networks that the request asks for.
-    pub limits: RequestedLimits,
-    /// Token of the same owner that the new one replaces.
-    pub replaces: Option<Replaces>,
-    /// Caller and time.
-    pub mutation: Mutation,
-    /// Form that requested the token. Each form creates one token at most.
-    pub form: Option<ConsumedForm>,
-    /// Record that gives repeated requests the same response.
-    pub idempotency: Option<IdempotentRequest>,
-    /// Maximum number of active tokens of the person, the new one included.
-    pub max_active: Option<u32>,
-}
-
-/// Token to replace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Replaces {
-    pub token_id: Uuid,
-    /// Time until its deletion.
-    pub grace: GracePeriod,
-}
-
-/// Form of a page, as rendered for one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConsumedForm {
-    pub session_id: Uuid,
-    pub id: Uuid,
-}
-
-/// Request with an `Idempotency-Key`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdempotentRequest {
-    /// SHA-256 of the caller and the key.
-    pub key_digest: [u8; 32],
-    /// SHA-256 of the request body.
-    pub body_digest: [u8; 32],
-    /// Token value, encrypted under a key that is derived from the idempotency key.
-    pub encrypted_value: Vec<u8>,
-}
-
-/// Result of an allowed request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IssueOutcome {
-    /// The token was created.
-    Created(Token),
-    /// The same request created a token before.
-    Replayed(ReplayedToken),
-}
-
-/// Token that the same request created before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReplayedToken {
-    pub token: Token,
-    pub encrypted_value: Vec<u8>,
-}
 
 struct PersonRow {
     kind: String,
@@ -108,31 +36,6 @@ struct PersonRow {
 
 from_row!(PersonRow { kind, is_admin, is_disabled, token_access, tokens_revoked_before });
 
-struct IdempotencyRow {
-    body_digest: Vec<u8>,
-    encrypted_value: Vec<u8>,
-    token_id: Uuid,
-    display_prefix: String,
-    description: String,
-    created_at: Timestamp,
-    expires_at: Option<Timestamp>,
-    /// 1 if the token is not revoked, else 0.
-    unrevoked_count: i64,
-}
-
-from_row!(IdempotencyRow {
-    body_digest,
-    encrypted_value,
-    token_id,
-    display_prefix,
-    description,
-    created_at,
-    expires_at,
-    unrevoked_count
-});
-
-/// Limits of a token whose creation is repeated. They never change.
-const SELECT_LIMITS: &str = concat!("select ", columns::limits!(), " from token t where t.id = $1");
 const SELECT_PERSON: &str = "select kind, is_admin, is_disabled, token_access, tokens_revoked_before from person \
                              where workspace_id = $1 and id = $2";
 const COUNT_ACTIVE: &str = "select count(*) from unrevoked_token where workspace_id = $1 and person_id = $2 \
@@ -140,14 +43,7 @@ const COUNT_ACTIVE: &str = "select count(*) from unrevoked_token where workspace
 const INSERT_TOKEN: &str = "insert into token (id, workspace_id, person_id, digest, display_prefix, description, \
      created_at, expires_at, last_used_at, parent_id, scopes, allowed_networks) \
      values ($1, $2, $3, $4, $5, $6, $7, $8, null, $9, $10, $11)";
-const DELETE_EXPIRED_RECORD: &str = "delete from idempotency_record where key_digest = $1 and created_at <= $2";
-const SELECT_RECORD: &str = "select body_digest, encrypted_value, token_id, display_prefix, description, created_at, \
-     expires_at, (select count(*) from unrevoked_token where id = idempotency_record.token_id) as unrevoked_count \
-     from idempotency_record where key_digest = $1";
-const INSERT_RECORD: &str = "insert into idempotency_record (key_digest, body_digest, person_id, encrypted_value, \
-     token_id, display_prefix, description, created_at, expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-
-/// Inserts the token, and the idempotency record if the request has a key.
+/// Inserts the token.
 macro_rules! insert {
     ($tx:expr, $new:expr, $token:expr) => {
         let (scopes, networks) = ($token.limits.scopes.as_str(), &$token.limits.networks);
@@ -165,44 +61,6 @@ macro_rules! insert {
             .bind((!networks.is_any()).then(|| networks.to_string()))
             .execute(&mut *$tx)
             .await?;
-        if let Some(request) = &$new.idempotency {
-            sqlx::query(INSERT_RECORD)
-                .bind(request.key_digest.as_slice())
-                .bind(request.body_digest.as_slice())
-                .bind($token.person_id)
-                .bind(&request.encrypted_value)
-                .bind($token.id)
-                .bind(&$token.display_prefix)
-                .bind(&$token.description)
-                .bind($token.created_at)
-                .bind($token.expires_at)
-                .execute(&mut *$tx)
-                .await?;
-        }
-    };
-}
-
-/// Returns the result of the earlier request with the same `Idempotency-Key`, if there was one.
-macro_rules! replay {
-    ($tx:expr, $new:expr, $now:expr) => {
-        match &$new.idempotency {
-            None => None,
-            Some(request) => {
-                let key = request.key_digest.as_slice();
-                let expired_by = $now.plus_seconds(-IDEMPOTENCY_WINDOW_SECONDS);
-                sqlx::query(DELETE_EXPIRED_RECORD).bind(key).bind(expired_by).execute(&mut *$tx).await?;
-                let record: Option<IdempotencyRow> =
-                    sqlx::query_as(SELECT_RECORD).bind(key).fetch_optional(&mut *$tx).await?;
-                match record {
-                    None => None,
-                    Some(record) => {
-                        let limits: Option<Option<String>> =
-                            sqlx::query_scalar(SELECT_LIMITS).bind(record.token_id).fetch_optional(&mut *$tx).await?;
-                        Some(record.replay($new, request, limits.flatten().as_deref())?)
-                    }
-                }
-            }
-        }
     };
 }
 
@@ -271,7 +129,7 @@ impl Store {
             if let Err(error) = new.check_people(&policy, &person, context.caller()) {
                 return forbidden(error);
             }
-            if let Some(replayed) = replay!(tx, new, now) {
+            if let Some(replayed) = idempotency::replay!(tx, new, now) {
                 return Ok(Committed::unchanged(replayed));
             }
             let replaced = match new.replaces {
@@ -290,6 +148,7 @@ impl Store {
                 return forbidden(error);
             }
             insert!(tx, new, token);
+            idempotency::insert!(tx, new, token);
             let mut invalidations = Vec::new();
             let replaced_id = new.replaces.map(|replaces| replaces.token_id.to_string()).unwrap_or_default();
             let replaced_event = match (new.replaces, &replaced) {
@@ -306,17 +165,6 @@ impl Store {
             tx.commit().await?;
             Ok(Committed::new(Ok(IssueOutcome::Created(token)), invalidations))
         })
-    }
-
-    /// Deletes the idempotency records that have expired. Returns their number.
-    ///
-    /// # Errors
-    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
-    /// reached or does not respond in time.
-    pub async fn purge_idempotency_records(&self, now: Timestamp) -> Result<u64> {
-        const DELETE: &str = "delete from idempotency_record where created_at <= $1";
-        Ok(on_pool!(self, pool => sqlx::query(DELETE).bind(now.plus_seconds(-IDEMPOTENCY_WINDOW_SECONDS))
-            .execute(pool).await.map(|result| result.rows_affected()))?)
     }
 }
 
@@ -432,37 +280,5 @@ impl PersonRow {
             Some(revoked_before) if revoked_before >= now => Timestamp::from_millis(revoked_before.as_millis() + 1),
             _ => now,
         }
-    }
-}
-
-impl IdempotencyRow {
-    /// Returns the token of the earlier request. `limits` is the column of its row.
-    fn replay(
-        self,
-        new: &NewToken,
-        request: &IdempotentRequest,
-        limits: Option<&str>,
-    ) -> Result<std::result::Result<IssueOutcome, IssueError>> {
-        if self.body_digest != request.body_digest {
-            return Ok(Err(IssueError::IdempotencyKeyReused));
-        }
-        if self.unrevoked_count == 0 {
-            return Ok(Err(IssueError::IdempotentTokenDeleted));
-        }
-        let token = Token {
-            id: self.token_id,
-            workspace_id: new.workspace_id,
-            person_id: new.person_id,
-            display_prefix: self.display_prefix,
-            description: self.description,
-            created_at: self.created_at,
-            expires_at: self.expires_at,
-            last_used_at: None,
-            last_used_from: None,
-            parent_id: new.mutation.context.token_id,
-            limits: columns::parse_limits(limits)?,
-            replacement: None,
-        };
-        Ok(Ok(IssueOutcome::Replayed(ReplayedToken { token, encrypted_value: self.encrypted_value })))
     }
 }

@@ -7,7 +7,11 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::id::{PersonId, WorkspaceId},
+    domain::{
+        ValidationError,
+        id::{PersonId, WorkspaceId},
+        service_account::Custodians,
+    },
     service::{
         Error,
         people::{ActorKind, CreateServiceAccount, PageStart, PersonSearch, UpdatePerson},
@@ -21,7 +25,9 @@ use crate::{
         layout::{Layout, NavItem, render, render_form},
         reauth::require_recent_password,
         service_account_tokens::{NamedToken, confirm_deletion, delete_token, generate_target},
-        service_accounts::{AccountPage, AccountQuery, AccountRow, AccountSection, AccountsPage, account_page},
+        service_accounts::{
+            AccountPage, AccountQuery, AccountRow, AccountSection, AccountsPage, ShownAccount, account_page,
+        },
         session_user::AdminUser,
         state::WebState,
         tokens::ReauthForm,
@@ -93,6 +99,11 @@ struct AccountForm {
     #[serde(default)]
     custodians: String,
     is_admin: Option<String>,
+    /// The initial values of the form. A field that was not edited is not sent to the database, where it may
+    /// have changed meanwhile.
+    shown_name: Option<String>,
+    shown_custodians: Option<String>,
+    shown_is_admin: Option<String>,
     own_password: Option<Zeroizing<String>>,
 }
 
@@ -109,6 +120,9 @@ impl AccountForm {
     async fn custodian_ids(&self, user: &AdminUser, state: &WebState) -> Result<Vec<i64>, Error> {
         let emails = self.custodians.split(|c: char| c.is_whitespace() || c == ',' || c == ';');
         let emails: Vec<&str> = emails.filter(|email| !email.is_empty()).collect();
+        if emails.len() > Custodians::MAX {
+            return Err(ValidationError::TooManyEntries { field: "custodians", max: Custodians::MAX }.into());
+        }
         state.people.find_custodian_ids(&user.actor(), &emails).await
     }
 }
@@ -197,6 +211,11 @@ async fn change(
             name: form.name.clone(),
             custodians: form.custodians.clone(),
             is_admin_checked: form.is_admin(),
+            shown: ShownAccount {
+                name: form.shown_name.clone().unwrap_or(page.shown.name),
+                custodians: form.shown_custodians.clone().unwrap_or(page.shown.custodians),
+                is_admin: form.shown_is_admin.as_ref().map_or(page.shown.is_admin, |shown| shown == "yes"),
+            },
             ..page
         },
         false => page,
@@ -212,12 +231,14 @@ async fn apply(
     is_save: bool,
 ) -> Result<(), Error> {
     let actor = user.actor();
-    let custodians = if is_save { Some(form.custodian_ids(user, state).await?) } else { None };
+    let is_edited = is_save && form.shown_custodians.as_ref() != Some(&form.custodians);
+    let custodians = if is_edited { Some(form.custodian_ids(user, state).await?) } else { None };
+    let shown_is_admin = form.shown_is_admin.as_ref().map(|shown| shown == "yes");
     let change = match is_save {
         true => UpdatePerson {
-            name: Some(form.name.trim()),
+            name: Some(form.name.trim()).filter(|name| form.shown_name.as_deref() != Some(*name)),
             custodians: custodians.as_deref(),
-            is_admin: Some(form.is_admin()),
+            is_admin: Some(form.is_admin()).filter(|is_admin| shown_is_admin != Some(*is_admin)),
             ..UpdatePerson::default()
         },
         false => UpdatePerson { is_disabled: Some(form.operation == "disable"), ..UpdatePerson::default() },

@@ -50,11 +50,11 @@ pub(super) async fn preview(
 }
 
 fn sentence(tokens: i64, people: i64) -> String {
-    let owners = if people == 1 { "1 person".to_owned() } else { format!("{people} people") };
+    let owners = if people == 1 { "1 owner".to_owned() } else { format!("{people} owners") };
     match tokens {
         0 => "No active token conflicts with this value.".to_owned(),
-        1 => format!("1 active token of {owners} exceeds this. It keeps working as before."),
-        tokens => format!("{tokens} active tokens of {owners} exceed this. They keep working as before."),
+        1 => format!("1 active token of {owners} conflicts with this value. It keeps working."),
+        tokens => format!("{tokens} active tokens of {owners} conflict with this value. They keep working."),
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn the_sentence_agrees_with_the_numbers() {
         assert_eq!(sentence(0, 0), "No active token conflicts with this value.");
-        assert_eq!(sentence(1, 1), "1 active token of 1 person exceeds this. It keeps working as before.");
-        assert_eq!(sentence(12, 4), "12 active tokens of 4 people exceed this. They keep working as before.");
+        assert_eq!(sentence(1, 1), "1 active token of 1 owner conflicts with this value. It keeps working.");
+        assert_eq!(sentence(12, 4), "12 active tokens of 4 owners conflict with this value. They keep working.");
     }
 }

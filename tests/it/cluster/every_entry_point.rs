@@ -86,6 +86,33 @@ async fn deleting_a_token_and_its_descendants_takes_effect_on_every_node() {
     }
 }
 
+/// A family of more than a thousand tokens is revoked by one row. Its rows are deleted later.
+#[tokio::test]
+async fn deleting_a_large_family_takes_effect_on_tokens_of_service_accounts_on_every_node() {
+    let nodes = start_nodes().await;
+    let admin = nodes[0].admin();
+    let me = admin.get("/v4/people/current").await.expect(200).json["id"].as_i64().unwrap();
+    let body = json!({"kind": "service", "name": "ci", "custodians": [me]});
+    let account = admin.post("/v4/people", &body).await.expect(201).json["id"].clone();
+    for turn in 0..2 {
+        let root = admin.create_token().await;
+        let body = json!({"lifetimeSeconds": 600, "personId": account});
+        let of_account = TokenClient::from_response(&root, &root.post("/v4/apiAccessTokens", &body).await.expect(201));
+        let fill = format!(
+            "insert into token (id, workspace_id, person_id, digest, display_prefix, description, created_at, parent_id) \
+             select gen_random_uuid(), 1, {me}, sha256(('{turn} ' || n)::bytea), 'twd_fill', '', now(), '{}' \
+             from generate_series(1, 1100) n",
+            root.token_id
+        );
+        nodes[0].database.execute_sql(&fill).await;
+        let tokens = [&root, &of_account];
+        cache_on_every_node(&nodes, &tokens).await;
+        let path = format!("{}?descendants=true", root.token_path());
+        nodes[turn].admin().delete(&path).await.expect(204);
+        assert_rejected(&nodes, &tokens, "deleted with more than a thousand descendants").await;
+    }
+}
+
 #[tokio::test]
 async fn deleting_all_tokens_of_a_person_takes_effect_on_every_node() {
     let nodes = start_nodes().await;

@@ -18,7 +18,8 @@ use tokenward::{
         },
     },
     store::{
-        ClaimedBatch, EventFilter, EventPageStart, NewWebhook, Retry, Store, WebhookContent, WebhookInsert, WebhookTest,
+        ClaimedBatch, EventFilter, EventPageStart, NewWebhook, Retry, Store, WebhookChange, WebhookContent,
+        WebhookInsert, WebhookTest,
     },
 };
 use uuid::Uuid;
@@ -27,6 +28,11 @@ use super::{ADMIN, NOW, WORKSPACE, issue_token, operator_mutation};
 use crate::support::{Engine, TestApp, both_databases, both_databases_multi_thread};
 
 const LABEL: &str = "https://hooks.example.com";
+
+/// Returns the label of each URL of these tests.
+fn label(_: &str) -> String {
+    LABEL.to_owned()
+}
 
 fn content(events: EventSelection, is_enabled: bool) -> WebhookContent {
     WebhookContent { url: format!("{LABEL}/secret-path"), label: LABEL.to_owned(), events, is_enabled }
@@ -113,8 +119,8 @@ async fn an_event_that_is_rolled_back_is_not_sent(engine: Engine) {
     let webhook = insert(&app.store, EventSelection::All, true).await;
     let before = deliveries(&app.store, &webhook).await.len();
     let unknown = Uuid::from_bytes([7; 16]);
-    let (new_content, mutation) = (content(EventSelection::All, true), operator_mutation());
-    let changed = app.store.update_webhook(WORKSPACE, unknown, &new_content, &mutation);
+    let (change, mutation) = (WebhookChange::default(), operator_mutation());
+    let changed = app.store.update_webhook(WORKSPACE, unknown, &change, label, &mutation);
     assert_eq!(changed.await.unwrap(), None);
     assert!(!app.store.delete_webhook(WORKSPACE, unknown, LABEL, &operator_mutation()).await.unwrap());
     assert_eq!(deliveries(&app.store, &webhook).await.len(), before);
@@ -128,15 +134,22 @@ async fn webhooks_are_changed_and_deleted_with_events(engine: Engine) {
     assert_eq!(store.list_webhooks(WORKSPACE).await.unwrap(), std::slice::from_ref(&webhook));
     assert_eq!(store.find_webhook(WORKSPACE, webhook.id).await.unwrap(), Some(webhook.clone()));
     assert_eq!(store.find_webhook(WorkspaceId::new(2), webhook.id).await.unwrap(), None);
-    let new_content = content(EventSelection::Only(vec![Action::TokenLeaked]), false);
-    let changed =
-        store.update_webhook(WORKSPACE, webhook.id, &new_content, &operator_mutation()).await.unwrap().unwrap();
-    assert_eq!((changed.is_enabled, changed.events), (false, new_content.events));
+    let leaked = EventSelection::Only(vec![Action::TokenLeaked]);
+    // Each change keeps what it does not name, so concurrent ones do not undo each other.
+    let mut changed = webhook.clone();
+    for change in [
+        WebhookChange { events: Some(leaked.clone()), ..WebhookChange::default() },
+        WebhookChange { is_enabled: Some(false), ..WebhookChange::default() },
+    ] {
+        let mutation = operator_mutation();
+        changed = store.update_webhook(WORKSPACE, webhook.id, &change, label, &mutation).await.unwrap().unwrap();
+    }
+    assert_eq!((changed.is_enabled, changed.events, changed.url), (false, leaked, webhook.url.clone()));
     assert!(store.delete_webhook(WORKSPACE, webhook.id, LABEL, &operator_mutation()).await.unwrap());
     assert!(!store.delete_webhook(WORKSPACE, webhook.id, LABEL, &operator_mutation()).await.unwrap());
-    let events = store.list_events(&EventFilter::all(WORKSPACE), EventPageStart::default(), 3).await.unwrap();
+    let events = store.list_events(&EventFilter::all(WORKSPACE), EventPageStart::default(), 4).await.unwrap();
     let recorded: Vec<_> = events.iter().map(|event| (event.action, event.label.as_str())).collect();
-    let expected = [Action::WebhookDeleted, Action::WebhookChanged, Action::WebhookCreated];
+    let expected = [Action::WebhookDeleted, Action::WebhookChanged, Action::WebhookChanged, Action::WebhookCreated];
     assert_eq!(recorded, expected.map(|action| (action, LABEL)));
     assert!(events.iter().all(|event| event.target == webhook.id.to_string()));
 }
@@ -230,8 +243,8 @@ async fn a_failing_webhook_pauses_and_is_disabled_after_three_days(engine: Engin
     assert_eq!((events[0].action, events[0].label.as_str()), (Action::WebhookDisabled, LABEL));
     assert!(deliveries(store, &webhook).await.iter().all(|delivery| delivery.next_attempt_at.is_none()));
     // What waited is sent when it is enabled again.
-    let enabled = content(EventSelection::All, true);
-    store.update_webhook(WORKSPACE, webhook.id, &enabled, &super::mutation_at(last)).await.unwrap().unwrap();
+    let enabled = WebhookChange { is_enabled: Some(true), ..WebhookChange::default() };
+    store.update_webhook(WORKSPACE, webhook.id, &enabled, label, &super::mutation_at(last)).await.unwrap().unwrap();
     let batch = claim(store, &webhook, last.plus_seconds(100)).await.unwrap();
     assert_eq!((batch.failing_since, batch.enabled_at), (None, last));
 }

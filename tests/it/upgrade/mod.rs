@@ -68,7 +68,7 @@ const RELEASED: [(i64, &str, &str); 14] = [
     (10, "101f9f9e2a3bedbc", "0977bb1f7b9dce4f"),
     (11, "bbe353ec6fae97b9", "1bbff03a0349340e"),
     (12, "8f41dd02f93a8b05", "e3bbc91313b2158a"),
-    (13, "6d26cc88b6b4006a", "1b15313061491e05"),
+    (13, "4cfee4877dbccbd5", "1b15313061491e05"),
     (14, "9cb818d4ad4d5d5b", "474b56a3a71a96f3"),
 ];
 

@@ -50,7 +50,7 @@ async fn a_setting_shows_its_effect_before_it_is_saved(engine: Engine) {
     app.admin().create_token_with(json!({"lifetimeSeconds": 8_640_000})).await;
     let preview = [("value", "custom"), ("days", "30"), ("preview", "yes")];
     let page = admin.post(MAX_LIFETIME, &preview).await.expect(200).text;
-    assert!(page.contains("25 active tokens of 2 people exceed this. They keep working as before."), "{page}");
+    assert!(page.contains("25 active tokens of 2 owners conflict with this value. They keep working."), "{page}");
     assert!(
         page.contains("nightly") && page.contains("of ada@example.com, never expires") && page.contains("and 5 more")
     );

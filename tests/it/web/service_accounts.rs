@@ -105,7 +105,7 @@ async fn an_administrator_adds_changes_and_removes_an_account(engine: Engine) {
     let location = added.headers["location"].to_str().unwrap().to_owned();
     let path = location.split('?').next().unwrap().to_owned();
     assert!(admin.get(&location).await.expect(200).text.contains("The service account was added"));
-    assert!(admin.post(new, &fields).await.expect(409).text.contains("already in use"));
+    assert!(admin.post(new, &fields).await.expect(409).text.contains("nother service account has this name"));
     generate(&admin, &format!("{path}/generate")).await;
     let save = [("operation", "save"), ("name", "deploy"), ("custodians", "ada@example.com"), ("is_admin", "yes")];
     admin.post(&path, &save).await.expect(303);
@@ -134,4 +134,32 @@ async fn an_administrator_adds_changes_and_removes_an_account(engine: Engine) {
     assert!(admin.get(&remove).await.expect(200).text.contains("Remove deploy?"));
     admin.post(&remove, &[("own_password", PASSWORD)]).await.expect(303);
     admin.get(&path).await.expect(404);
+}
+
+#[apply(both_databases)]
+async fn a_saved_form_changes_only_edited_fields(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let id = create_account(&app).await;
+    let admin = app.signed_in_browser("admin@example.com").await;
+    let path = format!("/admin/service-accounts/{id}");
+    let page = admin.get(&path).await.expect(200).text;
+    assert!(page.contains(r#"name="shown_custodians" value="ada@example.com""#), "{page}");
+    // Meanwhile another administrator makes it an administrator with another custodian.
+    let change = json!({"custodians": [1], "isAdmin": true});
+    app.admin().patch(&format!("/v4/people/{id}"), &change).await.expect(200);
+    let form = [
+        ("operation", "save"),
+        ("name", "deploy"),
+        ("custodians", "ada@example.com"),
+        ("shown_name", "ci"),
+        ("shown_custodians", "ada@example.com"),
+        ("shown_is_admin", ""),
+    ];
+    admin.post(&path, &form).await.expect(303);
+    let account = app.admin().get(&format!("/v4/people/{id}")).await.expect(200).json;
+    assert_eq!((&account["name"], &account["isAdmin"]), (&json!("deploy"), &json!(true)));
+    assert_eq!(account["custodians"], json!([1]));
+    let many = "ada@example.com ".repeat(33);
+    let page = admin.post(&path, &[("operation", "save"), ("name", "deploy"), ("custodians", &many)]).await;
+    assert!(page.expect(400).text.contains("Enter at most 32 custodians."));
 }

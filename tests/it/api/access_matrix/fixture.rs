@@ -103,7 +103,7 @@ impl MatrixFixture {
         };
         if kind == "service" {
             let own = self.create_account(0, home.id).await;
-            let client = own.bearer.as_ref().map(|bearer| ApiClient::clone(bearer)).unwrap();
+            let client = ApiClient::clone(own.bearer.as_ref().unwrap());
             return Actor { client, own, is_custodian: false };
         }
         let own = Target::from_person(&person, person.create_token().await);

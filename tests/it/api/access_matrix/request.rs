@@ -94,6 +94,7 @@ fn request_path(row: &Row<'_>, target: &Target) -> String {
     let path = row.path.replace("{tokenId}", &target.token_id).replace("{id}", &id);
     let path = path.replace("{requirements}", &requirements);
     match row.target {
+        _ if row.path.ends_with("/preview") => format!("{path}?key=tokenward.requireScopes&value=true"),
         "-:service" if row.method == "GET" => format!("{path}?kind=service"),
         _ if row.path.contains('{') || !matches!(row.method, "GET" | "DELETE") || row.target == "-" => path,
         "all-users" => format!("{path}?allUsers=true"),
