@@ -45,9 +45,12 @@ pub enum DenialReason {
     /// The owner's workspace has tokens switched off.
     #[error("feature off")]
     FeatureOff,
-    /// The client's address is outside the token's allowed networks, or not known.
+    /// The client's address is outside the token's allowed networks.
     #[error("outside the allowed networks")]
     OutsideNetworks,
+    /// The token has allowed networks, and the client's address is not known.
+    #[error("client address unknown")]
+    ClientAddressUnknown,
     /// A remote Tokenward server reports the token as inactive, without a reason.
     #[error("inactive")]
     Inactive,

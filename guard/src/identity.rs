@@ -85,17 +85,10 @@ impl Identity {
 }
 
 impl TokenInfo {
-    /// Creates the metadata of a token that was issued at `issued_at` and expires at `expires_at`; `None`: never. The token has no scope:
-    /// set its scopes with [`TokenInfo::with_scopes`].
+    /// Creates the facts of a token.
     #[must_use]
-    pub fn new(id: Uuid, issued_at: SystemTime, expires_at: Option<SystemTime>) -> Self {
-        Self { id, issued_at, expires_at, is_replaced: false, scopes: Scopes::from_words([]) }
-    }
-
-    /// Sets the scopes.
-    #[must_use]
-    pub fn with_scopes(self, scopes: Scopes) -> Self {
-        Self { scopes, ..self }
+    pub const fn new(id: Uuid, issued_at: SystemTime, expires_at: Option<SystemTime>, scopes: Scopes) -> Self {
+        Self { id, issued_at, expires_at, is_replaced: false, scopes }
     }
 }
 
@@ -129,7 +122,7 @@ impl Principal {
     #[cfg(feature = "test-util")]
     #[must_use]
     pub fn for_tests(person_id: i64, email: &str) -> Self {
-        let token = TokenInfo::new(Uuid::nil(), SystemTime::UNIX_EPOCH, None).with_scopes(Scopes::unrestricted());
+        let token = TokenInfo::new(Uuid::nil(), SystemTime::UNIX_EPOCH, None, Scopes::unrestricted());
         Self::new(Identity::new(person_id, 1, email), Some(token))
     }
 }

@@ -269,7 +269,7 @@ impl IntrospectionResponse {
             (None, true) => Scopes::unrestricted(),
             (scope, _) => Scopes::parse(&scope.unwrap_or_default()),
         };
-        let token = TokenInfo::new(token_id, from_unix(self.iat?), self.exp.map(from_unix)).with_scopes(scopes);
+        let token = TokenInfo::new(token_id, from_unix(self.iat?), self.exp.map(from_unix), scopes);
         Some(Introspected::Active(Principal::new(identity, Some(token))))
     }
 }

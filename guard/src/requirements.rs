@@ -67,7 +67,7 @@ mod tests {
     fn caller(is_admin: bool, scopes: Option<Scopes>) -> Principal {
         let mut identity = Identity::new(7, 1, "ada@example.com");
         identity.is_admin = is_admin;
-        let token = scopes.map(|scopes| TokenInfo::new(Uuid::nil(), SystemTime::UNIX_EPOCH, None).with_scopes(scopes));
+        let token = scopes.map(|scopes| TokenInfo::new(Uuid::nil(), SystemTime::UNIX_EPOCH, None, scopes));
         Principal::new(identity, token)
     }
 

@@ -149,7 +149,7 @@ impl Verify for Limited {
         if token.expose() != "good" || client != Some([192, 0, 2, 1].into()) {
             return Err(AuthError::Denied(DenialReason::OutsideNetworks));
         }
-        let token = TokenInfo::new(uuid::Uuid::nil(), SystemTime::UNIX_EPOCH, None).with_scopes(Scopes::parse("read"));
+        let token = TokenInfo::new(uuid::Uuid::nil(), SystemTime::UNIX_EPOCH, None, Scopes::parse("read"));
         Ok(Principal::new(Identity::new(7, 1, "ada@example.com"), Some(token)))
     }
 }

@@ -62,14 +62,15 @@ async fn authenticate(
     let context = request.extensions().get::<RequestContext>().cloned().unwrap_or_default();
     match state.authenticator.authenticate(request.headers(), &context).await {
         Ok(authenticated) => {
-            let required = RequiredScope::of(request.method(), template.as_str());
-            let authenticated = match required.authorize(authenticated, request.uri()) {
-                Ok(authenticated) => authenticated,
-                Err(error) => return error.into_response(),
-            };
             let token = authenticated.principal.token().cloned();
-            request.extensions_mut().insert(authenticated);
-            let mut response = next.run(request).await;
+            let required = RequiredScope::of(request.method(), template.as_str());
+            let mut response = match required.authorize(authenticated, request.uri()) {
+                Ok(authenticated) => {
+                    request.extensions_mut().insert(authenticated);
+                    next.run(request).await
+                }
+                Err(error) => error.into_response(),
+            };
             if let Some(token) = token {
                 token_headers::add(&token, &mut response);
             }

@@ -12,7 +12,7 @@ use crate::{
     app::App,
     domain::{
         event::RequestContext,
-        id::{PersonId, WorkspaceId},
+        id::{PersonId, WorkspaceId, parse_uuid},
     },
     http::authenticate::{Authenticated, record_principal},
     service::{Actor, Error, PasswordLogin, Tokens},
@@ -111,9 +111,7 @@ impl FromRequestParts<App> for TokenIdPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
         let text = path_segment(parts, state).await.map_err(|_| Error::TokenNotFound)?;
-        // Only the hyphenated form is accepted. The parser accepts others as well.
-        let id = if text.len() == 36 { Uuid::try_parse(&text).ok() } else { None };
-        id.map(Self).ok_or(Error::TokenNotFound.into())
+        parse_uuid(&text).map(Self).ok_or(Error::TokenNotFound.into())
     }
 }
 
@@ -125,8 +123,7 @@ impl FromRequestParts<App> for WebhookIdPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
         let text = path_segment(parts, state).await.map_err(|_| Error::WebhookNotFound)?;
-        let id = if text.len() == 36 { Uuid::try_parse(&text).ok() } else { None };
-        id.map(Self).ok_or(Error::WebhookNotFound.into())
+        parse_uuid(&text).map(Self).ok_or(Error::WebhookNotFound.into())
     }
 }
 

@@ -51,7 +51,10 @@ async fn report_leak(
     JsonBody(body): JsonBody<ReportLeak>,
 ) -> ApiResult<StatusCode> {
     if body.values.len() > MAX_REPORTED_VALUES as usize {
-        return Err(ApiError::BadRequest(format!("values must have at most {MAX_REPORTED_VALUES} elements.")));
+        return Err(ApiError::BadRequest(format!(
+            "values has {} elements; at most {MAX_REPORTED_VALUES} elements are allowed.",
+            body.values.len()
+        )));
     }
     leaks.report(&body.values, &context).await?;
     Ok(StatusCode::ACCEPTED)

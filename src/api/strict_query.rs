@@ -68,7 +68,7 @@ impl Paging {
 pub(super) fn check_limit(limit: Option<i64>) -> Result<Option<i64>, ApiError> {
     match limit {
         Some(limit) if !(1..=MAX_ROWS).contains(&limit) => {
-            Err(ValidationError::OutOfRange { parameter: "limit", min: 1, max: MAX_ROWS }.into())
+            Err(ValidationError::OutOfRange { parameter: "limit", value: limit, min: 1, max: MAX_ROWS }.into())
         }
         limit => Ok(limit),
     }
@@ -77,7 +77,9 @@ pub(super) fn check_limit(limit: Option<i64>) -> Result<Option<i64>, ApiError> {
 /// Checks that an offset is not negative. The default is 0.
 pub(super) fn check_offset(offset: Option<i64>) -> Result<i64, ApiError> {
     match offset.unwrap_or(0) {
-        offset if offset < 0 => Err(ValidationError::OutOfRange { parameter: "offset", min: 0, max: i64::MAX }.into()),
+        value if value < 0 => {
+            Err(ValidationError::OutOfRange { parameter: "offset", value, min: 0, max: i64::MAX }.into())
+        }
         offset => Ok(offset),
     }
 }

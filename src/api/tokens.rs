@@ -121,7 +121,7 @@ pub(super) struct TokenView {
     status: StatusName,
     /// The prefix and the first four random characters of the value.
     hint: String,
-    /// The ID of the token that created this one; absent: the owner did, by password or on a page.
+    /// The ID of the token that created this one; absent: a person did, by password or on a page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parent_token_id: Option<Uuid>,
@@ -218,6 +218,7 @@ async fn list(
     let page = query.to_page_query(scope, is_csv)?;
     let wants_count = query.include_count.unwrap_or(false);
     let (pages, count) = tokens.pages(&caller, scope, filter.to_filter()?, &page, wants_count).await?;
+    let reader = ListReader(reader.0.for_tokens(scope));
     if is_csv {
         let mut response = list_stream::respond(pages, reader.0, TokenCsv).await?;
         csv::set_download_headers(response.headers_mut(), token_csv::FILE_NAME);

@@ -1,7 +1,7 @@
 //! `/v4/webhooks`: the webhooks of the administrator's workspace, and their deliveries.
 
 use axum::{extract::State, http::StatusCode};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::{
     IntoParams, ToSchema,
     openapi::{RefOr, Schema},
@@ -14,7 +14,7 @@ use super::{
     error::ApiResult,
     extract::{AdminCaller, WebhookIdPath},
     json_object::JsonFields,
-    serde_types::{Created, nullable_timestamp_schema, timestamp_schema, words_schema},
+    serde_types::{Created, not_null, nullable_timestamp_schema, timestamp_schema, words_schema},
     strict_json::JsonBody,
     strict_query::{StrictQuery, check_limit},
 };
@@ -104,7 +104,7 @@ struct CreateBody {
     url: String,
     #[schema(min_items = 1)]
     events: Vec<String>,
-    #[serde(default, deserialize_with = "deserialize_present")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = bool, required = false)]
     is_enabled: Option<bool>,
 }
@@ -113,13 +113,13 @@ struct CreateBody {
 #[serde(rename_all = "camelCase")]
 #[schema(as = PatchWebhook)]
 struct PatchBody {
-    #[serde(default, deserialize_with = "deserialize_present")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = String, required = false, min_length = 1, max_length = 2048, format = "uri")]
     url: Option<String>,
-    #[serde(default, deserialize_with = "deserialize_present")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = Vec<String>, required = false, min_items = 1)]
     events: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "deserialize_present")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = bool, required = false)]
     is_enabled: Option<bool>,
 }
@@ -130,11 +130,6 @@ impl JsonFields for CreateBody {
 
 impl JsonFields for PatchBody {
     const IS_STRICT: bool = true;
-}
-
-/// Deserializes a field that may be absent but must not be null.
-fn deserialize_present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 fn state_schema() -> RefOr<Schema> {

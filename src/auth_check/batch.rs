@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::{
     body::Bytes,
-    http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE},
+    http::{HeaderMap, Response, StatusCode},
 };
 use http_body_util::Full;
 use serde::{Deserialize, Serialize};
@@ -12,18 +12,16 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::{
-    introspection::{IntrospectionResponse, is_visible_to},
+    denied::Denied,
+    introspection::{Introspection, IntrospectionResponse, authorize_client, is_visible_to},
     requirements::{self, ParseRequirementsError},
 };
 use crate::{
     app::App,
     config::Config,
-    domain::{event::RequestContext, token_limits::reserved_scope},
-    http::{
-        ApiError, authenticate::Authenticator, common_headers::HeaderTemplate, content_encoding, json::not_null,
-        request_id::RequestId, token_headers,
-    },
-    service::{Error, Tokens, tokens::ValidToken},
+    domain::event::RequestContext,
+    http::{ApiError, json::not_null, json_body, request_id::RequestId},
+    service::tokens::ValidToken,
 };
 use tokenward_guard::{Principal, Requirements, token_format::BearerToken};
 
@@ -32,15 +30,9 @@ pub const PATH: &str = "/v4/auth/batch";
 /// The maximum number of tokens in a request.
 const MAX_TOKENS: usize = 100;
 
-/// Decides batches of checks.
+/// Decides batches of checks, each as an introspection does.
 #[derive(Clone)]
-pub struct BatchCheck {
-    authenticator: Authenticator,
-    tokens: Tokens,
-    issuer: String,
-    updates_last_used: bool,
-    header_template: HeaderTemplate<0>,
-}
+pub struct BatchCheck(Introspection);
 
 /// The tokens to check.
 #[derive(Deserialize, ToSchema)]
@@ -137,14 +129,7 @@ impl BatchCheck {
     /// Creates the checks of a running service.
     #[must_use]
     pub fn new(app: &App, config: &Config) -> Self {
-        let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Self {
-            authenticator: Authenticator::new(app),
-            tokens: app.tokens().clone(),
-            issuer: config.public_url(),
-            updates_last_used: config.introspection.updates_last_used,
-            header_template: HeaderTemplate::new(&[json], &[]),
-        }
+        Self(Introspection::new(app, config))
     }
 
     /// Authenticates the client and checks the tokens in the body.
@@ -157,11 +142,24 @@ impl BatchCheck {
         headers: &HeaderMap,
         body: &Bytes,
         context: &RequestContext,
-    ) -> Result<BatchOutcome, ApiError> {
-        let client = self.authenticator.authenticate(headers, context).await?.into_principal()?;
-        if !client.has_scope(reserved_scope::INTROSPECT) {
-            return Err(Error::InsufficientScope { required: Some(reserved_scope::INTROSPECT.to_owned()) }.into());
+    ) -> Result<BatchOutcome, Denied<ApiError>> {
+        let client = authorize_client(self.0.authenticator.authenticate(headers, context).await?)?;
+        match self.check_tokens(&client, headers, body, context).await {
+            Ok((tokens, requirements)) => Ok(BatchOutcome { client, tokens, requirements }),
+            Err(error) => Err(Denied::of(&client, error)),
         }
+    }
+
+    /// Checks the tokens in the body. Returns each token that is active and visible to the client, and the
+    /// requirements.
+    async fn check_tokens(
+        &self,
+        client: &Principal,
+        headers: &HeaderMap,
+        body: &Bytes,
+        context: &RequestContext,
+    ) -> Result<(Vec<Option<ValidToken>>, Requirements), ApiError> {
+        let Self(introspection) = self;
         let request = parse_body(headers, body)?;
         let requirements = requirements::parse(request.requirements.as_deref().unwrap_or("any"));
         let requirements = requirements.map_err(|ParseRequirementsError| {
@@ -171,14 +169,15 @@ impl BatchCheck {
             )
         })?;
         let presented = request.tokens.iter().map(|entry| (BearerToken::parse(entry.value()), entry.client_address()));
-        let validated = self.tokens.validate_batch(presented, context).await.map_err(ApiError::Unauthenticated)?;
-        let visible = |token: &ValidToken| is_visible_to(&client, token);
+        let validated =
+            introspection.tokens.validate_batch(presented, context).await.map_err(ApiError::Unauthenticated)?;
+        let visible = |token: &ValidToken| is_visible_to(client, token);
         let tokens: Vec<_> = validated.into_iter().map(|token| token.filter(visible)).collect();
-        if self.updates_last_used {
+        if introspection.updates_last_used {
             // The address of the client is only a claim of the service that asks.
-            tokens.iter().flatten().for_each(|token| self.tokens.record_use(token, &|| None));
+            tokens.iter().flatten().for_each(|token| introspection.tokens.record_use(token, &|| None));
         }
-        Ok(BatchOutcome { client, tokens, requirements })
+        Ok((tokens, requirements))
     }
 
     /// Returns the response to a batch.
@@ -186,46 +185,24 @@ impl BatchCheck {
         let data = outcome.tokens.iter().map(|token| match token {
             None => CheckedToken::default(),
             Some(token) => CheckedToken {
-                introspection: IntrospectionResponse::active(token.principal(), &self.issuer),
+                introspection: IntrospectionResponse::active(token.principal(), &self.0.issuer),
                 permitted: Some(outcome.requirements.check(token.principal()).is_ok()),
             },
         });
         // Serializing this struct into memory cannot fail.
-        let mut text = serde_json::to_vec(&BatchResponse { data: data.collect() }).unwrap_or_default();
-        text.push(b'\n');
-        let mut response = Response::new(Full::from(text));
-        *response.headers_mut() = self.header_template.render(&id.to_header_value(), []);
-        if let Some(token) = outcome.client.token() {
-            token_headers::add(token, &mut response);
-        }
-        response
+        let text = serde_json::to_vec(&BatchResponse { data: data.collect() }).unwrap_or_default();
+        self.0.render(text, &outcome.client, id)
     }
 }
 
-/// Parses the body: JSON, with a content type of JSON or none.
+/// Parses the body.
 fn parse_body(headers: &HeaderMap, body: &[u8]) -> Result<BatchRequest, ApiError> {
-    if content_encoding::is_encoded(headers) && !body.is_empty() {
-        return Err(ApiError::UnsupportedEncoding);
+    let BatchRequest { tokens, requirements } = json_body::parse(headers, body)?;
+    if tokens.is_empty() || tokens.len() > MAX_TOKENS {
+        let count = tokens.len();
+        return Err(ApiError::BadRequest(format!("tokens has {count} entries; send from 1 to {MAX_TOKENS}.")));
     }
-    let is_json = headers.get(CONTENT_TYPE).is_none_or(|value| {
-        let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/json")
-    });
-    if !is_json {
-        return Err(ApiError::NotJson);
-    }
-    // The text of the error may contain a token value.
-    let request: BatchRequest = serde_json::from_slice(body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        ApiError::BadRequest(format!(
-            "The body is invalid at line {line}, column {column}; send an object with tokens, an array of token values or of \
-             objects with token and clientAddress, and optionally requirements."
-        ))
-    })?;
-    if request.tokens.is_empty() || request.tokens.len() > MAX_TOKENS {
-        return Err(ApiError::BadRequest(format!("tokens must have from 1 to {MAX_TOKENS} entries.")));
-    }
-    Ok(request)
+    Ok(BatchRequest { tokens, requirements })
 }
 
 /// Check many tokens

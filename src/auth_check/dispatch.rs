@@ -12,6 +12,7 @@ use http_body_util::Either;
 use super::{
     batch::{self, BatchCheck, BatchOutcome},
     counters::{AuthCheckCounters, Endpoint},
+    denied::Denied,
     forward_auth::{self, ForwardAuth},
     introspection::{self, Introspection, IntrospectionOutcome},
     oauth::OAuthError,
@@ -110,7 +111,7 @@ impl AuthChecks {
         match pending {
             PendingCheck::ForwardAuth(pending) => {
                 let check = self.forward_auth.complete(pending, &parts.headers, parts.uri.path(), context);
-                match with_timeout(self.request_timeout, check).await.unwrap_or(Err(ApiError::TimedOut)) {
+                match with_timeout(self.request_timeout, check).await.unwrap_or(Err(ApiError::TimedOut.into())) {
                     Ok(caller) => CheckOutcome::Allowed(caller),
                     Err(error) => CheckOutcome::Denied(error),
                 }
@@ -131,13 +132,13 @@ impl AuthChecks {
         headers: &HeaderMap,
         body: B,
         context: &RequestContext,
-    ) -> Result<BatchOutcome, ApiError>
+    ) -> Result<BatchOutcome, Denied<ApiError>>
     where
         B: HttpBody<Data = Bytes> + Unpin,
     {
         let body = read_body(body, self.body_timeout).await?;
         let check = self.batch.check(headers, &body, context);
-        with_timeout(self.request_timeout, check).await.unwrap_or(Err(ApiError::TimedOut))
+        with_timeout(self.request_timeout, check).await.unwrap_or(Err(ApiError::TimedOut.into()))
     }
 
     async fn introspect<B>(
@@ -145,13 +146,15 @@ impl AuthChecks {
         headers: &HeaderMap,
         body: B,
         context: &RequestContext,
-    ) -> Result<IntrospectionOutcome, OAuthError>
+    ) -> Result<IntrospectionOutcome, Denied<OAuthError>>
     where
         B: HttpBody<Data = Bytes> + Unpin,
     {
-        let body = read_body(body, self.body_timeout).await?;
+        let body = read_body(body, self.body_timeout).await.map_err(OAuthError::from)?;
         let introspection = self.introspection.introspect(headers, &body, context);
-        with_timeout(self.request_timeout, introspection).await.unwrap_or(Err(ApiError::TimedOut.into()))
+        with_timeout(self.request_timeout, introspection)
+            .await
+            .unwrap_or(Err(OAuthError::from(ApiError::TimedOut).into()))
     }
 
     /// Renders the outcome of a check, counts it, records a denial, and writes the access log line if

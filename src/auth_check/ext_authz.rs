@@ -7,6 +7,8 @@
 //! decides. The requirements come from the filter's context extension `require`, which only the
 //! operator sets.
 
+use std::net::IpAddr;
+
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION},
     response::IntoResponse as _,
@@ -16,6 +18,7 @@ use tonic::{Code, Status};
 
 use super::{
     counters::{AuthCheckCounters, Endpoint},
+    denied::Denied,
     envoy_messages::{
         self, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderAppendAction, HeaderValue as EnvoyHeader,
         HeaderValueOption, HttpResponse, HttpStatus, OkHttpResponse,
@@ -30,7 +33,7 @@ use crate::{
     http::{
         ApiError,
         authenticate::{Authenticator, record_principal},
-        client_ip::{PeerAddr, TrustedProxies},
+        client_ip::{self, PeerAddr, TrustedProxies},
         token_headers,
     },
     service::{DeniedAttemptLog, Error},
@@ -81,9 +84,9 @@ impl ExtAuthz {
         );
         let check = self.authorize(&request, &context);
         let outcome = tracing::Instrument::instrument(check, span.clone()).await;
-        let status = outcome.as_ref().map_or_else(ApiError::status, |_| StatusCode::OK);
+        let status = outcome.as_ref().map_or_else(|denied| denied.error.status(), |_| StatusCode::OK);
         self.counters.record(Endpoint::ExtAuthz, status, started.elapsed());
-        if let Err(error) = &outcome
+        if let Err(Denied { error, .. }) = &outcome
             && !error.status().is_server_error()
         {
             self.denied_attempts.record_auth_check("ext_authz", error.cause().as_deref().unwrap_or("not permitted"));
@@ -94,13 +97,13 @@ impl ExtAuthz {
                 tracing::debug!("allowed");
                 Ok(allow_response(&caller, &request))
             }
-            Err(error) if error.status().is_server_error() => {
+            Err(Denied { error, .. }) if error.status().is_server_error() => {
                 tracing::warn!(error = error.details(), "failed to perform a check");
                 Err(Status::unavailable(error.details()))
             }
-            Err(error) => {
-                tracing::debug!(error = error.details(), "denied");
-                Ok(deny_response(error))
+            Err(denied) => {
+                tracing::debug!(error = denied.error.details(), "denied");
+                Ok(deny_response(denied))
             }
         }
     }
@@ -108,25 +111,31 @@ impl ExtAuthz {
     /// Returns the context with the client address: the source that Envoy reports or, if that is a
     /// trusted proxy, the client that the proxy names. Only Envoy reaches this port.
     fn client_context(&self, request: &CheckRequest) -> RequestContext {
-        let peer = request.attributes.as_ref().and_then(|attributes| attributes.source.as_ref()?.address.as_ref());
-        let socket = peer.and_then(|address| address.socket_address.as_ref());
-        let peer = socket.and_then(|socket| socket.address.parse().ok());
-        let is_proxy = peer.is_some_and(|peer| self.trusted_proxies.contains(peer));
-        let headers = if is_proxy { forwarding_headers(request) } else { HeaderMap::new() };
-        self.trusted_proxies.client_context(peer.map(PeerAddr), &headers)
+        let source = request.attributes.as_ref().and_then(|attributes| attributes.source.as_ref()?.address.as_ref());
+        let socket = source.and_then(|address| address.socket_address.as_ref());
+        let Some(source) = socket.and_then(|socket| socket.address.parse::<IpAddr>().ok()) else {
+            return RequestContext::default();
+        };
+        let source = source.to_canonical();
+        let mut headers = forwarding_headers(request);
+        // Envoy may append the source. A field with that address alone was not sent by a proxy.
+        if !self.trusted_proxies.contains(source) && client_ip::names_only(&headers, source) {
+            headers.clear();
+        }
+        self.trusted_proxies.client_context(Some(PeerAddr(source)), &headers)
     }
 
     /// Authenticates the caller and checks the requirements of the filter.
-    async fn authorize(&self, request: &CheckRequest, context: &RequestContext) -> Result<Principal, ApiError> {
+    async fn authorize(&self, request: &CheckRequest, context: &RequestContext) -> Result<Principal, Denied<ApiError>> {
         let authenticated = self.authenticator.authenticate(&authorization_headers(request), context).await;
-        let caller = authenticated.map_err(ApiError::for_proxy)?.into_principal()?;
+        let caller = authenticated.map_err(ApiError::for_proxy)?.into_principal().map_err(ApiError::from)?;
         record_principal(&caller);
         let extensions = request.attributes.as_ref().map(|attributes| &attributes.context_extensions);
         let requirements = match extensions.and_then(|extensions| extensions.get(REQUIRE_EXTENSION)) {
             None => Requirements::default(),
             Some(text) => requirements::parse(text).map_err(|ParseRequirementsError| {
                 tracing::warn!(requirements = ?text, "denied a check with invalid requirements");
-                Error::InvalidRequirement
+                Denied::of(&caller, Error::InvalidRequirement.into())
             })?,
         };
         requirements::check(&requirements, caller)
@@ -196,11 +205,11 @@ fn sunset_header(caller: &Principal) -> Option<HeaderValueOption> {
 }
 
 /// Returns the response to a denied request: status, headers and body of the API error.
-fn deny_response(error: ApiError) -> CheckResponse {
-    let status = error.status();
-    let mut body = serde_json::to_string(&error.body()).unwrap_or_default();
+fn deny_response(denied: Denied<ApiError>) -> CheckResponse {
+    let status = denied.error.status();
+    let mut body = serde_json::to_string(&denied.error.body()).unwrap_or_default();
     body.push('\n');
-    let response = error.into_response();
+    let response = denied.into_response();
     let headers = response.headers().iter().filter_map(|(name, value)| {
         let action = HeaderAppendAction::AppendIfExistsOrAdd;
         Some(header_option(name.as_str(), value.to_str().ok()?, action))

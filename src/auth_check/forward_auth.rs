@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
+    denied::Denied,
     identity_headers::{self, HEADERS, HeaderValues},
     outcome::{CachedCheck, CheckOutcome, PendingCheck},
     requirements::{self, ParseRequirementsError},
@@ -117,7 +118,7 @@ impl ForwardAuth {
         match self.authenticator.authenticate_cached(headers, client) {
             CachedAuthentication::Pending(pending) => CachedCheck::Pending(PendingCheck::ForwardAuth(pending)),
             CachedAuthentication::Decided(authenticated) => {
-                let check = authenticated.and_then(|authenticated| authorize(authenticated, path));
+                let check = authenticated.map_err(Denied::from).and_then(|caller| authorize(caller, path));
                 CachedCheck::Decided(check.map_or_else(CheckOutcome::Denied, CheckOutcome::Allowed))
             }
         }
@@ -134,7 +135,7 @@ impl ForwardAuth {
         headers: &HeaderMap,
         path: &str,
         context: &RequestContext,
-    ) -> Result<Principal, ApiError> {
+    ) -> Result<Principal, Denied<ApiError>> {
         let authenticated = self.authenticator.complete(pending, headers, context).await;
         authorize(authenticated.map_err(ApiError::for_proxy)?, path)
     }
@@ -153,7 +154,7 @@ impl ForwardAuth {
         let text = Bytes::from(text);
         let id = identity_headers::header_value(text.slice(body_end..values_start));
         let mut response = Response::new(Full::new(text.slice(..body_end)));
-        *response.headers_mut() = self.header_template.render(&id, values.slice(&text, values_start));
+        *response.headers_mut() = self.header_template.render(&id, values.render(&text));
         if let Some(sunset) = caller.token().and_then(token_headers::sunset) {
             response.headers_mut().insert(token_headers::SUNSET, sunset);
         }
@@ -162,13 +163,13 @@ impl ForwardAuth {
 }
 
 /// Checks the requirements in the path against the caller.
-fn authorize(authenticated: Authenticated, path: &str) -> Result<Principal, ApiError> {
-    let caller = authenticated.into_principal()?;
+fn authorize(authenticated: Authenticated, path: &str) -> Result<Principal, Denied<ApiError>> {
+    let caller = authenticated.into_principal().map_err(ApiError::from)?;
     match parse_requirements(path) {
         Ok(requirements) => requirements::check(&requirements, caller),
         Err(text) => {
             tracing::warn!(requirements = ?text, "denied a check with invalid requirements");
-            Err(Error::InvalidRequirement.into())
+            Err(Denied::of(&caller, Error::InvalidRequirement.into()))
         }
     }
 }

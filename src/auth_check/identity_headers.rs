@@ -40,65 +40,69 @@ fn write_number(value: i64, text: &mut Vec<u8>) {
     write!(text, "{value}").ok();
 }
 
-/// The positions of the values of [`HEADERS`], which are written one after the other into one
-/// buffer.
-#[derive(Debug)]
-pub(super) struct HeaderValues {
-    ends: [usize; HEADERS.len()],
+/// The value of a header.
+#[derive(Clone, Copy, Debug)]
+enum Value {
+    Fixed(&'static str),
+    /// The part of a buffer from a position to another one.
+    Text(usize, usize),
 }
 
+/// The values of [`HEADERS`]. Those that depend on the caller are in one buffer.
+#[derive(Debug)]
+pub(super) struct HeaderValues([Value; HEADERS.len()]);
+
 impl HeaderValues {
-    /// Appends the values to a buffer.
+    /// Appends the texts to a buffer.
     pub(super) fn append(caller: &Principal, text: &mut Vec<u8>) -> Self {
-        let mut ends = [0; HEADERS.len()];
         let token = caller.token();
-        for (n, end) in ends.iter_mut().enumerate() {
-            match n {
-                0 | 2 => percent_encode(&caller.email, text),
-                1 => percent_encode(if caller.name.is_empty() { &caller.email } else { &caller.name }, text),
-                3 => text.extend_from_slice(groups(caller)),
-                4 => write_number(caller.person_id, text),
-                5 => write_number(caller.workspace_id, text),
-                6 => match token {
-                    Some(token) => {
-                        let mut id = uuid::Uuid::encode_buffer();
-                        text.extend_from_slice(token.id.as_hyphenated().encode_lower(&mut id).as_bytes());
-                    }
-                    None => text.push(b'-'),
-                },
-                7 => match token.and_then(|token| token.expires_at) {
-                    Some(end) => Timestamp::from(end).append_to(text),
-                    None => text.extend_from_slice(b"never"),
-                },
-                _ => text.extend_from_slice(match token.and_then(|token| token.scopes.as_str()) {
-                    None => b"*",
-                    Some("") => b"-",
-                    Some(scopes) => scopes.as_bytes(),
-                }),
-            }
-            *end = text.len();
-        }
-        Self { ends }
+        let email = append_with(text, |text| percent_encode(&caller.email, text));
+        let name = match &*caller.name {
+            "" => email,
+            name => append_with(text, |text| percent_encode(name, text)),
+        };
+        let person_id = append_with(text, |text| write_number(caller.person_id, text));
+        let workspace_id = append_with(text, |text| write_number(caller.workspace_id, text));
+        let token_id = token.map_or(Value::Fixed("-"), |token| {
+            let mut id = uuid::Uuid::encode_buffer();
+            let id = token.id.as_hyphenated().encode_lower(&mut id);
+            append_with(text, |text| text.extend_from_slice(id.as_bytes()))
+        });
+        let expires = match token.and_then(|token| token.expires_at) {
+            Some(end) => append_with(text, |text| Timestamp::from(end).append_to(text)),
+            None => Value::Fixed("never"),
+        };
+        let scopes = match token.and_then(|token| token.scopes.as_str()) {
+            None => Value::Fixed("*"),
+            Some("") => Value::Fixed("-"),
+            Some(scopes) => append_with(text, |text| text.extend_from_slice(scopes.as_bytes())),
+        };
+        let groups = Value::Fixed(groups(caller));
+        Self([email, name, email, groups, person_id, workspace_id, token_id, expires, scopes])
     }
 
-    /// Returns the values from the buffer to which they were appended at `start`. They share its
-    /// memory.
-    pub(super) fn slice(&self, text: &Bytes, start: usize) -> [HeaderValue; HEADERS.len()] {
-        let mut start = start;
-        self.ends.map(|end| {
-            let text = text.slice(start..end);
-            start = end;
-            header_value(text)
+    /// Returns the values, with the buffer to which the texts were appended. They share its memory.
+    pub(super) fn render(&self, text: &Bytes) -> [HeaderValue; HEADERS.len()] {
+        self.0.map(|value| match value {
+            Value::Fixed(value) => HeaderValue::from_static(value),
+            Value::Text(start, end) => header_value(text.slice(start..end)),
         })
     }
 }
 
+/// Appends a text to a buffer, and returns where it is.
+fn append_with(text: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) -> Value {
+    let start = text.len();
+    append(text);
+    Value::Text(start, text.len())
+}
+
 /// Returns the value of `Remote-Groups`. A service account is in one group only, whatever its role.
-fn groups(caller: &Principal) -> &'static [u8] {
+fn groups(caller: &Principal) -> &'static str {
     match (caller.is_service_account(), caller.is_admin) {
-        (true, _) => b"service",
-        (false, true) => b"user,admin",
-        (false, false) => b"user",
+        (true, _) => "service",
+        (false, true) => "user,admin",
+        (false, false) => "user",
     }
 }
 
@@ -117,7 +121,7 @@ fn percent_encode(value: &str, text: &mut Vec<u8>) {
 pub(super) fn header_texts(caller: &Principal) -> [String; HEADERS.len()] {
     let mut text = Vec::new();
     let values = HeaderValues::append(caller, &mut text);
-    values.slice(&text.into(), 0).map(|value| value.to_str().unwrap_or("-").to_owned())
+    values.render(&text.into()).map(|value| value.to_str().unwrap_or("-").to_owned())
 }
 
 /// Returns whether an upstream service could take a client's header for an identity header: the

@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    sync::LazyLock,
     time::{Duration, SystemTime},
 };
 
@@ -13,30 +14,44 @@ use http_body_util::Full;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::oauth::{self, OAuthError, TokenRequest};
+use super::{
+    denied::Denied,
+    oauth::{self, OAuthError, TokenRequest},
+    requirements,
+};
 use crate::{
     app::App,
     config::Config,
     domain::{event::RequestContext, token_limits::reserved_scope},
     http::{
-        ApiError, authenticate::Authenticator, common_headers::HeaderTemplate, request_id::RequestId, token_headers,
+        ApiError,
+        authenticate::{Authenticated, Authenticator},
+        common_headers::HeaderTemplate,
+        request_id::RequestId,
+        token_headers,
     },
-    service::{Error, Tokens, tokens::ValidToken},
+    service::{Tokens, tokens::ValidToken},
 };
-use tokenward_guard::{AuthError, Principal, token_format::BearerToken};
+use tokenward_guard::{AuthError, Principal, Requirements, token_format::BearerToken};
 
 /// The path of the endpoint. Only POST is accepted.
 pub const PATH: &str = "/oauth2/introspect";
 /// The initial capacity of the response body. Most responses fit.
 const RESPONSE_CAPACITY: usize = 512;
 
+/// The requirements on clients that check tokens of others.
+static CLIENT_REQUIREMENTS: LazyLock<Requirements> = LazyLock::new(|| {
+    let scopes = vec![reserved_scope::INTROSPECT.to_owned()];
+    Requirements { scopes, ..Requirements::default() }
+});
+
 /// Decides token introspections.
 #[derive(Clone)]
 pub struct Introspection {
-    authenticator: Authenticator,
-    tokens: Tokens,
-    issuer: String,
-    updates_last_used: bool,
+    pub(super) authenticator: Authenticator,
+    pub(super) tokens: Tokens,
+    pub(super) issuer: String,
+    pub(super) updates_last_used: bool,
     header_template: HeaderTemplate<0>,
 }
 
@@ -54,7 +69,7 @@ pub(super) struct IntrospectionResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_as_string")]
     #[schema(value_type = Option<String>, nullable = false)]
     sub: Option<i64>,
-    /// The e-mail of the owner.
+    /// The e-mail of the owner, or `service:NAME` for a service account.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     username: Option<&'a str>,
@@ -124,19 +139,30 @@ impl Introspection {
         headers: &HeaderMap,
         body: &Bytes,
         context: &RequestContext,
-    ) -> Result<IntrospectionOutcome, OAuthError> {
+    ) -> Result<IntrospectionOutcome, Denied<OAuthError>> {
         // Authentication first: an unauthenticated client must not learn whether the form is valid.
-        let client = self.authenticator.authenticate_oauth_client(headers, context).await?.into_principal()?;
-        if !client.has_scope(reserved_scope::INTROSPECT) {
-            return Err(Error::InsufficientScope { required: Some(reserved_scope::INTROSPECT.to_owned()) }.into());
+        let client = self.authenticator.authenticate_oauth_client(headers, context).await.map_err(OAuthError::from)?;
+        let client = authorize_client(client).map_err(Denied::into_oauth)?;
+        match self.check_form(&client, headers, body, context).await {
+            Ok(active) => Ok(IntrospectionOutcome { client, active }),
+            Err(error) => Err(Denied::of(&client, error)),
         }
+    }
+
+    /// Checks the token in the form.
+    async fn check_form(
+        &self,
+        client: &Principal,
+        headers: &HeaderMap,
+        body: &Bytes,
+        context: &RequestContext,
+    ) -> Result<Option<ValidToken>, OAuthError> {
         let token = oauth::parse_token_form(headers, body)?;
         let address = oauth::parse_client_address(body)?;
-        let active = match BearerToken::parse(&token) {
-            Some(bearer) => self.check_token(&client, bearer, address, context).await?,
-            None => None,
-        };
-        Ok(IntrospectionOutcome { client, active })
+        match BearerToken::parse(&token) {
+            Some(bearer) => Ok(self.check_token(client, bearer, address, context).await?),
+            None => Ok(None),
+        }
     }
 
     async fn check_token(
@@ -170,14 +196,27 @@ impl Introspection {
         let mut text = Vec::with_capacity(RESPONSE_CAPACITY);
         // Serializing this struct into memory cannot fail.
         serde_json::to_writer(&mut text, &body.unwrap_or_default()).ok();
+        self.render(text, &outcome.client, id)
+    }
+
+    /// Returns the response with this JSON text to a client.
+    pub(super) fn render(&self, mut text: Vec<u8>, client: &Principal, id: &RequestId) -> Response<Full<Bytes>> {
         text.push(b'\n');
         let mut response = Response::new(Full::from(text));
         *response.headers_mut() = self.header_template.render(&id.to_header_value(), []);
-        if let Some(token) = outcome.client.token() {
+        if let Some(token) = client.token() {
             token_headers::add(token, &mut response);
         }
         response
     }
+}
+
+/// Returns the client if it may check tokens of others.
+///
+/// # Errors
+/// If the client must change its password first, or its token lacks the scope.
+pub(super) fn authorize_client(client: Authenticated) -> Result<Principal, Denied<ApiError>> {
+    requirements::check(&CLIENT_REQUIREMENTS, client.into_principal().map_err(ApiError::from)?)
 }
 
 impl<'a> IntrospectionResponse<'a> {

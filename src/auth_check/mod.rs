@@ -6,6 +6,7 @@
 
 mod batch;
 mod counters;
+mod denied;
 mod dispatch;
 pub mod envoy_messages;
 mod envoy_service;

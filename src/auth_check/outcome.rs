@@ -1,6 +1,6 @@
 //! The outcomes of an auth check.
 
-use super::{batch::BatchOutcome, introspection::IntrospectionOutcome, oauth::OAuthError};
+use super::{batch::BatchOutcome, denied::Denied, introspection::IntrospectionOutcome, oauth::OAuthError};
 use crate::http::{authenticate::PendingAuthentication, error::ApiError};
 use tokenward_guard::Principal;
 
@@ -22,7 +22,7 @@ pub(crate) enum CheckOutcome {
     Allowed(Principal),
     Introspected(IntrospectionOutcome),
     Batch(BatchOutcome),
-    Denied(ApiError),
+    Denied(Denied<ApiError>),
     /// An error in the format of the OAuth 2.0 endpoints.
-    OAuthDenied(OAuthError),
+    OAuthDenied(Denied<OAuthError>),
 }

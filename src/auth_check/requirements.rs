@@ -1,6 +1,7 @@
 //! Requirements of an auth check: the segment after `/v4/auth/`, or the context extension of an
 //! Envoy filter.
 
+use super::denied::Denied;
 use crate::{domain::token_limits::is_scope_word, http::ApiError, service::Error};
 use tokenward_guard::{Principal, Requirements, UnmetRequirement};
 
@@ -38,14 +39,13 @@ pub(super) fn parse(text: &str) -> Result<Requirements, ParseRequirementsError> 
 ///
 /// # Errors
 /// [`Error::RequirementsNotMet`] or [`Error::InsufficientScope`].
-pub(super) fn check(requirements: &Requirements, caller: Principal) -> Result<Principal, ApiError> {
-    match requirements.check(&caller) {
-        Ok(()) => Ok(caller),
-        Err(UnmetRequirement::Owner) => Err(Error::RequirementsNotMet.into()),
-        Err(UnmetRequirement::Scope) => {
-            Err(Error::InsufficientScope { required: requirements.scope_attribute() }.into())
-        }
-    }
+pub(super) fn check(requirements: &Requirements, caller: Principal) -> Result<Principal, Denied<ApiError>> {
+    let error = match requirements.check(&caller) {
+        Ok(()) => return Ok(caller),
+        Err(UnmetRequirement::Owner) => Error::RequirementsNotMet,
+        Err(UnmetRequirement::Scope) => Error::InsufficientScope { required: requirements.scope_attribute() },
+    };
+    Err(Denied::of(&caller, error.into()))
 }
 
 /// Parses a workspace ID: digits without sign and leading zero.

@@ -176,7 +176,8 @@ impl Authority {
             token::UnusableReason::Expired
             | token::UnusableReason::PersonDisabled
             | token::UnusableReason::AccessDisabled
-            | token::UnusableReason::OutsideNetworks => AuthorizationLost::CallerRevoked,
+            | token::UnusableReason::OutsideNetworks
+            | token::UnusableReason::ClientAddressUnknown => AuthorizationLost::CallerRevoked,
         })
     }
 }

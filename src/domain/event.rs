@@ -129,7 +129,7 @@ actions! {
     TokenExpiring = "token.expiring", Success;
     /// An expired or revoked token was presented.
     RevokedTokenRejected = "token.rejected_revoked", Denied;
-    /// A token was presented from outside its allowed networks.
+    /// A token with allowed networks was presented from outside them, or from an unknown address.
     TokenOutsideNetworks = "token.rejected_network", Denied;
     SettingChanged = "setting.changed", Success;
     PersonAdded = "person.added", Success;

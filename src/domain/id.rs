@@ -1,9 +1,10 @@
-//! IDs of people and workspaces.
+//! IDs of people and workspaces, and the text of UUIDs.
 
 use std::{fmt, num::ParseIntError, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use tokenward_guard::Identity;
+use uuid::Uuid;
 
 /// Identifies a person. Positive, unique in the service, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,6 +34,13 @@ impl WorkspaceId {
     pub fn of(identity: &Identity) -> Self {
         Self(identity.workspace_id)
     }
+}
+
+/// Parses the ID of a token, session or webhook: a UUID in hyphenated form, with letters in either case
+/// (RFC 9562, section 4). Returns `None` for the other forms that [`Uuid`] accepts.
+#[must_use]
+pub fn parse_uuid(text: &str) -> Option<Uuid> {
+    if text.len() == uuid::fmt::Hyphenated::LENGTH { Uuid::try_parse(text).ok() } else { None }
 }
 
 macro_rules! impl_id {

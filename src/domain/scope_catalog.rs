@@ -44,7 +44,7 @@ impl ScopeCatalog {
     /// the description.
     pub fn new(scopes: Vec<CatalogScope>) -> Result<Self, ValidationError> {
         if scopes.len() > Self::MAX_SCOPES {
-            return Err(ValidationError::TooManyEntries { field: KEY, max: Self::MAX_SCOPES });
+            return Err(ValidationError::TooManyEntries { field: KEY, count: scopes.len(), max: Self::MAX_SCOPES });
         }
         for (n, scope) in scopes.iter().enumerate() {
             if is_reserved_scope(&scope.name) {

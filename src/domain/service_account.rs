@@ -93,7 +93,7 @@ impl Custodians {
             return Err(ValidationError::NoCustodians);
         }
         if ids.len() > Self::MAX {
-            return Err(ValidationError::TooManyEntries { field: "custodians", max: Self::MAX });
+            return Err(ValidationError::TooManyEntries { field: "custodians", count: ids.len(), max: Self::MAX });
         }
         let mut ids = ids.to_vec();
         ids.sort_unstable();

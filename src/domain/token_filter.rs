@@ -12,8 +12,8 @@ use super::{
 
 /// The conditions that tokens of a list meet. A field without a value is no condition.
 ///
-/// To add a condition: add a field here, to [`TokenFilter::is_empty`] and [`TokenFilter::to_fields`],
-/// which the compiler demands, and its SQL to `store/tokens/filter.rs`.
+/// To add a condition: add a field here, to [`TokenFilter::to_fields`], which the compiler demands, and
+/// its SQL to `store/tokens/filter.rs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenFilter {
     pub status: Option<TokenStatus>,
@@ -87,28 +87,7 @@ impl TokenFilter {
     /// Returns whether the filter has no condition.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self {
-            status,
-            description,
-            created,
-            expires,
-            last_used,
-            never_used,
-            unused_since,
-            scope,
-            kind,
-            conflict,
-            search,
-        } = self;
-        status.is_none()
-            && description.is_none()
-            && [created, expires, last_used].into_iter().all(|range| range.is_open())
-            && never_used.is_none()
-            && unused_since.is_none()
-            && scope.is_none()
-            && conflict.is_none()
-            && kind.is_none()
-            && search.is_none()
+        *self == Self::default()
     }
 
     /// Checks that the conditions do not exclude each other.
@@ -123,7 +102,8 @@ impl TokenFilter {
         Ok(self)
     }
 
-    /// Returns the conditions by their names in the API, for the audit log.
+    /// Returns the conditions for the audit log, by their names in the API. `unusedSince`, `search` and
+    /// `settingConflict` are conditions of the pages only; the value of the last is for people to read.
     #[must_use]
     pub fn to_fields(&self) -> Map<String, Value> {
         let Self {

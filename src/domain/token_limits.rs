@@ -49,7 +49,7 @@ pub mod reserved_scope {
 /// [`ValidationError::DuplicateScope`] or [`ValidationError::UnknownReservedScope`].
 pub fn parse_scopes(words: &[String]) -> Result<Scopes, ValidationError> {
     if words.len() > MAX_ENTRIES {
-        return Err(ValidationError::TooManyEntries { field: "scopes", max: MAX_ENTRIES });
+        return Err(ValidationError::TooManyEntries { field: "scopes", count: words.len(), max: MAX_ENTRIES });
     }
     for (n, word) in words.iter().enumerate() {
         validate_scope(word)?;
@@ -114,7 +114,11 @@ impl AllowedNetworks {
             return Err(ValidationError::NoNetworks);
         }
         if texts.len() > MAX_ENTRIES {
-            return Err(ValidationError::TooManyEntries { field: "allowedNetworks", max: MAX_ENTRIES });
+            return Err(ValidationError::TooManyEntries {
+                field: "allowedNetworks",
+                count: texts.len(),
+                max: MAX_ENTRIES,
+            });
         }
         let networks = texts.iter().map(|text| parse_network(text)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self::from_networks(networks))

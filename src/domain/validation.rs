@@ -35,10 +35,10 @@ pub enum ValidationError {
     Empty { field: &'static str },
     #[error("{field} must not contain control characters or characters that reverse the writing direction")]
     ForbiddenCharacter { field: &'static str },
-    #[error("{parameter} must be from {min} to {max}")]
-    OutOfRange { parameter: &'static str, min: i64, max: i64 },
-    #[error("{field} must have at most {max} entries")]
-    TooManyEntries { field: &'static str, max: usize },
+    #[error("{parameter} is {value}; it must be from {min} to {max}")]
+    OutOfRange { parameter: &'static str, value: i64, min: i64, max: i64 },
+    #[error("{field} has {count} entries; at most {max} entries are allowed")]
+    TooManyEntries { field: &'static str, count: usize, max: usize },
     #[error(
         "scope {word:?} is invalid; a scope has 1 to 64 of the characters a-z, 0-9, colon, period, underscore and hyphen, and \
          begins with a letter or digit"
@@ -75,8 +75,8 @@ pub enum ValidationError {
         "allowedNetworks must be within those of the token that creates this one; authenticate with e-mail and password for others"
     )]
     NetworksExceedMaker,
-    #[error("graceSeconds must be from 0 to 2592000 (30 days)")]
-    GraceSeconds,
+    #[error("graceSeconds is {seconds}; it must be from 0 to 2592000 (30 days)")]
+    GraceSeconds { seconds: i64 },
     #[error("graceSeconds needs replaces: send the ID of the token that the new one replaces")]
     GraceWithoutReplaces,
     #[error("lifetimeSeconds is missing; send -1 (never expires) or from 1 to {}", MAX_LIFETIME_SECONDS)]

@@ -166,7 +166,7 @@ impl fmt::Debug for SigningSecret {
 
 /// Returns the time of the next attempt: after as much time as has passed since the first failed one,
 /// at least five seconds and at most one hour, with a jitter of up to a quarter in either direction.
-/// Each delay is thus twice the previous one.
+/// The delays thus grow with the time for which the webhook has failed, up to one hour.
 #[must_use]
 pub fn next_attempt(now: Timestamp, failing_since: Timestamp, random: &Random) -> Timestamp {
     let elapsed = now.as_millis().saturating_sub(failing_since.as_millis());

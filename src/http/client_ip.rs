@@ -108,6 +108,14 @@ impl TrustedProxies {
     }
 }
 
+/// Returns whether the only hop in the forwarding headers is this address.
+#[must_use]
+pub(crate) fn names_only(headers: &HeaderMap, address: IpAddr) -> bool {
+    let x_forwarded_for = list_elements(headers, &X_FORWARDED_FOR).map(parse_hop);
+    let mut hops = x_forwarded_for.chain(list_elements(headers, &FORWARDED).map(parse_forwarded_for));
+    hops.next() == Some(Some(address.to_canonical())) && hops.next().is_none()
+}
+
 /// Returns whether an address is a loopback, private, link-local or carrier-grade NAT address.
 fn is_private_network(address: IpAddr) -> bool {
     match address {
@@ -126,8 +134,9 @@ fn warn_about_unlisted_proxy(peer: IpAddr) {
     WARNED.call_once(|| {
         tracing::warn!(
             %peer,
-            "received a forwarding header from a proxy that is not in listen.trusted_proxies; limits per address do not \
-             apply to its clients, and events record the proxy's address"
+            "received a forwarding header from a proxy that is not in listen.trusted_proxies; its clients have no known \
+             address: their tokens with allowed networks do not authenticate, limits per address do not apply, and \
+             events record the proxy's address"
         );
     });
 }
@@ -136,7 +145,7 @@ fn warn_about_unlisted_proxy(peer: IpAddr) {
 ///
 /// An element that is not UTF-8 becomes `?`, which is not a valid address. The other elements of
 /// the field remain usable, because a proxy appends to the value that the client sent.
-fn list_elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+fn list_elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> + use<'a> {
     let fields = headers.get_all(name).into_iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
     fields.map(|element| std::str::from_utf8(element).unwrap_or("?"))
 }

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// A JSON response. Requests are read by stricter types than this one.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +27,12 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Deserializes an optional field that must not be null.
+/// Deserializes a field that may be absent but must not be null.
 pub(crate) fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
+    match Option::deserialize(deserializer)? {
+        Some(value) => Ok(Some(value)),
+        None => Err(de::Error::invalid_type(de::Unexpected::Unit, &"a value other than null")),
+    }
 }
 
 #[cfg(test)]

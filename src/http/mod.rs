@@ -14,6 +14,7 @@ pub mod file_limit;
 pub(crate) mod host;
 pub(crate) mod io_timeout;
 pub(crate) mod json;
+pub(crate) mod json_body;
 pub(crate) mod list_stream;
 pub(crate) mod listener;
 pub(crate) mod middleware;

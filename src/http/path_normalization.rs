@@ -42,6 +42,9 @@ const ROUTE_SEGMENTS: [&str; 30] = [
 /// Paths below this prefix come from proxy configurations and are taken literally.
 const FORWARD_AUTH_PREFIX: &str = "/v4/auth/";
 
+/// The one path below [`FORWARD_AUTH_PREFIX`] that is no forward auth.
+const BATCH_PATH: &str = "/v4/auth/batch";
+
 /// The collection of tokens, with a trailing slash.
 const TOKENS_PATH: &str = "/v4/apiAccessTokens/";
 
@@ -76,10 +79,10 @@ pub(crate) fn normalize_uri(uri: &Uri) -> Option<Uri> {
 fn normalize_path(path: &str) -> Option<String> {
     let is_below =
         path.get(..FORWARD_AUTH_PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(FORWARD_AUTH_PREFIX));
-    if is_below && path.len() > FORWARD_AUTH_PREFIX.len() {
+    let trimmed = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
+    if is_below && path.len() > FORWARD_AUTH_PREFIX.len() && !trimmed.eq_ignore_ascii_case(BATCH_PATH) {
         return None;
     }
-    let trimmed = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
     let is_canonical = |segment: &str| canonical_segment(segment).is_none_or(|canonical| canonical == segment);
     if trimmed.len() == path.len() && path.split('/').all(is_canonical) {
         return None;
@@ -103,6 +106,8 @@ mod tests {
             ("/v4/apiAccessTokens/ABC-def/", "/v4/apiAccessTokens/ABC-def"),
             ("/v4/People/Current", "/v4/people/current"),
             ("/v4/auth/", "/v4/auth"),
+            ("/v4/auth/batch/", "/v4/auth/batch"),
+            ("/V4/Auth/Batch", "/v4/auth/batch"),
         ] {
             assert_eq!(normalize_path(path).as_deref(), Some(expected), "{path}");
         }
@@ -115,6 +120,8 @@ mod tests {
             "/v4/apiAccessTokens",
             "/v4/people/7",
             "/v4/auth/Any/",
+            "/v4/auth/batch/x",
+            "/v4/auth/batch//",
             "/v4/auth/workspace=1/V4/..",
             "/V4/Auth/any",
             "//",

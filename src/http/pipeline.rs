@@ -99,7 +99,7 @@ impl HttpService {
         // The address of a proxy is no client's.
         let client = || client_context().unshared_client_ip();
         let cached = catch_unwind(AssertUnwindSafe(|| inner.auth_checks.check_cached(endpoint, &request, &client)));
-        match cached.unwrap_or(CachedCheck::Decided(CheckOutcome::Denied(ApiError::Internal))) {
+        match cached.unwrap_or(CachedCheck::Decided(CheckOutcome::Denied(ApiError::Internal.into()))) {
             CachedCheck::Decided(outcome) => {
                 let client = || client_context().client_ip;
                 let (method, duration) = (request.method(), started.elapsed());
@@ -111,7 +111,7 @@ impl HttpService {
                 ResponseFuture::Boxed(Box::pin(async move {
                     let context = inner.routes.trusted_proxies.client_context(peer, &parts.headers);
                     let check = inner.auth_checks.complete(pending, &parts, body, &context);
-                    let outcome = catch_panic(check).await.unwrap_or(CheckOutcome::Denied(ApiError::Internal));
+                    let outcome = catch_panic(check).await.unwrap_or(CheckOutcome::Denied(ApiError::Internal.into()));
                     let duration = started.elapsed();
                     let client = || context.client_ip;
                     let info = CheckRequestInfo { endpoint, method: &parts.method, id: &id, duration, client: &client };

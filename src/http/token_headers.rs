@@ -10,8 +10,8 @@ pub const EXPIRES: HeaderName = HeaderName::from_static("x-tokenward-token-expir
 /// When a replaced token is deleted: an HTTP date (RFC 8594).
 pub const SUNSET: HeaderName = HeaderName::from_static("sunset");
 
-/// Adds the end of the presented token to a successful response, and the scheduled deletion of a
-/// replaced one to any response.
+/// Adds the end of the token that authenticated a request to a successful response, and the scheduled
+/// deletion of a replaced one to any response.
 pub fn add<B>(token: &TokenInfo, response: &mut Response<B>) {
     if response.status().is_success() {
         let expires = match token.expires_at {

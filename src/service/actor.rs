@@ -48,6 +48,11 @@ impl Actor {
         Self { principal, credential: VerifiedCredential::Session(session_id), request }
     }
 
+    /// Returns the credential that authenticated the caller.
+    pub(super) fn credential(&self) -> &VerifiedCredential {
+        &self.credential
+    }
+
     /// Returns the context of the request.
     #[must_use]
     pub fn request(&self) -> &RequestContext {

@@ -29,7 +29,7 @@ use tokenward_guard::Principal;
 pub(super) use protection::{ensure_not_protected, role_over};
 pub use service_accounts::CreateServiceAccount;
 
-pub use crate::store::{PageStart, PersonFilter, PersonSearch, PersonWithTokenCount};
+pub use crate::store::{AccountDetails, PageStart, PersonFilter, PersonSearch, PersonWithTokenCount};
 
 /// The operations on people.
 #[derive(Clone)]
@@ -168,7 +168,8 @@ impl People {
     ///
     /// # Errors
     /// [`Error::Invalid`] if a field is not acceptable or no identity provider is configured,
-    /// [`Error::EmailTaken`], [`Error::WorkspaceNotFound`].
+    /// [`Error::UnrestrictedOnlyField`] if the initiator's token has scopes, [`Error::EmailTaken`],
+    /// [`Error::WorkspaceNotFound`].
     pub async fn add_without_password(
         &self,
         initiator: ActorKind<'_>,
@@ -177,7 +178,7 @@ impl People {
         name: &str,
         is_admin: bool,
     ) -> Result<Person> {
-        initiator.ensure_may_set("isAdmin", is_admin)?;
+        initiator.ensure_may_set("email", true)?;
         if !self.has_providers {
             return Err(ValidationError::PasswordOrInviteMissing.into());
         }

@@ -39,6 +39,16 @@ impl<T> Committed<T> {
         self.value
     }
 
+    /// Joins the results of several transactions, to wait for all of them at once.
+    pub fn join(parts: Vec<Self>) -> Committed<Vec<T>> {
+        let mut joined = Committed::unchanged(Vec::with_capacity(parts.len()));
+        for part in parts {
+            joined.value.push(part.value);
+            joined.invalidations.extend(part.invalidations);
+        }
+        joined
+    }
+
     /// Waits for the barrier, and returns the value.
     pub async fn wait_for(self, barrier: &impl Barrier) -> T {
         barrier.wait(&self.invalidations).await;

@@ -25,11 +25,13 @@ pub struct ReaderRights {
     pub is_disabled: bool,
     /// `None`: no password.
     pub password_hash: Option<String>,
-    /// The requested external identity is still the person's.
+    /// The credential is an external identity that is still the person's.
     pub has_identity: bool,
+    /// The credential is a web session of the person that has not been ended.
+    pub has_session: bool,
 }
 
-from_row!(ReaderRights { is_admin, is_platform_admin, is_disabled, password_hash, has_identity });
+from_row!(ReaderRights { is_admin, is_platform_admin, is_disabled, password_hash, has_identity, has_session });
 
 /// Numbers of unrevoked tokens in the whole database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,7 +149,8 @@ impl Store {
         Ok(on_readers!(self, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)?)
     }
 
-    /// Finds the current rights of a person, for a list that is still being sent.
+    /// Finds the current rights of a person, for a list that is still being sent. `credential_id` is the ID
+    /// of the external identity or the web session that authenticated the reader.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
@@ -156,12 +159,14 @@ impl Store {
         &self,
         workspace_id: WorkspaceId,
         person_id: PersonId,
-        identity_id: Option<Uuid>,
+        credential_id: Option<Uuid>,
     ) -> Result<Option<ReaderRights>> {
-        const SELECT: &str = "select is_admin, is_platform_admin, is_disabled, password_hash, exists (select 1 from external_identity i \
-                              where i.id = $3 and i.person_id = person.id) as has_identity from person \
+        const SELECT: &str = "select is_admin, is_platform_admin, is_disabled, password_hash, \
+                              exists (select 1 from external_identity i where i.id = $3 and i.person_id = person.id) \
+                              as has_identity, exists (select 1 from web_session s where s.id = $3 \
+                              and s.person_id = person.id) as has_session from person \
                               where workspace_id = $1 and id = $2 and removed_at is null";
         Ok(on_pool!(self, pool => sqlx::query_as(SELECT).bind(workspace_id).bind(person_id)
-            .bind(identity_id).fetch_optional(pool).await)?)
+            .bind(credential_id).fetch_optional(pool).await)?)
     }
 }

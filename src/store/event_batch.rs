@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     Error, Result,
     authority::Authorized,
-    events::{EventDraft, chained_entry},
+    events::{EventDraft, chained_entry, insert_into_event},
 };
 use crate::domain::{
     audit_chain::{AuditEntry, EntryHash},
@@ -20,9 +20,6 @@ pub(super) const EVENTS_PER_STATEMENT: usize = 500;
 
 /// Moves the head of a chain past a batch of events.
 pub(super) const UPDATE_HEAD: &str = "update event_chain set hash = $2, seq = $3 where workspace_id = $1";
-
-const INSERT: &str = "insert into event (workspace_id, occurred_at, actor_id, actor, actor_token_id, action, \
-     person_id, target, label, details, seq, hash, address, user_agent, request_id, outcome) ";
 
 /// An event of a batch with its hash.
 pub(super) type ChainedEvent = (AuditEntry, EntryHash);
@@ -58,7 +55,7 @@ where
     Option<String>: for<'q> Encode<'q, DB> + Type<DB>,
     Option<Uuid>: for<'q> Encode<'q, DB> + Type<DB>,
 {
-    let mut statement = QueryBuilder::new(INSERT);
+    let mut statement = QueryBuilder::new(insert_into_event!());
     statement.push_values(events, |mut row, (entry, hash)| {
         row.push_bind(entry.workspace_id)
             .push_bind(entry.at)

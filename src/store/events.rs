@@ -27,9 +27,17 @@ pub(super) struct EventDraft<'a> {
 pub(super) const NEXT_SEQ: &str = "insert into event_chain (workspace_id, seq, hash, anchor_seq, anchor_hash) \
      values ($1, 1, $2, 0, $2) on conflict (workspace_id) do update set seq = event_chain.seq + 1 returning seq, hash";
 
-pub(super) const INSERT_EVENT: &str = "insert into event (workspace_id, occurred_at, actor_id, actor, \
-     actor_token_id, action, person_id, target, label, details, seq, hash, address, user_agent, request_id, outcome) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+/// Beginning of the statement that appends events: the columns, in the order in which they are bound.
+macro_rules! insert_into_event {
+    () => {
+        "insert into event (workspace_id, occurred_at, actor_id, actor, actor_token_id, action, person_id, target, \
+         label, details, seq, hash, address, user_agent, request_id, outcome) "
+    };
+}
+pub(super) use insert_into_event;
+
+pub(super) const INSERT_EVENT: &str =
+    concat!(insert_into_event!(), "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)");
 
 pub(super) const UPDATE_HEAD: &str = "update event_chain set hash = $2 where workspace_id = $1";
 

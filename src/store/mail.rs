@@ -19,6 +19,9 @@ use crate::domain::{
     time::Timestamp,
 };
 
+/// First key of the advisory locks of requests for reset links. The second one comes from the address.
+const RESET_REQUEST_LOCK: i32 = i32::from_be_bytes(*b"mail");
+
 /// Message that this node has claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedMail {
@@ -100,7 +103,7 @@ impl Store {
     }
 
     /// Queues a request for a reset link, unless too many were queued for the address since
-    /// `counted_since`. The statement is the same whether or not an account has the address. Returns
+    /// `counted_since`. The statements are the same whether or not an account has the address. Returns
     /// whether it was queued.
     ///
     /// # Errors
@@ -112,21 +115,33 @@ impl Store {
         now: Timestamp,
         counted_since: Timestamp,
     ) -> Result<bool> {
+        // Without it, simultaneous requests would not count each other. SQLite has one writer.
+        const LOCK: &str = "select pg_advisory_xact_lock($1, $2)";
         const INSERT: &str = "insert into mail_message (kind, recipient, email_digest, address, created_at, next_attempt_at) \
              select 'password_reset', $1, $2, $3, $4, $4 where (select count(*) from mail_message \
              where email_digest = $2 and created_at > $5) < $6";
         let digest: EmailDigest = email.digest();
         let address = address.map(|address| address.to_string());
-        let inserted = on_pool!(self, pool => sqlx::query(INSERT)
-            .bind(email.as_str())
-            .bind(digest.as_bytes().as_slice())
-            .bind(&address)
-            .bind(now)
-            .bind(counted_since)
-            .bind(MAX_RESETS_PER_EMAIL)
-            .execute(pool)
-            .await
-            .map(|result| result.rows_affected()))?;
+        let needs_lock = matches!(self.pool, Pool::Postgres(_));
+        let inserted = on_pool!(self, pool => {
+            let mut tx = pool.begin().await?;
+            if needs_lock {
+                let [a, b, c, d, ..] = *digest.as_bytes();
+                let key = i32::from_be_bytes([a, b, c, d]);
+                sqlx::query(LOCK).bind(RESET_REQUEST_LOCK).bind(key).execute(&mut *tx).await?;
+            }
+            let inserted = sqlx::query(INSERT)
+                .bind(email.as_str())
+                .bind(digest.as_bytes().as_slice())
+                .bind(&address)
+                .bind(now)
+                .bind(counted_since)
+                .bind(MAX_RESETS_PER_EMAIL)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            tx.commit().await.map(|()| inserted)
+        })?;
         Ok(inserted == 1)
     }
 

@@ -16,6 +16,7 @@
 //! To add a statement, write a method here or in the resource's file, and a test in
 //! `tests/it/store/`, which runs on both databases.
 
+mod account_details;
 mod audit_chain;
 mod authority;
 mod backup;
@@ -66,6 +67,7 @@ use std::{pin::Pin, sync::Arc};
 
 use sqlx::SqlitePool;
 
+pub use account_details::AccountDetails;
 pub use audit_chain::{AuditChain, StoredEntry};
 pub use cluster::{ClusterExposure, ClusterSecret, ClusterState, ClusterStore, NodeLease, NodeRow, NotificationStream};
 pub use committed::{Barrier, Committed};
@@ -93,8 +95,8 @@ pub use service_accounts::{NewServiceAccount, ServiceAccountInsert};
 pub use sessions::{FoundSession, NewSession};
 pub use sources::{KnownSource, LoginFailureCounts};
 pub use tokens::{
-    BulkDeletion, ConsumedForm, DeletedFamily, DueDeletion, FoundToken, IdempotentRequest, IssueOutcome, NewToken,
-    OwnerScope, Replaces, ReplayedToken, TokenLabel, TokenListQuery, TokenOwner,
+    BulkDeletion, ConsumedForm, DeletedFamily, FoundToken, IdempotentRequest, IssueOutcome, NewToken, OwnerScope,
+    Replaces, ReplayedToken, TokenLabel, TokenListQuery, TokenOwner,
 };
 pub use user_list::{PageStart, PersonSearch, PersonWithTokenCount, TokenHolderCounts};
 pub use webhook_deliveries::{ClaimedBatch, ClaimedDelivery, DueWebhook, Retry};

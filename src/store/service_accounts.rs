@@ -195,7 +195,7 @@ impl Store {
         row.map(Person::try_from).transpose()
     }
 
-    /// Lists the service accounts of which a person is a custodian, by name.
+    /// Lists the first `limit` service accounts of which a person is a custodian, by name.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
@@ -204,15 +204,16 @@ impl Store {
         &self,
         workspace_id: WorkspaceId,
         custodian: PersonId,
+        limit: i64,
     ) -> Result<Vec<Person>> {
         const SELECT: &str = concat!(
             "select ",
             people::columns!(),
             " from person where workspace_id = $1 and removed_at is null \
-             and id in (select service_account_id from custodian where person_id = $2) order by email_key"
+             and id in (select service_account_id from custodian where person_id = $2) order by email_key limit $3"
         );
-        let rows: Vec<people::Row> =
-            on_pool!(self, pool => sqlx::query_as(SELECT).bind(workspace_id).bind(custodian).fetch_all(pool).await)?;
+        let rows: Vec<people::Row> = on_pool!(self, pool => sqlx::query_as(SELECT).bind(workspace_id).bind(custodian).bind(limit)
+            .fetch_all(pool).await)?;
         rows.into_iter().map(Person::try_from).collect()
     }
 

@@ -44,6 +44,7 @@ macro_rules! token_columns {
 mod bulk_delete;
 mod delete;
 mod descendants;
+mod due_deletion;
 pub(super) mod family;
 mod filter;
 mod idempotency;
@@ -58,7 +59,6 @@ pub use descendants::TokenLabel;
 pub use family::DeletedFamily;
 pub use list::{TokenListQuery, TokenOwner};
 pub use new_token::{ConsumedForm, IdempotentRequest, IssueOutcome, NewToken, Replaces, ReplayedToken};
-pub use replace::DueDeletion;
 
 /// Set of tokens that a method may access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -193,9 +193,9 @@ impl Store {
         row.map(Webhook::try_from).transpose()
     }
 
-    /// Changes a webhook. An enabled one is tried again at once, and has three more days to accept
-    /// what waits for it. `label` returns the label of a URL for the event. Returns `None` if there is no
-    /// such webhook.
+    /// Changes a webhook. An enabled one is tried again at once. With another URL, or when it is enabled
+    /// again, it has three more days to accept what waits for it. `label` returns the label of a URL for
+    /// the event. Returns `None` if there is no such webhook.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] if the database cannot be reached or does not respond in
@@ -210,8 +210,12 @@ impl Store {
     ) -> Result<Option<Webhook>> {
         const UPDATE: &str = concat!(
             "update webhook set url = coalesce($3, url), events = coalesce($4, events), \
-             is_enabled = coalesce($5, is_enabled), updated_at = $6, enabled_at = $6, \
-             failing_since = null, paused_until = null where workspace_id = $1 and id = $2 returning ",
+             is_enabled = coalesce($5, is_enabled), updated_at = $6, \
+             enabled_at = case when coalesce($3, url) <> url or (coalesce($5, is_enabled) and not is_enabled) \
+             then $6 else enabled_at end, \
+             failing_since = case when coalesce($3, url) <> url or (coalesce($5, is_enabled) and not is_enabled) \
+             then null else failing_since end, \
+             paused_until = null where workspace_id = $1 and id = $2 returning ",
             columns!()
         );
         on_pool!(self, pool => {

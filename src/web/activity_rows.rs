@@ -83,7 +83,7 @@ pub(super) fn action_label(action: Action) -> &'static str {
         Action::TokenCreated => "Token generated",
         Action::TokenDeleted => "Token deleted",
         Action::TokenReplaced => "Token replaced by a newer one",
-        Action::TokenOutsideNetworks => "Token rejected: outside its allowed networks",
+        Action::TokenOutsideNetworks => "Token rejected by its allowed networks",
         Action::TokensDeleted => "All tokens of a person deleted",
         Action::TokensBulkDeleted => "Tokens that match a filter deleted",
         Action::SettingChanged => "Setting changed",

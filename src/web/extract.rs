@@ -8,7 +8,11 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{error::PageError, state::WebState};
-use crate::{domain::password_link::LinkKind, http::content_encoding, service::Error};
+use crate::{
+    domain::{id::parse_uuid, password_link::LinkKind},
+    http::content_encoding,
+    service::Error,
+};
 
 /// The fields of a submitted form.
 pub(super) struct PageForm<T>(pub T);
@@ -57,8 +61,7 @@ impl FromRequestParts<WebState> for UuidPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, PageError> {
         let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text).unwrap_or_default();
-        let id = if text.len() == 36 { Uuid::try_parse(&text).ok() } else { None };
-        id.map(Self).ok_or(Error::TokenNotFound.into())
+        parse_uuid(&text).map(Self).ok_or(Error::TokenNotFound.into())
     }
 }
 

@@ -84,7 +84,7 @@ fn invalid_field(invalid: &ValidationError) -> Option<&'static str> {
         ValidationError::Network { .. }
         | ValidationError::NetworkHostBits { .. }
         | ValidationError::NetworkOfAllAddresses { .. } => Some("allowedNetworks"),
-        ValidationError::GraceSeconds => Some("grace"),
+        ValidationError::GraceSeconds { .. } => Some("grace"),
         ValidationError::ServiceName => Some("name"),
         ValidationError::NoCustodians
         | ValidationError::DuplicateCustodian { .. }
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(field(ValidationError::TooLong { field: "description", max: 255 }), Some("description"));
         assert_eq!(field(ValidationError::PasswordLength { min: 15 }), Some("password"));
         assert_eq!(field(ValidationError::TokenAccess), None);
-        let invalid = ValidationError::TooManyEntries { field: "allowedNetworks", max: 32 };
+        let invalid = ValidationError::TooManyEntries { field: "allowedNetworks", count: 33, max: 32 };
         assert_eq!(FormError::from_invalid(&invalid).field, Some("allowedNetworks"));
     }
 }

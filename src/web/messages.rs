@@ -45,7 +45,7 @@ pub(super) fn for_invalid(invalid: &ValidationError) -> String {
             "Enter at most 8 whole numbers of days from 1 to 3650, separated by commas, or none.".to_owned()
         }
         ValidationError::InvalidSettingValue { .. } => "Choose one of the values.".to_owned(),
-        ValidationError::TooManyEntries { field, max } => {
+        ValidationError::TooManyEntries { field, max, .. } => {
             let name = match *field {
                 "custodians" => "custodians",
                 name if name.ends_with("scopes") => "scopes",
@@ -64,7 +64,7 @@ pub(super) fn for_invalid(invalid: &ValidationError) -> String {
             format!("No enabled user of this workspace has the e-mail address {email}.")
         }
         ValidationError::DuplicateCustodian { .. } => "Enter each custodian once.".to_owned(),
-        ValidationError::GraceSeconds => "Choose one of the grace periods.".to_owned(),
+        ValidationError::GraceSeconds { .. } => "Choose one of the grace periods.".to_owned(),
         ValidationError::TokenAccess => "Choose one of the options for token access.".to_owned(),
         ValidationError::PasswordMismatch => "The two new passwords do not match.".to_owned(),
         ValidationError::PasswordUnchanged => "The new password must differ from the current one.".to_owned(),

@@ -110,9 +110,9 @@ impl ReplaceForm {
     /// # Errors
     /// The reason why the form is rejected.
     fn parse(&self, token_id: Uuid, max_days: Option<i64>) -> Result<TokenRequest, FormError> {
-        let invalid_grace = || FormError::from_invalid(&ValidationError::GraceSeconds);
-        let grace = self.grace.trim().parse::<i64>().map_err(|_| invalid_grace())?;
-        let grace = GracePeriod::from_seconds(grace).map_err(|_| invalid_grace())?;
+        // Text that is no number is no choice of the form.
+        let grace = GracePeriod::from_seconds(self.grace.trim().parse().unwrap_or(-1));
+        let grace = grace.map_err(|invalid| FormError::from_invalid(&invalid))?;
         let lifetime = if self.lifetime.is_same() { None } else { Some(self.lifetime.parse(max_days)?) };
         Ok(TokenRequest {
             lifetime,

@@ -1,7 +1,6 @@
 //! Tokens of service accounts: the pages that generate and delete them, for custodians and for
 //! administrators.
 
-use askama::Template;
 use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -12,15 +11,16 @@ use super::{
     extract::{IdPath, LenientQuery, PageForm},
     format::{TokenRow, TokenState},
     generate::{GenerateForm, GenerateTarget, generate_for, show_form_for},
-    layout::{Layout, render},
+    layout::render,
     service_accounts::{AccountSection, OWN_ACCOUNTS},
     session_user::SessionUser,
     state::WebState,
+    token_delete::DeleteTokenPage,
     token_list::is_feature_off,
 };
 use crate::{
     domain::{
-        id::PersonId,
+        id::{PersonId, parse_uuid},
         person::Person,
         token::{Token, TokenStatus},
     },
@@ -75,16 +75,6 @@ async fn generate(
     generate_for(&user, &state, &headers, &form, &target).await
 }
 
-/// The confirmation page for deleting a token of an account.
-#[derive(Template)]
-#[template(path = "delete_account_token.html")]
-struct DeleteTokenPage {
-    layout: Layout,
-    row: TokenRow,
-    account_name: String,
-    path: String,
-}
-
 /// The token that a form or a query string names.
 #[derive(Default, Deserialize)]
 pub(super) struct NamedToken {
@@ -94,8 +84,7 @@ pub(super) struct NamedToken {
 
 impl NamedToken {
     fn id(&self) -> PageResult<Uuid> {
-        let id = if self.token.len() == 36 { Uuid::try_parse(&self.token).ok() } else { None };
-        id.ok_or(Error::TokenNotFound.into())
+        parse_uuid(&self.token).ok_or(Error::TokenNotFound.into())
     }
 }
 
@@ -113,8 +102,15 @@ pub(super) async fn confirm_deletion(
     let token_state = TokenState::for_token(&token, status, is_blocked, state.tokens.now());
     let path = section.path(id);
     let row = TokenRow::new(token, token_state, None, &path);
-    let layout = user.layout(section.nav_item);
-    render(&DeleteTokenPage { layout, row, account_name: account.name, path })
+    render(&DeleteTokenPage {
+        layout: user.layout(section.nav_item),
+        owner: Some(account.name.clone()),
+        action: format!("{path}/delete-token"),
+        field: ("token", row.id.to_string()),
+        row,
+        back_path: path,
+        back_label: account.name,
+    })
 }
 
 /// Finds the named token of an account.

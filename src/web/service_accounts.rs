@@ -1,6 +1,8 @@
 //! Service accounts, for custodians and for administrators. The pages of the Admin console that change
 //! accounts are in `admin`, and the forms for their tokens in [`super::service_account_tokens`].
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::{Router, extract::State, response::Response, routing::get};
 use serde::Deserialize;
@@ -24,6 +26,7 @@ use crate::{
     },
     service::{
         Error,
+        people::AccountDetails,
         tokens::{ListedToken, TokenScope},
     },
 };
@@ -63,7 +66,7 @@ pub(super) struct AccountRow {
     pub is_disabled: bool,
     pub is_unowned: bool,
     pub is_admin: bool,
-    /// The names or e-mail addresses of the custodians.
+    /// The e-mail addresses of the custodians.
     pub custodians: String,
     pub active_tokens: i64,
 }
@@ -71,28 +74,32 @@ pub(super) struct AccountRow {
 impl AccountRow {
     /// Returns the row of an account, as the caller may see it.
     pub(super) async fn find(user: &SessionUser, state: &WebState, account: &Person) -> PageResult<Self> {
-        let active_tokens = state.tokens.count_holders(&user.actor(), Some(account.id)).await?.tokens;
-        Self::new(state, account, active_tokens).await
+        let details = state.people.account_details(&user.actor(), &[account]).await?;
+        Ok(Self::new(account, details.into_iter().next()))
     }
 
-    /// Returns the row of an account with this number of active tokens.
-    pub(super) async fn new(state: &WebState, account: &Person, active_tokens: i64) -> PageResult<Self> {
-        Ok(Self {
+    /// Returns the rows of accounts, which are read at once.
+    pub(super) async fn find_all(user: &SessionUser, state: &WebState, accounts: &[&Person]) -> PageResult<Vec<Self>> {
+        let details = state.people.account_details(&user.actor(), accounts).await?;
+        let mut details: HashMap<PersonId, AccountDetails> =
+            details.into_iter().map(|details| (details.id, details)).collect();
+        Ok(accounts.iter().map(|account| Self::new(account, details.remove(&account.id))).collect())
+    }
+
+    /// Returns the row of an account. There are no details if it was removed meanwhile.
+    fn new(account: &Person, details: Option<AccountDetails>) -> Self {
+        let (active_tokens, custodians) =
+            details.map(|details| (details.active_tokens, details.custodian_emails.join(", "))).unwrap_or_default();
+        Self {
             id: account.id,
             name: account.name.clone(),
             is_disabled: account.is_disabled,
             is_unowned: account.is_unowned(),
             is_admin: account.is_admin,
-            custodians: custodian_emails(state, account).await?.join(", "),
+            custodians,
             active_tokens,
-        })
+        }
     }
-}
-
-/// Returns the e-mail addresses of the custodians of an account.
-pub(super) async fn custodian_emails(state: &WebState, account: &Person) -> PageResult<Vec<String>> {
-    let custodians = state.people.list_custodians(account).await?;
-    Ok(custodians.into_iter().map(|custodian| custodian.email).collect())
 }
 
 #[derive(Template)]
@@ -107,18 +114,27 @@ pub(super) struct AccountsPage<'a> {
     pub are_more: bool,
 }
 
+/// The maximum number of accounts on a page.
+pub(super) const SHOWN_ACCOUNTS: i64 = 200;
+
+/// Returns the accounts to show of one more than that, and whether there are more.
+pub(super) fn shown<T>(mut listed: Vec<T>) -> (Vec<T>, bool) {
+    let shown = usize::try_from(SHOWN_ACCOUNTS).unwrap_or(usize::MAX);
+    let are_more = listed.len() > shown;
+    listed.truncate(shown);
+    (listed, are_more)
+}
+
 async fn list(user: SessionUser, State(state): State<WebState>) -> PageResult<Response> {
-    let mut rows = Vec::new();
-    for account in state.people.list_own_service_accounts(&user.actor()).await? {
-        rows.push(AccountRow::find(&user, &state, &account).await?);
-    }
+    let (listed, are_more) = shown(state.people.list_own_service_accounts(&user.actor(), SHOWN_ACCOUNTS + 1).await?);
+    let rows = AccountRow::find_all(&user, &state, &listed.iter().collect::<Vec<_>>()).await?;
     render(&AccountsPage {
         layout: user.layout(NavItem::Tokens),
         workspace: &user.workspace_name,
         list_path: LIST_PATH,
         is_admin: false,
         rows,
-        are_more: false,
+        are_more,
     })
 }
 

@@ -26,7 +26,8 @@ pub(super) async fn csv_response(
     let page = TokenPageQuery { sort: query.sort(), limit: None, offset: 0, after: None };
     let filter = query.filter(state.tokens.now());
     let (pages, _) = state.tokens.pages(&caller, scope, filter, &page, false).await?;
-    let mut response = list_stream::respond(pages, state.tokens.session_read_access(&caller), TokenCsv).await?;
+    let access = state.tokens.session_read_access(&caller).for_tokens(scope);
+    let mut response = list_stream::respond(pages, access, TokenCsv).await?;
     csv::set_download_headers(response.headers_mut(), FILE_NAME);
     Ok(response)
 }

@@ -22,12 +22,18 @@ use tokenward_guard::Principal;
 /// The confirmation page for deleting a token.
 #[derive(Template)]
 #[template(path = "delete_token.html")]
-struct DeleteTokenPage {
-    layout: Layout,
-    row: TokenRow,
-    /// The list that linked to this page, with its filter.
-    back_path: String,
-    back_label: &'static str,
+pub(super) struct DeleteTokenPage {
+    pub layout: Layout,
+    pub row: TokenRow,
+    /// The name of the owner, if it is not the user.
+    pub owner: Option<String>,
+    /// The page that linked to this one, with its filter.
+    pub back_path: String,
+    pub back_label: String,
+    /// The path to which the form is sent.
+    pub action: String,
+    /// The name and the value of the hidden field.
+    pub field: (&'static str, String),
 }
 
 impl DeleteTokenPage {
@@ -59,10 +65,18 @@ pub(super) fn show_confirmation(
     row: TokenRow,
     (nav_item, list_path): (NavItem, &str),
 ) -> PageResult<Response> {
-    let back_label = if nav_item == NavItem::Tokens { "Access Tokens" } else { "All tokens" };
+    let back_label = if nav_item == NavItem::Tokens { "Access Tokens" } else { "All tokens" }.to_owned();
     let page = referring_page(headers);
     let back_path = filtered_list(page.as_ref().map_or("", |page| page.as_str()), list_path);
-    render(&DeleteTokenPage { layout: user.layout(nav_item), row, back_path, back_label })
+    render(&DeleteTokenPage {
+        layout: user.layout(nav_item),
+        owner: row.owner.as_ref().map(|owner| owner.email.clone()),
+        action: format!("{}/delete", row.path),
+        field: ("back", back_path.clone()),
+        row,
+        back_path,
+        back_label,
+    })
 }
 
 /// Deletes a token and returns to its list.

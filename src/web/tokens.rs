@@ -71,7 +71,7 @@ async fn list(
     let notice = deletion_notice(&state, &user.actor(), EventScope::Own, &query).await?;
     let notice = notice.or_else(|| deletion_count_notice(&query));
     let layout = user.layout(NavItem::Tokens).with_notice(query.done.as_deref()).with_text(notice);
-    let has_service_accounts = !state.people.list_own_service_accounts(&user.actor()).await?.is_empty();
+    let has_service_accounts = state.people.has_own_service_accounts(&user.actor()).await?;
     render(&TokensPage { layout, is_feature_off, denied_reason, contacts, has_service_accounts, list })
 }
 

@@ -88,7 +88,7 @@ fn reads() -> Vec<NamedError> {
 }
 
 fn limit() -> NamedError {
-    invalid("limitOutOfRange", ValidationError::OutOfRange { parameter: "limit", min: 1, max: 1_000 })
+    invalid("limitOutOfRange", ValidationError::OutOfRange { parameter: "limit", value: 5_000, min: 1, max: 1_000 })
 }
 
 fn administrator() -> Vec<NamedError> {
@@ -168,7 +168,7 @@ fn create_token() -> Vec<NamedError> {
         invalid("scopesRequired", ValidationError::ScopesRequired),
         invalid("invalidNetwork", ValidationError::Network { text: "example.com".to_owned() }),
         invalid("networksExceedMaker", ValidationError::NetworksExceedMaker),
-        invalid("graceSeconds", ValidationError::GraceSeconds),
+        invalid("graceSeconds", ValidationError::GraceSeconds { seconds: 2_592_001 }),
         service("replacedTokenNotFound", Error::TokenNotFound),
         service("replacedTokenExpired", Error::ReplacedTokenExpired),
         service("alreadyReplaced", Error::AlreadyReplaced),

@@ -1,7 +1,7 @@
 //! `POST /v4/apiAccessTokens/delete`: deletes the tokens that match a filter.
 
 use axum::extract::State;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -16,7 +16,7 @@ use crate::{
         error::ApiResult,
         extract::TokenCaller,
         json_object::JsonFields,
-        serde_types::{PersonKindName, WholeNumber, timestamp_schema},
+        serde_types::{PersonKindName, WholeNumber, not_null, timestamp_schema},
         strict_json::JsonBody,
     },
     app::App,
@@ -34,78 +34,70 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(rename_all = "camelCase")]
 struct DeleteTokens {
     /// True: count the tokens, and delete none.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required, nullable = false)]
     dry_run: Option<bool>,
     /// Required without a filter, and not allowed with one: delete all tokens of the caller, of the
     /// person, or of the workspace.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(nullable = false)]
     all: Option<bool>,
     /// For administrators: the tokens of all people of the workspace.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(nullable = false)]
     all_users: Option<bool>,
     /// For administrators: the tokens of one person. For custodians: those of a service account.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = Option<i64>, nullable = false)]
     person_id: Option<WholeNumber>,
     /// Only tokens with this status.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(nullable = false)]
     status: Option<StatusName>,
     /// Only tokens whose description contains this text. The letters A to Z match in either case.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(nullable = false, min_length = 1, max_length = 255)]
     description: Option<String>,
     /// Only tokens created before this time.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(schema_with = timestamp_schema, required = false)]
     created_before: Option<RequestTime>,
     /// Only tokens created at or after this time.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(schema_with = timestamp_schema, required = false)]
     created_after: Option<RequestTime>,
     /// Only tokens that expire before this time.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(schema_with = timestamp_schema, required = false)]
     expires_before: Option<RequestTime>,
     /// Only tokens that expire at or after this time. Tokens that never expire do not match.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(schema_with = timestamp_schema, required = false)]
     expires_after: Option<RequestTime>,
     /// Only tokens whose last use was before this time. Tokens that were never used do not match.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(schema_with = timestamp_schema, required = false)]
     last_used_before: Option<RequestTime>,
     /// Only tokens whose last use was at or after this time.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(schema_with = timestamp_schema, required = false)]
     last_used_after: Option<RequestTime>,
     /// `true`: only tokens that were never used; `false`: only tokens that were used.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(nullable = false)]
     never_used: Option<bool>,
     /// Only tokens with this scope. Unrestricted tokens do not match.
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(nullable = false, pattern = "^[a-z0-9][a-z0-9:._-]{0,63}$")]
     scope: Option<String>,
     /// Only tokens of people (`person`), or only those of service accounts (`service`).
-    #[serde(default, deserialize_with = "deserialize_value")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(nullable = false)]
     kind: Option<PersonKindName>,
 }
 
 impl JsonFields for DeleteTokens {
     const IS_STRICT: bool = true;
-}
-
-/// Deserializes a field that may be absent but must not be null.
-fn deserialize_value<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    match Option::deserialize(deserializer)? {
-        Some(value) => Ok(Some(value)),
-        None => Err(de::Error::invalid_type(de::Unexpected::Unit, &"a value other than null")),
-    }
 }
 
 impl DeleteTokens {

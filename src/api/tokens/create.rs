@@ -9,7 +9,6 @@ use utoipa::{
         schema::{AnyOfBuilder, SchemaFormat, Type},
     },
 };
-use uuid::Uuid;
 
 use super::TokenDetails;
 use crate::{
@@ -23,7 +22,7 @@ use crate::{
     },
     domain::{
         ValidationError,
-        id::PersonId,
+        id::{PersonId, parse_uuid},
         token::{Description, GracePeriod, Lifetime},
         token_limits::{AllowedNetworks, RequestedLimits, parse_scopes},
     },
@@ -122,8 +121,7 @@ impl CreateToken {
             (Some(id), grace) => {
                 let grace = grace.map_or(Ok(GracePeriod::DEFAULT), |seconds| GracePeriod::from_seconds(seconds.0))?;
                 // Text that is not a UUID names no token.
-                let id = if id.len() == 36 { Uuid::try_parse(&id).ok() } else { None };
-                Some(Replaces { token_id: id.ok_or(Error::TokenNotFound)?, grace })
+                Some(Replaces { token_id: parse_uuid(&id).ok_or(Error::TokenNotFound)?, grace })
             }
         };
         let owner = self.person_id.map(|id| PersonId::new(id.0));

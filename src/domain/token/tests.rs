@@ -1,6 +1,11 @@
 //! Tests of lifetimes, descriptions, and the rules for issuing and using tokens.
 
 use super::*;
+use crate::domain::{
+    person::TokenAccess,
+    setting::{ChildTokenPolicy, Settings},
+    token_limits::AllowedNetworks,
+};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -135,7 +140,7 @@ fn the_first_rule_that_rejects_a_token_is_reported() {
     let (inside, outside) = (Some([10, 1, 2, 3].into()), Some([192, 0, 2, 1].into()));
     assert_eq!(usable.ensure_usable(NOW, || inside), Ok(()));
     assert_eq!(usable.ensure_usable(NOW, || outside), Err(UnusableReason::OutsideNetworks));
-    assert_eq!(usable.ensure_usable(NOW, || None), Err(UnusableReason::OutsideNetworks));
+    assert_eq!(usable.ensure_usable(NOW, || None), Err(UnusableReason::ClientAddressUnknown));
     let feature_off = TokenFacts { feature_enabled: false, ..usable };
     assert_eq!(feature_off.ensure_usable(NOW, || inside), Err(UnusableReason::FeatureOff));
     assert_eq!(feature_off.ensure_usable(NOW, || outside), Err(UnusableReason::OutsideNetworks));
@@ -153,4 +158,27 @@ fn a_grace_period_has_at_most_thirty_days() {
     }
     assert_eq!(GracePeriod::from_seconds(0).unwrap().ends_at(NOW), None);
     assert_eq!(GracePeriod::DEFAULT.ends_at(NOW), Some(NOW.plus_seconds(86_400)));
+}
+
+#[test]
+fn custodians_and_administrators_create_tokens_of_a_service_account() {
+    use IssueError::{
+        AccessDisabled, AdministratorAccount, NotCustodian, OwnerNotServiceAccount, ServiceAccountDisabled,
+    };
+    let account = OwnerFacts { is_service_account: true, is_admin: false, is_disabled: false };
+    let custodian = MakerFacts { is_admin: false, is_custodian: true, token_access: TokenAccess::Default };
+    let administrator = MakerFacts { is_admin: true, is_custodian: false, ..custodian };
+    for maker in [custodian, administrator] {
+        assert_eq!(maker.check_owner(account), Ok(()));
+        let person = OwnerFacts { is_service_account: false, ..account };
+        assert_eq!(maker.check_owner(person), Err(OwnerNotServiceAccount));
+        let disabled = OwnerFacts { is_disabled: true, ..account };
+        assert_eq!(maker.check_owner(disabled), Err(ServiceAccountDisabled));
+        let without_access = MakerFacts { token_access: TokenAccess::Disabled, ..maker };
+        assert_eq!(without_access.check_owner(account), Err(AccessDisabled));
+    }
+    assert_eq!(MakerFacts { is_custodian: false, ..custodian }.check_owner(account), Err(NotCustodian));
+    let of_administrator = OwnerFacts { is_admin: true, ..account };
+    assert_eq!(custodian.check_owner(of_administrator), Err(AdministratorAccount));
+    assert_eq!(administrator.check_owner(of_administrator), Ok(()));
 }

@@ -23,7 +23,10 @@ fn scopes_are_distinct_words() {
     assert!(matches!(parse_scopes(&words(&["a", "b", "a"])), Err(ValidationError::DuplicateScope { .. })));
     let many: Vec<String> = (0..33).map(|n| format!("s{n}")).collect();
     assert!(parse_scopes(&many[..32]).is_ok());
-    assert!(matches!(parse_scopes(&many), Err(ValidationError::TooManyEntries { field: "scopes", max: 32 })));
+    assert!(matches!(
+        parse_scopes(&many),
+        Err(ValidationError::TooManyEntries { field: "scopes", count: 33, max: 32 })
+    ));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use crate::{
         person::{EmailKey, Person, TokenAccess},
         service_account::{Custodians, IDENTITY_PREFIX, ServiceName},
     },
-    service::{Error, Result, error::name_taken},
-    store::{NewServiceAccount, PersonChange, ServiceAccountInsert},
+    service::{Error, Result, error::name_taken, read_budget::ReadRequester},
+    store::{AccountDetails, NewServiceAccount, PersonChange, ServiceAccountInsert},
 };
 use tokenward_guard::Principal;
 
@@ -94,24 +94,37 @@ impl People {
         Ok(ids)
     }
 
-    /// Lists the custodians of a service account by ID, disabled ones included.
+    /// Returns the custodians and the numbers of active tokens of service accounts of the caller's
+    /// workspace, which the caller has found before.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if the database is unreachable or too slow.
-    pub async fn list_custodians(&self, account: &Person) -> Result<Vec<Person>> {
-        let mut custodians = Vec::with_capacity(account.custodians.len());
-        for id in &account.custodians {
-            custodians.extend(self.store.find_person(account.workspace_id, *id).await?);
-        }
-        Ok(custodians)
+    /// [`Error::RateLimited`] if the caller has too many reads in progress, [`Error::Unavailable`] if the
+    /// database is unreachable or too slow.
+    pub async fn account_details(&self, caller: &Principal, accounts: &[&Person]) -> Result<Vec<AccountDetails>> {
+        let (store, workspace_id, now) = (self.store.clone(), WorkspaceId::of(caller), self.clock.now());
+        let ids: Vec<PersonId> = accounts.iter().map(|account| account.id).collect();
+        let query = async move { store.list_account_details(workspace_id, &ids, now).await };
+        self.read_budget.run(ReadRequester::person(PersonId::of(caller)), query).await
     }
 
-    /// Lists the service accounts of which the caller is a custodian, by name.
+    /// Lists the first `limit` service accounts of which the caller is a custodian, by name.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] if the caller has too many reads in progress, [`Error::Unavailable`] if the
+    /// database is unreachable or too slow.
+    pub async fn list_own_service_accounts(&self, caller: &Principal, limit: i64) -> Result<Vec<Person>> {
+        let (store, workspace_id, caller) = (self.store.clone(), WorkspaceId::of(caller), PersonId::of(caller));
+        let query = async move { store.list_accounts_of_custodian(workspace_id, caller, limit).await };
+        self.read_budget.run(ReadRequester::person(caller), query).await
+    }
+
+    /// Returns whether the caller is a custodian of a service account.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database is unreachable or too slow.
-    pub async fn list_own_service_accounts(&self, caller: &Principal) -> Result<Vec<Person>> {
-        Ok(self.store.list_accounts_of_custodian(WorkspaceId::of(caller), PersonId::of(caller)).await?)
+    pub async fn has_own_service_accounts(&self, caller: &Principal) -> Result<bool> {
+        let (workspace_id, caller) = (WorkspaceId::of(caller), PersonId::of(caller));
+        Ok(!self.store.list_accounts_of_custodian(workspace_id, caller, 1).await?.is_empty())
     }
 }
 

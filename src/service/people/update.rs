@@ -28,6 +28,7 @@ impl People {
     ///
     /// # Errors
     /// [`Error::AdminOnlyField`] if the caller may not set a field; fields are never ignored.
+    /// [`Error::UnrestrictedOnlyField`] if the caller's token has scopes and no such token sets a field.
     /// [`Error::PasswordCredentialRequired`] if a token changes the password of its owner.
     /// [`Error::CallerRevoked`] if the password was changed since the caller verified it.
     /// [`Error::LastAdministrator`] and [`Error::LastPlatformAdministrator`] if none would be left.
@@ -43,6 +44,8 @@ impl People {
         initiator.ensure_may_set("email", change.email.is_some())?;
         initiator.ensure_may_set("isAdmin", change.is_admin.is_some())?;
         initiator.ensure_may_set("custodians", change.custodians.is_some())?;
+        // The name of a service account is its identity, as the e-mail is that of a person.
+        initiator.ensure_may_set("name", change.name.is_some() && person.is_service_account())?;
         authorize_update(initiator, &person, change)?;
         let validated = self.validate_update(initiator, &person, change).await?;
         let mutation = initiator.mutation(&self.mutations, required_role(initiator, &person, change));

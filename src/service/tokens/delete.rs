@@ -15,7 +15,7 @@ use crate::{
         time::Timestamp,
     },
     service::{Actor, Error, Result},
-    store::{self, DeletedFamily, DueDeletion, OwnerScope, TokenLabel},
+    store::{self, Committed, DeletedFamily, OwnerScope, TokenLabel},
 };
 use tokenward_guard::token_format::{BearerToken, TokenDigest};
 
@@ -163,21 +163,36 @@ impl Tokens {
     /// [`Error::Unavailable`] if the database is unreachable or too slow.
     pub async fn delete_replaced(&self) -> Result<u64> {
         let now = self.clock.now();
+        let mut total = 0;
+        loop {
+            let workspaces = self.store.find_workspaces_with_due_tokens(now, PURGE_BATCH_SIZE).await?;
+            if workspaces.is_empty() {
+                return Ok(total);
+            }
+            total += self.delete_replaced_of(&workspaces, now).await?;
+        }
+    }
+
+    /// Deletes a batch of replaced tokens in each workspace, and waits once for all of them.
+    async fn delete_replaced_of(&self, workspaces: &[WorkspaceId], now: Timestamp) -> Result<u64> {
         let context = AuditContext::for_named_actor("renewal", now, RequestContext::default());
         let mutation = Mutation::without_caller(context);
-        let mut deleted = 0;
-        loop {
-            let due = self.store.find_due_deletions(now, PURGE_BATCH_SIZE).await?;
-            let is_last = due.len() < usize::try_from(PURGE_BATCH_SIZE).unwrap_or(usize::MAX);
-            for DueDeletion { token_id, workspace_id } in due {
-                let result = self.store.delete_token(OwnerScope::Workspace(workspace_id), token_id, &mutation).await;
-                // Another node may have deleted it meanwhile.
-                let digest = self.node.revoke_and_wait(&RequestContext::default(), result).await?;
-                deleted += u64::from(digest.is_some());
+        let (mut batches, mut failure) = (Vec::new(), None);
+        for workspace_id in workspaces {
+            match self.store.delete_due_tokens(*workspace_id, PURGE_BATCH_SIZE, &mutation).await {
+                Ok(batch) => batches.push(batch),
+                // What was deleted before still takes effect.
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
             }
-            if is_last {
-                return Ok(deleted);
-            }
+        }
+        let request = RequestContext::default();
+        let counts = self.node.revoke_and_wait(&request, Ok(Committed::join(batches))).await?;
+        match failure {
+            Some(error) => Ok(self.node.revoke_and_wait(&request, Err(error)).await?),
+            None => Ok(counts.into_iter().sum()),
         }
     }
 

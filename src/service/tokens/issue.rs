@@ -14,7 +14,7 @@ use crate::{
         id::{PersonId, WorkspaceId},
         person::Person,
         setting::Settings,
-        token::{Description, IssueError, IssuePolicy, Lifetime, Token},
+        token::{Description, IssueError, IssuePolicy, Lifetime, MakerFacts, OwnerFacts, Token},
         token_limits::RequestedLimits,
     },
     service::{Actor, Error, Result},
@@ -150,18 +150,11 @@ impl Tokens {
     /// # Errors
     /// The error that [`Tokens::issue`] would return.
     pub async fn check_may_issue_for(&self, person: &Person, account: &Person) -> Result<Settings> {
-        if !(person.is_admin || account.custodians.contains(&person.id)) {
-            return Err(Error::NotCustodian);
-        }
-        if account.is_disabled {
-            return Err(Error::ServiceAccountDisabled);
-        }
-        if !person.token_access.allows_use() {
-            return Err(Error::TokenAccessDisabled);
-        }
-        if account.is_admin && !person.is_admin {
-            return Err(Error::AdministratorAccount);
-        }
+        let is_custodian = account.custodians.contains(&person.id);
+        let maker = MakerFacts { is_admin: person.is_admin, is_custodian, token_access: person.token_access };
+        let (is_admin, is_disabled) = (account.is_admin, account.is_disabled);
+        let owner = OwnerFacts { is_service_account: account.is_service_account(), is_admin, is_disabled };
+        maker.check_owner(owner).map_err(map_issue_error)?;
         self.check_may_issue(account).await
     }
 
@@ -188,6 +181,7 @@ fn map_issue_error(reason: IssueError) -> Error {
         IssueError::AccessDisabled => Error::TokenAccessDisabled,
         IssueError::AdministratorsOnly => Error::TokenCreationRestricted,
         IssueError::OwnerNotServiceAccount => Error::TokenForAnotherPerson,
+        IssueError::NotCustodian => Error::NotCustodian,
         IssueError::ServiceAccountDisabled => Error::ServiceAccountDisabled,
         IssueError::AdministratorAccount => Error::AdministratorAccount,
         IssueError::Lifetime(invalid) => Error::Invalid(invalid),

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::Tokens;
+use super::{TokenScope, Tokens};
 use crate::{
     cache::Unavailable,
     domain::{
         authority::VerifiedCredential,
         id::{PersonId, WorkspaceId},
     },
-    service::{Error, PasswordLogin, Result},
+    service::{Actor, Error, PasswordLogin, Result},
     store::{self, ReaderRights},
 };
 use tokenward_guard::{
@@ -23,16 +23,16 @@ pub struct ReadAccess {
     tokens: Tokens,
     principal: Principal,
     credential: ReadCredential,
+    /// The scope of the list if it has tokens.
+    token_scope: Option<TokenScope>,
 }
 
 /// The credential to validate again.
 #[derive(Clone)]
 enum ReadCredential {
     Token(TokenDigest),
-    /// The hash of the verified password, or the external identity that was verified.
+    /// The hash of the verified password, the external identity that was verified, or the web session.
     Login(VerifiedCredential),
-    /// A web session. The person is validated again; the session was validated when the read began.
-    Session,
     /// No credential is known, so the reader cannot be validated again.
     None,
 }
@@ -51,22 +51,30 @@ impl Tokens {
             (_, Some(login)) => ReadCredential::Login(login.credential.clone()),
             _ => ReadCredential::None,
         };
-        ReadAccess { tokens: self.clone(), principal: principal.clone(), credential }
+        ReadAccess { tokens: self.clone(), principal: principal.clone(), credential, token_scope: None }
     }
 
     /// Returns the read access of a user who is signed in on the pages.
     #[must_use]
-    pub fn session_read_access(&self, principal: &Principal) -> ReadAccess {
-        ReadAccess { tokens: self.clone(), principal: principal.clone(), credential: ReadCredential::Session }
+    pub fn session_read_access(&self, actor: &Actor) -> ReadAccess {
+        let credential = ReadCredential::Login(actor.credential().clone());
+        ReadAccess { tokens: self.clone(), principal: actor.principal().clone(), credential, token_scope: None }
     }
 }
 
 impl ReadAccess {
-    /// Validates the credential again, and checks that the caller was neither disabled nor demoted.
+    /// Limits the access to a list of tokens, which requires a role for its scope.
+    #[must_use]
+    pub fn for_tokens(self, scope: TokenScope) -> Self {
+        Self { token_scope: Some(scope), ..self }
+    }
+
+    /// Validates the credential again, and checks that the caller was neither disabled nor demoted and
+    /// still has the role that the list requires.
     ///
     /// # Errors
-    /// [`Error::CallerRevoked`] if the caller may no longer read, [`Error::Unavailable`] if the
-    /// database is unreachable or too slow.
+    /// [`Error::CallerRevoked`] or [`Error::NotAdministrator`] if the caller may no longer read,
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
     pub async fn recheck(&self) -> Result<()> {
         let initial = &self.principal;
         let (is_admin, is_platform_admin) = match &self.credential {
@@ -76,22 +84,25 @@ impl ReadAccess {
             }
             ReadCredential::Login(credential) => {
                 let (workspace_id, person_id) = (WorkspaceId::of(initial), PersonId::of(initial));
-                let identity_id = if let VerifiedCredential::Identity(id) = credential { Some(*id) } else { None };
-                let current = self.tokens.store.find_reader_rights(workspace_id, person_id, identity_id).await?;
+                let credential_id = match credential {
+                    VerifiedCredential::Identity(id) | VerifiedCredential::Session(id) => Some(*id),
+                    VerifiedCredential::Password(_) | VerifiedCredential::Token(_) => None,
+                };
+                let current = self.tokens.store.find_reader_rights(workspace_id, person_id, credential_id).await?;
                 let current = current.filter(|current| !current.is_disabled && is_still_valid(credential, current));
                 let current = current.ok_or(Error::CallerRevoked)?;
-                (current.is_admin, current.is_platform_admin)
-            }
-            ReadCredential::Session => {
-                let (workspace_id, person_id) = (WorkspaceId::of(initial), PersonId::of(initial));
-                let current = self.tokens.store.find_reader_rights(workspace_id, person_id, None).await?;
-                let current = current.filter(|current| !current.is_disabled).ok_or(Error::CallerRevoked)?;
                 (current.is_admin, current.is_platform_admin)
             }
             ReadCredential::None => return Err(Error::CallerRevoked),
         };
         let is_demoted = (initial.is_admin && !is_admin) || (initial.is_platform_admin && !is_platform_admin);
-        if is_demoted { Err(Error::CallerRevoked) } else { Ok(()) }
+        if is_demoted {
+            return Err(Error::CallerRevoked);
+        }
+        if let Some(scope) = self.token_scope {
+            self.tokens.required_role(initial, scope).await?;
+        }
+        Ok(())
     }
 }
 
@@ -100,7 +111,8 @@ fn is_still_valid(credential: &VerifiedCredential, current: &ReaderRights) -> bo
     match credential {
         VerifiedCredential::Password(hash) => current.password_hash.as_ref() == Some(&hash.0),
         VerifiedCredential::Identity(_) => current.password_hash.is_none() && current.has_identity,
-        VerifiedCredential::Token(_) | VerifiedCredential::Session(_) => false,
+        VerifiedCredential::Session(_) => current.has_session,
+        VerifiedCredential::Token(_) => false,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
         event::{Action, RequestContext},
         id::{PersonId, WorkspaceId},
         ip_network::{IpNetwork, rate_limit_key},
+        session::UserAgent,
         time::Timestamp,
         token::{TokenFacts, UnusableReason},
     },
@@ -69,6 +70,10 @@ pub struct TokenLookup {
 }
 
 impl ValidToken {
+    fn new(token: CachedToken, validated_at: Timestamp) -> Self {
+        Self { principal: principal_of_token(&token), token, validated_at }
+    }
+
     /// Returns the principal of the token.
     #[must_use]
     pub fn principal(&self) -> &Principal {
@@ -163,8 +168,9 @@ impl Tokens {
         let Some(token) = self.node.find_cached(&digest) else {
             return CachedVerdict::Unknown(TokenLookup { digest, cached: None });
         };
-        match self.evaluate(&token, client) {
-            Ok(principal) => CachedVerdict::Decided(Ok(principal)),
+        let now = self.clock.now();
+        match self.check_usable(&token, now, client) {
+            Ok(()) => CachedVerdict::Decided(Ok(ValidToken::new(token, now))),
             // A denial is recorded and delayed, which may wait.
             Err(_) => CachedVerdict::Unknown(TokenLookup { digest, cached: Some(token) }),
         }
@@ -216,13 +222,13 @@ impl Tokens {
             },
         };
         let Some(token) = token else {
-            self.denied_attempts.record_unknown_token(digest, request.clone());
+            self.denied_attempts.record_unknown_token(digest, token_client_context(request, client));
             return (Err(AuthError::Denied(DenialReason::UnknownToken)), self.exceeds_rejections(request));
         };
         let result = self.evaluate(&token, || client);
         if let Err(error) = result {
             if let Some(attempt) = denied_attempt(&token, error) {
-                self.denied_attempts.record(attempt, request.clone());
+                self.denied_attempts.record(attempt, token_client_context(request, client));
             }
             return (result, self.exceeds_rejections(request));
         }
@@ -243,7 +249,7 @@ impl Tokens {
     ) -> std::result::Result<ValidToken, AuthError> {
         let now = self.clock.now();
         self.check_usable(token, now, client)?;
-        Ok(ValidToken { principal: principal_of_token(token), token: token.clone(), validated_at: now })
+        Ok(ValidToken::new(token.clone(), now))
     }
 
     /// Checks a token that was authenticated earlier in the same request.
@@ -278,6 +284,7 @@ impl Tokens {
                 UnusableReason::PersonDisabled => DenialReason::PersonDisabled,
                 UnusableReason::AccessDisabled => DenialReason::AccessDisabled,
                 UnusableReason::OutsideNetworks => DenialReason::OutsideNetworks,
+                UnusableReason::ClientAddressUnknown => DenialReason::ClientAddressUnknown,
                 UnusableReason::FeatureOff => DenialReason::FeatureOff,
             })
         })
@@ -286,11 +293,10 @@ impl Tokens {
 
 /// Returns the denied attempt to record for a rejected token; `None` if none is recorded.
 fn denied_attempt(token: &CachedToken, error: AuthError) -> Option<DeniedAttempt> {
-    let (action, reason) = match error {
-        AuthError::Denied(DenialReason::Expired) => (Action::RevokedTokenRejected, "expired"),
-        AuthError::Denied(DenialReason::OutsideNetworks) => {
-            (Action::TokenOutsideNetworks, "outside the allowed networks")
-        }
+    let AuthError::Denied(reason) = error else { return None };
+    let action = match reason {
+        DenialReason::Expired => Action::RevokedTokenRejected,
+        DenialReason::OutsideNetworks | DenialReason::ClientAddressUnknown => Action::TokenOutsideNetworks,
         _ => return None,
     };
     Some(DeniedAttempt {
@@ -299,11 +305,26 @@ fn denied_attempt(token: &CachedToken, error: AuthError) -> Option<DeniedAttempt
         person_id: Some(PersonId::of(&token.person.identity)),
         target: token.token_id.to_string(),
         label: String::new(),
-        reason: reason.to_owned(),
-        // All addresses share one aggregate, so each token has at most one event per hour. It
-        // contains the last address.
+        reason: reason.to_string(),
+        // All addresses share one aggregate, so a flood from many addresses does not become a flood of
+        // events. The event contains the last address.
         address: None,
     })
+}
+
+/// Returns the request as the client of the token sent it. `client` is the address that was compared
+/// with the networks of the token. A service that checks the token of its client has another one, and
+/// its user agent is not the client's.
+fn token_client_context(request: &RequestContext, client: Option<IpAddr>) -> RequestContext {
+    if client == request.unshared_client_ip() {
+        return request.clone();
+    }
+    RequestContext {
+        client_ip: client,
+        user_agent: UserAgent::default(),
+        is_client_ip_shared: false,
+        ..request.clone()
+    }
 }
 
 /// Returns the principal of a cached token. With scopes, the principal has no administrator rights.
@@ -311,7 +332,7 @@ fn principal_of_token(cached: &CachedToken) -> Principal {
     let scopes = cached.scopes();
     let CachedPerson { identity, scoped_identity, .. } = &*cached.person;
     let identity = if scopes.is_unrestricted() { identity } else { scoped_identity };
-    let mut info = TokenInfo::new(cached.token_id, cached.created_at.into(), cached.ends_at.map(Into::into));
+    let mut info = TokenInfo::new(cached.token_id, cached.created_at.into(), cached.ends_at.map(Into::into), scopes);
     info.is_replaced = cached.is_replaced;
-    Principal::new(Arc::clone(identity), Some(info.with_scopes(scopes)))
+    Principal::new(Arc::clone(identity), Some(info))
 }

@@ -129,7 +129,8 @@ impl Webhooks {
         changed.ok_or(Error::WebhookNotFound)
     }
 
-    /// Deletes a webhook, with the deliveries that wait for it.
+    /// Deletes a webhook. The deliveries that wait for it are not sent; their rows are purged with those
+    /// of other webhooks.
     ///
     /// # Errors
     /// [`Error::WebhookNotFound`] if there is none.

@@ -8,7 +8,7 @@ use crate::{
         id::{PersonId, WorkspaceId},
         invalidation::Invalidation,
         person::{Email, EmailKey, PersonName, TokenAccess},
-        service_account::{Custodians, ServiceName},
+        service_account::{Custodians, IDENTITY_PREFIX, ServiceName},
     },
     store::{
         Committed, Result, Store,
@@ -85,8 +85,14 @@ impl PersonChange {
         }
     }
 
-    /// Returns the events that describe the change of a person with this e-mail. Messages about a changed
-    /// e-mail or password are sent to the previous address.
+    /// Returns the current name of a service account with this identity if the change renames it.
+    fn previous_name<'a>(&self, current_identity: &'a str) -> Option<&'a str> {
+        let new_name = self.service_name.as_ref()?.as_str();
+        current_identity.strip_prefix(IDENTITY_PREFIX).filter(|current_name| *current_name != new_name)
+    }
+
+    /// Returns the events that describe the change of a person with this e-mail, or of a service account
+    /// with this identity. Messages about a changed e-mail or password are sent to the previous address.
     fn events(&self, current_email: &str) -> Vec<(Action, Details)> {
         let is_new_email = self.email.as_ref().is_some_and(|email| email.key() != EmailKey::from_text(current_email));
         let previous = is_new_email.then_some(current_email);
@@ -101,6 +107,7 @@ impl PersonChange {
             .with_some("email", self.email.as_ref().map(Email::as_str))
             .with_some("previousEmail", previous)
             .with_some("name", self.name())
+            .with_some("previousName", self.previous_name(current_email))
             .with_some("custodians", self.custodians.as_ref().map(Custodians::to_text))
             .with_some("role", self.is_admin.map(role_name))
             .with_some("tokenAccess", self.token_access.map(TokenAccess::as_str))

@@ -15,7 +15,7 @@ use crate::{
         service_account::PersonKind,
         setting::Settings,
         time::Timestamp,
-        token::{IssueError, IssuePolicy, IssuedBy, Token},
+        token::{IssueError, IssuePolicy, IssuedBy, MakerFacts, OwnerFacts, Token},
     },
     store::{
         Committed, Result, Store,
@@ -169,26 +169,20 @@ impl Store {
 }
 
 impl NewToken {
-    /// Checks the rules for a caller who is not the owner: no caller creates a token of another person.
-    /// That the caller is a custodian or an administrator was checked with the authority.
+    /// Checks the rules for a caller who is not the owner.
     fn check_maker(&self, owner: &PersonRow, caller: Option<&CallerFacts>) -> std::result::Result<(), IssueError> {
         let (Some(authority), Some(caller)) = (&self.mutation.authority, caller) else { return Ok(()) };
         if authority.person_id == self.person_id {
             return Ok(());
         }
-        if owner.kind != PersonKind::Service.as_str() || authority.role.service_account() != Some(self.person_id) {
-            return Err(IssueError::OwnerNotServiceAccount);
-        }
-        if owner.is_disabled {
-            return Err(IssueError::ServiceAccountDisabled);
-        }
-        if !caller.token_access.allows_use() {
-            return Err(IssueError::AccessDisabled);
-        }
-        if owner.is_admin && !caller.is_admin {
-            return Err(IssueError::AdministratorAccount);
-        }
-        Ok(())
+        // The caller was read again as a custodian of the account that the role names.
+        let is_named = authority.role.service_account() == Some(self.person_id);
+        let CallerFacts { is_admin, is_custodian, token_access, .. } = *caller;
+        MakerFacts { is_admin, is_custodian, token_access }.check_owner(OwnerFacts {
+            is_service_account: is_named && owner.kind == PersonKind::Service.as_str(),
+            is_admin: owner.is_admin,
+            is_disabled: owner.is_disabled,
+        })
     }
 
     /// Checks the rules for the caller and the owner.

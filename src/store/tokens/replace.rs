@@ -6,12 +6,11 @@ use super::parse_digest;
 use crate::{
     domain::{
         event::Details,
-        id::WorkspaceId,
         time::Timestamp,
         token::{GracePeriod, IssueError, Lifetime},
         token_limits::TokenLimits,
     },
-    store::{Result, Store, columns::parse_limits, from_row, on_pool},
+    store::{Result, Store, columns::parse_limits, from_row},
 };
 use tokenward_guard::token_format::TokenDigest;
 
@@ -37,15 +36,6 @@ pub(super) struct ReplacedToken {
     expires_at: Option<Timestamp>,
     pub(super) limits: TokenLimits,
 }
-
-/// Replaced token whose time has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DueDeletion {
-    pub token_id: Uuid,
-    pub workspace_id: WorkspaceId,
-}
-
-from_row!(DueDeletion { token_id, workspace_id });
 
 pub(super) const SELECT_REPLACED: &str = "select digest, display_prefix, description, created_at, expires_at, limits, \
      replaced_by from unrevoked_token where id = $1 and workspace_id = $2 and person_id = $3";
@@ -139,16 +129,5 @@ impl Store {
     /// tokens; `None` on SQLite, which has one process.
     pub(super) fn older_nodes_sql(&self) -> Option<&'static str> {
         self.cluster().map(|_| "select count(*) from node where schema_version < 10")
-    }
-
-    /// Returns up to `limit` replaced tokens that are to be deleted by a time.
-    ///
-    /// # Errors
-    /// Returns [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be
-    /// reached or does not respond in time.
-    pub async fn find_due_deletions(&self, now: Timestamp, limit: i64) -> Result<Vec<DueDeletion>> {
-        const SELECT: &str = "select id as token_id, workspace_id from unrevoked_token where deletes_at <= $1 \
-                              order by deletes_at limit $2";
-        Ok(on_pool!(self, pool => sqlx::query_as(SELECT).bind(now).bind(limit).fetch_all(pool).await)?)
     }
 }

@@ -10,6 +10,7 @@ mod user_actions;
 mod user_invite;
 mod user_password;
 mod users;
+mod webhook_actions;
 mod webhooks;
 mod workspaces;
 
@@ -29,5 +30,6 @@ pub(super) fn routes() -> Router<WebState> {
         .merge(settings::routes())
         .merge(tokens::routes())
         .merge(webhooks::routes())
+        .merge(webhook_actions::routes())
         .merge(workspaces::routes())
 }

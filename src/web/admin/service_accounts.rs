@@ -26,7 +26,8 @@ use crate::{
         reauth::require_recent_password,
         service_account_tokens::{NamedToken, confirm_deletion, delete_token, generate_target},
         service_accounts::{
-            AccountPage, AccountQuery, AccountRow, AccountSection, AccountsPage, ShownAccount, account_page,
+            AccountPage, AccountQuery, AccountRow, AccountSection, AccountsPage, SHOWN_ACCOUNTS, ShownAccount,
+            account_page, shown,
         },
         session_user::AdminUser,
         state::WebState,
@@ -35,8 +36,6 @@ use crate::{
 };
 
 const LIST_PATH: &str = "/admin/service-accounts";
-/// The maximum number of accounts in the list.
-const SHOWN_ACCOUNTS: i64 = 200;
 
 const SECTION: AccountSection =
     AccountSection { nav_item: NavItem::ServiceAccounts, list_path: LIST_PATH, is_admin: true };
@@ -58,14 +57,10 @@ async fn list(
 ) -> PageResult<Response> {
     let search = PersonSearch::service_accounts();
     let start = PageStart::default();
-    let mut listed = state.people.list_with_token_counts(&user.actor(), &search, &start, SHOWN_ACCOUNTS + 1).await?;
-    let shown = usize::try_from(SHOWN_ACCOUNTS).unwrap_or(usize::MAX);
-    let are_more = listed.len() > shown;
-    listed.truncate(shown);
-    let mut rows = Vec::with_capacity(listed.len());
-    for entry in &listed {
-        rows.push(AccountRow::new(&state, &entry.person, entry.active_tokens).await?);
-    }
+    let listed = state.people.list_with_token_counts(&user.actor(), &search, &start, SHOWN_ACCOUNTS + 1).await?;
+    let (listed, are_more) = shown(listed);
+    let accounts: Vec<_> = listed.iter().map(|entry| &entry.person).collect();
+    let rows = AccountRow::find_all(&user, &state, &accounts).await?;
     render(&AccountsPage {
         layout: user.layout(NavItem::ServiceAccounts).with_notice(query.done.as_deref()),
         workspace: &user.workspace_name,
@@ -121,7 +116,8 @@ impl AccountForm {
         let emails = self.custodians.split(|c: char| c.is_whitespace() || c == ',' || c == ';');
         let emails: Vec<&str> = emails.filter(|email| !email.is_empty()).collect();
         if emails.len() > Custodians::MAX {
-            return Err(ValidationError::TooManyEntries { field: "custodians", max: Custodians::MAX }.into());
+            let (field, count, max) = ("custodians", emails.len(), Custodians::MAX);
+            return Err(ValidationError::TooManyEntries { field, count, max }.into());
         }
         state.people.find_custodian_ids(&user.actor(), &emails).await
     }

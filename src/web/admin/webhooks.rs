@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::{
     domain::{
         event::Action,
+        id::parse_uuid,
         webhook::{Delivery, DeliveryState, EventSelection, Webhook},
     },
     service::{
@@ -35,7 +36,7 @@ use crate::{
     },
 };
 
-const LIST_PATH: &str = "/admin/webhooks";
+pub(super) const LIST_PATH: &str = "/admin/webhooks";
 /// The number of deliveries on the page of a webhook.
 const SHOWN_DELIVERIES: i64 = 50;
 /// The prefix of the names of the checkboxes for events.
@@ -253,15 +254,14 @@ struct WebhookPage<'a> {
 
 #[derive(Deserialize)]
 struct WebhookForm {
-    /// `enable`, `disable`, `test` or `delete`.
+    /// `enable` or `test`.
     #[serde(default)]
     operation: String,
 }
 
 /// Parses the ID in the path.
-fn parse_id(text: &str) -> PageResult<Uuid> {
-    let id = if text.len() == 36 { Uuid::try_parse(text).ok() } else { None };
-    id.ok_or(Error::WebhookNotFound.into())
+pub(super) fn parse_id(text: &str) -> PageResult<Uuid> {
+    parse_uuid(text).ok_or(Error::WebhookNotFound.into())
 }
 
 async fn page<'a>(
@@ -299,7 +299,6 @@ async fn change(
 ) -> PageResult<Response> {
     let id = parse_id(&id)?;
     match apply(&user, &state, id, &form.operation).await {
-        Ok(()) if form.operation == "delete" => Ok(see_other("/admin/webhooks?done=webhook-deleted")),
         Ok(()) => {
             let done = if form.operation == "test" { "webhook-tested" } else { "saved" };
             Ok(see_other(&format!("{LIST_PATH}/{id}?done={done}")))
@@ -314,12 +313,10 @@ async fn change(
 
 async fn apply(user: &AdminUser, state: &WebState, id: Uuid, operation: &str) -> Result<(), Error> {
     let actor = user.actor();
-    let enable = |is_enabled| ChangeWebhook { is_enabled: Some(is_enabled), ..ChangeWebhook::default() };
+    let enable = ChangeWebhook { is_enabled: Some(true), ..ChangeWebhook::default() };
     match operation {
-        "enable" => state.webhooks.change(&actor, id, enable(true)).await.map(|_| ()),
-        "disable" => state.webhooks.change(&actor, id, enable(false)).await.map(|_| ()),
+        "enable" => state.webhooks.change(&actor, id, enable).await.map(|_| ()),
         "test" => state.webhooks.send_test(&actor, id).await,
-        "delete" => state.webhooks.delete(&actor, id).await,
         _ => state.webhooks.find(&actor, id).await.map(|_| ()),
     }
 }

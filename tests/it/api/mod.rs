@@ -27,6 +27,7 @@ mod sources;
 mod stale_credentials;
 mod texts;
 mod token_limits;
+mod token_networks;
 mod tokens;
 mod webhooks;
 mod wire_format;

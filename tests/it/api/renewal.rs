@@ -96,7 +96,9 @@ async fn only_an_own_active_token_is_replaced_once(engine: Engine) {
         replace(&admin, id, json!({})).await.expect_error(404, "DataNotFoundException");
     }
     for grace in [json!(-1), json!(2_592_001), json!(9_223_372_036_854_775_807_i64)] {
-        replace(&admin, &old.token_id, json!({"graceSeconds": grace})).await.expect_error(400, "ValidationFailed");
+        let rejected = replace(&admin, &old.token_id, json!({"graceSeconds": grace})).await;
+        let details = rejected.expect_error(400, "ValidationFailed");
+        assert!(details.contains(&grace.to_string()), "{details}");
     }
     for malformed in [json!({"graceSeconds": null}), json!({"lifetimeSeconds": null}), json!({"graceSeconds": "1"})] {
         replace(&admin, &old.token_id, malformed).await.expect_error(400, "ApiValidationFailed");
@@ -107,6 +109,39 @@ async fn only_an_own_active_token_is_replaced_once(engine: Engine) {
     // The older token can renew the newer one; a circle needs a replaced token and is rejected.
     replace(&old, &new.token_id, json!({})).await.expect(201);
     replace(&new, &old.token_id, json!({})).await.expect_error(409, "ConflictException");
+}
+
+/// The old token learns its end from every response to a request that it authenticated.
+#[apply(both_databases)]
+async fn errors_announce_the_deletion_as_well(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.admin();
+    let scoped = admin.create_token_with(json!({"lifetimeSeconds": 3_600, "scopes": []})).await;
+    let asker = admin.create_token_with(json!({"lifetimeSeconds": 3_600, "scopes": ["tokenward:introspect"]})).await;
+    let expected = ["Thu, 01 Jan 2026 00:01:00 GMT"];
+    for old in [&scoped, &asker] {
+        replace(&admin, &old.token_id, json!({"graceSeconds": 60})).await.expect(201);
+    }
+    for (client, method, path, status) in [
+        (&scoped, "GET", "/v4/people", 403),
+        (&scoped, "GET", "/v4/people/current?x=1", 400),
+        (&scoped, "GET", "/v4/auth/scope=a", 403),
+        (&scoped, "GET", "/v4/auth/workspace=2", 403),
+        (&scoped, "GET", "/v4/auth/invalid", 403),
+        (&scoped, "POST", "/oauth2/introspect", 403),
+        (&scoped, "POST", "/v4/auth/batch", 403),
+        (&asker, "POST", "/oauth2/introspect", 400),
+        (&asker, "POST", "/v4/auth/batch", 400),
+    ] {
+        // Twice: at first, the token may not be cached.
+        for _ in 0..2 {
+            let response = client.send_json(method, path, "{}").await.expect(status);
+            assert_eq!(response.header_values("sunset"), expected, "{method} {path}");
+            assert_eq!(response.headers.get("x-tokenward-token-expires"), None, "{method} {path}");
+        }
+    }
+    app.advance_seconds(60);
+    assert_eq!(scoped.get("/v4/people").await.expect(401).headers.get("sunset"), None);
 }
 
 #[apply(both_databases)]

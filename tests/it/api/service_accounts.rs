@@ -374,12 +374,32 @@ async fn scoped_tokens_keep_their_limits(engine: Engine) {
     let body = json!({"kind": "service", "name": "next", "custodians": [1]});
     scoped.post("/v4/people", &body).await.expect_error(403, "AccessControlException");
     scoped.patch(&account.path(), &json!({"custodians": [1]})).await.expect_error(403, "AccessControlException");
+    // Nor the name of an account, which is its identity. Other accounts could take a name that is given up.
+    let details =
+        scoped.patch(&account.path(), &json!({"name": "x"})).await.expect_error(403, "AccessControlException");
+    assert!(details.contains("name") && details.contains("full access"), "{details}");
+    scoped.patch(&account.path(), &json!({"tokenAccess": "enabled"})).await.expect(200);
+    let person = format!("/v4/people/{}", account.custodian.id);
+    scoped.patch(&person, &json!({"name": "Ada L."})).await.expect(200);
     // A token of the account has the limits of the token that created it.
     let created = scoped.post(TOKENS, &account.token_body()).await.expect(201);
     assert_eq!(created.json["tokenInfo"]["scopes"].as_array().unwrap().len(), 3);
     let mut body = account.token_body();
     body["scopes"] = json!(["another"]);
     scoped.post(TOKENS, &body).await.expect_error(400, "ValidationFailed");
+}
+
+#[apply(both_databases)]
+async fn the_event_of_a_new_name_has_the_previous_one(engine: Engine) {
+    let account = Account::start(engine).await;
+    for body in [json!({"name": "deploy"}), json!({"name": "deploy", "tokenAccess": "enabled"})] {
+        account.update(body).await.expect(200);
+    }
+    let events = account.app.admin().get("/v4/events?allUsers=true&action=person.changed").await.expect(200);
+    let recorded: Vec<_> = events.rows().iter().map(|event| (&event["label"], &event["details"])).collect();
+    let (same, renamed) =
+        (json!({"name": "deploy", "tokenAccess": "enabled"}), json!({"name": "deploy", "previousName": "ci"}));
+    assert_eq!(recorded, [(&json!("service:deploy"), &same), (&json!("service:deploy"), &renamed)]);
 }
 
 #[apply(both_databases)]

@@ -58,7 +58,7 @@ async fn bodies_are_strict_and_errors_name_the_remedy(engine: Engine) {
         (
             json!({"url": URL, "events": ["*"], "isEnabled": null}),
             "ApiValidationFailed",
-            "isEnabled must be a boolean.",
+            "isEnabled must be a value other than null.",
         ),
         (json!({"url": URL, "events": "*"}), "ApiValidationFailed", "events must be a sequence."),
         (json!({"url": URL, "events": []}), "ValidationFailed", "at least one event"),

@@ -1,5 +1,6 @@
 //! `POST /v4/auth/batch`: many checks in one request.
 
+use axum::body::Body;
 use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::{Value, json};
@@ -62,16 +63,52 @@ async fn invalid_batches_are_rejected(engine: Engine) {
         json!({"tokens": [{"token": "x", "address": "10.0.0.1"}]}),
         json!({"tokens": [{"token": "x", "clientAddress": "x"}]}),
         json!({"tokens": ["x"], "requirements": "root"}),
+        json!([["x"]]),
     ] {
         bearer.post(PATH, &invalid).await.expect_error(400, "ApiValidationFailed");
     }
-    for secret in [json!({"tokens": bearer.value}), json!({"tokens": [{bearer.value.clone(): 1}]}), json!(bearer.value)]
-    {
+    for secret in [
+        json!({"tokens": bearer.value}),
+        json!({"tokens": [{bearer.value.clone(): 1}]}),
+        json!({bearer.value.clone(): 1}),
+        json!({"tokens": [], "requirements": [bearer.value]}),
+        json!(bearer.value),
+    ] {
         let details = bearer.post(PATH, &secret).await.expect_error(400, "ApiValidationFailed");
         assert!(!details.contains(&bearer.value), "the error repeats a token value");
     }
     bearer.post(PATH, &many(100)).await.expect(200);
     for method in ["GET", "PUT", "DELETE"] {
         bearer.send_json(method, PATH, "{}").await.expect(403);
+    }
+}
+
+/// The body is read by the rules of the other JSON bodies, and the path by those of the other paths.
+#[apply(both_databases)]
+async fn body_and_path_follow_the_common_rules(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let bearer = app.admin().create_token().await;
+    let text = json!({"tokens": [bearer.value]}).to_string();
+    let send = async |path: &str, content_type: &str, body: String| {
+        let mut request = bearer.request("POST", path, Body::from(body));
+        request.headers_mut().insert("content-type", content_type.parse().unwrap());
+        bearer.send(request).await
+    };
+    for content_type in ["application/json", "application/vnd.example+json; charset=utf-8"] {
+        let response = send(PATH, content_type, format!("\u{feff}{text}")).await.expect(200);
+        assert_eq!(active(&response.json["data"]), [true]);
+    }
+    send(PATH, "text/plain", text.clone()).await.expect_error(415, "UnsupportedMediaTypeException");
+    for path in ["/v4/auth/batch/", "/V4/AUTH/Batch"] {
+        let response = send(path, "application/json", text.clone()).await.expect(200);
+        assert_eq!(active(&response.json["data"]), [true], "{path}");
+    }
+    for (body, part) in [
+        (json!({"tokens": ["x"], "requirements": 1}), "requirements must be a string"),
+        (json!({"tokens": ["x", 1]}), "tokens[1]"),
+        (json!({"tokens": []}), "0 entries"),
+    ] {
+        let details = bearer.post(PATH, &body).await.expect_error(400, "ApiValidationFailed");
+        assert!(details.contains(part), "{details}");
     }
 }

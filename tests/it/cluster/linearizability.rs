@@ -1,6 +1,6 @@
 //! Revocation is linearizable: after a node has confirmed a revocation, no check that starts later
-//! accepts the token, on any node and under any fault. An outage is never reported as an invalid
-//! token.
+//! accepts the token, on any node and under any fault. The same applies to a replaced token from the end
+//! of its grace period, and no check rejects it before. An outage is never reported as an invalid token.
 //!
 //! With `RESILIENCE_MINUTES`, the test continues with random faults. `RESILIENCE_SEED` reproduces
 //! those of an earlier run.

@@ -78,15 +78,15 @@ impl Writer {
         timeout(CACHE_WAIT_TIMEOUT, grant.wait_until_cached()).await.ok();
         let (was_cached, during_fault) = (grant.is_cached_everywhere(), self.run.report.is_fault_active());
         let Some(revocation) = grant.revocation else { return };
-        // Starts checks before the revocation, and again after it was confirmed.
-        check_everywhere(&self.run, &grant, &mut self.checks);
-        let attempts = grant.begin_attempt();
+        // Starts checks before the revocation, and again after it took effect.
         let start = Instant::now();
+        check_everywhere(&self.run, &grant, start, &mut self.checks);
+        let attempts = grant.begin_attempt();
         match self.admin_at((self.home + attempts) % NODES).revoke(revocation, &grant).await {
             RevocationOutcome::Succeeded => {
-                grant.confirm();
                 let elapsed = start.elapsed();
-                check_everywhere(&self.run, &grant, &mut self.checks);
+                let end = grant.confirm();
+                check_everywhere(&self.run, &grant, end, &mut self.checks);
                 let is_timed = during_fault && revocation == Revocation::DeleteToken;
                 self.run.report.record_revocation(revocation, was_cached, is_timed.then_some(elapsed));
             }

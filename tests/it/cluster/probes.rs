@@ -99,11 +99,12 @@ pub async fn check(
     result
 }
 
-/// Starts a check of a grant on every node at the same time, with each of its endpoints.
-pub fn check_everywhere(run: &Arc<TestRun>, grant: &Arc<TrackedGrant>, checks: &mut JoinSet<()>) {
+/// Starts a check of a grant on every node at this time, with each of its endpoints.
+pub fn check_everywhere(run: &Arc<TestRun>, grant: &Arc<TrackedGrant>, at: Instant, checks: &mut JoinSet<()>) {
     for node in 0..NODES {
         let (run, grant) = (Arc::clone(run), Arc::clone(grant));
         checks.spawn(async move {
+            tokio::time::sleep_until(at.into()).await;
             for endpoint in Endpoint::for_grant(&grant) {
                 check(&run.cluster, run.cluster.client(node), node, &grant, *endpoint).await;
             }

@@ -26,7 +26,7 @@ pub struct Tally {
     /// Repeated revocations that found nothing to revoke.
     pub not_found: u64,
     pub checks: u64,
-    /// Those of them that started after the revocation was confirmed.
+    /// Those of them that started after the revocation took effect.
     pub checks_after_revocation: u64,
     pub stale_accepts: u64,
     pub false_rejections: u64,

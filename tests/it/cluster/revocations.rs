@@ -1,5 +1,7 @@
 //! The operations that revoke a grant, and the creation of the grants.
 
+use std::time::Duration;
+
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -20,13 +22,16 @@ pub enum Revocation {
     /// `feature.apiAccessTokens.enabled` of the workspace
     DisableTokens,
     DeleteWorkspace,
+    /// A new token replaces it. It stays valid for the grace period.
+    Replace,
 }
 
 /// The result of a revocation request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevocationOutcome {
     Succeeded,
-    /// 404: an earlier attempt succeeded although its response was an error or was lost.
+    /// 404, or 409 of a token that was replaced: an earlier attempt succeeded although its response was
+    /// an error or was lost.
     NotFound,
     /// 503 or no response. The grant may be revoked or not.
     Unavailable,
@@ -36,21 +41,28 @@ pub enum RevocationOutcome {
 
 impl Revocation {
     /// Every kind of revocation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::DeleteToken,
         Self::DisablePerson,
         Self::Demote,
         Self::RevokeToken,
         Self::DisableTokens,
         Self::DeletePerson,
+        Self::Replace,
         Self::DisableAccess,
         Self::DeleteWorkspace,
     ];
+    const GRACE_SECONDS: u64 = 1;
 
     /// Returns the kind for a turn. Every other one deletes a token, as that is the most frequent
     /// operation.
     pub fn for_turn(turn: usize) -> Self {
         if turn.is_multiple_of(2) { Self::DeleteToken } else { Self::ALL[turn / 2 % Self::ALL.len()] }
+    }
+
+    /// Returns the time from the revocation until no node may accept the grant.
+    pub fn grace_period(self) -> Duration {
+        Duration::from_secs(if self == Self::Replace { Self::GRACE_SECONDS } else { 0 })
     }
 }
 
@@ -83,7 +95,7 @@ impl Admin<'_> {
         let email = format!("{name}@example.com");
         let person = json!({"email": email, "name": name, "password": PASSWORD, "isAdmin": revocation == Some(Revocation::Demote)});
         match revocation {
-            None | Some(Revocation::DeleteToken | Revocation::RevokeToken) => {
+            None | Some(Revocation::DeleteToken | Revocation::RevokeToken | Revocation::Replace) => {
                 let request = self.request("POST", "/v4/apiAccessTokens");
                 let (token, token_id) = create_token(request).await?;
                 Ok(TrackedGrant::new(token, revocation, format!("/v4/apiAccessTokens/{token_id}"), email))
@@ -116,6 +128,11 @@ impl Admin<'_> {
             Revocation::DeleteToken | Revocation::DeletePerson | Revocation::DeleteWorkspace => {
                 self.request("DELETE", &grant.path)
             }
+            Revocation::Replace => {
+                let token_id = grant.path.rsplit('/').next().unwrap();
+                let body = json!({"replaces": token_id, "graceSeconds": Revocation::GRACE_SECONDS});
+                self.request("POST", "/v4/apiAccessTokens").json(&body)
+            }
             Revocation::DisablePerson => change(json!({"isDisabled": true})),
             Revocation::DisableAccess => change(json!({"tokenAccess": "disabled"})),
             Revocation::Demote => change(json!({"isAdmin": false})),
@@ -133,8 +150,9 @@ impl Admin<'_> {
             }
         };
         match request.send().await.map(|reply| reply.status().as_u16()) {
-            Ok(200 | 204) => RevocationOutcome::Succeeded,
+            Ok(200 | 201 | 204) => RevocationOutcome::Succeeded,
             Ok(404) => RevocationOutcome::NotFound,
+            Ok(409) if revocation == Revocation::Replace => RevocationOutcome::NotFound,
             Ok(503) | Err(_) => RevocationOutcome::Unavailable,
             Ok(401) => RevocationOutcome::WrongCredential,
             Ok(status) => panic!("{revocation:?}: unexpected status {status}"),

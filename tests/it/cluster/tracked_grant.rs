@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Mutex, MutexGuard},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
@@ -56,11 +56,12 @@ pub struct TrackedGrant {
 
 #[derive(Debug, Default)]
 struct History {
-    /// The time before the revocation was first sent. From here on, both results of a check are
-    /// correct.
-    first_sent_at: Option<Instant>,
-    /// The time at which the revocation was confirmed. From here on, no check may accept the grant.
-    confirmed_at: Option<Instant>,
+    /// The time before the revocation was first sent, or the end of the grace period that began then.
+    /// From here on, both results of a check are correct.
+    earliest_end: Option<Instant>,
+    /// The time at which the revocation was confirmed, or the end of the grace period that began then.
+    /// From here on, no check may accept the grant.
+    latest_end: Option<Instant>,
     /// A repeated revocation returned 404. That confirms nothing.
     found_missing: bool,
     attempts: usize,
@@ -110,34 +111,39 @@ impl TrackedGrant {
     /// Records that the revocation is about to be sent. Returns the number of earlier attempts.
     pub fn begin_attempt(&self) -> usize {
         let mut history = self.history();
-        history.first_sent_at.get_or_insert_with(Instant::now);
+        history.earliest_end.get_or_insert_with(|| Instant::now() + self.grace_period());
         history.attempts += 1;
         history.attempts - 1
     }
 
-    /// Records that the revocation was confirmed.
-    pub fn confirm(&self) {
+    /// Records that the revocation was confirmed. Returns the time from which no check may accept the
+    /// grant.
+    pub fn confirm(&self) -> Instant {
         let mut history = self.history();
         // The time is read under the lock, so a check that starts later finds it set.
-        history.confirmed_at = Some(Instant::now());
+        *history.latest_end.insert(Instant::now() + self.grace_period())
+    }
+
+    fn grace_period(&self) -> Duration {
+        self.revocation.map_or(Duration::ZERO, Revocation::grace_period)
     }
 
     pub fn mark_missing(&self) {
         self.history().found_missing = true;
     }
 
-    /// Returns whether no further revocation will be sent.
+    /// Returns whether no further revocation will be sent, and no grace period is left.
     pub fn is_finished(&self) -> bool {
         let history = self.history();
-        history.confirmed_at.is_some() || history.found_missing
+        history.latest_end.is_some_and(|end| end <= Instant::now()) || history.found_missing
     }
 
     /// Verifies the checks since the last call.
     pub fn verify_checks(&self, tally: &mut Tally) {
         let mut history = self.history();
         for check in std::mem::take(&mut history.checks) {
-            let after_revocation = history.confirmed_at.is_some_and(|confirmed| check.start >= confirmed);
-            let before_revocation = history.first_sent_at.is_none_or(|sent| check.end <= sent);
+            let after_revocation = history.latest_end.is_some_and(|end| check.start >= end);
+            let before_revocation = history.earliest_end.is_none_or(|end| check.end <= end);
             tally.checks += 1;
             tally.checks_after_revocation += u64::from(after_revocation);
             let mut add_violation = |description| {
@@ -148,14 +154,14 @@ impl TrackedGrant {
             };
             match check.result {
                 CheckResult::Accepted | CheckResult::OwnerMissing if after_revocation => {
-                    let late = check.start - history.confirmed_at.unwrap_or(check.start);
+                    let late = check.start - history.latest_end.unwrap_or(check.start);
                     add_violation(format!(
-                        "accepted by a check that started {late:?} after the revocation was confirmed"
+                        "accepted by a check that started {late:?} after the revocation took effect"
                     ));
                     tally.stale_accepts += 1;
                 }
                 CheckResult::Rejected | CheckResult::OwnerMissing if before_revocation => {
-                    add_violation("rejected before the revocation was sent".to_owned());
+                    add_violation("rejected before the revocation took effect".to_owned());
                     tally.false_rejections += 1;
                 }
                 CheckResult::WrongCredential => {

@@ -230,6 +230,61 @@ async fn a_list_breaks_off_when_the_reader_loses_access(engine: Engine) {
     }
 }
 
+/// Adds a service account whose custodian is Ada, and many tokens of it.
+async fn account_with_tokens(engine: Engine) -> (TestApp, i64, i64) {
+    let app = TestApp::start(engine).await;
+    let ada = app.add_person("ada").await;
+    let body = json!({"kind": "service", "name": "ci", "custodians": [ada.id]});
+    let account = app.admin().post("/v4/people", &body).await.expect(201).json["id"].as_i64().unwrap();
+    (restart_with_tokens(app, account, 400).await, ada.id, account)
+}
+
+#[apply(both_databases)]
+async fn a_list_breaks_off_when_the_reader_is_no_custodian_any_more(engine: Engine) {
+    let (app, ada, account) = account_with_tokens(engine).await;
+    let (admin, path) = (app.admin(), format!("{PATH}?personId={account}&limit=300"));
+    let account_path = format!("/v4/people/{account}");
+    let reader = app.client_with_authorization(&[&basic_credential("ada")]);
+    let bearer = admin.update_person(ada, json!({"tokenAccess": "enabled"})).await.expect(200);
+    drop(bearer);
+    let created = reader.post(PATH, &crate::support::one_hour_token()).await.expect(201);
+    let bearer = crate::support::TokenClient::from_response(&app.anonymous(), &created);
+    for client in [&reader, &*bearer] {
+        for (custodians, goes_on) in [(json!([ada, 1]), true), (json!([1]), false)] {
+            let mut begun = send_unread(&app, client, &path).await;
+            assert_eq!(begun.status, 200);
+            let first = begun.next_chunk().await.unwrap().unwrap().to_vec();
+            admin.patch(&account_path, &json!({"custodians": custodians})).await.expect(200);
+            assert_eq!(begun.read_to_end(first).await.is_some(), goes_on, "{custodians}");
+        }
+        admin.patch(&account_path, &json!({"custodians": [ada]})).await.expect(200);
+    }
+}
+
+#[apply(both_databases)]
+async fn an_export_on_a_page_breaks_off_when_its_session_ends(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let app = restart_with_tokens(app, 1, 400).await;
+    let path = "/preferences/access-tokens.csv";
+    for ends in [false, true] {
+        let (browser, other) =
+            (app.signed_in_browser("admin@example.com").await, app.signed_in_browser("admin@example.com").await);
+        let request = browser.request("GET", path, Body::empty());
+        let mut body = app.service.clone().oneshot(request).await.unwrap().into_body();
+        body.frame().await.unwrap().unwrap();
+        let ended = if ends { &browser } else { &other };
+        ended.post("/sign-out", &[]).await.expect(303);
+        let mut is_complete = true;
+        while let Some(frame) = body.frame().await {
+            if frame.is_err() {
+                is_complete = false;
+                break;
+            }
+        }
+        assert_eq!(is_complete, !ends);
+    }
+}
+
 #[apply(both_databases)]
 async fn a_head_request_has_no_body(engine: Engine) {
     let app = TestApp::start(engine).await;

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tokenward::{
     domain::{
         authority::Mutation,
@@ -17,7 +18,11 @@ use tokenward::{
 };
 use uuid::Uuid;
 
-use super::{send_all, sink::Sink, start};
+use super::{
+    send_all,
+    sink::{Received, Sink},
+    start,
+};
 use crate::support::{Engine, PASSWORD, TestApp, TestResponse, both_databases};
 
 const NEW_PASSWORD: &str = "another correct horse battery staple";
@@ -175,23 +180,52 @@ async fn requests_are_limited_per_e_mail_and_per_address(engine: Engine) {
     assert!(limited.headers.contains_key("retry-after"));
 }
 
+/// Returns the text of all rows that could have a link, or all bytes of the SQLite file and its log.
+async fn dump(app: &TestApp) -> Vec<u8> {
+    if let Some(path) = app.database.url.strip_prefix("sqlite:") {
+        let read = |suffix: &str| std::fs::read(format!("{path}{suffix}")).unwrap_or_default();
+        return [read(""), read("-wal")].concat();
+    }
+    let rows = |table: &str| format!("(select coalesce(string_agg(t::text, ','), '') from {table} t)");
+    let statement = ["mail_message", "password_link", "event"].map(rows).join(" || ");
+    app.database.query_text(&format!("select {statement}")).await.unwrap().into_bytes()
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// The database is read while the message is queued, while a node sends it, while it waits for a second
+/// attempt, and after it was accepted.
 #[apply(both_databases)]
 async fn the_database_has_no_usable_link(engine: Engine) {
     let (mut app, mut sink) = start(engine).await;
     app.add_person("ada").await;
-    let path = link(&app, &mut sink, "ada@example.com").await;
-    let value = path.strip_prefix("/reset-password/").unwrap();
-    let rows = app.query_text("select count(*) || '' from password_link where kind = 'reset'").await;
-    assert_eq!(rows.as_deref(), Some("1"));
-    for query in [
-        "select string_agg(coalesce(recipient, '') || coalesce(outcome, ''), ',') from mail_message",
-        "select string_agg(details || target || label, ',') from event",
-    ] {
-        let query =
-            if engine == Engine::Sqlite { query.replace("string_agg", "group_concat") } else { query.to_owned() };
-        let text = app.query_text(&query).await.unwrap();
-        assert!(!text.contains(value), "{text}");
-    }
+    let value_of = |received: &Received| received.link().rsplit_once('/').unwrap().1.to_owned();
+    sink.reply("hold 451 try again").await;
+    request(&app, "ada@example.com").await;
+    let queued = dump(&app).await;
+    assert!(contains(&queued, "password_reset"), "the message is queued");
+    let sending = tokio::spawn({
+        let mail = app.state.mail().clone();
+        async move { mail.send_due().await.unwrap().claimed }
+    });
+    let first = value_of(&sink.next().await);
+    assert!(!contains(&dump(&app).await, &first), "while the message is claimed");
+    sink.release().await;
+    assert_eq!(sending.await.unwrap(), 1);
+    assert!(!contains(&dump(&app).await, &first), "while the message waits for another attempt");
+    app.advance_seconds(3_600 / 2);
+    assert_eq!(send_all(&app).await, 1);
+    let second = value_of(&sink.next().await);
+    assert_ne!(first, second, "each attempt sends a link of its own");
+    let finished = dump(&app).await;
+    assert!(!contains(&finished, &first) && !contains(&finished, &second));
+    // The row has the digest of the last link.
+    let digest = if engine == Engine::Sqlite { "lower(hex(digest))" } else { "encode(digest, 'hex')" };
+    let stored = app.query_text(&format!("select {digest} from password_link where kind = 'reset'")).await.unwrap();
+    let expected: String = Sha256::digest(&second).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(stored, expected);
 }
 
 #[apply(both_databases)]

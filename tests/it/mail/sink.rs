@@ -99,7 +99,13 @@ impl Sink {
         path
     }
 
-    /// Sets the reply to the next message for which none is set.
+    /// Sends the reply to a message that is held.
+    pub async fn release(&mut self) {
+        self.reply("release").await;
+    }
+
+    /// Sets the reply to the next message for which none is set. With the prefix `hold `, the reply waits
+    /// for [`Sink::release`].
     pub async fn reply(&mut self, reply: &str) {
         use tokio::io::AsyncWriteExt as _;
         self.input.write_all(format!("{reply}\n").as_bytes()).await.unwrap();

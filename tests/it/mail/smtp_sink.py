@@ -2,7 +2,8 @@
 
 Its argument is a JSON object: "tls" is "starttls", "implicit" or "none"; "certificate" and "key" are files;
 "username" and "password" are required of clients if present. Each line of its standard input is the reply
-to one further message, such as "451 try again"; without one, messages are accepted.
+to one further message, such as "451 try again"; without one, messages are accepted. The reply to a message
+whose line begins with "hold " is sent after the line "release".
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 settings = json.loads(sys.argv[1])
 replies = collections.deque()
+released = asyncio.Event()
 
 
 def report(value):
@@ -25,6 +27,7 @@ def report(value):
 class Sink:
     async def handle_DATA(self, server, session, envelope):
         reply = replies.popleft() if replies else "250 accepted"
+        is_held, reply = reply.startswith("hold "), reply.removeprefix("hold ")
         report(
             {
                 "from": envelope.mail_from,
@@ -35,6 +38,9 @@ class Sink:
                 "authenticated": bool(session.authenticated),
             }
         )
+        if is_held:
+            await released.wait()
+            released.clear()
         return reply
 
 
@@ -57,7 +63,10 @@ async def read_replies(loop):
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
-        replies.append(line.decode().strip())
+        if line.strip() == b"release":
+            released.set()
+        else:
+            replies.append(line.decode().strip())
         report({"queued": len(replies)})
     loop.stop()
 

@@ -20,7 +20,9 @@ use tokenward::{
 };
 use uuid::Uuid;
 
-use super::{ADMIN, ALL_TOKENS, NOW, NoCache, WORKSPACE, issue_token, new_person, operator_mutation};
+use super::{
+    ADMIN, ALL_TOKENS, NOW, NoCache, WORKSPACE, issue_token, new_person, operator_mutation, sessions::create_session,
+};
 use crate::support::{Engine, TestApp, both_databases};
 
 fn token_filter(owner: OwnerScope) -> TokenListQuery {
@@ -281,8 +283,15 @@ async fn a_reader_has_the_current_rights(engine: Engine) {
         is_disabled: false,
         password_hash: Some("hash".into()),
         has_identity: false,
+        has_session: false,
     };
     assert!(store.find_reader_rights(WORKSPACE, ada, None).await.unwrap() == Some(reader.clone()));
+    let (_, session) = create_session(store, ada, NOW).await.unwrap();
+    let with_session = ReaderRights { has_session: true, ..reader.clone() };
+    assert!(store.find_reader_rights(WORKSPACE, ada, Some(session)).await.unwrap() == Some(with_session));
+    assert!(!store.find_reader_rights(WORKSPACE, ADMIN, Some(session)).await.unwrap().unwrap().has_session);
+    store.delete_sessions(WORKSPACE, ada, None, &operator_mutation()).await.unwrap();
+    assert!(store.find_reader_rights(WORKSPACE, ada, Some(session)).await.unwrap() == Some(reader.clone()));
     let change = PersonChange { is_admin: Some(false), is_disabled: Some(true), ..PersonChange::default() };
     store.update_person(WORKSPACE, ada, &change, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     assert!(

@@ -2,15 +2,18 @@
 
 use rstest::rstest;
 use rstest_reuse::apply;
+use serde_json::json;
 use tokenward::{
     domain::{
+        event::Action,
+        id::WorkspaceId,
         token::{GracePeriod, IssueError, Lifetime},
         token_limits::{AllowedNetworks, RequestedLimits, TokenLimits, parse_scopes},
     },
-    store::{DueDeletion, IssueOutcome, OwnerScope, Replaces},
+    store::{Committed, EventFilter, EventPageStart, IssueOutcome, OwnerScope, Replaces},
 };
 
-use super::{ADMIN, DEFAULT_SETTINGS, NOW, NoCache, WORKSPACE, issue_token, new_token};
+use super::{ADMIN, DEFAULT_SETTINGS, NOW, NoCache, RecordingBarrier, WORKSPACE, issue_token, mutation_at, new_token};
 use crate::support::{Engine, TestApp, both_databases};
 
 fn texts(texts: &[&str]) -> Vec<String> {
@@ -55,10 +58,44 @@ async fn a_scheduled_deletion_is_due_at_its_time(engine: Engine) {
     store.issue_token(&new, DEFAULT_SETTINGS).await.unwrap().wait_for(&NoCache).await.unwrap();
     let found = store.find_by_digests(&[value.digest()]).await.unwrap();
     assert_eq!((found[0].1.ends_at, found[0].1.is_replaced), (Some(NOW.plus_seconds(60)), true));
-    assert_eq!(store.find_due_deletions(NOW.plus_seconds(59), 10).await.unwrap(), []);
-    let due = DueDeletion { token_id: old, workspace_id: WORKSPACE };
-    assert_eq!(store.find_due_deletions(NOW.plus_seconds(60), 10).await.unwrap(), [due]);
-    assert_eq!(store.find_due_deletions(NOW.plus_seconds(60), 0).await.unwrap(), []);
+    let (before, due) = (NOW.plus_seconds(59), NOW.plus_seconds(60));
+    assert_eq!(store.find_workspaces_with_due_tokens(before, 10).await.unwrap(), []);
+    assert_eq!(store.find_workspaces_with_due_tokens(due, 10).await.unwrap(), [WORKSPACE]);
+    assert_eq!(store.find_workspaces_with_due_tokens(due, 0).await.unwrap(), []);
+    let delete = async |workspace_id, at, limit| {
+        store.delete_due_tokens(workspace_id, limit, &mutation_at(at)).await.unwrap().wait_for(&NoCache).await
+    };
+    assert_eq!(delete(WORKSPACE, before, 10).await, 0);
+    assert_eq!(delete(WorkspaceId::new(99), due, 10).await, 0);
+    assert_eq!(delete(WORKSPACE, due, 0).await, 0);
+    assert_eq!(store.find_by_digests(&[value.digest()]).await.unwrap().len(), 1);
+    assert_eq!(delete(WORKSPACE, due, 10).await, 1);
+    assert!(store.find_by_digests(&[value.digest()]).await.unwrap().is_empty());
+    assert_eq!(store.find_workspaces_with_due_tokens(due, 10).await.unwrap(), []);
+    let events = store.list_events(&EventFilter::all(WORKSPACE), EventPageStart::default(), 1).await.unwrap();
+    assert_eq!((events[0].action, events[0].target.as_str()), (Action::TokenDeleted, old.to_string().as_str()));
+}
+
+#[apply(both_databases)]
+async fn one_wait_covers_the_deletions_of_all_workspaces(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let other = app.create_workspace_with_admin("eve").await;
+    let clients = [app.admin(), app.admin(), other];
+    for client in &clients {
+        let old = client.create_token().await;
+        client.post("/v4/apiAccessTokens", &json!({"replaces": old.token_id, "graceSeconds": 60})).await.expect(201);
+    }
+    app.advance_seconds(60);
+    let due = app.state.tokens().now();
+    let workspaces = app.store.find_workspaces_with_due_tokens(due, 10).await.unwrap();
+    assert_eq!(workspaces.len(), 2);
+    let mut batches = Vec::new();
+    for workspace_id in workspaces {
+        batches.push(app.store.delete_due_tokens(workspace_id, 10, &mutation_at(due)).await.unwrap());
+    }
+    let barrier = RecordingBarrier::default();
+    let counts: Vec<u64> = Committed::join(batches).wait_for(&barrier).await;
+    assert_eq!((counts, barrier.invalidations().len()), (vec![2, 1], 3));
 }
 
 /// A node of an older version would ignore the limits of a token.

@@ -16,7 +16,7 @@ use tokenward::{
         workspace::WorkspaceName,
     },
     store::{
-        DirectoryChange, Error, EventFilter, EventPageStart, InviteOutcome, IssueOutcome, LinkOutcome,
+        AccountDetails, DirectoryChange, Error, EventFilter, EventPageStart, InviteOutcome, IssueOutcome, LinkOutcome,
         NewExternalIdentity, NewPasswordLink, NewServiceAccount, OwnerScope, PersonChange, PersonFilter, PersonSearch,
         ServiceAccountInsert, Store, TokenListQuery, UpdateOutcome,
     },
@@ -85,6 +85,35 @@ async fn unowned_events(store: &Store) -> Vec<String> {
 }
 
 #[apply(both_databases)]
+async fn the_details_of_accounts_are_read_at_once(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let store = &app.store;
+    let ada = person(store, "ada@example.com").await;
+    let (ci, deploy) = (account(store, "ci", &[ada, ADMIN]).await, account(store, "deploy", &[ada]).await);
+    for (id, lifetime) in [(ci, Lifetime::Forever), (ci, Lifetime::Seconds(10)), (ci, Lifetime::Seconds(11))] {
+        issue_token(store, id, lifetime, NOW).await;
+    }
+    let details =
+        async |ids: &[PersonId]| store.list_account_details(WORKSPACE, ids, NOW.plus_seconds(10)).await.unwrap();
+    let expected = |id, active_tokens, emails: &[&str]| {
+        let custodian_emails = emails.iter().map(|email| (*email).to_owned()).collect();
+        AccountDetails { id, active_tokens, custodian_emails }
+    };
+    let of_ci = expected(ci, 2, &["admin@example.com", "ada@example.com"]);
+    // People and unknown accounts are omitted.
+    let all = details(&[deploy, ci, ada, PersonId::new(9_999)]).await;
+    assert_eq!(all, [of_ci, expected(deploy, 0, &["ada@example.com"])]);
+    assert_eq!(details(&[]).await, []);
+    assert_eq!(store.list_account_details(WorkspaceId::new(2), &[ci], NOW).await.unwrap(), []);
+    // Disabled custodians are shown, removed ones are not.
+    update(store, ada, PersonChange { is_disabled: Some(true), ..PersonChange::default() }).await;
+    assert_eq!(details(&[deploy]).await, [expected(deploy, 0, &["ada@example.com"])]);
+    let removed = store.delete_person(WORKSPACE, ada, &operator_mutation()).await.unwrap();
+    assert_eq!(removed.wait_for(&NoCache).await, UpdateOutcome::Changed);
+    assert_eq!(details(&[deploy]).await, [expected(deploy, 0, &[])]);
+}
+
+#[apply(both_databases)]
 async fn a_service_account_has_an_identity_and_custodians(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;
@@ -96,8 +125,9 @@ async fn a_service_account_has_an_identity_and_custodians(engine: Engine) {
     assert_eq!((found.custodians.as_slice(), found.is_unowned()), ([ADMIN, ada].as_slice(), false));
     assert_eq!(store.find_service_account(&name("ci")).await.unwrap(), Some(found.clone()));
     assert_eq!(store.find_service_account(&name("other")).await.unwrap(), None);
-    assert_eq!(store.list_accounts_of_custodian(WORKSPACE, ada).await.unwrap(), [found]);
-    assert_eq!(store.list_accounts_of_custodian(WORKSPACE, id).await.unwrap(), []);
+    assert_eq!(store.list_accounts_of_custodian(WORKSPACE, ada, 2).await.unwrap(), [found]);
+    assert_eq!(store.list_accounts_of_custodian(WORKSPACE, ada, 0).await.unwrap(), []);
+    assert_eq!(store.list_accounts_of_custodian(WORKSPACE, id, 2).await.unwrap(), []);
     for (custodian, expected) in [(ada, true), (ADMIN, true), (id, false)] {
         assert_eq!(store.is_custodian(WORKSPACE, id, custodian).await.unwrap(), expected);
     }

@@ -23,7 +23,7 @@ use super::{ADMIN, DEFAULT_SETTINGS, NOW, NoCache, WORKSPACE, new_person, new_to
 use crate::support::{Engine, TestApp, both_databases};
 
 /// Creates a session of a person whose password hash is `hash`; returns its value and ID.
-async fn create_session(store: &Store, person_id: PersonId, at: Timestamp) -> Option<(SessionValue, Uuid)> {
+pub(super) async fn create_session(store: &Store, person_id: PersonId, at: Timestamp) -> Option<(SessionValue, Uuid)> {
     let random = Random::system();
     let value = SessionValue::generate(&random);
     let id = Uuid::from_bytes(random.bytes());

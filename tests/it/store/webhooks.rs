@@ -249,6 +249,38 @@ async fn a_failing_webhook_pauses_and_is_disabled_after_three_days(engine: Engin
     assert_eq!((batch.failing_since, batch.enabled_at), (None, last));
 }
 
+/// Only another URL and enabling it again give a webhook more time.
+#[apply(both_databases)]
+async fn a_change_of_other_fields_does_not_extend_the_three_days(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let store = &app.store;
+    let webhook = webhook_with_event(store).await;
+    let id = claim(store, &webhook, NOW).await.unwrap().deliveries[0].id;
+    finish(store, &webhook, id, AttemptOutcome::Rejected, NOW).await;
+    let later = NOW.plus_seconds(60);
+    let change = async |change: WebhookChange| {
+        store.update_webhook(WORKSPACE, webhook.id, &change, label, &super::mutation_at(later)).await.unwrap().unwrap()
+    };
+    for (what, same) in [
+        ("nothing", WebhookChange::default()),
+        ("events", WebhookChange { events: Some(EventSelection::All), ..WebhookChange::default() }),
+        ("already enabled", WebhookChange { is_enabled: Some(true), ..WebhookChange::default() }),
+        ("the same URL", WebhookChange { url: Some(webhook.url.clone()), ..WebhookChange::default() }),
+    ] {
+        let changed = change(same).await;
+        assert_eq!((changed.failing_since, changed.updated_at), (Some(NOW), later), "{what}");
+    }
+    let batch = claim(store, &webhook, later.plus_seconds(60)).await.unwrap();
+    assert_eq!((batch.failing_since, batch.enabled_at), (Some(NOW), webhook.created_at));
+    let disabled = change(WebhookChange { is_enabled: Some(false), ..WebhookChange::default() }).await;
+    assert_eq!(disabled.failing_since, Some(NOW));
+    let enabled = change(WebhookChange { is_enabled: Some(true), ..WebhookChange::default() }).await;
+    assert_eq!(enabled.failing_since, None);
+    finish(store, &webhook, id, AttemptOutcome::Rejected, later).await;
+    let url = Some("https://hooks.example.org/".to_owned());
+    assert_eq!(change(WebhookChange { url, ..WebhookChange::default() }).await.failing_since, None);
+}
+
 #[apply(both_databases)]
 async fn a_success_ends_the_count_of_the_three_days(engine: Engine) {
     let app = TestApp::start(engine).await;

@@ -21,7 +21,7 @@ pub(super) fn auth_check(operation: &str) -> Vec<NamedError> {
 }
 
 pub(super) fn report_leak() -> Vec<NamedError> {
-    let too_many = ApiError::BadRequest("values must have at most 100 elements.".to_owned());
+    let too_many = ApiError::BadRequest("values has 101 elements; at most 100 elements are allowed.".to_owned());
     let own = vec![
         ("tooManyValues", too_many),
         service("tooManyReports", Error::RateLimited { retry_after_millis: 6_000 }),
@@ -54,7 +54,7 @@ pub(super) fn introspect() -> Vec<NamedError> {
 }
 
 pub(super) fn check_tokens() -> Vec<NamedError> {
-    let count = "tokens must have from 1 to 100 entries.".to_owned();
+    let count = "tokens has 101 entries; send from 1 to 100.".to_owned();
     let own = vec![
         ("tooManyTokens", ApiError::BadRequest(count)),
         ("noCredential", ApiError::Unauthenticated(AuthError::Missing)),

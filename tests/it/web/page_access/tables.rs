@@ -6,7 +6,7 @@ use crate::support::PASSWORD;
 pub(super) const ROLES: [&str; 4] = ["anonymous", "person", "administrator", "platform administrator"];
 
 /// Each page, with the lowest role that may open it.
-pub const PAGES: [(&str, &str); 47] = [
+pub const PAGES: [(&str, &str); 49] = [
     ("/sign-in", "anonymous"),
     ("/invite/{invite}", "anonymous"),
     ("/preferences/access-tokens", "person"),
@@ -49,6 +49,8 @@ pub const PAGES: [(&str, &str); 47] = [
     ("/admin/webhooks", "administrator"),
     ("/admin/webhooks/new", "administrator"),
     ("/admin/webhooks/{webhook}", "administrator"),
+    ("/admin/webhooks/{webhook}/disable", "administrator"),
+    ("/admin/webhooks/{webhook}/delete", "administrator"),
     ("/admin/activity", "administrator"),
     ("/admin/activity.csv", "administrator"),
     ("/admin/workspaces", "platform administrator"),
@@ -70,7 +72,7 @@ pub(super) fn fill_form_id<'a>(fields: &[(&'a str, &'a str)], form: &'a str) -> 
 
 /// Each form, the lowest role that may send it, valid fields, and the location of the redirect on
 /// success; empty if the response is a page. The order allows one role to send all of its forms.
-pub(super) const FORMS: [(&str, &str, Fields, &str); 37] = [
+pub(super) const FORMS: [(&str, &str, Fields, &str); 38] = [
     (
         "/preferences/access-tokens/generate",
         "administrator",
@@ -176,7 +178,8 @@ pub(super) const FORMS: [(&str, &str, Fields, &str); 37] = [
         &[("operation", "test")],
         "/admin/webhooks/{webhook}?done=webhook-tested",
     ),
-    ("/admin/webhooks/{webhook}", "administrator", &[("operation", "delete")], "/admin/webhooks?done=webhook-deleted"),
+    ("/admin/webhooks/{webhook}/disable", "administrator", &[], "/admin/webhooks/{webhook}?done=saved"),
+    ("/admin/webhooks/{webhook}/delete", "administrator", &[], "/admin/webhooks?done=webhook-deleted"),
     ("/admin/users/{person}/remove", "administrator", &[], "/admin/users?done=removed"),
     (
         "/admin/workspaces/new",

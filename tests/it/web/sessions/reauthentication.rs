@@ -2,6 +2,7 @@
 
 use rstest::rstest;
 use rstest_reuse::apply;
+use serde_json::json;
 
 use super::{NEW_PASSWORD, is_signed_in};
 use crate::support::{Browser, Database, Engine, PASSWORD, TestApp, both_databases};
@@ -15,11 +16,18 @@ async fn sensitive_operations_require_reauthentication_after_15_minutes(engine: 
     let (user, remove) = (format!("/admin/users/{}", ada.id), format!("/admin/users/{}/remove", ada.id));
     let delete = format!("/admin/users/{}/delete-tokens", ada.id);
     let password = format!("/admin/users/{}/password", ada.id);
-    let operations: [(&str, &[(&str, &str)]); 8] = [
+    let body = json!({"url": "https://hooks.example.com/", "events": ["*"]});
+    let webhook = app.admin().post("/v4/webhooks", &body).await.expect(201).json["id"].as_str().unwrap().to_owned();
+    let webhook_api = format!("/v4/webhooks/{webhook}");
+    let disable_webhook = format!("/admin/webhooks/{webhook}/disable");
+    let delete_webhook = format!("/admin/webhooks/{webhook}/delete");
+    let operations: [(&str, &[(&str, &str)]); 10] = [
         ("/preferences/access-tokens/delete-all", &[]),
         ("/admin/settings/feature.apiAccessTokens.enabled", &[("value", "false")]),
         (&user, &[("email", "ada@example.com"), ("role", "administrator"), ("token_access", "default")]),
         (&delete, &[]),
+        (&disable_webhook, &[]),
+        (&delete_webhook, &[]),
         (&password, &[("password", NEW_PASSWORD)]),
         ("/admin/users/new", &[("email", "eve@example.com"), ("password", PASSWORD), ("is_admin", "yes")]),
         ("/admin/workspaces/new", &[("name", "X"), ("admin_email", "x@example.com"), ("password", PASSWORD)]),
@@ -35,6 +43,9 @@ async fn sensitive_operations_require_reauthentication_after_15_minutes(engine: 
         }
     }
     assert!(token.is_accepted().await);
+    // The wrong passwords delay the next login.
+    app.advance_seconds(10);
+    assert_eq!(app.admin().get(&webhook_api).await.expect(200).json["isEnabled"], true);
     assert_eq!(app.admin().get("/v4/people?includeCount=true").await.json["count"], 2);
     assert_eq!(app.admin().get(&format!("/v4/people/{}", ada.id)).await.json["isAdmin"], false);
     for (path, fields) in operations {
@@ -42,8 +53,12 @@ async fn sensitive_operations_require_reauthentication_after_15_minutes(engine: 
         app.advance_seconds(15 * 60);
         let fields: Vec<_> = fields.iter().copied().chain([("own_password", PASSWORD)]).collect();
         admin.post(path, &fields).await.expect(303);
+        if path == disable_webhook {
+            assert_eq!(app.admin().get(&webhook_api).await.expect(200).json["isEnabled"], false);
+        }
     }
     assert!(!token.is_accepted().await);
+    app.admin().get(&webhook_api).await.expect(404);
 }
 
 #[apply(both_databases)]
