@@ -19,7 +19,7 @@ const BANNED: &[&[&str]] = &[
 ];
 
 /// The folders that are searched, beside the documentation.
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 14] = [
     ".github",
     "benches",
     "config",
@@ -28,6 +28,7 @@ const FOLDERS: [&str; 13] = [
     "fuzz",
     "guard",
     "migrations",
+    "oidc",
     "scripts",
     "src",
     "static",
