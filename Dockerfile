@@ -2,10 +2,11 @@
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
-# The dependencies and the smaller crates are built in a layer of their own, rebuilt only if they change.
+# The dependencies and the library crates are built in a layer of their own, rebuilt only if they change.
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY guard guard
 COPY oidc oidc
+COPY saml saml
 COPY benches/*.rs benches/
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
  && cargo build --release --locked \

@@ -17,7 +17,7 @@ use std::{
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
 /// Fragments with a meaning for one of the parsers.
-const FRAGMENTS: [&[u8]; 32] = [
+const FRAGMENTS: [&[u8]; 38] = [
     b"$VALID",
     b"$DELETED",
     b"$USER",
@@ -50,6 +50,12 @@ const FRAGMENTS: [&[u8]; 32] = [
     b",",
     b";",
     b"\"",
+    b"<!-- c -->",
+    b"<![CDATA[x]]>",
+    b"<saml:NameID>eve</saml:NameID>",
+    b" xmlns=\"urn:x\"",
+    b" ID=\"_torture\"",
+    b"&#101;",
 ];
 
 fn root() -> PathBuf {
@@ -94,7 +100,7 @@ fn mutate(input: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut StdRng) {
         }
         _ => input.insert(at, random.random_range(b' '..=b'~')),
     }
-    input.truncate(2_048);
+    input.truncate(8_192);
 }
 
 fn check_input(name: &str, input: &[u8]) {
@@ -130,7 +136,19 @@ macro_rules! targets {
     };
 }
 
-targets!(authorization, cookie, cursor, ext_authz, form, forwarded, json, ldap_message, path, token_value);
+targets!(
+    authorization,
+    cookie,
+    cursor,
+    ext_authz,
+    form,
+    forwarded,
+    json,
+    ldap_message,
+    path,
+    saml_response,
+    token_value
+);
 
 /// Each target has a function, a program for libFuzzer, a corpus folder and a test.
 #[test]

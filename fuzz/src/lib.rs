@@ -11,6 +11,7 @@ pub mod forwarded;
 pub mod json;
 pub mod ldap_message;
 pub mod path;
+pub mod saml_response;
 pub mod test_service;
 pub mod token_value;
 
@@ -18,7 +19,7 @@ pub mod token_value;
 pub type Target = fn(&[u8]);
 
 /// All targets, with the names of their programs and of their folders in `corpus`.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("authorization", authorization::run),
     ("cookie", cookie::run),
     ("cursor", cursor::run),
@@ -28,5 +29,6 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("json", json::run),
     ("ldap_message", ldap_message::run),
     ("path", path::run),
+    ("saml_response", saml_response::run),
     ("token_value", token_value::run),
 ];

@@ -43,7 +43,7 @@ fn add_files(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns the Markdown files of the root, of `docs` and of `guard`.
+/// Returns the Markdown files of the root, of `docs`, of `guard` and of `saml`.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut pages = Vec::new();
     for entry in std::fs::read_dir(root()).unwrap() {
@@ -53,7 +53,7 @@ fn pages() -> Vec<(PathBuf, String)> {
             pages.push((path.strip_prefix(root()).unwrap().to_owned(), text));
         }
     }
-    let below = ["docs", "guard"].into_iter().flat_map(texts);
+    let below = ["docs", "guard", "saml"].into_iter().flat_map(texts);
     pages.extend(below.filter(|(path, _)| is_markdown(path)));
     pages
 }
