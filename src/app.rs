@@ -9,8 +9,13 @@ use crate::{
     outbound::{AddressPolicy, Lookup, OutboundClient},
     service::{
         ClockFloor, DeniedAttemptLog, Directories, DirectorySyncs, Events, ExpiryWarnings, Identities, Invites, Leaks,
-        Mail, Mutations, People, ReadBudget, Sessions, SignIn, TokenStatistics, Tokens, Webhooks, Workspaces,
-        health::Health, invites::InviteUrl, password::Hasher, sign_in::DirectorySignIn, webhook::Webhook,
+        Mail, Mutations, OpenIdProviders, People, ReadBudget, Scim, Sessions, SignIn, TokenStatistics, Tokens,
+        Webhooks, Workspaces,
+        health::Health,
+        invites::InviteUrl,
+        password::Hasher,
+        sign_in::{DirectorySignIn, OpenIdSignIn},
+        webhook::Webhook,
         webhooks::REQUEST_TIMEOUT,
     },
     store::Store,
@@ -33,6 +38,7 @@ pub struct App {
     leaks: Leaks,
     webhooks: Webhooks,
     mail: Mail,
+    scim: Scim,
     expiry_warnings: ExpiryWarnings,
     health: Health,
     node: Node,
@@ -56,11 +62,41 @@ fn directory_sign_in(
     }
 }
 
-fn leaks(tokens: &Tokens, clock: &Clock, token_format: TokenFormat, config: &Config) -> anyhow::Result<Leaks> {
+fn leaks(
+    (tokens, scim): (&Tokens, &Scim),
+    clock: &Clock,
+    token_format: TokenFormat,
+    config: &Config,
+) -> anyhow::Result<Leaks> {
     let webhook = config.leaks.webhook_url.as_ref().map(|url| Webhook::new(url.expose().to_owned()));
     let webhook = webhook.transpose()?.unwrap_or_default();
     let max_reports = config.rate_limits.leak_reports_per_ip_per_minute;
-    Ok(Leaks::new(tokens.clone(), clock.clone(), token_format, max_reports, webhook))
+    Ok(Leaks::new((tokens.clone(), scim.clone()), clock.clone(), token_format, max_reports, webhook))
+}
+
+/// Builds the entry point of sign-ins.
+fn sign_in(
+    (store, clock, random): (&Store, &Clock, &Random),
+    denied_attempts: &DeniedAttemptLog,
+    hasher: Hasher,
+    (directory, openid): (DirectorySignIn, OpenIdProviders),
+    config: &Config,
+) -> SignIn {
+    let openid = OpenIdSignIn::new(openid, config.http.request_timeout.get() * 5 / 6);
+    let max_failures = config.rate_limits.failed_logins_per_ip;
+    let clock_and_random = (clock.clone(), random.clone());
+    SignIn::new(store.clone(), denied_attempts.clone(), clock_and_random, hasher, (directory, openid), max_failures)
+}
+
+/// Builds the service of SCIM provisioning.
+fn scim(
+    (store, node, clock, random): (&Store, &Node, &Clock, &Random),
+    (directories, openid, tokens): (&Directories, &OpenIdProviders, &Tokens),
+    mutations: &Mutations,
+    read_budget: &ReadBudget,
+) -> Scim {
+    let dependencies = (store.clone(), node.clone(), clock.clone(), random.clone());
+    Scim::new(dependencies, (directories, openid, tokens.clone()), mutations.clone(), read_budget.clone())
 }
 
 /// Builds the service of webhooks, whose requests reach only allowed addresses.
@@ -93,7 +129,6 @@ impl App {
         let session_lifetime = config.session_lifetime();
         let sessions = Sessions::new(store.clone(), clock.clone(), random.clone(), session_lifetime, mutations.clone());
         let denied_attempts = DeniedAttemptLog::new(store.clone(), clock.clone());
-        let clock_floor = ClockFloor::new(store.clone(), clock.clone());
         let tokens = Tokens::new(
             (store.clone(), node.clone(), denied_attempts.clone(), read_budget.clone()),
             (clock.clone(), random.clone()),
@@ -102,26 +137,26 @@ impl App {
             config.token_limits(),
             mutations.clone(),
         );
-        let (clock_and_random, max_failures) =
-            ((clock.clone(), random.clone()), config.rate_limits.failed_logins_per_ip);
         let directories = Directories::new(config.directories()?)?;
-        let directory = directory_sign_in(&directories, &node, &token_format, config);
-        let sign_in =
-            SignIn::new(store.clone(), denied_attempts.clone(), clock_and_random, hasher, directory, max_failures);
+        let openid = OpenIdProviders::new(config.openid_providers()?)?;
+        let providers = (directory_sign_in(&directories, &node, &token_format, config), openid.clone());
+        let sign_in = sign_in((&store, &clock, &random), &denied_attempts, hasher, providers, config);
         let invite_url = InviteUrl::new(&config.public_url(), !config.lacks_public_url());
-        let random_of_identities = random.clone();
         let dependencies = (store.clone(), clock.clone(), random.clone());
         let invites = Invites::new(dependencies, people.clone(), &sign_in, mutations.clone(), invite_url);
-        let identities = Identities::new(store.clone(), clock.clone(), random_of_identities, mutations.clone());
+        let identities = Identities::new(store.clone(), clock.clone(), random.clone(), mutations.clone());
+        let scim = scim((&store, &node, &clock, &random), (&directories, &openid, &tokens), &mutations, &read_budget);
         let dependencies = (store.clone(), node.clone(), clock.clone());
         let directory_syncs = DirectorySyncs::new(dependencies, directories, denied_attempts.clone());
         Ok(Self {
+            clock_floor: ClockFloor::new(store.clone(), clock.clone()),
             expiry_warnings: ExpiryWarnings::new(store.clone(), clock.clone(), defaults.expiry_warning_days),
             mail: Mail::new((store.clone(), clock.clone(), random.clone()), config.mailer()?, &config.public_url()),
             webhooks: webhooks((store.clone(), clock.clone(), random), &mutations, &read_budget, config)?,
             identities,
             directory_syncs,
-            leaks: leaks(&tokens, &clock, token_format, config)?,
+            leaks: leaks((&tokens, &scim), &clock, token_format, config)?,
+            scim,
             tokens,
             workspaces: Workspaces::new(
                 (store.clone(), node.clone(), read_budget.clone()),
@@ -138,7 +173,6 @@ impl App {
             sign_in,
             invites,
             denied_attempts,
-            clock_floor,
             health: Health::new(store, node),
         })
     }
@@ -186,6 +220,12 @@ impl App {
         &self.mail
     }
 
+    /// Returns the service of SCIM provisioning.
+    #[must_use]
+    pub fn scim(&self) -> &Scim {
+        &self.scim
+    }
+
     /// Returns this node of the cluster, with its token cache.
     #[must_use]
     pub fn node(&self) -> &Node {
@@ -223,6 +263,7 @@ impl App {
         rejections.extend([
             self.leaks.rate_limit_rejections(),
             self.sign_in.rate_limit_rejections(),
+            self.sign_in.openid_rate_limit_rejections(),
             self.read_budget.rate_limit_rejections(),
             self.mail.rate_limit_rejections(),
         ]);

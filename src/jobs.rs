@@ -39,6 +39,9 @@ const REPLACED_TOKENS_INTERVAL: Duration = Duration::from_secs(10);
 /// The interval of purges.
 const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
 
+/// The interval of purges of sign-ins through identity providers. They are valid for ten minutes.
+const FLOW_PURGE_INTERVAL: Duration = Duration::from_secs(600);
+
 /// The running background jobs.
 pub(crate) struct BackgroundJobs {
     stop: watch::Sender<()>,
@@ -72,9 +75,13 @@ pub(crate) fn start(
             purge_sign_in_rows(app.sessions().clone(), app.sign_in().clone(), app.invites().clone()),
         )),
     ];
+    tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), purge_sign_in_flows(app.sign_in().clone()))));
     tasks.extend(webhooks::start(app, &stopped));
     tasks.extend(mail::start(app, &stopped));
-    tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), warn_of_unsynced(app.directory_syncs().clone()))));
+    tasks.push(tokio::spawn(run_until_stopped(
+        stopped.clone(),
+        warn_of_unsynced(app.directory_syncs().clone(), app.sign_in().openid().names()),
+    )));
     for provider in app.directory_syncs().directories().iter() {
         let sync = sync_directory(app.directory_syncs().clone(), provider.clone());
         tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), sync)));
@@ -228,9 +235,19 @@ async fn purge_sign_in_rows(sessions: Sessions, sign_in: SignIn, invites: Invite
     }
 }
 
+async fn purge_sign_in_flows(sign_in: SignIn) {
+    let mut timer = tokio::time::interval(FLOW_PURGE_INTERVAL);
+    loop {
+        timer.tick().await;
+        if let Err(error) = sign_in.purge_sign_in_flows().await {
+            tracing::warn!(error = %Causes(&error), "failed to purge sign-ins that were not completed");
+        }
+    }
+}
+
 /// Warns of people who are linked to a provider that is not configured any more.
-async fn warn_of_unsynced(syncs: DirectorySyncs) {
-    match syncs.count_unsynced().await {
+async fn warn_of_unsynced(syncs: DirectorySyncs, others: Vec<String>) {
+    match syncs.count_unsynced(&others).await {
         Ok(counts) => {
             for (provider, people) in counts {
                 tracing::warn!(

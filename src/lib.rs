@@ -22,6 +22,7 @@
 //!
 //! - [`cli`], [`app`], [`config`], [`telemetry`] and the background jobs assemble the program.
 //! - [`http`] is the front end that [`api`], [`auth_check`] and [`web`] share.
+//! - [`scim`] is the front end of provisioning clients.
 //! - [`service`] contains the operations of the product.
 //! - [`cache`] and [`cluster`] contain the token cache and its invalidation across nodes.
 //! - [`directory`] is the LDAP client for sign-in through a company's directory.
@@ -48,6 +49,7 @@ mod last_used;
 pub mod mail;
 mod metrics;
 pub mod outbound;
+pub mod scim;
 pub mod service;
 pub mod store;
 pub mod telemetry;

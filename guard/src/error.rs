@@ -84,6 +84,9 @@ pub enum DenialReason {
     /// The person has no account, and another account has the e-mail address of the entry.
     #[error("e-mail address taken")]
     EmailTaken,
+    /// The identity provider authenticated the person, whose account has a local password.
+    #[error("the account has a local password")]
+    LocalPassword,
     /// The password is correct, but has expired or must be changed first.
     #[error("password expired")]
     PasswordExpired,

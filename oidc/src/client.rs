@@ -13,6 +13,9 @@ use crate::{
     cache::MonotonicClock, fetch::TIMEOUT, logout::LOGOUT_TYPES, provider::Provider, token_endpoint,
 };
 
+/// A year, in seconds: as good as any age of a session at the provider.
+const LONGEST_MAX_AGE: &str = "31536000";
+
 /// The `typ` of ID tokens, beside none at all.
 const ID_TOKEN_TYPES: [&str; 1] = ["jwt"];
 
@@ -72,9 +75,11 @@ impl Client {
             .append_pair("nonce", flow.nonce())
             .append_pair("code_challenge", &flow.code_challenge())
             .append_pair("code_challenge_method", "S256");
-        if let Prompt::Login { .. } = flow.prompt() {
-            query.append_pair("prompt", "login").append_pair("max_age", "0");
-        }
+        match flow.prompt() {
+            // Every `max_age` makes the provider send `auth_time` (OpenID Connect Core 1.0, section 2).
+            Prompt::None => query.append_pair("max_age", LONGEST_MAX_AGE),
+            Prompt::Login { .. } => query.append_pair("prompt", "login").append_pair("max_age", "0"),
+        };
         drop(query);
         Ok(url)
     }

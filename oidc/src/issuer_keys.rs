@@ -25,7 +25,7 @@ enum Source {
     Discovered(Arc<Provider>),
 }
 
-/// What a JWT must state.
+/// The statements that a JWT must make.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// The issuer (`iss`), compared byte for byte.

@@ -21,7 +21,7 @@ pub(crate) struct KeySet {
 /// A public key.
 pub(crate) struct Key {
     id: Option<String>,
-    /// What the kind of the key and its member `alg` allow.
+    /// The algorithms that the kind of the key and its member `alg` allow.
     pub(crate) algorithms: Vec<Algorithm>,
     /// `None` for an RSA key that is too short.
     pub(crate) key: Option<DecodingKey>,

@@ -1,10 +1,10 @@
-//! What a caller expects of a response, and what it gets.
+//! The expectations of a caller, and the result of a response that meets them.
 
 use std::{collections::BTreeMap, fmt, time::SystemTime};
 
 use crate::{Algorithm, ReadError, VerificationKey};
 
-/// Whether the `NameID` names the person.
+/// The rule for a `NameID` that names the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameIdRule {
     /// It must be present, and not transient. For callers that know the person by it.
@@ -13,7 +13,7 @@ pub enum NameIdRule {
     Any,
 }
 
-/// What a response must state to be accepted.
+/// The statements that a response must make to be accepted.
 #[derive(Clone, Debug)]
 pub struct Expectations<'a> {
     /// The keys of the identity provider's metadata. A signature by any of them is valid.
@@ -24,7 +24,7 @@ pub struct Expectations<'a> {
     pub audience: &'a str,
     /// The address of this service's assertion consumer service: `Destination` and `Recipient`.
     pub acs_url: &'a str,
-    /// Whether the `NameID` names the person.
+    /// The rule for a `NameID` that names the person.
     pub name_id: NameIdRule,
     /// When the response arrived.
     pub now: SystemTime,

@@ -14,7 +14,7 @@ use crate::{
     time,
 };
 
-/// How long after its `IssueInstant` an assertion is accepted, whatever it says itself. So the IDs
+/// The time after its `IssueInstant` for which an assertion is accepted, whatever it says itself. So the IDs
 /// of used assertions are remembered for a limited time.
 const MAX_AGE: Duration = Duration::from_hours(1);
 /// The longest `NameID` and qualifier (SAML core, section 8.3.7).
@@ -91,7 +91,7 @@ fn read_name(subject: Node<'_, '_>, expected: &Expectations<'_>) -> Result<Optio
     Ok(Some(name))
 }
 
-/// What the subject confirmation says.
+/// The statements of the subject confirmation.
 struct Confirmation {
     in_response_to: String,
     end: SystemTime,

@@ -48,7 +48,7 @@ pub enum XmlError {
     /// The document has too many parts.
     #[error("the document has too many {parts}; the maximum is {maximum}")]
     TooMany {
-        /// What there are too many of.
+        /// The things of which there are too many.
         parts: &'static str,
         /// The maximum.
         maximum: usize,

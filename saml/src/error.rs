@@ -60,9 +60,9 @@ pub enum ReadError {
     Mismatch {
         /// The element or attribute.
         name: &'static str,
-        /// What the response has.
+        /// The value in the response.
         found: Excerpt,
-        /// What was configured.
+        /// The configured value.
         expected: Excerpt,
     },
     /// The assertion is for other audiences.

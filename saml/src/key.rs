@@ -28,7 +28,7 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerificationKey {
     kind: Kind,
-    /// What `ring` expects: an `RSAPublicKey` or an uncompressed point.
+    /// The form that `ring` expects: an `RSAPublicKey` or an uncompressed point.
     bytes: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! Where the assertion and the signatures of a response are.
+//! The places of the assertion and the signatures of a response.
 
 use std::collections::BTreeSet;
 

@@ -12,7 +12,7 @@ use crate::{
 
 const REDIRECT: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect";
 
-/// What the metadata of an identity provider says.
+/// The metadata of an identity provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityProvider {
     /// The entity ID, which is the issuer of its responses.
@@ -21,7 +21,7 @@ pub struct IdentityProvider {
     pub single_sign_on: String,
     /// The certificates of its signing keys: at least one, and several during a change of the key.
     pub certificates: Vec<SigningCertificate>,
-    /// Whether it rejects requests without a signature.
+    /// It rejects requests without a signature.
     pub wants_signed_requests: bool,
 }
 

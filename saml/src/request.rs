@@ -28,7 +28,7 @@ pub struct AuthnRequest<'a> {
     pub destination: &'a str,
     /// The format of the `NameID` to ask for. Without one, the identity provider decides.
     pub name_id_format: Option<&'a str>,
-    /// Whether the person must authenticate again, even with a session at the identity provider.
+    /// The person must authenticate again, even with a session at the identity provider.
     pub force_authn: bool,
 }
 

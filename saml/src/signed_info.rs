@@ -1,4 +1,4 @@
-//! What a signature states about the signed element.
+//! The statements of a signature about the signed element.
 
 use roxmltree::Node;
 

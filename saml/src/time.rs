@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How far the clocks of the identity provider and of this service may differ.
+/// The difference that the clocks of the identity provider and of this service may have.
 pub(crate) const SKEW: Duration = Duration::from_secs(60);
 
 /// Parses `YYYY-MM-DDTHH:MM:SS[.fraction]Z`. Returns `None` for other time zones and for years

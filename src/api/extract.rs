@@ -15,7 +15,7 @@ use crate::{
         id::{PersonId, WorkspaceId, parse_uuid},
     },
     http::authenticate::{Authenticated, record_principal},
-    service::{Actor, Error, PasswordLogin, Tokens},
+    service::{Actor, Error, Login, Tokens},
 };
 use tokenward_guard::AuthError;
 
@@ -37,7 +37,7 @@ pub struct PasswordChanger {
     pub actor: Actor,
     pub must_change_password: bool,
     /// The verified password login; `None` if the caller presented a token.
-    pub proof: Option<PasswordLogin>,
+    pub proof: Option<Login>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for PasswordChanger {

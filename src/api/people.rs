@@ -58,8 +58,8 @@ struct PersonView {
     is_admin: bool,
     is_platform_admin: bool,
     is_disabled: bool,
-    /// The parties that disabled the person, `administrator` and `directory`; empty if not disabled. Each
-    /// lifts only its own.
+    /// The parties that disabled the person, `administrator`, `directory` and `scim`; empty if not disabled.
+    /// Each lifts only its own.
     disabled_by: Vec<&'static str>,
     /// `default` follows the workspace's `allowUsers`.
     #[schema(value_type = TokenAccessName)]

@@ -38,6 +38,13 @@ pub(super) fn parse_token_id(text: &str) -> Result<Uuid, &'static str> {
     text.parse().map_err(|_| expected)
 }
 
+/// Parses the ID of a SCIM credential.
+pub(super) fn parse_credential_id(text: &str) -> Result<Uuid, &'static str> {
+    let expected = "the ID of a credential is a UUID, such as 01a20a6a-c1b5-7dc2-aeac-0281c48408b8; tokenward scim \
+                    credential list prints them";
+    text.parse().map_err(|_| expected)
+}
+
 /// Parses an end of a hash chain.
 pub(super) fn parse_chain_end(text: &str) -> Result<(WorkspaceId, i64, EntryHash), &'static str> {
     let expected = "expected WORKSPACE:EVENT:HASH, as printed by tokenward audit verify";

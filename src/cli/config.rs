@@ -7,8 +7,11 @@ use clap::Subcommand;
 
 use super::{GlobalOptions, output};
 use crate::{
-    config::{ALLOW_KEYS, Config, DEFAULT_FILE, DIRECTORY_KEYS, Sources, known_keys},
+    config::{
+        ALLOW_KEYS, Config, DEFAULT_FILE, DIRECTORY_KEYS, OPENID_CONNECT_KEYS, ProviderConfig, Sources, known_keys,
+    },
     directory::Directory,
+    service::OpenIdProviders,
 };
 
 /// The subcommands of `tokenward config`.
@@ -37,7 +40,7 @@ impl ConfigCommand {
 
 fn check(global: &GlobalOptions) -> anyhow::Result<()> {
     let (config, sources) = global.load_with_sources(None)?;
-    check_directories(&config)?;
+    check_providers(&config)?;
     config.mailer()?;
     let file = global.config.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
     let names = sources.names();
@@ -50,11 +53,12 @@ fn check(global: &GlobalOptions) -> anyhow::Result<()> {
 
 /// Checks what the start of the service checks: the files of the identity providers, and the syntax
 /// of filters and names. Connects to none of them.
-fn check_directories(config: &Config) -> anyhow::Result<()> {
+fn check_providers(config: &Config) -> anyhow::Result<()> {
     for settings in config.directories()? {
         let section = format!("sso.{}", settings.directory.name);
         Directory::new(settings.directory).context(section)?;
     }
+    OpenIdProviders::new(config.openid_providers()?)?;
     Ok(())
 }
 
@@ -80,18 +84,28 @@ fn render(config: &Config, sources: &Sources) -> anyhow::Result<String> {
             None => writeln!(text, "# {name} is unset")?,
         }
     }
-    for name in config.sso.keys() {
-        render_provider(&mut text, &values, &format!("sso.{name}"), sources)?;
+    for (name, provider) in &config.sso {
+        let keys: &[&str] = match provider {
+            ProviderConfig::Directory(_) => &DIRECTORY_KEYS,
+            ProviderConfig::OpenIdConnect(_) => &OPENID_CONNECT_KEYS,
+        };
+        render_provider(&mut text, keys, &values, &format!("sso.{name}"), sources)?;
     }
     Ok(text)
 }
 
 /// Renders the sections of an identity provider.
-fn render_provider(text: &mut String, values: &toml::Value, section: &str, sources: &Sources) -> anyhow::Result<()> {
+fn render_provider(
+    text: &mut String,
+    keys: &[&str],
+    values: &toml::Value,
+    section: &str,
+    sources: &Sources,
+) -> anyhow::Result<()> {
     let provider =
         section.split('.').try_fold(values, |value, part| value.get(part)).context("a provider without values")?;
     write!(text, "\n[{section}]\n")?;
-    let keys = DIRECTORY_KEYS.iter().filter(|key| **key != "allow");
+    let keys = keys.iter().filter(|key| **key != "allow");
     render_keys(text, keys, provider, section, sources)?;
     let rules = provider.get("allow").and_then(toml::Value::as_array);
     for (index, rule) in rules.into_iter().flatten().enumerate() {

@@ -17,6 +17,7 @@ mod parse;
 mod person;
 mod prompt;
 mod scanner_rules;
+mod scim;
 mod serve;
 mod socket;
 mod sso;

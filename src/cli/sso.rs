@@ -1,6 +1,7 @@
 //! `tokenward sso`: the identity providers, their syncs and the accounts linked to them.
 
 mod link;
+mod openid;
 mod probe;
 mod sync;
 
@@ -25,9 +26,10 @@ use sync::{SyncProvider, print_status};
 /// The subcommands of `tokenward sso`.
 #[derive(Debug, Subcommand)]
 pub(super) enum SsoCommand {
-    /// Connect to a directory, and print its servers, an entry, its groups and the rights it would get
+    /// Connect to a provider, and print what it reports and what must be registered there
     ///
-    /// Exits with 1 if a server cannot be used, if a configured group does not exist, or if a
+    /// Of a directory: its servers, an entry, its groups and the rights it would get. Of an OpenID
+    /// provider: its metadata and the URLs to register. Exits with 1 if a server cannot be used, if a configured group does not exist, or if a
     /// sign-in of the person would be rejected whatever the password is.
     Test(TestProvider),
     /// Disable the accounts of people who left a directory now, without waiting for the schedule
@@ -36,7 +38,7 @@ pub(super) enum SsoCommand {
     ///
     /// Exits with 1 if the last sync of a directory failed, or waits for a confirmation.
     Status(ListOptions),
-    /// Link a person to an entry of a directory; the local password and all sessions end
+    /// Link a person to an account at a provider; the local password and all sessions end
     Link(LinkPerson),
     /// Remove the link of a person; tokens stay, and the person needs a local password or another link
     Unlink(UnlinkPerson),
@@ -45,7 +47,7 @@ pub(super) enum SsoCommand {
 impl SsoCommand {
     pub(super) async fn run(self, Services { app, .. }: &Services, output: &mut Output) -> anyhow::Result<()> {
         match self {
-            Self::Test(test) => test.run(app.directory_syncs().directories(), output).await,
+            Self::Test(test) => test.run(app.directory_syncs().directories(), app.sign_in().openid(), output).await,
             Self::Sync(sync) => sync.run(app, output).await,
             Self::Status(options) => print_status(app, options, output).await,
             Self::Link(link) => link.run(app, output).await,

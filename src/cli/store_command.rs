@@ -14,6 +14,7 @@ use super::{
     output::Output,
     person::PersonCommand,
     prompt::Password,
+    scim::ScimCommand,
     socket,
     sso::SsoCommand,
     status::Status,
@@ -40,6 +41,9 @@ pub(super) enum StoreCommand {
     /// Test identity providers, sync with directories and link people to their entries
     #[command(subcommand)]
     Sso(SsoCommand),
+    /// Create, list and revoke the credentials of provisioning clients
+    #[command(subcommand)]
+    Scim(ScimCommand),
     /// Verify and export the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -101,6 +105,7 @@ impl StoreCommand {
             Self::Token(token) => token.run(services, invocation, output).await,
             Self::Workspace(workspace) => workspace.run(services, invocation, output).await,
             Self::Sso(sso) => sso.run(services, output).await,
+            Self::Scim(scim) => scim.run(services, output).await,
             Self::Audit(audit) => audit.run(&services.store, output).await,
             Self::Backup(backup) => backup.run(services, invocation, output).await,
             Self::Status(status) => status.run(services, output).await,
@@ -115,7 +120,7 @@ impl StoreCommand {
             Self::Person(person) => person.read_password(),
             Self::Token(token) => token.read_password(),
             Self::Workspace(workspace) => workspace.read_password(),
-            Self::Sso(_) | Self::Audit(_) | Self::Backup(_) | Self::Status(_) => Ok(None),
+            Self::Sso(_) | Self::Scim(_) | Self::Audit(_) | Self::Backup(_) | Self::Status(_) => Ok(None),
         }
     }
 

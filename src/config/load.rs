@@ -54,6 +54,7 @@ impl Config {
             sources.set("database.url", Source::Flag("--database-url"));
             figment = figment.merge(Serialized::default("database.url", url.expose()));
         }
+        sso::find_invalid(&figment).map_err(|error| Error::Key(value_error::describe(&error, &sources)))?;
         let config: Self = figment.extract().map_err(|error| Error::Key(value_error::describe(&error, &sources)))?;
         match config.check() {
             Ok(()) => {}
@@ -62,7 +63,7 @@ impl Config {
             }
             Err(error) => return Err(error),
         }
-        sso::check(&config.sso).map_err(|(key, reason)| {
+        sso::check(&config.sso, config.has_public_url()).map_err(|(key, reason)| {
             Error::Key(format!("{}{} {reason}", sources.location(&key), sso::without_index(&key)))
         })?;
         Ok((config, sources))

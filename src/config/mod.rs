@@ -23,9 +23,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cluster,
-    domain::{password::PasswordPolicy, session::SessionLifetime, setting::Settings},
+    domain::{password::PasswordPolicy, scim::CREDENTIAL_PREFIX, session::SessionLifetime, setting::Settings},
     mail::Mailer,
-    service::{directories::DirectoryProviderSettings, password::Cost, tokens},
+    service::{
+        directories::DirectoryProviderSettings, openid_providers::OpenIdProviderSettings, password::Cost, tokens,
+    },
     store,
 };
 pub use duration::ConfigDuration;
@@ -39,7 +41,10 @@ pub use sections::{
     ProcessConfig, RateLimitsConfig, RetentionConfig, SessionsConfig, TokensConfig,
 };
 pub use sources::{Source, Sources};
-pub use sso::{ALLOW_KEYS, AllowConfig, DIRECTORY_KEYS, DirectoryConfig, SsoConfig};
+pub use sso::{
+    ALLOW_KEYS, AllowConfig, DIRECTORY_KEYS, DirectoryConfig, OPENID_CONNECT_KEYS, OpenIdConnectConfig, ProviderConfig,
+    SsoConfig,
+};
 use tokenward_guard::token_format::{Prefix, TokenFormat};
 pub use url::{DatabaseUrlSetting, WebhookUrl};
 
@@ -114,6 +119,10 @@ impl Config {
     /// [`Error::Value`] for a prefix outside its grammar.
     pub fn token_format(&self) -> Result<TokenFormat, Error> {
         let parse = |key, text: &String| {
+            if text == CREDENTIAL_PREFIX {
+                let reason = format!("is {text}, which is the prefix of SCIM credentials; choose another one");
+                return Err(Error::Value { key, reason });
+            }
             Prefix::parse(text).map_err(|error| Error::Value { key, reason: format!("is invalid: {error}") })
         };
         let accepted = self.tokens.accepted_prefixes.iter().map(|text| parse("tokens.accepted_prefixes", text));
@@ -172,7 +181,18 @@ impl Config {
     /// # Errors
     /// If a file with a password cannot be read, or is readable by other users.
     pub fn directories(&self) -> Result<Vec<DirectoryProviderSettings>, Error> {
-        self.sso.iter().map(|(name, directory)| directory.settings(name)).collect()
+        let directories = self.sso.iter().filter_map(|(name, provider)| Some((name, provider.directory()?)));
+        directories.map(|(name, directory)| directory.settings(name)).collect()
+    }
+
+    /// Returns the settings of the `OpenID` providers, with their secrets.
+    ///
+    /// # Errors
+    /// If a file with a secret cannot be read, or is readable by other users.
+    pub fn openid_providers(&self) -> Result<Vec<OpenIdProviderSettings>, Error> {
+        let url = self.public_url();
+        let providers = self.sso.iter().filter_map(|(name, provider)| Some((name, provider.openid_connect()?)));
+        providers.map(|(name, provider)| provider.settings(name, &url)).collect()
     }
 
     /// Returns the mailer, with the password of the SMTP server; `None` if e-mail is off.

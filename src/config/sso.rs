@@ -2,8 +2,10 @@
 
 mod check;
 mod keys;
+mod openid_connect;
+mod provider;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -20,14 +22,14 @@ use crate::{
     service::directories::DirectoryProviderSettings,
 };
 pub(super) use check::check;
-pub use keys::{ALLOW_KEYS, DIRECTORY_KEYS};
+pub use keys::{ALLOW_KEYS, DIRECTORY_KEYS, OPENID_CONNECT_KEYS};
 pub(super) use keys::{nearest_key, without_index};
+pub use openid_connect::OpenIdConnectConfig;
+pub use provider::{ProviderConfig, SsoConfig};
+pub(super) use provider::{contains_secret, find_invalid};
 
 /// The maximum number of concurrent password checks at one directory.
 const MAX_PASSWORD_CHECKS: usize = 8;
-
-/// The identity providers by name.
-pub type SsoConfig = BTreeMap<String, DirectoryConfig>;
 
 /// A directory, reached by LDAP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,11 +76,11 @@ pub struct DirectoryConfig {
     pub allow: Vec<AllowConfig>,
 }
 
-/// A rule that admits the members of a group.
+/// A rule that admits the members of a group. In a directory, the group is a distinguished name; at an
+/// OpenID provider, it is a value of the claim with the groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AllowConfig {
-    /// The distinguished name of the group.
     pub group: String,
     /// The ID of the workspace.
     pub workspace: i64,
@@ -172,12 +174,6 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
     }
 
     deserializer.deserialize_any(Visitor)
-}
-
-/// Returns `true` if a file contains the password of a directory.
-pub(super) fn contains_secret(file: &toml::Table) -> bool {
-    let providers = file.get("sso").and_then(toml::Value::as_table);
-    providers.is_some_and(|providers| providers.values().any(|provider| provider.get("bind_password").is_some()))
 }
 
 impl DirectoryConfig {

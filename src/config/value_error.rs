@@ -19,7 +19,7 @@ pub(super) fn describe(error: &figment::Error, sources: &Sources) -> String {
     let location = sources.location(&path);
     let key = if is_sso(&path) { sso::without_index(&path) } else { path };
     match &error.kind {
-        Kind::UnknownField(name, _) => unknown_key(&error.path, name, sources),
+        Kind::UnknownField(name, expected) => unknown_key(&error.path, (name, expected), sources),
         Kind::MissingField(name) => format!("{location}{key} requires {name}"),
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
             let value = repeatable(&key, actual).map(|value| format!(", not {value}")).unwrap_or_default();
@@ -37,12 +37,12 @@ pub(super) fn describe(error: &figment::Error, sources: &Sources) -> String {
 }
 
 /// Describes an unknown key, with the nearest known one.
-fn unknown_key(path: &[String], name: &str, sources: &Sources) -> String {
+fn unknown_key(path: &[String], (name, expected): (&str, &[&str]), sources: &Sources) -> String {
     let sections = path.iter().take_while(|part| *part != name);
     let section: String = sections.map(|part| format!("{part}.")).collect();
     let key = format!("{section}{name}");
     let is_sso = is_sso(&key);
-    let nearest = if is_sso { sso::nearest_key(&key) } else { nearest_key(&key) };
+    let nearest = if is_sso { sso::nearest_key(&key, expected) } else { nearest_key(&key) };
     let hint =
         |nearest: Option<String>| nearest.map(|nearest| format!(": did you mean {nearest}?")).unwrap_or_default();
     match sources.variable_below(&key) {
@@ -72,7 +72,9 @@ fn nearest_key(key: &str) -> Option<String> {
 fn repeatable(key: &str, actual: &Actual) -> Option<String> {
     let is_secret = SECRET_KEYS.iter().any(|secret| key == *secret || secret.strip_suffix(".url") == Some(key));
     // A section of a provider may contain a password.
-    let is_provider = is_sso(key) && (key.ends_with(".bind_password") || key.matches('.').count() == 1);
+    let is_provider = is_sso(key)
+        && ([".bind_password", ".client_secret"].iter().any(|secret| key.ends_with(secret))
+            || key.matches('.').count() == 1);
     if is_secret || is_provider {
         return None;
     }

@@ -233,7 +233,12 @@ mod tests {
     fn a_removed_or_disabled_caller_is_rejected_with_every_credential() {
         let disabled = CallerFacts { is_disabled: true, ..facts() };
         for credential in credentials() {
-            for role in [RequiredRole::PasswordChanger, RequiredRole::Member, RequiredRole::Administrator] {
+            for role in [
+                RequiredRole::PasswordChanger,
+                RequiredRole::Member,
+                RequiredRole::Administrator,
+                RequiredRole::PlatformAdministrator,
+            ] {
                 assert_eq!(check(&credential, role, Some(&facts())), Ok(()));
                 assert_eq!(check(&credential, role, None), Err(AuthorizationLost::CallerRevoked));
                 assert_eq!(check(&credential, role, Some(&disabled)), Err(AuthorizationLost::CallerRevoked));
@@ -259,6 +264,8 @@ mod tests {
     #[test]
     fn the_tokens_of_a_service_account_need_a_custodian_or_an_administrator() {
         let role = RequiredRole::Custodian(PersonId::new(9));
+        assert_eq!(role.service_account(), Some(PersonId::new(9)));
+        assert_eq!(RequiredRole::Member.service_account(), None);
         let member = CallerFacts { is_admin: false, ..facts() };
         let custodian = CallerFacts { is_custodian: true, ..member.clone() };
         let disabled = CallerFacts { is_disabled: true, ..custodian.clone() };

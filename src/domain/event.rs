@@ -137,6 +137,11 @@ actions! {
     PersonDisabled = "person.disabled", Success;
     PersonEnabled = "person.enabled", Success;
     PersonRemoved = "person.removed", Success;
+    /// A provisioning client took over an existing account: one that it had deleted before, or one that
+    /// is linked to its identity provider.
+    PersonProvisioned = "person.provisioned", Success;
+    /// A provisioning client deleted a person: the account is disabled, and its tokens are revoked.
+    PersonDeprovisioned = "person.deprovisioned", Success;
     /// The last enabled custodian of a service account was disabled or removed.
     ServiceAccountUnowned = "service_account.unowned", Success;
     PasswordChanged = "password.changed", Success;
@@ -146,6 +151,10 @@ actions! {
     IdentityUnlinked = "identity.unlinked", Success;
     /// A sign-in or a sync found an e-mail address that another account has.
     IdentityEmailTaken = "identity.email_taken", Denied;
+    /// The operator created a credential for a provisioning client.
+    ScimCredentialCreated = "scim_credential.created", Success;
+    /// The operator revoked the credential of a provisioning client, or its value was reported as leaked.
+    ScimCredentialRevoked = "scim_credential.revoked", Success;
     /// A sync would have disabled too many people and changed nothing.
     DirectorySyncHeld = "directory_sync.held", Denied;
     /// An administrator or the operator created an invite link.

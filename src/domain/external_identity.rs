@@ -39,12 +39,24 @@ pub struct DisabledBy {
     pub administrator: bool,
     /// The sync with a directory, or a sign-in that the directory rejected.
     pub directory: bool,
+    /// A provisioning client.
+    pub scim: bool,
 }
 
 impl DisabledBy {
+    /// Returns the party outside the service that disabled the person, in words; `None`: there is none.
+    #[must_use]
+    pub fn outside_party(self) -> Option<&'static str> {
+        match (self.directory, self.scim) {
+            (true, _) => Some("the directory"),
+            (false, true) => Some("SCIM"),
+            (false, false) => None,
+        }
+    }
+
     /// Returns the names of the parties in the API.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let parties = [(self.administrator, "administrator"), (self.directory, "directory")];
+        let parties = [(self.administrator, "administrator"), (self.directory, "directory"), (self.scim, "scim")];
         parties.into_iter().filter_map(|(has_disabled, name)| has_disabled.then_some(name))
     }
 }
@@ -55,9 +67,14 @@ mod tests {
 
     #[test]
     fn every_party_that_disabled_a_person_is_named() {
-        let names = |administrator, directory| DisabledBy { administrator, directory }.names().collect::<Vec<_>>();
-        assert!(names(false, false).is_empty());
-        assert_eq!(names(true, true), ["administrator", "directory"]);
-        assert_eq!(names(false, true), ["directory"]);
+        let names =
+            |administrator, directory, scim| DisabledBy { administrator, directory, scim }.names().collect::<Vec<_>>();
+        assert!(names(false, false, false).is_empty());
+        assert_eq!(names(true, true, true), ["administrator", "directory", "scim"]);
+        assert_eq!(names(false, true, false), ["directory"]);
+        assert_eq!(names(false, false, true), ["scim"]);
+        let party = |directory, scim| DisabledBy { administrator: true, directory, scim }.outside_party();
+        assert_eq!([party(false, false), party(false, true)], [None, Some("SCIM")]);
+        assert_eq!([party(true, false), party(true, true)], [Some("the directory"); 2]);
     }
 }

@@ -23,7 +23,7 @@ pub struct Session {
     pub workspace_id: WorkspaceId,
     pub person_id: PersonId,
     pub created_at: Timestamp,
-    /// When the password was last entered in this session.
+    /// When the person last entered the password in this session, or authenticated at the provider.
     pub authenticated_at: Timestamp,
     /// When the session was last used, with a precision of one minute.
     pub last_seen_at: Timestamp,
@@ -33,6 +33,8 @@ pub struct Session {
     pub address: Option<String>,
     /// The client address at `last_seen_at`, in canonical form; `None` if it is unknown.
     pub last_address: Option<String>,
+    /// The name of the identity provider that the user signed in through; `None`: with a local password.
+    pub provider: Option<String>,
 }
 
 impl Session {
@@ -157,6 +159,7 @@ mod tests {
             user_agent: String::new(),
             address: None,
             last_address: None,
+            provider: None,
         }
     }
 

@@ -13,13 +13,18 @@ use super::ValidationError;
 /// [`ValidationError::ForbiddenCharacter`] for such a character, [`ValidationError::TooLong`] for
 /// more than `max_chars` Unicode scalar values.
 pub(super) fn validate_single_line(field: &'static str, text: &str, max_chars: usize) -> Result<(), ValidationError> {
-    if text.chars().any(|c| c.is_control() || is_line_break(c) || is_direction_override(c)) {
+    if text.chars().any(is_forbidden) {
         return Err(ValidationError::ForbiddenCharacter { field });
     }
     if text.chars().count() > max_chars {
         return Err(ValidationError::TooLong { field, max: max_chars });
     }
     Ok(())
+}
+
+/// Returns whether a line of text must not have a character.
+pub(crate) fn is_forbidden(c: char) -> bool {
+    c.is_control() || is_line_break(c) || is_direction_override(c)
 }
 
 fn is_line_break(c: char) -> bool {

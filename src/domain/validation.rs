@@ -98,6 +98,19 @@ pub enum ValidationError {
          begin with a letter or digit"
     )]
     ServiceName,
+    #[error(
+        "the name of a SCIM credential must have 1 to 63 of the characters a-z, 0-9, period, underscore and hyphen, and \
+         begin with a letter or digit"
+    )]
+    ScimCredentialName,
+    #[error(
+        "the user has no e-mail address: send emails with one value that is primary, or a userName that is an address"
+    )]
+    ScimEmailMissing,
+    #[error("emails has several values that are primary; send at most one")]
+    ScimSeveralPrimary,
+    #[error("externalId is missing; it must be the identifier of the person at {provider}")]
+    ScimExternalIdMissing { provider: String },
     #[error("custodians is empty; send the ID of at least one person")]
     NoCustodians,
     #[error("custodians has person {id} more than once")]

@@ -31,6 +31,7 @@ pub(crate) fn request_span(id: &RequestId, method: &Method, route: &str, client:
         http.route = route,
         person.id = Empty,
         token.id = Empty,
+        scim.credential = Empty,
         client.address = client.map(tracing::field::display),
     )
 }

@@ -14,7 +14,7 @@ use crate::{
     app::App,
     domain::{event::RequestContext, id::PersonId},
     service::{
-        Error, PasswordLogin, SignIn, Tokens,
+        Error, Login, SignIn, Tokens,
         sign_in::{LoginChannel, SignInError},
         tokens::{CachedVerdict, TokenLookup, ValidToken},
     },
@@ -39,7 +39,7 @@ pub struct Authenticated {
     /// The owner of a token with scopes, with all rights. The principal has them without.
     owner: Option<Arc<Identity>>,
     /// The login, if the caller authenticated by password.
-    pub password_login: Option<PasswordLogin>,
+    pub password_login: Option<Login>,
     /// The caller must change the password before any other operation.
     pub must_change_password: bool,
 }
@@ -244,6 +244,9 @@ impl Authenticator {
         let login = match self.sign_in.authenticate(email, password, channel, request).await {
             Err(SignInError::Denied(AuthError::Denied(reason))) if self.sign_in.asks_directories(channel) => {
                 return Err(ApiError::DirectoryAuthFailed(reason));
+            }
+            Err(SignInError::Denied(AuthError::Denied(reason))) if !self.sign_in.openid().is_empty() => {
+                return Err(ApiError::LocalAuthFailed(reason));
             }
             Err(SignInError::DirectoryPasswordExpired) => {
                 return Err(ApiError::DirectoryAuthFailed(DenialReason::PasswordExpired));

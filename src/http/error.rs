@@ -42,6 +42,9 @@ pub enum ApiError {
     PasswordAuthFailed(AuthError),
     /// Name and password authenticate neither a local account nor one of a directory.
     DirectoryAuthFailed(DenialReason),
+    /// Name and password authenticate no local account, and people also sign in through `OpenID` providers,
+    /// without a password.
+    LocalAuthFailed(DenialReason),
     /// Too many failed logins preceded this one.
     LoginThrottled {
         /// The delay until the next attempt.
@@ -150,6 +153,11 @@ impl ApiError {
                     .to_owned()
             }
             // The same for all names, so that it does not tell which accounts exist, or where.
+            Self::LocalAuthFailed(_) => {
+                "The credential was not accepted. Send the e-mail and password of a local account. If your account signs in \
+                 through an identity provider, generate a token on the pages of this service."
+                    .to_owned()
+            }
             Self::DirectoryAuthFailed(_) => {
                 "The credential was not accepted. Send the e-mail and password of a local account, or the login and \
                  password of the directory. If both are right, ask your administrator whether you may sign in."
@@ -176,7 +184,7 @@ impl ApiError {
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
             Self::Unauthenticated(denied) | Self::PasswordAuthFailed(denied) => Some(denied.to_string()),
-            Self::DirectoryAuthFailed(reason) => Some(reason.to_string()),
+            Self::DirectoryAuthFailed(reason) | Self::LocalAuthFailed(reason) => Some(reason.to_string()),
             Self::Service(Error::Unavailable(source) | Error::Internal(source)) => Some(error_chain(source)),
             Self::NotReady(reason) => Some(error_chain(reason)),
             Self::TimedOut => Some("time limit".to_owned()),
@@ -226,7 +234,9 @@ impl ApiError {
                 challenges.extend((*denied == AuthError::Missing).then_some(BASIC));
             }
             Self::TokenRequired => challenges.push(BEARER),
-            Self::PasswordAuthFailed(AuthError::Denied(_)) | Self::DirectoryAuthFailed(_) => {
+            Self::PasswordAuthFailed(AuthError::Denied(_))
+            | Self::DirectoryAuthFailed(_)
+            | Self::LocalAuthFailed(_) => {
                 challenges.extend([BEARER, BASIC]);
             }
             _ => {}

@@ -39,6 +39,10 @@ const ROUTE_SEGMENTS: [&str; 30] = [
     "ready",
     "workspaces",
 ];
+/// The segments of the routes below `/scim`. `Users` is not among the segments of other routes, because
+/// `/admin/users` is a page.
+const SCIM_SEGMENTS: [&str; 8] =
+    ["scim", "v2", "Users", "ServiceProviderConfig", "ResourceTypes", "Schemas", "User", ".search"];
 /// Paths below this prefix come from proxy configurations and are taken literally.
 const FORWARD_AUTH_PREFIX: &str = "/v4/auth/";
 
@@ -83,6 +87,8 @@ fn normalize_path(path: &str) -> Option<String> {
     if is_below && path.len() > FORWARD_AUTH_PREFIX.len() && !trimmed.eq_ignore_ascii_case(BATCH_PATH) {
         return None;
     }
+    let known = known_segments(trimmed);
+    let canonical_segment = |segment: &str| canonical_segment(known, segment);
     let is_canonical = |segment: &str| canonical_segment(segment).is_none_or(|canonical| canonical == segment);
     if trimmed.len() == path.len() && path.split('/').all(is_canonical) {
         return None;
@@ -90,8 +96,14 @@ fn normalize_path(path: &str) -> Option<String> {
     Some(trimmed.split('/').map(|segment| canonical_segment(segment).unwrap_or(segment)).collect::<Vec<_>>().join("/"))
 }
 
-fn canonical_segment(segment: &str) -> Option<&'static str> {
-    ROUTE_SEGMENTS.into_iter().find(|known| known.eq_ignore_ascii_case(segment))
+/// Returns the segments of the routes that a path may name.
+fn known_segments(path: &str) -> &'static [&'static str] {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    if first.eq_ignore_ascii_case("scim") { &SCIM_SEGMENTS } else { &ROUTE_SEGMENTS }
+}
+
+fn canonical_segment(known: &'static [&'static str], segment: &str) -> Option<&'static str> {
+    known.iter().copied().find(|known| known.eq_ignore_ascii_case(segment))
 }
 
 #[cfg(test)]
@@ -108,6 +120,8 @@ mod tests {
             ("/v4/auth/", "/v4/auth"),
             ("/v4/auth/batch/", "/v4/auth/batch"),
             ("/V4/Auth/Batch", "/v4/auth/batch"),
+            ("/SCIM/V2/users/7/", "/scim/v2/Users/7"),
+            ("/scim/v2/serviceproviderconfig", "/scim/v2/ServiceProviderConfig"),
         ] {
             assert_eq!(normalize_path(path).as_deref(), Some(expected), "{path}");
         }
@@ -126,9 +140,12 @@ mod tests {
             "/V4/Auth/any",
             "//",
             "/x/Y",
+            "/admin/users",
+            "/scim/v2/Schemas/urn:ietf:params:scim:schemas:core:2.0:User",
         ] {
             assert_eq!(normalize_path(exact), (exact == "//").then(|| "/".to_owned()), "{exact}");
         }
+        assert_eq!(normalize_path("/scim/v2/Users//").as_deref(), Some("/scim/v2/Users/"));
         assert_eq!(normalize_path("/v4/people//").as_deref(), Some("/v4/people/"));
     }
 
@@ -155,7 +172,7 @@ mod tests {
         let document: serde_json::Value = serde_json::from_str(crate::api::openapi::document_json()).unwrap();
         for path in document["paths"].as_object().unwrap().keys() {
             for segment in path.split('/').filter(|segment| !segment.is_empty() && !segment.starts_with('{')) {
-                assert_eq!(canonical_segment(segment), Some(segment), "{path}");
+                assert_eq!(canonical_segment(&ROUTE_SEGMENTS, segment), Some(segment), "{path}");
             }
         }
     }

@@ -26,7 +26,7 @@ use super::{
     request_metrics::RequestMetrics,
     response::HttpResponse,
 };
-use crate::web;
+use crate::{scim, web};
 
 /// The router of the API and the pages.
 pub(crate) struct Routes {
@@ -48,6 +48,7 @@ impl Routes {
         let context = self.trusted_proxies.request_context(peer, request.headers(), &id);
         let page = web::is_page(request.uri().path(), request.headers())
             .then(|| web::FailedRequest::new(request.headers(), request.uri(), context.client_ip));
+        let is_scim = scim::is_scim_path(request.uri().path());
         let span = access_log::request_span(&id, &method, "-", context.client_ip);
         request.extensions_mut().insert(context);
         let guard = DisconnectGuard::new(span.clone());
@@ -65,6 +66,9 @@ impl Routes {
         let route = response.extensions_mut().remove::<MatchedPath>();
         let route = route.as_ref().map_or("-", MatchedPath::as_str);
         self.metrics.record(access_log::method_name(&method), route, response.status(), duration);
+        if is_scim {
+            response = scim::convert_error(response).await;
+        }
         if let Some(page) = page {
             response = self.error_pages.render(response, &page, id.as_str()).await;
         }

@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     domain::causes::Causes,
     http::client_ip::{PeerAddr, TrustedProxies},
+    scim,
     store::{OpenError, SchemaStatus, Store},
     telemetry::LogBudget,
     web,
@@ -169,7 +170,8 @@ struct Measurements {
 }
 
 fn build_service(app: &App, config: &Config, measurements: Measurements, log_budget: LogBudget) -> HttpService {
-    let routes = api::routes(app, config).merge(web::routes(app, config, api::openapi::document()));
+    let pages = web::routes(app, config, api::openapi::document());
+    let routes = api::routes(app, config).merge(scim::routes(app, config)).merge(pages);
     let router = middleware::apply_layers(routes, config);
     let auth_checks = AuthChecks::new(app, config, measurements.checks, log_budget);
     let error_pages = web::ErrorPages::new(app, config);

@@ -13,7 +13,7 @@ use crate::{
         setting::Settings,
         time::{Clock, Timestamp},
     },
-    service::PasswordLogin,
+    service::Login,
 };
 use tokenward_guard::Principal;
 
@@ -30,11 +30,7 @@ impl Actor {
     /// Returns the actor of a request authenticated by a token or by the password of `login`, or
     /// `None` without either credential.
     #[must_use]
-    pub fn from_principal(
-        principal: Principal,
-        login: Option<&PasswordLogin>,
-        request: RequestContext,
-    ) -> Option<Self> {
+    pub fn from_principal(principal: Principal, login: Option<&Login>, request: RequestContext) -> Option<Self> {
         let credential = match (token_id(&principal), login) {
             (Some(id), _) => VerifiedCredential::Token(id),
             (None, Some(login)) => login.credential.clone(),

@@ -28,7 +28,7 @@ use crate::{
         denied_attempts::{DeniedAttempt, DeniedAttemptLog},
         directories::DirectoryProvider,
     },
-    store::{self, DirectoryChange, DirectoryChangeOutcome, Store},
+    store::{self, ProviderChange, ProviderChangeOutcome, Store},
 };
 pub use plan::{PlannedChange, SyncPlan, TakenEmail};
 
@@ -111,9 +111,9 @@ impl DirectorySyncs {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database is unreachable or too slow.
-    pub async fn count_unsynced(&self) -> Result<Vec<(String, i64)>> {
+    pub async fn count_unsynced(&self, others: &[String]) -> Result<Vec<(String, i64)>> {
         let mut counts = self.store.count_identities().await?;
-        counts.retain(|(provider, _)| self.directories.find(provider).is_none());
+        counts.retain(|(provider, _)| self.directories.find(provider).is_none() && !others.contains(provider));
         Ok(counts)
     }
 
@@ -253,14 +253,14 @@ impl DirectorySyncs {
         self.report_taken_emails(provider, &plan);
         for planned in &plan.changes {
             let outcome = self.apply_change(planned).await?;
-            if outcome == DirectoryChangeOutcome::ChangedLastAdministrator {
+            if outcome == ProviderChangeOutcome::ChangedLastAdministrator {
                 tracing::warn!(
                     provider = provider.name(),
                     workspace.id = planned.found.person.workspace_id.get(),
                     "the workspace has no enabled administrator any more; add one with tokenward person add --admin"
                 );
             }
-            if outcome != DirectoryChangeOutcome::Unchanged {
+            if outcome != ProviderChangeOutcome::Unchanged {
                 report.disabled += i64::from(planned.disables());
                 report.enabled += i64::from(planned.enables() && !planned.stays_disabled());
             }
@@ -270,7 +270,7 @@ impl DirectorySyncs {
     }
 
     /// Applies one change, and waits until it is effective on every node.
-    async fn apply_change(&self, planned: &PlannedChange) -> Result<DirectoryChangeOutcome> {
+    async fn apply_change(&self, planned: &PlannedChange) -> Result<ProviderChangeOutcome> {
         let mutation = || {
             Mutation::without_caller(AuditContext::for_named_actor(
                 "directory",
@@ -278,7 +278,7 @@ impl DirectorySyncs {
                 RequestContext::default(),
             ))
         };
-        let applied = self.store.apply_directory_change(&planned.found, &planned.change, &mutation()).await;
+        let applied = self.store.apply_provider_change(&planned.found, &planned.change, &mutation()).await;
         match self.node.revoke_and_wait(&RequestContext::default(), applied).await {
             Err(store::Error::Conflict) => {
                 // Another account has the new address. This one keeps the old address.
@@ -286,8 +286,8 @@ impl DirectorySyncs {
                     person.id = planned.found.person.id.get(),
                     "kept an e-mail address, because another account has the new one of the directory entry"
                 );
-                let change = DirectoryChange { email: None, ..planned.change.clone() };
-                let applied = self.store.apply_directory_change(&planned.found, &change, &mutation()).await;
+                let change = ProviderChange { email: None, ..planned.change.clone() };
+                let applied = self.store.apply_provider_change(&planned.found, &change, &mutation()).await;
                 Ok(self.node.revoke_and_wait(&RequestContext::default(), applied).await?)
             }
             result => Ok(result?),

@@ -140,6 +140,27 @@ pub enum Error {
     PasswordOfProvider { provider: String },
     #[error("the directory disabled this person; enable the entry there, or add it to an allowed group again")]
     DisabledByDirectory,
+    #[error("the provisioning system disabled this person through SCIM; activate or assign the user there")]
+    DisabledByScim,
+    #[error("there is no such user, or this credential may not access it")]
+    ScimUserNotFound,
+    #[error(
+        "another account has this userName, externalId or e-mail address; it is never taken over by its address: rename or \
+         remove that account, or link it"
+    )]
+    ScimUserTaken,
+    #[error(
+        "this person is an administrator who signs in with a local password; an administrator changes the e-mail address"
+    )]
+    ScimAdministratorEmail,
+    #[error("the filter of the path selects no e-mail address of the user")]
+    ScimNoTarget,
+    #[error("externalId is the identifier of the person at {provider} and cannot be changed")]
+    ScimExternalIdImmutable { provider: String },
+    #[error("there is no such SCIM credential")]
+    ScimCredentialNotFound,
+    #[error("the workspace has a SCIM credential with this name; choose another one with --name")]
+    ScimCredentialNameTaken,
     #[error("the directory made this person an administrator; remove the entry from the group there")]
     AdministratorByDirectory,
     #[error("this entry of the directory or this person is linked already")]

@@ -53,12 +53,26 @@ impl Identities {
     /// [`Error::LastLocalAdministrator`] if no administrator could sign in without the directory,
     /// [`Error::PersonNotFound`].
     pub async fn link(&self, person: &Person, provider: &str, entry: &DirectoryPerson) -> Result<()> {
+        self.link_subject(person, (provider, DIRECTORY_ISSUER), &entry.subject, entry.label()).await
+    }
+
+    /// Links a person to an account at a provider, given by its name and its issuer, as [`Self::link`] does.
+    ///
+    /// # Errors
+    /// The same as [`Self::link`].
+    pub async fn link_subject(
+        &self,
+        person: &Person,
+        (provider, issuer): (&str, &str),
+        subject: &str,
+        label: String,
+    ) -> Result<()> {
         let new = NewExternalIdentity {
             id: generate_id(self.clock.now(), &self.random),
             provider: provider.to_owned(),
-            issuer: DIRECTORY_ISSUER.to_owned(),
-            subject: entry.subject.clone(),
-            label: entry.label(),
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            label,
         };
         match self.store.link_identity(person, &new, &self.mutations.by_operator()).await? {
             LinkOutcome::Linked => Ok(()),

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::{event::RequestContext, ip_network::rate_limit_key, rate_limit::Rate, time::Clock},
-    service::{Error, Result, Tokens, rate_limit::KeyedRateLimiter, webhook::Webhook},
+    domain::{
+        event::RequestContext, ip_network::rate_limit_key, rate_limit::Rate, scim::credential_format, time::Clock,
+    },
+    service::{Error, Result, Scim, Tokens, rate_limit::KeyedRateLimiter, webhook::Webhook},
 };
 use tokenward_guard::token_format::{BearerToken, TokenFormat};
 
@@ -26,6 +28,7 @@ fn report_rate(per_minute: u32) -> Rate {
 #[derive(Clone)]
 pub struct Leaks {
     tokens: Tokens,
+    scim: Scim,
     clock: Clock,
     format: TokenFormat,
     limiter: KeyedRateLimiter<Option<IpAddr>>,
@@ -37,9 +40,16 @@ impl Leaks {
     /// Creates the service. Each address may report `per_minute` values per minute, and at least
     /// [`MAX_REPORTED_VALUES`] at once. 0 disables the limit.
     #[must_use]
-    pub fn new(tokens: Tokens, clock: Clock, format: TokenFormat, per_minute: u32, webhook: Webhook) -> Self {
+    pub fn new(
+        (tokens, scim): (Tokens, Scim),
+        clock: Clock,
+        format: TokenFormat,
+        per_minute: u32,
+        webhook: Webhook,
+    ) -> Self {
         let shared_limiter = KeyedRateLimiter::new(report_rate(per_minute.saturating_mul(SHARED_ADDRESS_FACTOR)));
-        Self { tokens, clock, format, limiter: KeyedRateLimiter::new(report_rate(per_minute)), shared_limiter, webhook }
+        let limiter = KeyedRateLimiter::new(report_rate(per_minute));
+        Self { tokens, scim, clock, format, limiter, shared_limiter, webhook }
     }
 
     /// Returns the token format.
@@ -68,7 +78,7 @@ impl Leaks {
         Ok(())
     }
 
-    /// Deletes the tokens with these values. The reporter does not learn whether any existed.
+    /// Deletes the tokens and the SCIM credentials with these values. The reporter does not learn whether any existed.
     /// Values without the form of a token do not count against the limit. Owners see the deletion
     /// in their events, and a webhook notifies the operator.
     ///
@@ -80,10 +90,20 @@ impl Leaks {
         let tokens: Vec<BearerToken<'_>> = values
             .iter()
             .filter_map(|value| BearerToken::parse(value.trim()))
-            .filter(|bearer| self.format.parse_digest(*bearer).is_some())
+            .filter(|bearer| {
+                let digest = self.format.parse_digest(*bearer).or_else(|| credential_format().parse_digest(*bearer));
+                digest.is_some()
+            })
             .collect();
         self.acquire(tokens.len(), request)?;
         for bearer in tokens {
+            if let Some(credential) = self.scim.revoke_leaked(bearer, request).await? {
+                tracing::warn!(
+                    credential.id = %credential.id,
+                    workspace.id = credential.workspace_id.get(),
+                    "revoked a SCIM credential that was reported as leaked"
+                );
+            }
             if let Some(token) = self.tokens.revoke_leaked(bearer, request).await? {
                 tracing::warn!(
                     token.id = %token.id,

@@ -16,7 +16,7 @@ use crate::{
         time::Clock,
     },
     service::{
-        Actor, Error, Mutations, PasswordLogin, ReadBudget, Result,
+        Actor, Error, Login, Mutations, ReadBudget, Result,
         error::email_taken,
         list_pages::PersonPages,
         password::{Hasher, HasherBusy},
@@ -80,7 +80,7 @@ pub struct UpdatePerson<'a> {
     pub custodians: Option<&'a [i64]>,
     /// The login that verified the current password, if the person changes their own. The update
     /// fails if the password was changed since.
-    pub proof: Option<&'a PasswordLogin>,
+    pub proof: Option<&'a Login>,
 }
 
 impl ActorKind<'_> {
@@ -375,6 +375,7 @@ pub(super) fn check_outcome(outcome: UpdateOutcome) -> Result<()> {
         }
         UpdateOutcome::InvalidCustodian(id) => Err(service_accounts::invalid_custodian(id)),
         UpdateOutcome::DisabledByDirectory => Err(Error::DisabledByDirectory),
+        UpdateOutcome::DisabledByScim => Err(Error::DisabledByScim),
         UpdateOutcome::AdministratorByDirectory => Err(Error::AdministratorByDirectory),
     }
 }

@@ -78,6 +78,11 @@ impl ReadRequester {
         Self { person_id: None, is_continuation: true }
     }
 
+    /// Returns the requester for a page of a provisioning client.
+    pub(super) const fn provisioning_client() -> Self {
+        Self { person_id: None, is_continuation: false }
+    }
+
     /// Returns the same requester for the next pages of a list whose first page was sent.
     pub(super) const fn continuing(self) -> Self {
         Self { is_continuation: true, ..self }

@@ -18,7 +18,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     service::{
-        Actor, Error, Mutations, PasswordLogin, Result,
+        Actor, Error, Login, Mutations, Result,
         people::{ensure_not_protected, role_over},
         sign_in::principal_of_person,
         tokens::generate_id,
@@ -78,7 +78,7 @@ impl Sessions {
     /// [`Error::Unavailable`] if the database is unreachable or too slow.
     pub async fn create(
         &self,
-        login: &PasswordLogin,
+        login: &Login,
         user_agent: UserAgent,
         request: &RequestContext,
     ) -> Result<Option<SessionValue>> {
@@ -91,9 +91,11 @@ impl Sessions {
             person_id: PersonId::of(&login.principal),
             email: login.principal.email.clone(),
             created_at: at,
+            provider_authenticated_at: login.authenticated_at.map(|authenticated_at| authenticated_at.min(at)),
             user_agent,
             draft_key: DraftKey::generate(&self.random),
             origin: request.clone(),
+            provider_session_id: login.provider_session_id.clone(),
         };
         let is_created = self.store.insert_session(&new, &login.credential).await?;
         Ok(is_created.then_some(value))

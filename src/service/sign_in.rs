@@ -1,8 +1,10 @@
-//! Sign-in by e-mail address and password.
+//! Sign-in by e-mail address and password, and through identity providers.
 
 mod channel;
 mod check;
 mod directory;
+mod external_account;
+mod openid_connect;
 mod records;
 mod rehash;
 
@@ -15,7 +17,7 @@ use crate::{
         time::Clock,
     },
     service::{
-        PasswordLogin, denied_attempts::DeniedAttemptLog, login_throttle::LoginThrottle, password::Hasher,
+        Login, denied_attempts::DeniedAttemptLog, login_throttle::LoginThrottle, password::Hasher,
         sign_in_counters::SignInCounters,
     },
     store::Store,
@@ -24,8 +26,11 @@ use tokenward_guard::{AuthError, DenialReason, Identity, Principal};
 
 pub use channel::LoginChannel;
 pub use directory::DirectorySignIn;
+pub use openid_connect::{
+    BegunSignIn, BrowserState, Callback, CompletedSignIn, FailedSignIn, OpenIdSignIn, ProviderSignInError,
+};
 
-/// The entry point for passwords.
+/// The entry point of sign-ins.
 #[derive(Clone)]
 pub struct SignIn {
     store: Store,
@@ -35,6 +40,7 @@ pub struct SignIn {
     throttle: LoginThrottle,
     denied_attempts: DeniedAttemptLog,
     directory: DirectorySignIn,
+    openid: OpenIdSignIn,
     counters: SignInCounters,
 }
 
@@ -70,7 +76,8 @@ impl SignInError {
                 | DenialReason::AmbiguousName
                 | DenialReason::NoAccount
                 | DenialReason::NoEmailAddress
-                | DenialReason::EmailTaken,
+                | DenialReason::EmailTaken
+                | DenialReason::LocalPassword,
             )) => "no_account",
             Self::Denied(AuthError::Denied(DenialReason::AccountExpired)) => "account_expired",
             Self::Denied(AuthError::Denied(DenialReason::LockedInDirectory)) => "locked",
@@ -90,11 +97,12 @@ impl SignIn {
         denied_attempts: DeniedAttemptLog,
         (clock, random): (Clock, Random),
         hasher: Hasher,
-        directory: DirectorySignIn,
+        (directory, openid): (DirectorySignIn, OpenIdSignIn),
         max_failures_per_address: u32,
     ) -> Self {
         let throttle = LoginThrottle::new(store.clone(), clock.clone(), max_failures_per_address);
-        Self { store, denied_attempts, clock, random, hasher, throttle, directory, counters: SignInCounters::default() }
+        let counters = SignInCounters::default();
+        Self { store, denied_attempts, clock, random, hasher, throttle, directory, openid, counters }
     }
 
     /// Generates the value of the long-lived device cookie.
@@ -156,7 +164,7 @@ impl SignIn {
         password: &str,
         channel: LoginChannel<'_>,
         request: &RequestContext,
-    ) -> Result<PasswordLogin, SignInError> {
+    ) -> Result<Login, SignInError> {
         let result = self.check_password(email, password, channel, request).await;
         self.counters.record(channel.entry_point(), result.as_ref().map_or_else(SignInError::label, |_| "success"));
         result

@@ -5,7 +5,7 @@ use prometheus_client::metrics::{counter::Counter, family::Family};
 /// The labels of a counter: `entry_point` and `result`.
 pub type SignInLabels = [(&'static str, &'static str); 2];
 
-const ENTRY_POINTS: [&str; 3] = ["api", "oauth2", "page"];
+const ENTRY_POINTS: [&str; 4] = ["api", "oauth2", "page", "provider"];
 const RESULTS: [&str; 13] = [
     "success",
     "unknown_email",
@@ -22,7 +22,7 @@ const RESULTS: [&str; 13] = [
     "unavailable",
 ];
 
-/// Counts sign-ins by password. Clones share their counters.
+/// Counts sign-ins. Clones share their counters.
 #[derive(Clone, Debug)]
 pub struct SignInCounters(Family<SignInLabels, Counter>);
 

@@ -1,6 +1,6 @@
 //! External identities: finding, creating with a person, linking, and the changes of a sync.
 
-mod directory_change;
+mod provider_change;
 
 use sqlx::{Database, Encode, QueryBuilder, Type};
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use crate::domain::{
     person::{Person, TokenAccess},
     time::Timestamp,
 };
-pub use directory_change::{DirectoryChange, DirectoryChangeOutcome};
+pub use provider_change::{ProviderChange, ProviderChangeOutcome};
 
 /// External identity to be created.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub struct NewExternalIdentity {
 }
 
 /// Person to be created at the first sign-in through a provider.
-pub struct NewDirectoryPerson {
+pub struct NewExternalPerson {
     pub person: NewPerson,
     pub token_access: TokenAccess,
     pub identity: NewExternalIdentity,
@@ -140,6 +140,7 @@ macro_rules! insert {
         .await
     };
 }
+pub(super) use insert;
 
 impl Store {
     /// Finds an external identity and its person.
@@ -192,10 +193,10 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Conflict`] if the e-mail address or the identity is taken, and
     /// [`Error::Unavailable`] if the database cannot be reached.
-    pub async fn insert_directory_person(
+    pub async fn insert_external_person(
         &self,
         workspace_id: WorkspaceId,
-        new: &NewDirectoryPerson,
+        new: &NewExternalPerson,
         mutation: &Mutation,
     ) -> Result<Option<Person>> {
         const UPDATE: &str = "update person set token_access = $2, admin_by_directory = is_admin where id = $1";
@@ -270,8 +271,8 @@ impl Store {
         }
     }
 
-    /// Removes the external identities and all sessions of a person. What a directory disabled stays
-    /// disabled, and a role that it granted stays, as if an administrator had set them. Returns whether
+    /// Removes the external identities and all sessions of a person, and hides the person from the
+    /// provisioning clients of identity providers. What a directory or a client disabled stays disabled, and a role that it granted stays, as if an administrator had set them. Returns whether
     /// there was an identity.
     ///
     /// # Errors
@@ -279,8 +280,10 @@ impl Store {
     /// [`Error::Unavailable`] if the database cannot be reached.
     pub async fn unlink_identities(&self, person: &Person, mutation: &Mutation) -> Result<bool> {
         const DELETE: &str = "delete from external_identity where workspace_id = $1 and person_id = $2";
+        const DELETE_SCIM_USER: &str =
+            "delete from scim_user where workspace_id = $1 and person_id = $2 and provider <> ''";
         const UPDATE: &str = "update person set disabled_by_administrator = (disabled_by_administrator or \
-             disabled_by_directory), disabled_by_directory = false, admin_by_directory = false, updated_at = $3 \
+             disabled_by_directory or disabled_by_scim), disabled_by_directory = false, disabled_by_scim = false, admin_by_directory = false, updated_at = $3 \
              where workspace_id = $1 and id = $2";
         let (workspace_id, id) = (person.workspace_id, person.id);
         on_pool!(self, pool => {
@@ -289,6 +292,7 @@ impl Store {
             if deleted.rows_affected() == 0 {
                 return Ok(false);
             }
+            sqlx::query(DELETE_SCIM_USER).bind(workspace_id).bind(id).execute(&mut *tx).await?;
             sqlx::query(UPDATE).bind(workspace_id).bind(id).bind(context.at).execute(&mut *tx).await?;
             sqlx::query(sessions::DELETE_ALL_SESSIONS).bind(workspace_id).bind(id).execute(&mut *tx).await?;
             let target = id.to_string();

@@ -13,8 +13,9 @@ use sqlx::{
 
 use super::{Error, Outage, PoolLimits, Result, database_url::Host, read_only_sessions::ReadOnlySessionTracker};
 
-/// Connections that were idle for longer are tested before they are used.
-const MAX_UNTESTED_IDLE: Duration = Duration::from_secs(1);
+/// Connections that were idle for longer are tested before they are used. A restart of the server takes longer, so no
+/// request fails because of a connection from before.
+const MAX_UNTESTED_IDLE: Duration = Duration::from_millis(100);
 /// Maximum time that a probe of the only host may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time that a probe of one of several hosts may take.

@@ -29,6 +29,8 @@ macro_rules! migrator {
             12 "webhooks" "0012_webhooks.sql",
             13 "service accounts" "0013_service_accounts.sql",
             14 "mail" "0014_mail.sql",
+            15 "openid connect" "0015_openid_connect.sql",
+            16 "scim" "0016_scim.sql",
         ])
     };
     ($folder:literal, [$($version:literal $description:literal $file:literal,)*]) => {

@@ -50,10 +50,13 @@ mod people;
 mod pool_limits;
 mod read_only_sessions;
 mod removal;
+mod scim_credentials;
+mod scim_users;
 mod service_accounts;
 mod sessions;
 mod settings;
 mod sign_in_addresses;
+mod sign_in_flows;
 mod sources;
 mod sqlite_file;
 mod time;
@@ -78,7 +81,7 @@ pub use error::{Error, Outage, Result};
 pub use events::{EventFilter, EventPage, EventPageStart, NewEvent};
 pub use expiry_warnings::{ExpiringToken, NextExpiry, WarningQuery};
 pub use external_identities::{
-    DirectoryChange, DirectoryChangeOutcome, FoundIdentity, LinkOutcome, NewDirectoryPerson, NewExternalIdentity,
+    FoundIdentity, LinkOutcome, NewExternalIdentity, NewExternalPerson, ProviderChange, ProviderChangeOutcome,
 };
 use failover::FailoverPool;
 use from_row::from_row;
@@ -91,8 +94,11 @@ use operations::OperationCounter;
 pub use password_links::{FoundPasswordLink, InviteOutcome};
 pub use people::{NewPerson, PersonChange, PersonFilter, PersonWithHash, UpdateOutcome};
 pub use pool_limits::PoolLimits;
+pub use scim_credentials::NewScimCredential;
+pub use scim_users::{NewScimUser, ScimUserChange, ScimUserOutcome};
 pub use service_accounts::{NewServiceAccount, ServiceAccountInsert};
 pub use sessions::{FoundSession, NewSession};
+pub use sign_in_flows::ProviderLogout;
 pub use sources::{KnownSource, LoginFailureCounts};
 pub use tokens::{
     BulkDeletion, ConsumedForm, DeletedFamily, FoundToken, IdempotentRequest, IssueOutcome, NewToken, OwnerScope,

@@ -64,6 +64,7 @@ pub(super) struct Row {
     is_disabled: bool,
     disabled_by_administrator: bool,
     disabled_by_directory: bool,
+    disabled_by_scim: bool,
     admin_by_directory: bool,
     token_access: String,
     force_password_change: bool,
@@ -90,6 +91,7 @@ from_row!(Row {
     is_disabled,
     disabled_by_administrator,
     disabled_by_directory,
+    disabled_by_scim,
     admin_by_directory,
     token_access,
     force_password_change,
@@ -143,6 +145,7 @@ impl TryFrom<Row> for Person {
             disabled_by: DisabledBy {
                 administrator: row.disabled_by_administrator,
                 directory: row.disabled_by_directory,
+                scim: row.disabled_by_scim,
             },
             admin_by_directory: row.admin_by_directory,
             token_access: TokenAccess::parse(&row.token_access).map_err(|_| Error::corrupt("person.token_access"))?,
@@ -170,7 +173,7 @@ from_row!(RowWithHash { password_hash; person });
 macro_rules! columns {
     () => {
         "id, workspace_id, person.kind as kind, email, name, is_admin, is_platform_admin, is_disabled, disabled_by_administrator, \
-         disabled_by_directory, admin_by_directory, token_access, force_password_change, notify_on_expiry, \
+         disabled_by_directory, disabled_by_scim, admin_by_directory, token_access, force_password_change, notify_on_expiry, \
          (password_hash is not null) as has_password, (select i.provider from external_identity i \
          where i.person_id = person.id order by i.linked_at, i.id limit 1) as provider, \
          (select i.label from external_identity i where i.person_id = person.id order by i.linked_at, i.id limit 1) \

@@ -33,11 +33,15 @@ pub struct NewSession {
     /// E-mail of the person, for the event.
     pub email: String,
     pub created_at: Timestamp,
+    /// When the person authenticated at an identity provider; `None`: with this sign-in.
+    pub provider_authenticated_at: Option<Timestamp>,
     pub user_agent: UserAgent,
     /// Encrypts form text that the browser keeps after the session has ended.
     pub draft_key: DraftKey,
     /// Context of the request that signed in. The session keeps its client address.
     pub origin: RequestContext,
+    /// Session at the identity provider, if it has an identifier.
+    pub provider_session_id: Option<String>,
 }
 
 /// Session with its person and the name of the workspace.
@@ -56,6 +60,7 @@ struct SessionRow {
     user_agent: String,
     address: Option<String>,
     last_address: Option<String>,
+    session_provider: Option<String>,
 }
 
 from_row!(SessionRow {
@@ -65,7 +70,8 @@ from_row!(SessionRow {
     last_seen_at,
     user_agent,
     address,
-    last_address
+    last_address,
+    session_provider
 });
 
 struct FoundSessionRow {
@@ -88,6 +94,7 @@ impl SessionRow {
             user_agent: self.user_agent,
             address: self.address,
             last_address: self.last_address,
+            provider: self.session_provider,
         }
     }
 }
@@ -95,13 +102,22 @@ impl SessionRow {
 /// Columns of [`SessionRow`], under names that differ from all columns of a person.
 macro_rules! columns {
     () => {
-        "id as session_id, created_at as session_created_at, authenticated_at, last_seen_at, user_agent, address, \
-         last_address"
+        "id as session_id, created_at as session_created_at, coalesce(provider_authenticated_at, authenticated_at) as \
+         authenticated_at, last_seen_at, user_agent, address, \
+         last_address, (select provider from external_identity i where i.id = web_session.identity_id) as session_provider"
     };
 }
 
 /// Deletes all sessions of a person, on any connection.
 pub(super) const DELETE_ALL_SESSIONS: &str = "delete from web_session where workspace_id = $1 and person_id = $2";
+
+/// Creates a session under the conditions of [`Store::insert_session`].
+const INSERT_SESSION: &str = "insert into web_session (id, digest, workspace_id, person_id, created_at, \
+     authenticated_at, last_seen_at, user_agent, address, last_address, draft_key, identity_id, provider_session_id, \
+     provider_authenticated_at) \
+     select $1, $2, workspace_id, id, $5, $5, $5, $6, $8, $8, $9, $10, $11, $12 from person \
+     where workspace_id = $3 and id = $4 and not is_disabled and (password_hash = $7 or (password_hash is null \
+     and exists (select 1 from external_identity i where i.id = $10 and i.person_id = person.id)))";
 
 impl Store {
     /// Creates a session, if `credential` is still the person's password hash or external identity, and
@@ -112,11 +128,6 @@ impl Store {
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
     /// or does not respond in time.
     pub async fn insert_session(&self, new: &NewSession, credential: &VerifiedCredential) -> Result<bool> {
-        const INSERT: &str = "insert into web_session (id, digest, workspace_id, person_id, created_at, \
-             authenticated_at, last_seen_at, user_agent, address, last_address, draft_key) \
-             select $1, $2, workspace_id, id, $5, $5, $5, $6, $8, $8, $9 from person \
-             where workspace_id = $3 and id = $4 and not is_disabled and (password_hash = $7 or (password_hash is null \
-             and exists (select 1 from external_identity i where i.id = $10 and i.person_id = person.id)))";
         const UPDATE: &str = "update person set last_sign_in_at = $2 where id = $1 \
              and (last_sign_in_at is null or last_sign_in_at < $2)";
         let (password_hash, identity_id) = match credential {
@@ -131,7 +142,7 @@ impl Store {
         on_pool!(self, pool => {
             let mut tx = pool.begin().await?;
             sqlx::query(lock).bind(new.workspace_id).execute(&mut *tx).await?;
-            let result = sqlx::query(INSERT)
+            let result = sqlx::query(INSERT_SESSION)
                 .bind(new.id)
                 .bind(new.digest.as_bytes().as_slice())
                 .bind(new.workspace_id)
@@ -142,6 +153,8 @@ impl Store {
                 .bind(&address)
                 .bind(new.draft_key.as_bytes().as_slice())
                 .bind(identity_id)
+                .bind(&new.provider_session_id)
+                .bind(new.provider_authenticated_at)
                 .execute(&mut *tx)
                 .await?;
             if result.rows_affected() == 0 {
@@ -180,7 +193,7 @@ impl Store {
         const SELECT: &str = concat!(
             "select ",
             people::columns!(),
-            ", session_id, session_created_at, authenticated_at, last_seen_at, user_agent, address, last_address, \
+            ", session_id, session_created_at, authenticated_at, last_seen_at, user_agent, address, last_address, session_provider, \
              (select name from workspace where id = person.workspace_id) as workspace_name from person join (select person_id, ",
             columns!(),
             " from web_session where digest = $1) found on found.person_id = person.id \
@@ -216,8 +229,8 @@ impl Store {
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached
     /// or does not respond in time.
     pub async fn rotate_session(&self, id: Uuid, digest: &SessionDigest, at: Timestamp) -> Result<bool> {
-        const UPDATE: &str =
-            "update web_session set digest = $2, authenticated_at = $3 where id = $1 and authenticated_at <= $3";
+        const UPDATE: &str = "update web_session set digest = $2, authenticated_at = $3, provider_authenticated_at = null where id = $1 \
+             and authenticated_at <= $3";
         let updated = on_pool!(self, pool => sqlx::query(UPDATE).bind(id).bind(digest.as_bytes().as_slice()).bind(at)
             .execute(pool).await.map(|result| result.rows_affected()))?;
         Ok(updated == 1)

@@ -10,7 +10,7 @@ use super::{
     form_error::FormError,
     layout::{Layout, NavItem, render, render_with_status},
     pagination::path_with_fields,
-    reauth::require_recent_password,
+    reauth::{Reauth, require_recent_password},
     session_user::SessionUser,
     state::WebState,
     token_query::TokenQuery,
@@ -39,7 +39,7 @@ struct BulkDeletePage<'a> {
     fields: Vec<(&'static str, String)>,
     back_path: String,
     back_label: &'static str,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 impl BulkDeletePage<'_> {
@@ -168,7 +168,7 @@ fn page<'a>(
         fields: form_fields(query),
         back_path: path_with_fields(section.list_path, query, &[]),
         back_label: section.label,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The session cookie is named `__Host-tokenward`. Browsers accept it only over TLS, for one host and
 //! all paths. On loopback over plain HTTP its name is `tokenward`. A second, long-lived cookie grants
-//! no access. It identifies browsers from which an account has signed in before.
+//! no access. It identifies browsers from which an account has signed in before. A third one connects
+//! a sign-in at an identity provider with the browser that began it.
 
 use axum::http::{
     HeaderMap, HeaderName, HeaderValue, Uri, header::COOKIE, header::FORWARDED, header::HOST, header::ORIGIN,
@@ -10,6 +11,7 @@ use axum::http::{
 
 use crate::domain::{
     session::SessionValue,
+    sign_in_flow::FLOW_SECONDS,
     source::{DeviceValue, RETENTION_SECONDS},
 };
 
@@ -17,6 +19,10 @@ const SESSION_COOKIE: &str = "__Host-tokenward";
 const PLAIN_SESSION_COOKIE: &str = "tokenward";
 const DEVICE_COOKIE: &str = "__Host-tokenward-device";
 const PLAIN_DEVICE_COOKIE: &str = "tokenward-device";
+const FLOW_COOKIE: &str = "__Host-tokenward-flow";
+const PLAIN_FLOW_COOKIE: &str = "tokenward-flow";
+/// The longest value of the flow cookie.
+const MAX_FLOW_CHARS: usize = 64;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -87,6 +93,12 @@ impl Cookies {
         self.read_cookie(headers, DEVICE_COOKIE, PLAIN_DEVICE_COOKIE, DeviceValue::parse)
     }
 
+    /// Returns the value of the flow cookie.
+    pub(super) fn read_flow(self, headers: &HeaderMap) -> Option<String> {
+        let parse = |value: &str| (value.len() <= MAX_FLOW_CHARS).then(|| value.to_owned());
+        self.read_cookie(headers, FLOW_COOKIE, PLAIN_FLOW_COOKIE, parse)
+    }
+
     /// Returns the value of a cookie, whose plain name is accepted on loopback only.
     pub(super) fn read_cookie<T>(
         self,
@@ -138,6 +150,23 @@ impl Cookies {
         sensitive_header(&format!(
             "{name}={value}; Path=/; Max-Age={RETENTION_SECONDS};{secure} HttpOnly; SameSite=Lax"
         ))
+    }
+
+    /// Returns the `Set-Cookie` value that stores the value of a flow for as long as the flow is valid.
+    pub(super) fn set_flow(value: &str, transport: Transport) -> HeaderValue {
+        let (name, secure) = match transport {
+            Transport::Loopback => (PLAIN_FLOW_COOKIE, ""),
+            Transport::Https | Transport::Insecure => (FLOW_COOKIE, " Secure;"),
+        };
+        sensitive_header(&format!("{name}={value}; Path=/; Max-Age={FLOW_SECONDS};{secure} HttpOnly; SameSite=Lax"))
+    }
+
+    /// Returns the `Set-Cookie` values that remove the flow cookie under both names.
+    pub(super) fn clear_flow() -> [HeaderValue; 2] {
+        [
+            HeaderValue::from_static("__Host-tokenward-flow=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"),
+            HeaderValue::from_static("tokenward-flow=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"),
+        ]
     }
 
     /// Returns the `Set-Cookie` values that remove the session cookie under both names.

@@ -16,6 +16,7 @@ use super::{
     issue_form::{TokenAccount, check_form, issue_settings, parse_description, show_generated},
     layout::{Layout, NavItem, render, render_with_status},
     lifetime_fields::{LifetimeChoices, LifetimeFields},
+    reauth::Reauth,
     session_user::SessionUser,
     state::WebState,
     token_list::list_page,
@@ -41,7 +42,7 @@ struct GeneratePage<'a> {
     lifetime: LifetimeChoices<'a>,
     access: AccessChoices<'a>,
     description: &'a str,
-    needs_reauth: bool,
+    reauth: Reauth,
     /// Shown if the form has generated a token already.
     newest_token: Option<TokenRow>,
 }
@@ -132,7 +133,7 @@ fn page<'a>(
         lifetime: form.lifetime.choices(state.tokens.now(), settings.max_lifetime_days, None),
         access: form.access.choices(settings, &user.request),
         description: &form.description,
-        needs_reauth: state.reauth_for_tokens && user.needs_reauth(),
+        reauth: user.reauth_if(state.reauth_for_tokens),
         newest_token: None,
     }
 }

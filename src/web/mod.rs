@@ -35,7 +35,9 @@ mod minify;
 mod pagination;
 mod password;
 mod profile;
+mod provider_sign_in;
 mod reauth;
+mod reauth_method;
 mod reference;
 mod replace;
 mod response_cookies;
@@ -76,6 +78,7 @@ pub fn routes(app: &App, config: &Config, document: &'static OpenApi) -> Router 
     };
     Router::new()
         .merge(sign_in::routes())
+        .merge(provider_sign_in::routes())
         .merge(invite::routes())
         .merge(forgot_password::routes())
         .merge(password::routes())
@@ -96,6 +99,7 @@ pub fn routes(app: &App, config: &Config, document: &'static OpenApi) -> Router 
         .route("/", get(redirect_home))
         .route_layer(csrf)
         .route_layer(middleware::from_fn(csrf::require_origin))
+        .merge(provider_sign_in::logout_routes())
         .merge(assets::routes())
         .method_not_allowed_fallback(async || PageError::not_found())
         .with_state(state)

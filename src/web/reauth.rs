@@ -1,7 +1,9 @@
-//! Re-authentication: sensitive operations require the password if it was entered some time ago.
+//! Re-authentication: sensitive operations require the password, or a confirmation at the identity
+//! provider, if the user authenticated some time ago.
 
 use axum::http::HeaderMap;
 
+pub(super) use super::reauth_method::Reauth;
 use super::{
     cookie::Cookies,
     error::{PageError, PageResult},
@@ -13,7 +15,7 @@ use crate::{
     domain::id::PersonId,
     http::ApiError,
     service::{
-        PasswordLogin,
+        Login,
         sign_in::{LoginChannel, SignInError},
     },
 };
@@ -30,8 +32,12 @@ pub(super) async fn require_recent_password(
     headers: &HeaderMap,
     password: Option<&str>,
 ) -> PageResult<Result<(), FormError>> {
-    if !user.needs_reauth() {
-        return Ok(Ok(()));
+    match user.reauth() {
+        Reauth::None => return Ok(Ok(())),
+        Reauth::Password => {}
+        Reauth::Provider { name, .. } => {
+            return Ok(Err(FormError::new(format!("Confirm at {name} that it is you, then send the form again."))));
+        }
     }
     let Some(password) = password.filter(|text| !text.is_empty()) else {
         return Ok(Err(FormError::of_field("own_password", "Enter your password to continue.")));
@@ -53,7 +59,7 @@ pub(super) async fn verify_own_password(
     user: &SessionUser,
     headers: &HeaderMap,
     password: &str,
-) -> PageResult<Option<PasswordLogin>> {
+) -> PageResult<Option<Login>> {
     let device = state.cookies.read_device(headers);
     let channel = LoginChannel::Page { device: device.as_ref() };
     match state.sign_in.authenticate(&user.person.email, password, channel, &user.request).await {

@@ -22,6 +22,7 @@ use super::{
     issue_form::{ReplacedToken, ReplacedTokenEnd, check_form, issue_settings, parse_description, show_generated},
     layout::{Layout, NavItem, render_form},
     lifetime_fields::{LifetimeChoices, LifetimeFields},
+    reauth::Reauth,
     session_user::SessionUser,
     state::WebState,
     token_page::find_own,
@@ -70,7 +71,7 @@ struct ReplacePage<'a> {
     lifetime: LifetimeChoices<'a>,
     description: &'a str,
     grace: Vec<GraceChoice>,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 /// A grace period to choose.
@@ -181,7 +182,7 @@ fn show_page(
         lifetime: form.lifetime.choices(state.tokens.now(), settings.max_lifetime_days, Some(token)),
         description: &form.description,
         grace: GRACE_PERIODS.map(choice).into(),
-        needs_reauth: state.reauth_for_tokens && user.needs_reauth(),
+        reauth: user.reauth_if(state.reauth_for_tokens),
     };
     render_form(&page, error)
 }

@@ -32,7 +32,7 @@ const PAGE_PREFIXES: [&str; 11] = [
 /// The prefixes of paths that contain the secret of a password link.
 const SECRET_PATH_PREFIXES: [&str; 2] = ["/invite/", "/reset-password/"];
 /// The path prefixes of the API.
-const API_PREFIXES: [&str; 3] = ["/v4", "/oauth2", "/.well-known"];
+const API_PREFIXES: [&str; 4] = ["/v4", "/oauth2", "/.well-known", "/scim"];
 
 /// Returns whether a request is for a page: a path of the pages, or any path outside the API if the
 /// client accepts HTML.

@@ -13,6 +13,7 @@ use super::{
     form_error::FormError,
     format::{TokenRow, TokenState},
     layout::{Layout, NavItem, render},
+    reauth::Reauth,
     session_user::SessionUser,
     state::WebState,
     token_list::is_feature_off,
@@ -159,7 +160,7 @@ pub(super) struct AccountPage<'a> {
     pub custodians: String,
     pub is_admin_checked: bool,
     pub shown: ShownAccount,
-    pub needs_reauth: bool,
+    pub reauth: Reauth,
 }
 
 /// The initial values of the form.
@@ -213,7 +214,7 @@ pub(super) async fn account_page<'a>(
         name: account.name,
         custodians: row.custodians.clone(),
         is_admin_checked: account.is_admin,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
         account: row,
     })
 }

@@ -7,7 +7,9 @@ use axum::{
     http::{HeaderMap, Uri, header::REFERER, request::Parts, uri::PathAndQuery},
 };
 
-use super::{cookie::Cookies, error::PageError, response_cookies::ResponseCookies, state::WebState};
+use super::{
+    cookie::Cookies, error::PageError, reauth_method::Reauth, response_cookies::ResponseCookies, state::WebState,
+};
 use crate::{
     domain::{event::RequestContext, id::PersonId},
     http::authenticate::record_principal,
@@ -23,6 +25,10 @@ pub(super) struct SessionUser {
     pub cookies: ResponseCookies,
     /// The user's token that expires next, if it does so soon.
     pub next_expiry: Option<NextExpiry>,
+    /// The provider at which the user confirms, instead of entering a password.
+    confirms_at: Option<String>,
+    /// The path of the page: the requested one, or that of the form.
+    page: String,
 }
 
 /// An administrator of their workspace.
@@ -44,10 +50,19 @@ impl SessionUser {
         self.active_session.actor(self.request.clone())
     }
 
-    /// Returns whether a sensitive operation requires the password. It does not if the password was
-    /// verified in this request.
-    pub(super) fn needs_reauth(&self) -> bool {
-        self.active_session.needs_reauth && self.cookies.is_session_unchanged()
+    /// Returns what a sensitive operation requires: nothing, if the password was verified in this request.
+    pub(super) fn reauth(&self) -> Reauth {
+        if !(self.active_session.needs_reauth && self.cookies.is_session_unchanged()) {
+            return Reauth::None;
+        }
+        let Some(name) = &self.confirms_at else { return Reauth::Password };
+        let next: String = form_urlencoded::byte_serialize(self.page.as_bytes()).collect();
+        Reauth::Provider { name: name.clone(), path: format!("/sign-in/{name}/confirm?next={next}") }
+    }
+
+    /// Returns what an operation requires that is sensitive under a condition.
+    pub(super) fn reauth_if(&self, is_sensitive: bool) -> Reauth {
+        if is_sensitive { self.reauth() } else { Reauth::None }
     }
 }
 
@@ -79,19 +94,20 @@ impl FromRequestParts<WebState> for SessionUserAny {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, PageError> {
-        let signed_out = || {
-            let was_post = !parts.method.is_safe();
-            // Return to the page that contains the form: its target may not respond to GET.
-            let path = if was_post { referring_page(&parts.headers) } else { parts.uri.path_and_query().cloned() };
-            PageError::SignedOut { return_to: path.map(|path| path.as_str().to_owned()), was_post }
-        };
+        let was_post = !parts.method.is_safe();
+        // Return to the page that contains the form: its target may not respond to GET.
+        let page = if was_post { referring_page(&parts.headers) } else { parts.uri.path_and_query().cloned() };
+        let page = page.map(|path| path.as_str().to_owned());
+        let signed_out = || PageError::SignedOut { return_to: page.clone(), was_post };
         let value = Cookies::from_ref(state).read_session(&parts.headers).ok_or_else(signed_out)?;
         let request = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
         let found = Sessions::from_ref(state).find(&value, request.client_ip).await?;
         let active_session = found.ok_or_else(signed_out)?;
         parts.extensions.insert(SignedInPerson(active_session.person.id));
         let cookies = parts.extensions.get::<ResponseCookies>().cloned().unwrap_or_default();
-        let mut user = SessionUser { active_session, request, cookies, next_expiry: None };
+        let confirms_at = active_session.session.provider.clone().filter(|name| state.redirects.contains(name));
+        let page = page.unwrap_or_default();
+        let mut user = SessionUser { active_session, request, cookies, next_expiry: None, confirms_at, page };
         let actor = user.actor();
         record_principal(&actor);
         if parts.method.is_safe() {

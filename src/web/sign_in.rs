@@ -29,7 +29,7 @@ use crate::{
     domain::{event::RequestContext, id::PersonId, session::UserAgent},
     http::ApiError,
     service::{
-        PasswordLogin,
+        Login,
         sign_in::{LoginChannel, SignInError},
     },
 };
@@ -42,15 +42,34 @@ const SIGN_IN_FAILED: &str =
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-struct SignInPage<'a> {
-    error: Option<&'a str>,
-    notice: Option<&'a str>,
-    next: &'a str,
-    email: &'a str,
+pub(super) struct SignInPage<'a> {
+    pub error: Option<&'a str>,
+    pub notice: Option<&'a str>,
+    pub next: &'a str,
+    pub email: &'a str,
     /// The names of the directories whose passwords are accepted.
-    providers: &'a [String],
+    pub providers: &'a [String],
+    /// The names of the providers to which browsers are redirected, and the paths that do so.
+    pub redirects: Vec<(&'a str, String)>,
     /// The service sends links that reset a password.
-    can_reset: bool,
+    pub can_reset: bool,
+}
+
+impl<'a> SignInPage<'a> {
+    /// Creates the page, which opens the page `next` after the sign-in.
+    pub(super) fn new(state: &'a WebState, next: &'a str) -> Self {
+        let encoded: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
+        let path = |name: &'a String| (name.as_str(), format!("/sign-in/{name}?next={encoded}"));
+        Self {
+            error: None,
+            notice: None,
+            next,
+            email: "",
+            providers: &state.providers,
+            redirects: state.redirects.iter().map(path).collect(),
+            can_reset: state.mail.is_on(),
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -97,14 +116,7 @@ async fn show_form(
         (None, Some(_)) => Some("You were signed out for inactivity. Sign in to continue."),
         (None, None) => None,
     };
-    render(&SignInPage {
-        error: None,
-        notice,
-        next,
-        email: "",
-        providers: &state.providers,
-        can_reset: state.mail.is_on(),
-    })
+    render(&SignInPage { notice, ..SignInPage::new(&state, next) })
 }
 
 async fn sign_in(
@@ -133,21 +145,27 @@ async fn sign_in(
         None => None,
     };
     let (Some(login), Some(value)) = (login, session_value) else {
-        let page = SignInPage {
-            error: Some(SIGN_IN_FAILED),
-            notice: None,
-            next: &form.next,
-            email: &form.email,
-            providers: &state.providers,
-            can_reset: state.mail.is_on(),
-        };
+        let page =
+            SignInPage { error: Some(SIGN_IN_FAILED), email: &form.email, ..SignInPage::new(&state, &form.next) };
         return render_with_status(StatusCode::FORBIDDEN, &page);
     };
-    end_previous_session(&state, &headers, &context).await?;
-    draft::remove_of_others(&state, &headers, &cookies, PersonId::of(&login.principal)).await;
+    replace_session(&state, &headers, &context, &cookies, &login).await?;
     let next = if login.must_change_password { "/change-password" } else { next };
     cookies.set([Cookies::set_device(&device, transport)].into_iter().chain(Cookies::set_session(&value, transport)));
     Ok(see_other(next))
+}
+
+/// Ends the session that this browser had before a sign-in, and removes form text of another user.
+pub(super) async fn replace_session(
+    state: &WebState,
+    headers: &HeaderMap,
+    context: &RequestContext,
+    cookies: &ResponseCookies,
+    login: &Login,
+) -> PageResult<()> {
+    end_previous_session(state, headers, context).await?;
+    draft::remove_of_others(state, headers, cookies, PersonId::of(&login.principal)).await;
+    Ok(())
 }
 
 /// Shows the form again after an outage of the directory, or if the password has expired there.
@@ -163,14 +181,7 @@ fn directory_page(state: &WebState, form: &SignInForm, error: &SignInError) -> P
              open sessions work as before.",
         ),
     };
-    let page = SignInPage {
-        error: Some(message),
-        notice: None,
-        next: &form.next,
-        email: &form.email,
-        providers: &state.providers,
-        can_reset: state.mail.is_on(),
-    };
+    let page = SignInPage { error: Some(message), email: &form.email, ..SignInPage::new(state, &form.next) };
     let mut response = render_with_status(status, &page)?;
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
@@ -182,14 +193,7 @@ fn directory_page(state: &WebState, form: &SignInForm, error: &SignInError) -> P
 fn throttled_page(state: &WebState, form: &SignInForm, seconds: u64) -> PageResult<Response> {
     let wait = messages::retry_after(seconds);
     let message = format!("Too many failed attempts. {wait} Existing sessions and tokens are not affected.");
-    let page = SignInPage {
-        error: Some(&message),
-        notice: None,
-        next: &form.next,
-        email: &form.email,
-        providers: &state.providers,
-        can_reset: state.mail.is_on(),
-    };
+    let page = SignInPage { error: Some(&message), email: &form.email, ..SignInPage::new(state, &form.next) };
     let mut response = render_with_status(StatusCode::TOO_MANY_REQUESTS, &page)?;
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     Ok(response)
@@ -215,23 +219,45 @@ async fn sign_out(
     Extension(cookies): Extension<ResponseCookies>,
     headers: HeaderMap,
 ) -> PageResult<Response> {
+    let mut provider = None;
     if let Some(value) = state.cookies.read_session(&headers)
-        && let Some(session) = state.sessions.find(&value, context.client_ip).await?
+        && let Some(active) = state.sessions.find(&value, context.client_ip).await?
     {
-        state.sessions.sign_out(&session).await?;
+        state.sessions.sign_out(&active).await?;
+        provider = active.session.provider;
     }
     cookies.set(Cookies::clear_session());
     cookies.append(draft::clear());
-    let mut response = see_other("/sign-in?out=yes");
+    let mut response = signed_out(&state, provider.as_deref()).await?;
     response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
     Ok(response)
+}
+
+/// The page after a sign-out, which continues at the identity provider. A redirect would be blocked, because
+/// it would belong to the form.
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+struct SignedOutPage<'a> {
+    provider: &'a str,
+    url: String,
+}
+
+/// Returns the response to a sign-out: the sign-in page, or the way to the provider that ends its own session.
+async fn signed_out(state: &WebState, provider: Option<&str>) -> PageResult<Response> {
+    let provider = provider.filter(|name| state.redirects.iter().any(|known| known == name));
+    if let Some(provider) = provider
+        && let Some(url) = state.sign_in.provider_logout_url(provider).await
+    {
+        return render(&SignedOutPage { provider, url });
+    }
+    Ok(see_other("/sign-in?out=yes"))
 }
 
 /// Starts a session for a user whose other sessions have just been ended.
 pub(super) async fn start_session(
     state: &WebState,
     headers: &HeaderMap,
-    login: &PasswordLogin,
+    login: &Login,
     user: &SessionUser,
 ) -> PageResult<()> {
     if let Some(value) = state.sessions.create(login, user_agent(headers), &user.request).await? {
@@ -240,7 +266,7 @@ pub(super) async fn start_session(
     Ok(())
 }
 
-fn user_agent(headers: &HeaderMap) -> UserAgent {
+pub(super) fn user_agent(headers: &HeaderMap) -> UserAgent {
     headers
         .get(USER_AGENT)
         .map(|value| UserAgent::from_header(&String::from_utf8_lossy(value.as_bytes())))
@@ -249,14 +275,15 @@ fn user_agent(headers: &HeaderMap) -> UserAgent {
 
 /// Returns the path to open after sign-in: the requested one if it is a page, else the token list.
 /// Browsers treat `//` and `/\` as the start of another host.
-fn return_path(requested: Option<&str>) -> &str {
+pub(super) fn return_path(requested: Option<&str>) -> &str {
     const DEFAULT: &str = "/preferences/access-tokens";
+    const MAX_PATH_BYTES: usize = 2_048;
     let is_own_page = |path: &&str| {
         let is_safe_text = path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
         let is_known = ["/preferences", "/admin"].iter().any(|prefix| {
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
         });
-        is_safe_text && is_known
+        is_safe_text && is_known && path.len() <= MAX_PATH_BYTES
     };
     requested.filter(is_own_page).unwrap_or(DEFAULT)
 }
@@ -285,6 +312,7 @@ mod tests {
             "/v4/people",
             "javascript:alert(1)",
             "/admin é",
+            &format!("/admin?{}", "x".repeat(2_048)),
         ] {
             assert_eq!(return_path(Some(foreign)), "/preferences/access-tokens", "{foreign}");
         }

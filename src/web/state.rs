@@ -41,6 +41,9 @@ pub(super) struct WebState {
     /// The names of the directories whose passwords are accepted.
     #[from_ref(skip)]
     pub providers: Arc<[String]>,
+    /// The names of the providers to which browsers are redirected.
+    #[from_ref(skip)]
+    pub redirects: Arc<[String]>,
 }
 
 /// The public URL of the service.
@@ -67,6 +70,7 @@ impl WebState {
             min_password_length: config.passwords.min_length,
             reauth_for_tokens: config.sessions.reauth_for_tokens,
             providers: app.directory_syncs().directories().names().into(),
+            redirects: app.sign_in().openid().names().into(),
         }
     }
 }

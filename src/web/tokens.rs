@@ -12,7 +12,7 @@ use super::{
     form_error::FormError,
     layout::{Layout, NavItem, render, render_with_status},
     messages::for_error,
-    reauth::require_recent_password,
+    reauth::{Reauth, require_recent_password},
     session_user::SessionUser,
     state::WebState,
     token_csv::csv_response,
@@ -115,7 +115,7 @@ pub(super) struct DeleteAllPage<'a> {
     pub action: String,
     pub back_path: String,
     pub back_label: &'a str,
-    pub needs_reauth: bool,
+    pub reauth: Reauth,
 }
 
 /// A form that may require re-authentication.
@@ -144,7 +144,7 @@ async fn delete_all_page<'a>(
         action: "/preferences/access-tokens/delete-all".to_owned(),
         back_path: LIST_PATH.to_owned(),
         back_label: "Access Tokens",
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     })
 }
 

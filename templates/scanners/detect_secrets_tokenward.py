@@ -1,7 +1,7 @@
-"""Detects Tokenward token values: detect-secrets scan -p detect_secrets_tokenward.py PATH
+"""Detects Tokenward token values and SCIM credentials: detect-secrets scan -p detect_secrets_tokenward.py PATH
 
 The last six characters are a checksum of the rest. Strings with a wrong checksum are not reported.
-Report leaked values to @ISSUER@/v4/leaks. The token is then deleted.
+Report leaked values to @ISSUER@/v4/leaks. The token is then deleted, the credential revoked.
 """
 
 import re

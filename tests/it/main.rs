@@ -21,6 +21,7 @@ mod outage;
 mod process;
 mod resilience;
 mod retention;
+mod scim;
 mod sso;
 mod store;
 mod together;

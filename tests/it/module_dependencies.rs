@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules of this crate that it may import. Dependencies point down.
-const ALLOWED_IMPORTS: [(&str, &[&str]); 19] = [
+const ALLOWED_IMPORTS: [(&str, &[&str]); 20] = [
     ("domain", &[]),
     ("directory", &["domain"]),
     ("outbound", &[]),
@@ -20,6 +20,7 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 19] = [
     ("http", &["service", "domain", "app", "config"]),
     ("auth_check", &["http", "service", "domain", "app", "config", "telemetry"]),
     ("api", &["auth_check", "http", "service", "domain", "app", "config"]),
+    ("scim", &["http", "service", "domain", "app", "config"]),
     ("web", &["http", "service", "domain", "app", "config"]),
     ("metrics", &["auth_check", "http", "service", "app", "store", "config"]),
     ("jobs", &["app", "service", "store", "config", "domain", "telemetry"]),

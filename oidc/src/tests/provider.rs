@@ -27,7 +27,7 @@ const LONG: Duration = Duration::from_secs(5);
 /// A time limit for responses that never arrive.
 pub const SHORT: Duration = Duration::from_millis(150);
 
-/// What an endpoint responds.
+/// The response of an endpoint.
 #[derive(Clone)]
 pub enum Reply {
     Json(u16, Value),

@@ -30,6 +30,7 @@ async fn the_authorization_request_has_all_parameters_and_no_secret() {
         ("client_id", CLIENT_ID),
         ("code_challenge", challenge),
         ("code_challenge_method", "S256"),
+        ("max_age", "31536000"),
         ("nonce", flow.nonce()),
         ("redirect_uri", "https://tokens.example/sso/login/callback"),
         ("response_mode", "query"),

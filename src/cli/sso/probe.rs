@@ -3,7 +3,7 @@
 use anyhow::bail;
 use clap::Args;
 
-use super::{find_entry, find_provider, state_name};
+use super::{find_entry, find_provider, openid, state_name};
 use crate::{
     cli::output::{Output, printable},
     config::Config,
@@ -14,7 +14,7 @@ use crate::{
         directory::{DirectoryPerson, EntryState},
         directory_attempts::AttemptPlace,
     },
-    service::{Directories, directories::DirectoryProvider},
+    service::{Directories, OpenIdProviders, directories::DirectoryProvider},
 };
 
 #[derive(Debug, Args)]
@@ -31,13 +31,22 @@ impl TestProvider {
     /// before it restarts with a changed configuration.
     pub(in crate::cli) async fn run_without_store(self, config: &Config) -> anyhow::Result<()> {
         let directories = Directories::new(config.directories()?)?;
+        let openid = OpenIdProviders::new(config.openid_providers()?)?;
         let mut output = Output::to_process();
-        let result = self.run(&directories, &mut output).await;
+        let result = self.run(&directories, &openid, &mut output).await;
         let flushed = output.flush().await;
         result.and(flushed)
     }
 
-    pub(super) async fn run(self, directories: &Directories, output: &mut Output) -> anyhow::Result<()> {
+    pub(super) async fn run(
+        self,
+        directories: &Directories,
+        providers: &OpenIdProviders,
+        output: &mut Output,
+    ) -> anyhow::Result<()> {
+        if let Some(provider) = providers.find(&self.provider) {
+            return openid::test(provider, output).await;
+        }
         let provider = find_provider(directories, &self.provider)?;
         let mut failures: Vec<String> = print_servers(provider, output).await?.into_iter().collect();
         failures.extend(print_missing_groups(provider, output).await?);

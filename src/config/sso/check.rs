@@ -1,6 +1,6 @@
 //! Checks of the values of `[sso.NAME]`. Files are read at the start only.
 
-use super::{DirectoryConfig, SsoConfig};
+use super::{AllowConfig, DirectoryConfig, OpenIdConnectConfig, ProviderConfig, SsoConfig};
 use crate::{config::ConfigDuration, directory::ServerUrl, domain::directory::ProviderName};
 
 /// A key, and the continuation of the sentence that begins with it.
@@ -10,31 +10,47 @@ type Invalid = (String, String);
 ///
 /// # Errors
 /// The key and what is wrong with it.
-pub(in crate::config) fn check(sso: &SsoConfig) -> Result<(), Invalid> {
-    for (name, directory) in sso {
+pub(in crate::config) fn check(sso: &SsoConfig, has_public_url: bool) -> Result<(), Invalid> {
+    for (name, provider) in sso {
         let section = format!("sso.{name}");
         if ProviderName::parse(name).is_err() {
             let reason = "has an invalid name; use 1 to 32 of a-z, 0-9 and hyphen";
             return Err((section, reason.to_owned()));
         }
         let in_section = |(key, reason): Invalid| (format!("{section}.{key}"), reason);
-        directory.check_connection().map_err(in_section)?;
-        directory.check_limits().map_err(in_section)?;
-        directory.check_password().map_err(|reason| (section.clone(), reason))?;
-        directory.check_rules(&section)?;
+        match provider {
+            ProviderConfig::Directory(directory) => {
+                directory.check_connection().map_err(in_section)?;
+                directory.check_limits().map_err(in_section)?;
+                directory.check_password().map_err(|reason| (section.clone(), reason))?;
+                check_rules(&directory.allow, &section)?;
+            }
+            ProviderConfig::OpenIdConnect(provider) => {
+                if !has_public_url {
+                    let reason = "requires public_url: the provider sends browsers back to it";
+                    return Err((section, reason.to_owned()));
+                }
+                provider.check().map_err(in_section)?;
+                check_rules(&provider.allow, &section)?;
+            }
+        }
     }
     check_routes(sso)
 }
 
+fn directories(sso: &SsoConfig) -> impl Iterator<Item = (&String, &DirectoryConfig)> {
+    sso.iter().filter_map(|(name, provider)| Some((name, provider.directory()?)))
+}
+
 /// Checks that each typed name belongs to one provider at most.
 fn check_routes(sso: &SsoConfig) -> Result<(), Invalid> {
-    let mut defaults = sso.iter().filter(|(_, directory)| directory.default);
+    let mut defaults = directories(sso).filter(|(_, directory)| directory.default);
     if let (Some((first, _)), Some((second, _))) = (defaults.next(), defaults.next()) {
         let reason = format!("is true, as is sso.{first}.default; only one provider may be the default");
         return Err((format!("sso.{second}.default"), reason));
     }
     let mut known: Vec<(&str, &str)> = Vec::new();
-    for (name, directory) in sso {
+    for (name, directory) in directories(sso) {
         for domain in &directory.domains {
             if let Some((other, _)) = known.iter().find(|(_, known)| known.eq_ignore_ascii_case(domain)) {
                 let reason =
@@ -95,18 +111,36 @@ impl DirectoryConfig {
             _ => Ok(()),
         }
     }
+}
 
-    fn check_rules(&self, section: &str) -> Result<(), Invalid> {
-        if self.allow.is_empty() {
-            let reason = format!(
-                "requires allow: without a rule, no person may sign in; add [[{section}.allow]] with group and workspace"
-            );
-            return Err((section.to_owned(), reason));
+impl OpenIdConnectConfig {
+    fn check(&self) -> Result<(), Invalid> {
+        let is_loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|prefix| {
+            self.issuer.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+        });
+        if !(self.issuer.starts_with("https://") || is_loopback) {
+            return invalid("issuer", "must be an https URL, exactly as the provider's metadata has it");
         }
-        let wrong = self.allow.iter().enumerate().find(|(_, rule)| rule.workspace < 1);
-        wrong.map_or(Ok(()), |(index, rule)| {
-            let reason = format!("is {}; it must be the ID of a workspace, at least 1", rule.workspace);
-            Err((format!("{section}.allow.{index}.workspace"), reason))
-        })
+        if self.client_id.is_empty() {
+            return invalid("client_id", "must not be empty");
+        }
+        if self.client_secret.is_some() && self.client_secret_file.is_some() {
+            return invalid("client_secret", "and client_secret_file are both set; keep one of them");
+        }
+        Ok(())
     }
+}
+
+fn check_rules(rules: &[AllowConfig], section: &str) -> Result<(), Invalid> {
+    if rules.is_empty() {
+        let reason = format!(
+            "requires allow: without a rule, no person may sign in; add [[{section}.allow]] with group and workspace"
+        );
+        return Err((section.to_owned(), reason));
+    }
+    let wrong = rules.iter().enumerate().find(|(_, rule)| rule.workspace < 1);
+    wrong.map_or(Ok(()), |(index, rule)| {
+        let reason = format!("is {}; it must be the ID of a workspace, at least 1", rule.workspace);
+        Err((format!("{section}.allow.{index}.workspace"), reason))
+    })
 }

@@ -22,24 +22,38 @@ pub const DIRECTORY_KEYS: [&str; 15] = [
     "allow",
 ];
 
+/// The keys of `[sso.NAME]` with `kind = "openid-connect"`, in the order of
+/// `docs/reference/identity-providers.md`.
+pub const OPENID_CONNECT_KEYS: [&str; 10] = [
+    "kind",
+    "issuer",
+    "client_id",
+    "client_secret_file",
+    "client_secret",
+    "scopes",
+    "subject_claim",
+    "groups_claim",
+    "ca_file",
+    "allow",
+];
+
 /// The keys of `[[sso.NAME.allow]]`.
 pub const ALLOW_KEYS: [&str; 5] = ["group", "workspace", "admin", "token_access", "create"];
 
 /// Returns the known key that is most similar to an unknown one: of the same provider, in either
 /// kind of section.
 ///
-/// `key` is the full key, such as `sso.company.bnd`.
-pub(in crate::config) fn nearest_key(key: &str) -> Option<String> {
+/// `key` is the full key, such as `sso.company.bnd`; `expected` are the keys of its section.
+pub(in crate::config) fn nearest_key(key: &str, expected: &[&str]) -> Option<String> {
     let mut parts = key.splitn(4, '.').skip(1);
     let section = format!("sso.{}", parts.next()?);
     let (_, name) = key.rsplit_once('.')?;
     let is_rule = parts.next() == Some("allow");
-    let own: &[&str] = if is_rule { &ALLOW_KEYS } else { &DIRECTORY_KEYS };
     let other: &[&str] = if is_rule { &DIRECTORY_KEYS } else { &ALLOW_KEYS };
     // A key of the other kind of section is misplaced, not misspelled.
     let found = match other.iter().find(|known| **known == name) {
         Some(misplaced) => (*misplaced).to_owned(),
-        None => nearest(name, own.iter().map(|known| (*known).to_owned()))?,
+        None => nearest(name, expected.iter().map(|known| (*known).to_owned()))?,
     };
     let is_of_rule = ALLOW_KEYS.contains(&found.as_str());
     Some(if is_of_rule { format!("{section}.allow.{found}") } else { format!("{section}.{found}") })
@@ -57,7 +71,7 @@ pub(in crate::config) fn without_index(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AllowConfig, DirectoryConfig};
+    use crate::config::{AllowConfig, DirectoryConfig, OpenIdConnectConfig};
 
     /// Returns the names in "unknown field `?`, expected one of `kind`, `url`".
     fn expected<T: serde::de::DeserializeOwned>() -> Vec<String> {
@@ -76,12 +90,14 @@ mod tests {
     #[test]
     fn the_lists_have_exactly_the_keys_of_the_sections() {
         assert_eq!(expected::<DirectoryConfig>(), sorted(&DIRECTORY_KEYS));
+        assert_eq!(expected::<OpenIdConnectConfig>(), sorted(&OPENID_CONNECT_KEYS));
         assert_eq!(expected::<AllowConfig>(), sorted(&ALLOW_KEYS));
     }
 
     #[test]
     fn the_nearest_key_is_of_the_same_provider() {
         for (key, nearest) in [
+            ("sso.login.isuer", "sso.login.issuer"),
             ("sso.company.bnd", "sso.company.bind"),
             ("sso.company.bind_pasword_file", "sso.company.bind_password_file"),
             ("sso.company.start_tls", "sso.company.starttls"),
@@ -89,7 +105,12 @@ mod tests {
             ("sso.company.allow.0.goup", "sso.company.allow.group"),
             ("sso.company.allow.0.base", "sso.company.base"),
         ] {
-            assert_eq!(nearest_key(key).as_deref(), Some(nearest), "{key}");
+            let expected: &[&str] = match key {
+                _ if key.contains(".allow.") => &ALLOW_KEYS,
+                _ if key.starts_with("sso.login.") => &OPENID_CONNECT_KEYS,
+                _ => &DIRECTORY_KEYS,
+            };
+            assert_eq!(nearest_key(key, expected).as_deref(), Some(nearest), "{key}");
         }
         assert_eq!(without_index("sso.1.allow.0.group"), "sso.1.allow.group");
     }

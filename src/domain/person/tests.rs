@@ -113,7 +113,7 @@ fn person(is_admin: bool, is_platform_admin: bool, is_disabled: bool, token_acce
         is_admin,
         is_platform_admin,
         is_disabled,
-        disabled_by: DisabledBy { administrator: is_disabled, directory: false },
+        disabled_by: DisabledBy { administrator: is_disabled, directory: false, scim: false },
         admin_by_directory: false,
         token_access,
         force_password_change: false,

@@ -145,3 +145,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn limits_are_none_without_scopes_and_networks_only() {
+    let networks = AllowedNetworks::parse(&["10.0.0.0/8".to_owned()]).unwrap();
+    for (scopes, networks, is_none) in [
+        (Scopes::unrestricted(), AllowedNetworks::any(), true),
+        (Scopes::parse(""), AllowedNetworks::any(), false),
+        (Scopes::unrestricted(), networks.clone(), false),
+        (Scopes::parse("a"), networks, false),
+    ] {
+        assert_eq!(TokenLimits { scopes, networks }.is_none(), is_none);
+    }
+}

@@ -45,13 +45,17 @@ impl ApiError {
             Self::TokenRequired
             | Self::Unauthenticated(_)
             | Self::PasswordAuthFailed(_)
-            | Self::DirectoryAuthFailed(_) => UNAUTHENTICATED,
+            | Self::DirectoryAuthFailed(_)
+            | Self::LocalAuthFailed(_) => UNAUTHENTICATED,
             Self::LoginThrottled { .. } => TOO_MANY_REQUESTS,
             Self::RouteNotFound => ROUTE_NOT_FOUND,
             Self::NotReady(_) | Self::TimedOut => UNAVAILABLE,
             Self::Internal => INTERNAL,
             Self::Service(error) => match error {
-                Error::Invalid(_) | Error::InvalidWebhookUrl(_) => VALIDATION_FAILED,
+                Error::Invalid(_)
+                | Error::InvalidWebhookUrl(_)
+                | Error::ScimExternalIdImmutable { .. }
+                | Error::ScimNoTarget => VALIDATION_FAILED,
                 Error::FeatureOff => ROUTE_NOT_FOUND,
                 Error::CallerRevoked => UNAUTHENTICATED,
                 Error::TokenCreationRestricted
@@ -74,9 +78,12 @@ impl ApiError {
                 | Error::UnrestrictedOnlyField { .. }
                 | Error::RequirementsNotMet
                 | Error::InvalidRequirement => FORBIDDEN,
-                Error::TokenNotFound | Error::PersonNotFound | Error::WorkspaceNotFound | Error::WebhookNotFound => {
-                    DATA_NOT_FOUND
-                }
+                Error::TokenNotFound
+                | Error::PersonNotFound
+                | Error::WorkspaceNotFound
+                | Error::WebhookNotFound
+                | Error::ScimUserNotFound
+                | Error::ScimCredentialNotFound => DATA_NOT_FOUND,
                 Error::EmailTaken
                 | Error::ServiceNameTaken
                 | Error::ServiceAccountDisabled
@@ -90,6 +97,10 @@ impl ApiError {
                 | Error::LastPlatformAdministrator
                 | Error::LastLocalAdministrator
                 | Error::DisabledByDirectory
+                | Error::DisabledByScim
+                | Error::ScimUserTaken
+                | Error::ScimAdministratorEmail
+                | Error::ScimCredentialNameTaken
                 | Error::AdministratorByDirectory
                 | Error::PasswordOfProvider { .. }
                 | Error::IdentityTaken

@@ -11,7 +11,7 @@ use crate::{
         directory_sync::{SyncReport, max_disabled},
         person::{Email, Person},
     },
-    store::{DirectoryChange, FoundIdentity},
+    store::{FoundIdentity, ProviderChange},
 };
 
 /// The changes that a sync makes.
@@ -40,7 +40,7 @@ pub struct TakenEmail {
 #[derive(Clone, Debug)]
 pub struct PlannedChange {
     pub found: FoundIdentity,
-    pub change: DirectoryChange,
+    pub change: ProviderChange,
     /// The entry is missing, and a second search did not find it.
     pub(super) is_confirmed: bool,
 }
@@ -155,15 +155,15 @@ fn change_of(
     rules: &[AllowRule],
     found: &FoundIdentity,
     entry: Option<(&DirectoryPerson, &[String])>,
-) -> DirectoryChange {
-    let disable = |reason| DirectoryChange { disabled_for: Some(reason), grants_admin: false, email: None };
+) -> ProviderChange {
+    let disable = |reason| ProviderChange { disabled_for: Some(reason), grants_admin: false, email: None };
     let Some((entry, groups)) = entry else { return disable(GONE) };
     match (entry.state, grant_in(rules, groups, found.person.workspace_id)) {
         (EntryState::Disabled, _) => disable("disabled"),
         (EntryState::Expired, _) => disable("account_expired"),
         (EntryState::Active, None) => disable("not in an allowed group"),
         (EntryState::Active, Some(grant)) => {
-            DirectoryChange { disabled_for: None, grants_admin: grant.is_admin, email: entry.email.clone() }
+            ProviderChange { disabled_for: None, grants_admin: grant.is_admin, email: entry.email.clone() }
         }
     }
 }

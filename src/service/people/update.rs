@@ -15,7 +15,7 @@ use crate::{
         time::Timestamp,
     },
     service::{
-        Error, PasswordLogin, Result,
+        Error, Login, Result,
         error::{email_taken, name_taken},
         password::HasherBusy,
     },
@@ -129,7 +129,7 @@ impl People {
 }
 
 /// Returns the hash that the person must still have; `None` if a directory verified the password.
-fn expected_hash(login: &PasswordLogin) -> Option<String> {
+fn expected_hash(login: &Login) -> Option<String> {
     if let VerifiedCredential::Password(hash) = &login.credential { Some(hash.0.clone()) } else { None }
 }
 

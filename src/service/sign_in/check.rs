@@ -16,7 +16,7 @@ use crate::{
         source::DeviceValue,
     },
     service::{
-        PasswordLogin,
+        Login,
         completion::run_to_completion,
         login_throttle::{LoginAttempt, ThrottleError},
     },
@@ -35,7 +35,7 @@ impl SignIn {
         password: &str,
         channel: LoginChannel<'_>,
         request: &RequestContext,
-    ) -> Result<PasswordLogin, SignInError> {
+    ) -> Result<Login, SignInError> {
         let deadline = Instant::now() + self.directory.time_limit;
         // Passwords that no account can have are rejected first. This costs nothing and reveals
         // nothing about any account.
@@ -127,7 +127,7 @@ impl SignIn {
         channel: LoginChannel<'_>,
         request: &RequestContext,
         sources: impl Future<Output = ()> + Send + 'static,
-    ) -> PasswordLogin {
+    ) -> Login {
         let creates_event = !matches!(channel, LoginChannel::Page { .. });
         let (sign_in, account, password, context) = (self.clone(), found.clone(), password.clone(), request.clone());
         // In its own task, because these are transactions, also of a GET request.
@@ -137,13 +137,15 @@ impl SignIn {
             sign_in.rehash(&account, &password).await
         });
         let rehashed = rehashed.await.flatten();
-        PasswordLogin {
+        Login {
             principal: principal_of_person(found.person.clone()),
             must_change_password: found.person.force_password_change,
             // The password matched, so there is a hash. An empty one matches no stored hash.
             credential: VerifiedCredential::Password(PasswordHash(
                 rehashed.or_else(|| found.password_hash.clone()).unwrap_or_default(),
             )),
+            provider_session_id: None,
+            authenticated_at: None,
         }
     }
 }

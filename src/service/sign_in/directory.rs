@@ -24,8 +24,7 @@ use crate::{
         person::EmailKey,
     },
     service::{
-        Directories, PasswordLogin, completion::run_to_completion, directories::DirectoryProvider,
-        login_throttle::LoginAttempt,
+        Directories, Login, completion::run_to_completion, directories::DirectoryProvider, login_throttle::LoginAttempt,
     },
     store::FoundIdentity,
 };
@@ -65,7 +64,7 @@ impl SignIn {
         &self,
         login: &DirectoryLogin<'_>,
         attempt: LoginAttempt<'_>,
-    ) -> Result<PasswordLogin, SignInError> {
+    ) -> Result<Login, SignInError> {
         // Tokens sent as passwords would lock the account in the directory.
         if is_token_shaped(&self.directory.token_format, login.password) {
             self.spend_hash_time(login.password).await;

@@ -9,7 +9,7 @@ use crate::{
         authority::VerifiedCredential,
         id::{PersonId, WorkspaceId},
     },
-    service::{Actor, Error, PasswordLogin, Result},
+    service::{Actor, Error, Login, Result},
     store::{self, ReaderRights},
 };
 use tokenward_guard::{
@@ -44,7 +44,7 @@ impl Tokens {
         &self,
         principal: &Principal,
         bearer: Option<BearerToken<'_>>,
-        login: Option<&PasswordLogin>,
+        login: Option<&Login>,
     ) -> ReadAccess {
         let credential = match (bearer.and_then(|bearer| self.format.parse_digest(bearer)), login) {
             (Some(digest), _) if principal.token().is_some() => ReadCredential::Token(digest),

@@ -235,6 +235,14 @@ impl Tokens {
         (result, false)
     }
 
+    /// Counts a rejected credential of another kind, and delays it if the address of the request has too
+    /// many rejections.
+    pub(in crate::service) async fn delay_rejection(&self, request: &RequestContext) {
+        if self.exceeds_rejections(request) {
+            tokio::time::sleep(TARPIT_DELAY).await;
+        }
+    }
+
     /// Counts a rejection. Returns `true` if the address of the request has too many of them.
     fn exceeds_rejections(&self, request: &RequestContext) -> bool {
         let Some(address) = request.client_ip else { return false };

@@ -59,6 +59,8 @@ pub enum UpdateOutcome {
     PasswordOfProvider,
     /// Nothing changed: only the directory that disabled the person can enable it.
     DisabledByDirectory,
+    /// Nothing changed: only the provisioning client that disabled the person can enable it.
+    DisabledByScim,
     /// Nothing changed: this custodian is not an enabled person of the workspace.
     InvalidCustodian(PersonId),
     /// Nothing changed: only the directory that made the person an administrator can take the role.
@@ -125,9 +127,9 @@ impl PersonChange {
 const UPDATE: &str = "update person set email = coalesce($3, email), email_key = coalesce($4, email_key), \
      name = coalesce($5, name), password_hash = coalesce($6, password_hash), is_admin = coalesce($7, \
      is_admin), admin_by_directory = (admin_by_directory and coalesce($7, true)), disabled_by_administrator = coalesce($8, disabled_by_administrator), \
-     disabled_by_directory = (disabled_by_directory and not $12), is_disabled = (coalesce($8, \
-     disabled_by_administrator or (is_disabled and not disabled_by_directory)) or (disabled_by_directory and not \
-     $12)), token_access = coalesce($9, token_access), \
+     disabled_by_directory = (disabled_by_directory and not $12), disabled_by_scim = (disabled_by_scim and not $12), \
+     is_disabled = (coalesce($8, disabled_by_administrator or (is_disabled and not disabled_by_directory and not \
+     disabled_by_scim)) or ((disabled_by_directory or disabled_by_scim) and not $12)), token_access = coalesce($9, token_access), \
      force_password_change = coalesce($10, force_password_change), notify_on_expiry = coalesce($13, notify_on_expiry), \
      updated_at = $11 where workspace_id = $1 \
      and id = $2 and removed_at is null returning email, email_key, is_platform_admin";
@@ -135,7 +137,7 @@ const UPDATE: &str = "update person set email = coalesce($3, email), email_key =
 /// Reads the person that an update changes.
 const SELECT_CURRENT: &str = concat!(
     "select email, is_admin, password_hash, (disabled_by_directory and not disabled_by_administrator) as \
-     is_directory_alone, admin_by_directory, ",
+     is_directory_alone, (disabled_by_scim and not disabled_by_administrator) as is_scim_alone, admin_by_directory, ",
     is_local_administrator!(),
     " as is_local_administrator, exists (select 1 from external_identity i where i.person_id = person.id) as \
      has_identity from person where workspace_id = $1 and id = $2 and removed_at is null"
@@ -178,7 +180,8 @@ impl Store {
                 .bind(change.token_access.map(TokenAccess::as_str))
                 .bind(change.force_password_change)
                 .bind(context.at)
-                // The operator enables a person whatever the directory says, until the next sync.
+                // The operator enables a person whatever the directory or the provisioning client says, until
+                // the next sync or request.
                 .bind(is_operator && change.is_disabled == Some(false))
                 .bind(change.notify_on_expiry)
                 .fetch_optional(&mut *tx)
@@ -282,6 +285,8 @@ struct CurrentPerson {
     password_hash: Option<String>,
     /// The directory disabled the person, and no administrator did.
     is_directory_alone: bool,
+    /// A provisioning client disabled the person, and no administrator did.
+    is_scim_alone: bool,
     admin_by_directory: bool,
     is_local_administrator: bool,
     /// The person signs in through an identity provider.
@@ -293,6 +298,7 @@ from_row!(CurrentPerson {
     is_admin,
     password_hash,
     is_directory_alone,
+    is_scim_alone,
     admin_by_directory,
     is_local_administrator,
     has_identity
@@ -313,6 +319,9 @@ impl CurrentPerson {
         }
         if change.is_disabled == Some(false) && self.is_directory_alone {
             return Some(UpdateOutcome::DisabledByDirectory);
+        }
+        if change.is_disabled == Some(false) && self.is_scim_alone {
+            return Some(UpdateOutcome::DisabledByScim);
         }
         (change.is_admin == Some(false) && self.admin_by_directory).then_some(UpdateOutcome::AdministratorByDirectory)
     }

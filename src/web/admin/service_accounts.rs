@@ -23,7 +23,7 @@ use crate::{
         form_error::FormError,
         generate::{GenerateForm, generate_for, show_form_for},
         layout::{Layout, NavItem, render, render_form},
-        reauth::require_recent_password,
+        reauth::{Reauth, require_recent_password},
         service_account_tokens::{NamedToken, confirm_deletion, delete_token, generate_target},
         service_accounts::{
             AccountPage, AccountQuery, AccountRow, AccountSection, AccountsPage, SHOWN_ACCOUNTS, ShownAccount,
@@ -79,7 +79,7 @@ struct NewAccountPage<'a> {
     name: &'a str,
     custodians: &'a str,
     is_admin: bool,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 /// The form of a new account, and of the page of an account.
@@ -130,7 +130,7 @@ async fn show_new_form(user: AdminUser) -> PageResult<Response> {
         name: "",
         custodians: &user.person.email,
         is_admin: false,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     })
 }
 
@@ -153,7 +153,7 @@ async fn add(
         name: &form.name,
         custodians: &form.custodians,
         is_admin: form.is_admin(),
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     };
     render_form(&page, Some(&error))
 }
@@ -249,7 +249,7 @@ struct RemoveAccountPage<'a> {
     layout: Layout,
     error: Option<&'a FormError>,
     account: AccountRow,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 async fn remove_page<'a>(
@@ -263,7 +263,7 @@ async fn remove_page<'a>(
         layout: user.layout(NavItem::ServiceAccounts),
         error,
         account: AccountRow::find(user, state, &account).await?,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     })
 }
 

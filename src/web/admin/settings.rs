@@ -26,7 +26,7 @@ use crate::{
         format::DisplayTime,
         layout::{Layout, NavItem, render, render_with_status},
         messages,
-        reauth::require_recent_password,
+        reauth::{Reauth, require_recent_password},
         session_user::AdminUser,
         state::WebState,
     },
@@ -145,7 +145,7 @@ struct SettingPage<'a> {
     has_preview: bool,
     /// The effect of the entered value.
     preview: Option<Preview>,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 #[derive(Deserialize)]
@@ -193,7 +193,7 @@ async fn page<'a>(
         warning: warning(user, state, key).await?,
         has_preview: has_preview(key),
         preview: None,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     })
 }
 

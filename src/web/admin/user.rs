@@ -25,7 +25,7 @@ use crate::{
         form_error::FormError,
         format::{DisplayTime, InviteStatus, display_name},
         layout::{Layout, NavItem, render, render_with_status},
-        reauth::require_recent_password,
+        reauth::{Reauth, require_recent_password},
         session_user::AdminUser,
         state::WebState,
     },
@@ -54,7 +54,8 @@ struct UserPage<'a> {
     has_password: bool,
     /// The external identity through which the person signs in.
     identity: Option<IdentityFacts>,
-    is_disabled_by_directory: bool,
+    /// The party outside the service that disabled the account.
+    disabled_by: Option<&'static str>,
     invite: InviteStatus,
     is_self: bool,
     /// The initial values of the form fields.
@@ -71,7 +72,7 @@ struct UserPage<'a> {
     last_login: Option<DisplayTime>,
     /// Seconds until the next sign-in attempt is allowed.
     sign_in_wait: Option<u64>,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 /// The account of the person at an identity provider.
@@ -150,7 +151,7 @@ async fn page<'a>(user: &AdminUser, state: &WebState, person: &'a Person) -> Pag
         must_change_password: person.force_password_change,
         has_password: person.has_password,
         identity: IdentityFacts::find(state, person).await?,
-        is_disabled_by_directory: person.disabled_by.directory,
+        disabled_by: person.disabled_by.outside_party(),
         invite: state.invites.state_of(person).await?.into(),
         is_self: person.id == user.person.id,
         initial: InitialValues::from_person(person),
@@ -162,7 +163,7 @@ async fn page<'a>(user: &AdminUser, state: &WebState, person: &'a Person) -> Pag
         last_sign_in: person.last_sign_in_at.map(DisplayTime),
         last_login: person.last_login_at.map(DisplayTime),
         sign_in_wait: state.sign_in.retry_after(person).await?,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     })
 }
 

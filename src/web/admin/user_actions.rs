@@ -14,7 +14,7 @@ use crate::{
         form_error::FormError,
         format::display_name,
         layout::{Layout, NavItem, render, render_form},
-        reauth::require_recent_password,
+        reauth::{Reauth, require_recent_password},
         session_user::AdminUser,
         state::WebState,
         tokens::{DeleteAllPage, ReauthForm},
@@ -137,7 +137,7 @@ async fn delete_tokens_page(
         action: format!("/admin/users/{id}/delete-tokens"),
         back_path: format!("/admin/users/{id}"),
         back_label: name,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     };
     render_form(&page, error)
 }
@@ -169,7 +169,7 @@ struct RemoveUserPage<'a> {
     display_name: &'a str,
     email: &'a str,
     active_tokens: i64,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 async fn show_remove_form(
@@ -195,7 +195,7 @@ async fn remove_page(
         display_name: display_name(&person.name, &person.email),
         email: &person.email,
         active_tokens: state.tokens.count_holders(&administrator, Some(id)).await?.tokens,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     };
     render_form(&page, error)
 }

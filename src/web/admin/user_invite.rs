@@ -16,7 +16,7 @@ use crate::{
         form_error::FormError,
         format::{DisplayTime, display_name},
         layout::{Layout, NavItem, render, render_form},
-        reauth::require_recent_password,
+        reauth::{Reauth, require_recent_password},
         session_user::AdminUser,
         state::WebState,
         tokens::ReauthForm,
@@ -36,7 +36,7 @@ struct UserInvitePage<'a> {
     display_name: &'a str,
     email: &'a str,
     has_password: bool,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 /// The page with a new link. Only the response to the form contains it.
@@ -92,7 +92,7 @@ async fn page(user: &AdminUser, state: &WebState, id: PersonId, error: Option<&F
         display_name: display_name(&person.name, &person.email),
         email: &person.email,
         has_password: person.has_password,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     };
     render_form(&page, error)
 }

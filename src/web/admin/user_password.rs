@@ -14,7 +14,7 @@ use crate::{
         form_error::FormError,
         format::display_name,
         layout::{Layout, NavItem, render_form},
-        reauth::require_recent_password,
+        reauth::{Reauth, require_recent_password},
         session_user::AdminUser,
         state::WebState,
     },
@@ -33,7 +33,7 @@ struct UserPasswordPage<'a> {
     display_name: &'a str,
     email: &'a str,
     min_chars: usize,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +66,7 @@ async fn page(user: &AdminUser, state: &WebState, id: PersonId, error: Option<&F
         display_name: display_name(&person.name, &person.email),
         email: &person.email,
         min_chars: state.min_password_length,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     };
     render_form(&page, error)
 }

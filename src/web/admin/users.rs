@@ -24,7 +24,7 @@ use crate::{
         format::{DisplayTime, InviteStatus, display_name},
         layout::{Layout, NavItem, render, render_with_status},
         pagination::{PAGE_SIZE, PageRange, PageRequest, Pager, page_path},
-        reauth::require_recent_password,
+        reauth::{Reauth, require_recent_password},
         session_user::AdminUser,
         state::WebState,
     },
@@ -78,8 +78,8 @@ struct UserRow {
     has_password: bool,
     /// The identity provider through which the person signs in.
     provider: Option<String>,
-    /// The directory disabled the account.
-    is_disabled_by_directory: bool,
+    /// The party outside the service that disabled the account.
+    disabled_by: Option<&'static str>,
     invite: InviteStatus,
     role: &'static str,
     token_access: &'static str,
@@ -94,7 +94,7 @@ impl UserRow {
             invite: invites.state(&person, invite_expires_at).into(),
             has_password: person.has_password,
             provider: person.provider.clone(),
-            is_disabled_by_directory: person.disabled_by.directory,
+            disabled_by: person.disabled_by.outside_party(),
             id: person.id,
             display_name: display_name(&person.name, &person.email).to_owned(),
             is_disabled: person.is_disabled,
@@ -170,7 +170,7 @@ struct NewUserPage<'a> {
     must_change_password: bool,
     is_admin: bool,
     min_chars: usize,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 #[derive(Deserialize)]
@@ -199,7 +199,7 @@ fn new_page<'a>(user: &AdminUser, state: &WebState) -> NewUserPage<'a> {
         must_change_password: true,
         is_admin: false,
         min_chars: state.min_password_length,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     }
 }
 

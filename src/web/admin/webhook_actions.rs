@@ -18,7 +18,7 @@ use crate::{
         extract::PageForm,
         form_error::FormError,
         layout::{Layout, NavItem, render_form},
-        reauth::require_recent_password,
+        reauth::{Reauth, require_recent_password},
         session_user::AdminUser,
         state::WebState,
         tokens::ReauthForm,
@@ -47,7 +47,7 @@ struct EndWebhookPage<'a> {
     id: Uuid,
     url: &'a str,
     action: WebhookAction,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 impl EndWebhookPage<'_> {
@@ -70,7 +70,7 @@ async fn show(
         id,
         url: &webhook.url,
         action,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     };
     render_form(&page, error)
 }

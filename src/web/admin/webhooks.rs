@@ -30,7 +30,7 @@ use crate::{
         form_error::FormError,
         format::DisplayTime,
         layout::{Layout, NavItem, render, render_form},
-        reauth::require_recent_password,
+        reauth::{Reauth, require_recent_password},
         session_user::AdminUser,
         state::WebState,
     },
@@ -108,7 +108,7 @@ struct NewWebhookPage<'a> {
     is_all: bool,
     /// The names of the events, and whether each is selected.
     events: Vec<(&'static str, bool)>,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 /// The page with the secret of a new webhook. Only the response to the form contains it.
@@ -156,7 +156,7 @@ fn new_page<'a>(user: &AdminUser, form: &'a NewWebhookForm, error: Option<&'a Fo
         url: &form.url,
         is_all: form.scope == "all",
         events: Action::ALL.iter().map(|action| (action.as_str(), form.is_checked(*action))).collect(),
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     }
 }
 

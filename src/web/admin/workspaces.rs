@@ -19,7 +19,7 @@ use crate::{
         format::DisplayTime,
         layout::{Layout, NavItem, render, render_with_status},
         pagination::{PAGE_SIZE, PageRange, Pager},
-        reauth::require_recent_password,
+        reauth::{Reauth, require_recent_password},
         session_user::PlatformAdminUser,
         state::WebState,
     },
@@ -99,7 +99,7 @@ struct NewWorkspacePage<'a> {
     admin_email: &'a str,
     admin_name: &'a str,
     min_chars: usize,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 #[derive(Default, Deserialize)]
@@ -128,7 +128,7 @@ fn new_page<'a>(
         admin_email: &form.admin_email,
         admin_name: &form.admin_name,
         min_chars: state.min_password_length,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     }
 }
 
@@ -176,7 +176,7 @@ struct WorkspacePage<'a> {
     people: i64,
     tokens: i64,
     is_first: bool,
-    needs_reauth: bool,
+    reauth: Reauth,
 }
 
 #[derive(Deserialize)]
@@ -208,7 +208,7 @@ async fn page<'a>(
         people: summary.person_count,
         tokens: summary.token_count,
         is_first: id == WorkspaceId::FIRST,
-        needs_reauth: user.needs_reauth(),
+        reauth: user.reauth(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use tokenward::config::{ALLOW_KEYS, Config, DIRECTORY_KEYS, Overrides};
+use tokenward::config::{ALLOW_KEYS, Config, DIRECTORY_KEYS, OPENID_CONNECT_KEYS, Overrides};
 
 use super::{code_spans, root, split};
 
@@ -23,24 +23,27 @@ fn documented_keys(page: &str) -> Vec<Vec<String>> {
 #[test]
 fn the_reference_has_exactly_the_keys_of_a_provider() {
     let page = fs::read_to_string(root().join("docs/reference/identity-providers.md")).unwrap();
-    assert_eq!(documented_keys(&page), [DIRECTORY_KEYS.to_vec(), ALLOW_KEYS.to_vec()]);
+    assert_eq!(documented_keys(&page), [DIRECTORY_KEYS.to_vec(), OPENID_CONNECT_KEYS.to_vec(), ALLOW_KEYS.to_vec()]);
 }
 
 /// The defaults in the tables are those of the program, where a table has one.
 #[test]
 fn the_reference_has_the_defaults_of_a_provider() {
     let page = fs::read_to_string(root().join("docs/reference/identity-providers.md")).unwrap();
-    let minimal = "[sso.x]\nkind = \"openldap\"\nurl = \"ldaps://x\"\nbind = \"cn=x\"\nbase = \"cn=x\"\n\
-                   [[sso.x.allow]]\ngroup = \"cn=x\"\nworkspace = 1\n";
-    let config: Config = toml::from_str(minimal).unwrap();
-    let values = toml::Value::try_from(&config.sso["x"]).unwrap();
+    let allow = "[[sso.x.allow]]\ngroup = \"cn=x\"\nworkspace = 1\n";
+    let directory = "[sso.x]\nkind = \"openldap\"\nurl = \"ldaps://x\"\nbind = \"cn=x\"\nbase = \"cn=x\"\n";
+    let openid = "[sso.x]\nkind = \"openid-connect\"\nissuer = \"https://x\"\nclient_id = \"x\"\n";
+    let values = [directory, openid].map(|section| {
+        let config: Config = toml::from_str(&format!("{section}{allow}")).unwrap();
+        toml::Value::try_from(&config.sso["x"]).unwrap()
+    });
     let mut count = 0;
     for row in page.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         let Some(default) = code_spans(cells[2]).next() else { continue };
         let key = code_spans(cells[0]).next().unwrap();
-        let value = values.get(key).or_else(|| values["allow"][0].get(key)).unwrap();
-        assert_eq!(value.to_string(), default, "{key}");
+        let found = values.iter().find_map(|values| values.get(key).or_else(|| values["allow"][0].get(key)));
+        assert_eq!(found.unwrap().to_string(), default, "{key}");
         count += 1;
     }
     assert!(count > 5);
@@ -48,7 +51,7 @@ fn the_reference_has_the_defaults_of_a_provider() {
 
 #[test]
 fn the_examples_of_the_guides_are_valid() {
-    for name in ["active-directory.md", "openldap.md"] {
+    for (name, provider) in [("active-directory.md", "company"), ("openldap.md", "company"), ("oidc.md", "login")] {
         let page = fs::read_to_string(root().join("docs/how-to").join(name)).unwrap();
         let examples: Vec<String> =
             split(&page).0.into_iter().filter(|fence| fence.language == "toml").map(|fence| fence.text).collect();
@@ -60,12 +63,14 @@ fn the_examples_of_the_guides_are_valid() {
             let password = folder.path().join("ldap-password");
             fs::write(&password, "s3cret\n").unwrap();
             fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
-            let text = example.replace("\"ldap-password\"", &format!("{:?}", password.to_str().unwrap()));
+            let path = format!("{:?}", password.to_str().unwrap());
+            let text = example.replace("\"ldap-password\"", &path).replace("\"oidc-secret\"", &path);
             fs::write(&file, text).unwrap();
             let config = Config::load(Some(&file), &Overrides::default()).unwrap();
-            let directories = config.directories().unwrap();
-            assert_eq!(directories.len(), 1, "{name}");
-            assert_eq!(directories[0].directory.name.as_str(), "company");
+            let directories = config.directories().unwrap().into_iter().map(|settings| settings.directory.name);
+            let providers = config.openid_providers().unwrap().into_iter().map(|settings| settings.name);
+            let names: Vec<String> = directories.chain(providers).map(|name| name.as_str().to_owned()).collect();
+            assert_eq!(names, [provider], "{name}");
         }
     }
 }

@@ -14,7 +14,7 @@ use tokenward::{
         person::{Email, PersonName, TokenAccess},
         time::Timestamp,
     },
-    store::{NewDirectoryPerson, NewExternalIdentity, NewPerson},
+    store::{NewExternalIdentity, NewExternalPerson, NewPerson},
 };
 use uuid::Uuid;
 
@@ -247,9 +247,9 @@ async fn a_person_of_a_directory_gets_no_link(engine: Engine) {
         subject: "s1".to_owned(),
         label: "ada".to_owned(),
     };
-    let new = NewDirectoryPerson { person, token_access: TokenAccess::Default, identity };
+    let new = NewExternalPerson { person, token_access: TokenAccess::Default, identity };
     let mutation = Mutation::without_caller(AuditContext::for_operator(Timestamp::from_millis(1_767_225_600_000)));
-    app.store.insert_directory_person(WorkspaceId::FIRST, &new, &mutation).await.unwrap().unwrap();
+    app.store.insert_external_person(WorkspaceId::FIRST, &new, &mutation).await.unwrap().unwrap();
     request(&app, "ada@example.com").await;
     assert_eq!(send_all(&app).await, 1);
     let received = sink.next().await;

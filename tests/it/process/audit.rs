@@ -128,7 +128,7 @@ fn tool(name: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn scanner_rules_match_token_values_only() {
+async fn scanner_rules_match_token_values_and_credentials_only() {
     let database = Database::empty(Engine::Sqlite).await;
     let running = ServerProcess::start(&database.url);
     let created = running.create_token(&http_client()).await.unwrap();
@@ -141,8 +141,9 @@ async fn scanner_rules_match_token_values_only() {
     let mut damaged = value.to_owned();
     let last = damaged.pop().unwrap();
     damaged.push(if last == 'A' { 'B' } else { 'A' });
-    std::fs::write(folder.path().join("leaky.txt"), format!("url = x\ntoken: {value}\nnot: {damaged}\nx{value}\n"))
-        .unwrap();
+    let credential = run_tokenward(&database.url, &["scim", "credential"]).1;
+    let text = format!("url = x\ntoken: {value}\nnot: {damaged}\nx{value}\nscim: {credential}");
+    std::fs::write(folder.path().join("leaky.txt"), text).unwrap();
     let output = Command::new(tool("detect-secrets"))
         .current_dir(folder.path())
         .args(["scan", "-p", plugin.to_str().unwrap(), "--disable-plugin", "KeywordDetector", "leaky.txt"])
@@ -157,7 +158,7 @@ async fn scanner_rules_match_token_values_only() {
         .filter(|secret| secret["type"] == "Tokenward API access token")
         .map(|secret| &secret["line_number"])
         .collect();
-    assert_eq!(lines, [&json!(2)], "{found}");
+    assert_eq!(lines, [&json!(2), &json!(5)], "{found}");
     for (scanner, wanted) in [("gitleaks", "secretGroup = 1"), ("trufflehog", "detectors:")] {
         let (succeeded, rules, _) = run_tokenward("sqlite:x", &["scanner-rules", scanner]);
         assert!(succeeded && rules.contains(wanted) && rules.contains("twd_[0-9A-Za-z]{49}"), "{rules}");

@@ -276,8 +276,10 @@ async fn a_database_of_a_newer_version_is_left_unchanged(engine: Engine) {
     }
     for arguments in [&["migrate"][..], &["serve"], &["person", "list"]] {
         let stderr = run_failing(url, arguments, "", 1);
-        let migrations = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap().count();
-        assert!(stderr.contains("version 9999") && stderr.contains(&format!("version {migrations}")), "{stderr}");
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap();
+        let versions = files.map(|file| file.unwrap().file_name().to_string_lossy()[..4].parse::<i64>().unwrap());
+        let latest = format!("version {} of this program", versions.max().unwrap());
+        assert!(stderr.contains("version 9999") && stderr.contains(&latest), "{stderr}");
     }
 }
 

@@ -17,6 +17,7 @@ mod opening;
 mod output;
 mod public_url;
 mod readers;
+mod scim;
 mod secrets;
 mod serve;
 mod slow;

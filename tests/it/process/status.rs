@@ -102,7 +102,7 @@ fn a_manual_page_is_written_for_each_command() {
         ("tokenward-token-create.1", "Create a token with the password of its owner"),
         ("tokenward-status.1", "\\-\\-json"),
         ("tokenward-sso.1", "tokenward\\-sso\\-link(1)"),
-        ("tokenward-sso-test.1", "print its servers, an entry, its groups and the rights it would get"),
+        ("tokenward-sso-test.1", "print what it reports and what must be registered there"),
         ("tokenward-sso-sync.1", "\\-\\-dry\\-run"),
         ("tokenward-sso-status.1", "\\-\\-json"),
         ("tokenward-sso-link.1", "the local password and all sessions end"),

@@ -1,6 +1,7 @@
-//! Sign-in through real directories, the sync, and linked accounts.
+//! Sign-in through real directories and `OpenID` providers, the sync, and linked accounts.
 
 mod links;
+mod openid;
 mod sign_in;
 mod sync;
 mod throttle;

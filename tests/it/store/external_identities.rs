@@ -13,8 +13,8 @@ use tokenward::{
         time::Timestamp,
     },
     store::{
-        DirectoryChange, DirectoryChangeOutcome, Error, FoundIdentity, LinkOutcome, NewDirectoryPerson,
-        NewExternalIdentity, Store, UpdateOutcome,
+        Error, FoundIdentity, LinkOutcome, NewExternalIdentity, NewExternalPerson, ProviderChange,
+        ProviderChangeOutcome, Store, UpdateOutcome,
     },
 };
 use uuid::Uuid;
@@ -36,25 +36,25 @@ async fn insert(store: &Store, workspace_id: WorkspaceId, email: &str, subject: 
     let mut person = new_person(email);
     (person.password_hash, person.is_admin) = (None, is_admin);
     let identity = new_identity("company", subject);
-    let new = NewDirectoryPerson { person, token_access: TokenAccess::Enabled, identity };
-    store.insert_directory_person(workspace_id, &new, &operator_mutation()).await.unwrap().unwrap()
+    let new = NewExternalPerson { person, token_access: TokenAccess::Enabled, identity };
+    store.insert_external_person(workspace_id, &new, &operator_mutation()).await.unwrap().unwrap()
 }
 
 async fn find(store: &Store, subject: &str) -> Option<FoundIdentity> {
     store.find_identity("company", DIRECTORY_ISSUER, subject).await.unwrap()
 }
 
-fn admitted(grants_admin: bool) -> DirectoryChange {
-    DirectoryChange { disabled_for: None, grants_admin, email: None }
+fn admitted(grants_admin: bool) -> ProviderChange {
+    ProviderChange { disabled_for: None, grants_admin, email: None }
 }
 
-fn gone() -> DirectoryChange {
-    DirectoryChange { disabled_for: Some("gone"), grants_admin: false, email: None }
+fn gone() -> ProviderChange {
+    ProviderChange { disabled_for: Some("gone"), grants_admin: false, email: None }
 }
 
-async fn apply_change(store: &Store, subject: &str, change: &DirectoryChange) -> DirectoryChangeOutcome {
+async fn apply_change(store: &Store, subject: &str, change: &ProviderChange) -> ProviderChangeOutcome {
     let found = find(store, subject).await.unwrap();
-    let applied = store.apply_directory_change(&found, change, &operator_mutation()).await;
+    let applied = store.apply_provider_change(&found, change, &operator_mutation()).await;
     applied.unwrap().wait_for(&NoCache).await
 }
 
@@ -79,8 +79,8 @@ async fn a_person_is_created_with_an_identity(engine: Engine) {
         let mut person = new_person(email);
         person.password_hash = None;
         let identity = new_identity("company", subject);
-        let new = NewDirectoryPerson { person, token_access: TokenAccess::Default, identity };
-        let result = store.insert_directory_person(WORKSPACE, &new, &operator_mutation()).await;
+        let new = NewExternalPerson { person, token_access: TokenAccess::Default, identity };
+        let result = store.insert_external_person(WORKSPACE, &new, &operator_mutation()).await;
         assert!(matches!(result, Err(Error::Conflict)), "{email}");
     }
     assert_eq!(store.count_identities().await.unwrap(), [("company".to_owned(), 1)]);
@@ -121,22 +121,22 @@ async fn a_directory_disables_and_enables_and_grants_the_role(engine: Engine) {
     assert!(ada.is_admin && ada.admin_by_directory);
     let recorder = RecordingBarrier::default();
     let found = find(store, "s1").await.unwrap();
-    let disabled = store.apply_directory_change(&found, &gone(), &operator_mutation()).await.unwrap();
-    assert_eq!(disabled.wait_for(&recorder).await, DirectoryChangeOutcome::Changed);
+    let disabled = store.apply_provider_change(&found, &gone(), &operator_mutation()).await.unwrap();
+    assert_eq!(disabled.wait_for(&recorder).await, ProviderChangeOutcome::Changed);
     assert_eq!(recorder.invalidations(), [Invalidation::Person(ada.id)]);
     let person = find(store, "s1").await.unwrap().person;
     assert_eq!((person.is_disabled, person.disabled_by.directory, person.is_admin), (true, true, false));
     assert!(gone().is_needed(&ada) && !gone().is_needed(&person));
-    assert_eq!(apply_change(store, "s1", &gone()).await, DirectoryChangeOutcome::Unchanged);
-    assert_eq!(apply_change(store, "s1", &admitted(true)).await, DirectoryChangeOutcome::Changed);
+    assert_eq!(apply_change(store, "s1", &gone()).await, ProviderChangeOutcome::Unchanged);
+    assert_eq!(apply_change(store, "s1", &admitted(true)).await, ProviderChangeOutcome::Changed);
     let person = find(store, "s1").await.unwrap().person;
     assert_eq!((person.is_disabled, person.is_admin, person.admin_by_directory), (false, true, true));
     // The address follows the directory, unless another account has it.
-    let email = |text: &str| DirectoryChange { email: Some(Email::parse(text).unwrap()), ..admitted(true) };
-    assert_eq!(apply_change(store, "s1", &email("lovelace@example.com")).await, DirectoryChangeOutcome::Changed);
+    let email = |text: &str| ProviderChange { email: Some(Email::parse(text).unwrap()), ..admitted(true) };
+    assert_eq!(apply_change(store, "s1", &email("lovelace@example.com")).await, ProviderChangeOutcome::Changed);
     let found = find(store, "s1").await.unwrap();
     assert_eq!(found.person.email, "lovelace@example.com");
-    let taken = store.apply_directory_change(&found, &email("admin@example.com"), &operator_mutation()).await;
+    let taken = store.apply_provider_change(&found, &email("admin@example.com"), &operator_mutation()).await;
     assert!(matches!(taken, Err(Error::Conflict)));
 }
 
@@ -157,7 +157,7 @@ async fn the_last_local_administrator_is_protected_and_the_last_of_a_directory_i
     let remove = format!("update person set is_admin = {} where id = {}", literal(engine, false), boss.id);
     let app = app.restart_after_sql(&remove).await;
     let outcome = apply_change(&app.store, "s1", &gone()).await;
-    assert_eq!(outcome, DirectoryChangeOutcome::ChangedLastAdministrator);
+    assert_eq!(outcome, ProviderChangeOutcome::ChangedLastAdministrator);
     assert!(find(&app.store, "s1").await.unwrap().person.is_disabled);
 }
 

@@ -16,9 +16,9 @@ use tokenward::{
         workspace::WorkspaceName,
     },
     store::{
-        AccountDetails, DirectoryChange, Error, EventFilter, EventPageStart, InviteOutcome, IssueOutcome, LinkOutcome,
+        AccountDetails, Error, EventFilter, EventPageStart, InviteOutcome, IssueOutcome, LinkOutcome,
         NewExternalIdentity, NewPasswordLink, NewServiceAccount, OwnerScope, PersonChange, PersonFilter, PersonSearch,
-        ServiceAccountInsert, Store, TokenListQuery, UpdateOutcome,
+        ProviderChange, ServiceAccountInsert, Store, TokenListQuery, UpdateOutcome,
     },
 };
 use uuid::Uuid;
@@ -285,8 +285,8 @@ async fn a_directory_that_disables_the_last_custodian_leaves_an_event(engine: En
     };
     store.link_identity(&find(store, ada).await, &identity, &operator_mutation()).await.unwrap();
     let found = store.find_identity("company", "ldap", "s1").await.unwrap().unwrap();
-    let gone = DirectoryChange { disabled_for: Some("gone"), grants_admin: false, email: None };
-    let applied = store.apply_directory_change(&found, &gone, &operator_mutation()).await;
+    let gone = ProviderChange { disabled_for: Some("gone"), grants_admin: false, email: None };
+    let applied = store.apply_provider_change(&found, &gone, &operator_mutation()).await;
     applied.unwrap().wait_for(&NoCache).await;
     assert_eq!(unowned_events(store).await, ["service:ci"]);
 }

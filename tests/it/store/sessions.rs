@@ -35,8 +35,10 @@ pub(super) async fn create_session(store: &Store, person_id: PersonId, at: Times
         person_id,
         email: "ada@example.com".into(),
         created_at: at,
+        provider_authenticated_at: None,
         user_agent,
         draft_key: DraftKey::generate(&random),
+        provider_session_id: None,
         origin: RequestContext { client_ip: "192.0.2.1".parse().ok(), ..RequestContext::default() },
     };
     store

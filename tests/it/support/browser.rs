@@ -18,6 +18,7 @@ pub struct Browser {
     session_cookie: Mutex<Option<String>>,
     device_cookie: Mutex<Option<String>>,
     draft_cookie: Mutex<Option<String>>,
+    flow_cookie: Mutex<Option<String>>,
     keeps_device_cookie: bool,
     peer: Option<IpAddr>,
 }
@@ -29,6 +30,7 @@ impl Browser {
             session_cookie: Mutex::default(),
             device_cookie: Mutex::default(),
             draft_cookie: Mutex::default(),
+            flow_cookie: Mutex::default(),
             keeps_device_cookie: false,
             peer: None,
         }
@@ -65,6 +67,16 @@ impl Browser {
     /// Returns the cookie with the text of a form whose session had ended, as `name=value`.
     pub fn draft_cookie(&self) -> Option<String> {
         self.draft_cookie.lock().unwrap().clone()
+    }
+
+    /// Returns the cookie of a sign-in at an identity provider, as `name=value`.
+    pub fn flow_cookie(&self) -> Option<String> {
+        self.flow_cookie.lock().unwrap().clone()
+    }
+
+    /// Sets the cookie of a sign-in at an identity provider.
+    pub fn set_flow_cookie(&self, cookie: Option<String>) {
+        *self.flow_cookie.lock().unwrap() = cookie;
     }
 
     /// Returns this browser with a cookie in place of the text that it keeps.
@@ -109,8 +121,8 @@ impl Browser {
         let mut request = Request::builder().method(method).uri(path).body(body).unwrap();
         request.headers_mut().insert("host", HeaderValue::from_static("127.0.0.1:3005"));
         request.headers_mut().insert("accept", HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"));
-        let cookies: Vec<String> =
-            self.session_cookie().into_iter().chain(self.device_cookie()).chain(self.draft_cookie()).collect();
+        let cookies = [self.session_cookie(), self.device_cookie(), self.draft_cookie(), self.flow_cookie()];
+        let cookies: Vec<String> = cookies.into_iter().flatten().collect();
         if !cookies.is_empty() {
             request.headers_mut().insert(COOKIE, HeaderValue::from_str(&cookies.join("; ")).unwrap());
         }
@@ -131,6 +143,10 @@ impl Browser {
                 continue;
             }
             let is_gone = field.contains("Max-Age=0");
+            if pair.contains("-flow=") {
+                *self.flow_cookie.lock().unwrap() = (!is_gone).then(|| pair.to_owned());
+                continue;
+            }
             if pair.contains("-draft=") {
                 *self.draft_cookie.lock().unwrap() = (!is_gone).then(|| pair.to_owned());
                 continue;

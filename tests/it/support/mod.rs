@@ -6,6 +6,7 @@ pub mod binary;
 mod browser;
 mod database;
 pub mod directory;
+pub mod openid;
 mod people;
 pub mod postgres;
 pub mod receiver;

@@ -34,7 +34,7 @@ impl OldData {
     async fn check_directory(&self, app: &TestApp) {
         let found = app.store.find_identity("company", "ldap", "subject-5").await.unwrap().expect("the identity");
         assert_eq!((found.person.email.as_str(), found.identity.label.as_str()), ("linked@other.example", "linked"));
-        assert_eq!(found.person.disabled_by, DisabledBy { administrator: false, directory: true });
+        assert_eq!(found.person.disabled_by, DisabledBy { administrator: false, directory: true, scim: false });
         assert_eq!(found.identity.seen_at, Some(NOW.plus_seconds(-3_600)));
         let states = app.store.list_directory_syncs().await.unwrap();
         let [state] = &states[..] else { panic!("{states:?}") };

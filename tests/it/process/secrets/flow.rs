@@ -63,6 +63,21 @@ impl ServiceClient {
 }
 
 impl Traffic {
+    /// Presents a SCIM credential where it is accepted and where it is not, whole and damaged.
+    pub async fn use_scim_credential(&mut self, client: &ServiceClient, value: &str) {
+        assert!(value.starts_with("twdscim_"), "{value}");
+        let user = json!({"userName": "scim@example.com"});
+        let create = client.request("POST", "/scim/v2/Users").bearer_auth(value).json(&user);
+        assert_eq!(self.send(create).await.0, 201);
+        for path in ["/scim/v2/Users", "/scim/v2/Groups", "/v4/people/current", "/v4/auth"] {
+            self.send(client.request("GET", path).bearer_auth(value)).await;
+        }
+        let damaged = &value[..value.len() - 1];
+        assert_eq!(self.send(client.request("GET", "/scim/v2/Users").bearer_auth(damaged)).await.0, 401);
+        self.secrets.push(("SCIM credential", value.to_owned()));
+        self.stored.push(value.to_owned());
+    }
+
     /// Sends a request and records the response.
     async fn send(&mut self, request: RequestBuilder) -> (StatusCode, String) {
         let response = request.send().await.unwrap();

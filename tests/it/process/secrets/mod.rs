@@ -30,7 +30,10 @@ async fn no_secret_is_logged_or_stored_in_plain_text(engine: Engine) {
     serve.env("RUST_LOG", "trace").env("TOKENWARD_ADMIN_PASSWORD", FIRST_PASSWORD);
     serve.env("TOKENWARD_LISTEN__METRICS", "127.0.0.1:0").env("TOKENWARD_LISTEN__EXT_AUTHZ", "127.0.0.1:0");
     let running = ServerProcess::start_with(serve);
-    let traffic = Traffic::generate(&ServiceClient::new(&running)).await;
+    let client = ServiceClient::new(&running);
+    let mut traffic = Traffic::generate(&client).await;
+    let created = tokenward_command(storage.url()).args(["scim", "credential"]).output().unwrap();
+    traffic.use_scim_credential(&client, String::from_utf8(created.stdout).unwrap().trim_end()).await;
     let mut stored = Vec::new();
     if engine == Engine::Sqlite {
         stored.extend(storage.files("while it runs"));

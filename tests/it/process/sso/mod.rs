@@ -1,10 +1,11 @@
-//! Sign-in through directories, with the program as a process: its commands, beside a running service
+//! Sign-in through directories and OpenID providers, with the program as a process: its commands, beside a running service
 //! and without one, several nodes, attacks and the configuration.
 
 mod attack;
 mod configuration;
 mod link;
 mod nodes;
+mod openid;
 mod print;
 mod sync;
 mod test;

@@ -4,7 +4,7 @@
 //! Every server listens on loopback only, and ends with the test that started it.
 
 pub mod ber;
-mod certificates;
+pub mod certificates;
 mod changes;
 pub mod fake_server;
 mod ldif;

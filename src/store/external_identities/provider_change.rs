@@ -1,4 +1,4 @@
-//! The changes that a directory makes to a person: disabling, enabling, the role and the address.
+//! The changes that an identity provider makes to a person: disabling, enabling, the role and the address.
 
 use super::FoundIdentity;
 use crate::{
@@ -18,18 +18,19 @@ use crate::{
     },
 };
 
-/// State of a person according to the directory. The facts of an administrator stay as they are.
+/// State of a person according to the identity provider. The facts of an administrator stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirectoryChange {
-    /// `Some`: disable the person, for this reason. `None`: lift what the directory disabled.
+pub struct ProviderChange {
+    /// `Some`: disable the person, for this reason. `None`: lift what the directory disabled. Only directories
+    /// disable people.
     pub disabled_for: Option<&'static str>,
-    /// The directory grants the role of an administrator.
+    /// The provider grants the role of an administrator.
     pub grants_admin: bool,
     /// New e-mail address; `None`: no change.
     pub email: Option<Email>,
 }
 
-impl DirectoryChange {
+impl ProviderChange {
     /// Returns whether the change would change this person.
     #[must_use]
     pub fn is_needed(&self, person: &Person) -> bool {
@@ -41,9 +42,9 @@ impl DirectoryChange {
     }
 }
 
-/// Result of a change by a directory.
+/// Result of a change by an identity provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DirectoryChangeOutcome {
+pub enum ProviderChangeOutcome {
     Changed,
     /// Nothing had to be changed, or the person was removed meanwhile.
     Unchanged,
@@ -64,7 +65,7 @@ crate::store::from_row!(Current { email, is_admin, is_disabled, disabled_by_dire
 impl Current {
     /// Returns the role after the change: what an administrator granted stays, what the directory
     /// granted follows the directory.
-    fn new_role(&self, change: &DirectoryChange) -> (bool, bool) {
+    fn new_role(&self, change: &ProviderChange) -> (bool, bool) {
         match (change.grants_admin, self.is_admin, self.admin_by_directory) {
             (true, true, false) => (true, false),
             (true, ..) => (true, true),
@@ -73,15 +74,15 @@ impl Current {
         }
     }
 
-    fn is_unchanged(&self, change: &DirectoryChange) -> bool {
+    fn is_unchanged(&self, change: &ProviderChange) -> bool {
         self.disabled_by_directory == change.disabled_for.is_some()
             && self.new_role(change) == (self.is_admin, self.admin_by_directory)
             && change.email.as_ref().is_none_or(|email| email.as_str() == self.email)
     }
 
-    fn events(&self, change: &DirectoryChange, provider: &str) -> Vec<(Action, Details)> {
+    fn events(&self, change: &ProviderChange, by: &str, provider: &str) -> Vec<(Action, Details)> {
         let mut events = Vec::new();
-        let by = Details::default().with("by", "directory").with("provider", provider);
+        let by = Details::default().with("by", by).with("provider", provider);
         match (self.disabled_by_directory, change.disabled_for) {
             (false, Some(reason)) => events.push((Action::PersonDisabled, by.clone().with("reason", reason))),
             (true, None) => events.push((Action::PersonEnabled, by.clone())),
@@ -102,20 +103,20 @@ impl Current {
 }
 
 impl Store {
-    /// Changes a person as the directory says. Disabling and another role end the sessions. This holds
-    /// for the last administrator of a workspace too: the directory does not let this person sign in,
+    /// Changes a person as the identity provider says. Disabling and another role end the sessions. This holds
+    /// for the last administrator of a workspace too: the provider does not let this person sign in,
     /// and the operator can make another one administrator.
     ///
     /// # Errors
     /// Returns [`Error::Conflict`](crate::store::Error::Conflict) if the new address is taken, and
     /// [`Error::Unavailable`](crate::store::Error::Unavailable) if the database cannot be reached or
     /// does not respond in time.
-    pub async fn apply_directory_change(
+    pub async fn apply_provider_change(
         &self,
         found: &FoundIdentity,
-        change: &DirectoryChange,
+        change: &ProviderChange,
         mutation: &Mutation,
-    ) -> Result<Committed<DirectoryChangeOutcome>> {
+    ) -> Result<Committed<ProviderChangeOutcome>> {
         const SELECT: &str = "select email, is_admin, is_disabled, disabled_by_directory, admin_by_directory from person \
              where workspace_id = $1 and id = $2 and removed_at is null \
              and exists (select 1 from external_identity i where i.id = $3 and i.person_id = person.id)";
@@ -123,7 +124,7 @@ impl Store {
             "select count(*) from person where workspace_id = $1 and is_admin and not is_disabled and kind = 'person'";
         // A node of an older version sets `is_disabled` only.
         const UPDATE: &str = "update person set disabled_by_directory = $3, is_disabled = ((disabled_by_administrator or \
-             (is_disabled and not disabled_by_directory)) or $3), is_admin = $4, admin_by_directory = $5, email = coalesce($6, email), \
+             disabled_by_scim or (is_disabled and not disabled_by_directory)) or $3), is_admin = $4, admin_by_directory = $5, email = coalesce($6, email), \
              email_key = coalesce($7, email_key), updated_at = $8 where workspace_id = $1 and id = $2";
         let (workspace_id, id) = (found.person.workspace_id, found.person.id);
         let disables = change.disabled_for.is_some();
@@ -132,7 +133,7 @@ impl Store {
             let current: Option<Current> = sqlx::query_as(SELECT).bind(workspace_id).bind(id)
                 .bind(found.identity.id).fetch_optional(&mut *tx).await?;
             let Some(current) = current.filter(|current| !current.is_unchanged(change)) else {
-                return Ok(Committed::unchanged(DirectoryChangeOutcome::Unchanged));
+                return Ok(Committed::unchanged(ProviderChangeOutcome::Unchanged));
             };
             let (is_admin, admin_by_directory) = current.new_role(change);
             let dependent = if disables { dependent!(tx, id) } else { Vec::new() };
@@ -150,7 +151,7 @@ impl Store {
             if (disables && !current.is_disabled) || is_admin != current.is_admin {
                 sqlx::query(sessions::DELETE_ALL_SESSIONS).bind(workspace_id).bind(id).execute(&mut *tx).await?;
             }
-            for (action, details) in current.events(change, &found.identity.provider) {
+            for (action, details) in current.events(change, &mutation.context.actor_name, &found.identity.provider) {
                 let target = id.to_string();
                 let draft =
                     EventDraft { action, person_id: Some(id), target: &target, label: &current.email, details };
@@ -162,9 +163,9 @@ impl Store {
             tx.commit().await?;
             let lost_admin = current.is_admin && !current.is_disabled && (disables || !is_admin);
             let outcome = if lost_admin && remaining == 0 {
-                DirectoryChangeOutcome::ChangedLastAdministrator
+                ProviderChangeOutcome::ChangedLastAdministrator
             } else {
-                DirectoryChangeOutcome::Changed
+                ProviderChangeOutcome::Changed
             };
             Ok(Committed::new(outcome, vec![Invalidation::Person(id)]))
         })
