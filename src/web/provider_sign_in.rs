@@ -4,7 +4,7 @@ use axum::{
     Extension, Router,
     extract::{FromRequestParts, Path, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header::RETRY_AFTER, request::Parts},
-    response::{IntoResponse as _, Response},
+    response::Response,
     routing::{get, post},
 };
 use serde::Deserialize;
@@ -24,6 +24,7 @@ use crate::{
     domain::event::RequestContext,
     http::ApiError,
     service::{
+        Error,
         completion::run_to_completion,
         sign_in::{BrowserState, Callback, FailedSignIn, ProviderSignInError, SignInError},
     },
@@ -256,19 +257,19 @@ async fn end_sessions(
     Extension(context): Extension<RequestContext>,
     Path(provider): Path<String>,
     axum::Form(form): axum::Form<LogoutForm>,
-) -> Response {
-    match state.sign_in.end_provider_sessions(&provider, &form.logout_token, &context).await {
-        Ok(count) => {
-            tracing::info!(provider, count, "ended sessions for a provider");
-            StatusCode::OK.into_response()
+) -> Result<StatusCode, ApiError> {
+    let ended = state.sign_in.end_provider_sessions(&provider, &form.logout_token, &context).await;
+    let count = ended.map_err(|error| match error {
+        ProviderSignInError::UnknownProvider => ApiError::RouteNotFound,
+        ProviderSignInError::RateLimited { retry_after_millis } => Error::RateLimited { retry_after_millis }.into(),
+        ProviderSignInError::Unavailable => ApiError::Unauthenticated(AuthError::Unavailable),
+        ProviderSignInError::SignIn(error) => error.into(),
+        ProviderSignInError::Rejected | ProviderSignInError::UnknownFlow | ProviderSignInError::AnotherPerson => {
+            ApiError::BadRequest("The logout token was not accepted.".to_owned())
         }
-        Err(ProviderSignInError::UnknownProvider) => StatusCode::NOT_FOUND.into_response(),
-        Err(ProviderSignInError::RateLimited { .. }) => StatusCode::TOO_MANY_REQUESTS.into_response(),
-        Err(ProviderSignInError::Unavailable | ProviderSignInError::SignIn(_)) => {
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
-        }
-        Err(_) => StatusCode::BAD_REQUEST.into_response(),
-    }
+    })?;
+    tracing::info!(provider, count, "ended sessions for a provider");
+    Ok(StatusCode::OK)
 }
 
 #[derive(Deserialize)]

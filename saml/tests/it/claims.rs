@@ -1,4 +1,4 @@
-//! What is read, when it is accepted, and for which request.
+//! The claims that are read, the times at which they are accepted, and the requests that they answer.
 
 use std::time::Duration;
 

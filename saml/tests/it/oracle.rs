@@ -12,7 +12,7 @@ use crate::{
     variants,
 };
 
-/// What the reader found out about the signatures, or `None` if it did not get to them.
+/// The verdict of the reader about the signatures, or `None` if it did not get to them.
 fn verdict(response: &str) -> Option<bool> {
     match read(response, &KEY.pinned()) {
         Ok(_) => Some(true),

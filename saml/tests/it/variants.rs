@@ -12,7 +12,7 @@ use crate::support::{
 pub struct Variant {
     pub name: &'static str,
     pub response: String,
-    /// Whether an error of the reader is the expected one. `None` expects the unchanged claims.
+    /// Returns `true` for the expected error of the reader. `None` expects the unchanged claims.
     pub is_expected: Option<fn(&ReadError) -> bool>,
 }
 

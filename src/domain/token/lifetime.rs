@@ -1,4 +1,4 @@
-//! How long a token is valid, and how long it outlives its replacement.
+//! The lifetime of a token, and the time for which it outlives its replacement.
 
 use crate::domain::{ValidationError, time::Timestamp, validation};
 

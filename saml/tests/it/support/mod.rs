@@ -1,4 +1,4 @@
-//! What the tests share: a response that states what is expected, keys, and the verdict of `xmlsec1`.
+//! Fixtures that the tests share: a response that states what is expected, keys, and the verdict of `xmlsec1`.
 
 pub mod openssl;
 pub mod signing;
@@ -19,7 +19,7 @@ pub fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_793_613_660)
 }
 
-/// What the fixtures and the responses of the tests state.
+/// The statements of the fixtures and of the responses in tests.
 pub fn expectations(keys: &[VerificationKey]) -> Expectations<'_> {
     Expectations { keys, issuer: ISSUER, audience: AUDIENCE, acs_url: ACS_URL, name_id: NameIdRule::Stable, now: now() }
 }

@@ -55,7 +55,7 @@ impl TestKey {
     }
 }
 
-/// What is signed.
+/// The signed elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signed {
     Response,
@@ -99,7 +99,7 @@ pub struct Signature {
     pub signed_info: String,
     /// Makes the value of the signature.
     pub signer: Signer,
-    /// What follows the value.
+    /// The text after the value.
     pub after: String,
 }
 
