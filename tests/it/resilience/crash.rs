@@ -16,7 +16,7 @@ use tokio::task::block_in_place;
 use super::{
     Token,
     acknowledged_writes::{WriteLog, Writers},
-    assert_audit_log_matches, client, iterations, list_token_ids, wait_until_writable,
+    assert_audit_log_matches, client, iterations, list_token_ids, wait_until_recovered,
 };
 use crate::{
     cluster::execute_sql,
@@ -109,7 +109,7 @@ async fn killing_postgres_loses_no_acknowledged_write() {
             server.stop(ShutdownMode::Killed);
             server.start_again();
         });
-        slowest = slowest.max(wait_until_writable(RECOVERY_TIMEOUT, &running.url, &admin).await);
+        slowest = slowest.max(wait_until_recovered(RECOVERY_TIMEOUT, &running.url, &admin).await);
     }
     let log = writers.stop().await;
     log.verify(&running.url).await;

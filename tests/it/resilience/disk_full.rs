@@ -11,7 +11,7 @@ use tokio::task::block_in_place;
 
 use super::{
     Token, acknowledged_writes::WriteLog, check_token, client, crash::integrity_check, create_token, delete_token,
-    iterations, wait_until, wait_until_writable,
+    iterations, wait_until, wait_until_recovered,
 };
 use crate::{
     cluster::execute_sql,
@@ -142,7 +142,7 @@ async fn fill_and_recover(engine: &str, disk: &SmallDisk, running: &ServerProces
     }
     let checks = rounds * (write_log.acknowledged() + 1);
     disk.free_space();
-    let recovery = wait_until_writable(Duration::from_secs(60), url, &admin).await;
+    let recovery = wait_until_recovered(Duration::from_secs(60), url, &admin).await;
     let deleted = write_log.valid().next().unwrap().clone();
     let is_deleted = || async { delete_token(&http, url, &deleted).await == Some(204) };
     wait_until(Duration::from_secs(60), "deletions", is_deleted).await;

@@ -11,7 +11,7 @@ use super::{
     acknowledged_writes::{WriteLog, Writers},
     assert_audit_log_matches,
     checker::{Checkers, TokenKind},
-    client, create_token, iterations, list_token_ids, wait_until, wait_until_writable,
+    client, create_token, iterations, list_token_ids, wait_until, wait_until_recovered,
 };
 use crate::{
     cluster::execute_sql,
@@ -84,7 +84,7 @@ async fn fail_over(round: usize) {
     let promoted = Instant::now();
     execute_sql(pair.standby.port, "postgres", "select pg_promote()").await;
     for node in &nodes {
-        wait_until_writable(Duration::from_secs(10), &node.url, &admin).await;
+        wait_until_recovered(Duration::from_secs(10), &node.url, &admin).await;
     }
     let recovery = promoted.elapsed();
     for checkers in &checkers {
@@ -138,7 +138,7 @@ async fn a_standby_and_a_stale_primary_are_not_used() {
     let token = create_tokens(&node, &admin, 1).await.remove(0);
     block_in_place(|| pair.primary.stop(ShutdownMode::Killed));
     execute_sql(pair.standby.port, "postgres", "select pg_promote()").await;
-    wait_until_writable(Duration::from_secs(10), &node.url, &admin).await;
+    wait_until_recovered(Duration::from_secs(10), &node.url, &admin).await;
     let http = client();
     assert_eq!(super::delete_token(&http, &node.url, &token).await, Some(204));
     block_in_place(|| {
@@ -158,7 +158,7 @@ async fn a_standby_and_a_stale_primary_are_not_used() {
         assert_eq!(check.await.unwrap(), Some(503));
     }
     block_in_place(|| pair.standby.start_again());
-    wait_until_writable(Duration::from_secs(10), &node.url, &admin).await;
+    wait_until_recovered(Duration::from_secs(10), &node.url, &admin).await;
     assert_eq!(super::check_token(&http, &node.url, &token.value).await, Some(401));
 }
 

@@ -117,10 +117,15 @@ pub fn wait_until<F: Future<Output = bool>>(
     }
 }
 
-/// Waits until a token can be created.
-pub async fn wait_until_writable(limit: Duration, url: &str, credential: &Token) -> Duration {
+/// Waits until a token can be created and, as no cache has it, read from the database for a check. Checks follow
+/// writes: a node rejects them without a query until it is connected again.
+pub async fn wait_until_recovered(limit: Duration, url: &str, credential: &Token) -> Duration {
     let http = client();
-    wait_until(limit, "writes", || async { matches!(create_token(&http, url, credential).await, Some((201, _))) }).await
+    let has_recovered = || async {
+        let Some((201, Some(token))) = create_token(&http, url, credential).await else { return false };
+        check_token(&http, url, &token.value).await == Some(200)
+    };
+    wait_until(limit, "writes and checks", has_recovered).await
 }
 
 /// Returns the IDs of the administrator's tokens in the token list.

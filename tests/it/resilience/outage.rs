@@ -9,7 +9,7 @@ use super::{
     Token,
     acknowledged_writes::Writers,
     checker::{Checkers, TokenKind},
-    client, create_token, delete_token, is_long, iterations, wait_until, wait_until_writable,
+    client, create_token, delete_token, is_long, iterations, wait_until, wait_until_recovered,
 };
 use crate::{
     cluster::{
@@ -111,7 +111,7 @@ async fn a_database_outage_yields_no_wrong_check_result() {
         writers.wait_for_writes(10).await;
         let before = resident_kib(test.running.pid());
         test.inject(fault, length, &checkers).await;
-        let recovery = wait_until_writable(max_recovery_time(), &test.running.url, &test.admin).await;
+        let recovery = wait_until_recovered(max_recovery_time(), &test.running.url, &test.admin).await;
         let growth = resident_kib(test.running.pid()).saturating_sub(before);
         let (log, results) = (writers.stop().await, checkers.stop().await);
         results.assert_no_wrong_result();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Token, check_token, client, create_token, delete_token, iterations, wait_until, wait_until_writable};
+use super::{Token, check_token, client, create_token, delete_token, iterations, wait_until, wait_until_recovered};
 use crate::{
     cluster::execute_sql,
     support::{
@@ -41,7 +41,7 @@ async fn a_read_only_database_still_serves_checks() {
         assert_eq!(check_token(&http, url, &deleted.value).await, Some(401));
     }
     execute_sql(server.port, "postgres", "alter database tokenward reset default_transaction_read_only").await;
-    let recovery = wait_until_writable(Duration::from_secs(60), url, &admin).await;
+    let recovery = wait_until_recovered(Duration::from_secs(60), url, &admin).await;
     // No session of the pool is still read-only.
     let all_sessions_write = || async {
         for _ in 0..50 {
