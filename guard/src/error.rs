@@ -42,6 +42,9 @@ pub enum DenialReason {
     /// The owner is not allowed to use tokens.
     #[error("token access disabled")]
     AccessDisabled,
+    /// The owner has not signed in through the identity provider for too long.
+    #[error("paused until the owner signs in")]
+    Paused,
     /// The owner's workspace has tokens switched off.
     #[error("feature off")]
     FeatureOff,

@@ -14,6 +14,7 @@ use super::slot_ref::SlotRef;
 use crate::{
     domain::{
         person::TokenAccess,
+        reaffirmation::ProviderSignIn,
         time::Timestamp,
         token_limits::{AllowedNetworks, TokenLimits},
     },
@@ -53,6 +54,8 @@ pub struct CachedPerson {
     pub scoped_identity: Arc<Identity>,
     pub is_disabled: bool,
     pub token_access: TokenAccess,
+    /// The last sign-in of a person who signs in through an identity provider only.
+    pub provider_sign_in: Option<ProviderSignIn>,
     pub workspace: Arc<CachedWorkspace>,
     pub(super) invalidated: AtomicBool,
     _bytes: ByteAccount,
@@ -110,6 +113,7 @@ impl CachedPerson {
             scoped_identity,
             is_disabled: row.is_disabled,
             token_access: row.token_access,
+            provider_sign_in: row.provider_sign_in.clone(),
             workspace,
             invalidated: AtomicBool::new(false),
             _bytes: bytes,
@@ -127,6 +131,7 @@ impl CachedPerson {
             && is_platform_admin == (row.is_admin && row.is_platform_admin)
             && self.is_disabled == row.is_disabled
             && self.token_access == row.token_access
+            && self.provider_sign_in == row.provider_sign_in
             && self.workspace.enabled == row.enabled
     }
 

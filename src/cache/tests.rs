@@ -42,6 +42,7 @@ pub(crate) fn found_token(person_id: i64, workspace_id: i64) -> FoundToken {
         is_disabled: false,
         token_access: TokenAccess::Default,
         enabled: None,
+        provider_sign_in: None,
     }
 }
 

@@ -169,7 +169,8 @@ impl InvalidationState {
         }
         self.invalidate_person(id);
         let workspace = self.share_workspace(row);
-        let size = PERSON_BYTES + row.email.len() + row.name.len();
+        let provider = row.provider_sign_in.as_ref().map_or(0, |sign_in| sign_in.provider.len());
+        let size = PERSON_BYTES + row.email.len() + row.name.len() + provider;
         let person = Arc::new(CachedPerson::new(row, workspace, ByteAccount::new(size, bytes)));
         self.people.insert(id, Arc::downgrade(&person));
         person

@@ -10,6 +10,7 @@ use crate::{
     cache::{BatchLoader, Lease, LeasedCache, RecordedUse, TokenCache, Unavailable, entry::CachedToken},
     domain::{
         event::RequestContext,
+        id::PersonId,
         invalidation::Invalidation,
         random::Random,
         time::{Clock, Timestamp},
@@ -100,6 +101,15 @@ impl Node {
             return Err(Unavailable);
         }
         self.0.loader.load(digest).await
+    }
+
+    /// Reads a token from the database although it may be cached: its owner may have signed in since.
+    ///
+    /// # Errors
+    /// The same as [`Node::load`].
+    pub async fn reload(&self, digest: &TokenDigest, owner: PersonId) -> Result<Option<CachedToken>, Unavailable> {
+        self.0.local.cache.invalidate(Invalidation::Person(owner));
+        self.load(digest).await
     }
 
     /// Returns the value of a committed revocation once it is effective on every node. `request` may

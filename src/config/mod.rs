@@ -23,7 +23,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cluster,
-    domain::{password::PasswordPolicy, scim::CREDENTIAL_PREFIX, session::SessionLifetime, setting::Settings},
+    domain::{
+        password::PasswordPolicy, reaffirmation::ReaffirmationRules, scim::CREDENTIAL_PREFIX, session::SessionLifetime,
+        setting::Settings,
+    },
     mail::Mailer,
     service::{
         directories::DirectoryProviderSettings, openid_providers::OpenIdProviderSettings, password::Cost, tokens,
@@ -162,7 +165,20 @@ impl Config {
     pub fn token_limits(&self) -> tokens::TokenLimits {
         let RateLimitsConfig { token_creation_per_minute, rejected_tokens_per_ip_per_minute, .. } = self.rate_limits;
         let max_active = self.tokens.max_active_per_person;
-        tokens::TokenLimits::new(token_creation_per_minute, max_active, rejected_tokens_per_ip_per_minute)
+        let reaffirmation = self.reaffirmation_rules();
+        tokens::TokenLimits::new(
+            token_creation_per_minute,
+            max_active,
+            rejected_tokens_per_ip_per_minute,
+            reaffirmation,
+        )
+    }
+
+    /// Returns the time after which tokens pause, per identity provider.
+    fn reaffirmation_rules(&self) -> ReaffirmationRules {
+        ReaffirmationRules::new(
+            self.sso.iter().filter_map(|(name, provider)| Some((name.clone(), provider.reaffirm_after()?.as_secs()))),
+        )
     }
 
     /// Returns the limits of the token cache.

@@ -170,12 +170,15 @@ impl Authority {
             is_disabled: facts.is_disabled,
             token_access: facts.token_access,
             feature_enabled: facts.enabled.unwrap_or(self.enabled_by_default),
+            // Only time can have paused the token since the request was authenticated.
+            pauses_at: None,
         };
         token_facts.ensure_usable(self.clock.now(), || None).map_err(|reason| match reason {
             token::UnusableReason::FeatureOff => AuthorizationLost::FeatureOff,
             token::UnusableReason::Expired
             | token::UnusableReason::PersonDisabled
             | token::UnusableReason::AccessDisabled
+            | token::UnusableReason::Paused
             | token::UnusableReason::OutsideNetworks
             | token::UnusableReason::ClientAddressUnknown => AuthorizationLost::CallerRevoked,
         })

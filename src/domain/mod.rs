@@ -28,6 +28,7 @@ pub mod password_link;
 pub mod person;
 pub mod random;
 pub mod rate_limit;
+pub mod reaffirmation;
 pub mod scim;
 pub mod scope_catalog;
 pub mod service_account;

@@ -7,6 +7,7 @@ mod idempotency;
 mod issue;
 mod listed;
 mod operator;
+mod pause;
 mod read_access;
 mod setting_preview;
 mod verify;
@@ -22,6 +23,7 @@ use crate::{
         id::{PersonId, WorkspaceId},
         random::Random,
         rate_limit::Rate,
+        reaffirmation::ReaffirmationRules,
         setting::Settings,
         time::{Clock, Timestamp},
         token::{Token, TokenStatus},
@@ -41,6 +43,7 @@ pub use bulk_delete::MAX_BULK_DELETIONS;
 pub use idempotency::IdempotencyKey;
 pub use issue::{Idempotency, TokenRequest};
 pub use listed::ListedToken;
+pub use pause::TokenPause;
 pub use read_access::ReadAccess;
 pub use setting_preview::SettingPreview;
 pub use verify::{CachedVerdict, TokenLookup, ValidToken};
@@ -63,22 +66,29 @@ pub struct Tokens {
     mutations: Mutations,
 }
 
-/// The limits on token creation and on rejected bearer tokens.
+/// The limits on token creation, on rejected bearer tokens, and on the time without a sign-in.
 #[derive(Clone, Debug)]
 pub struct TokenLimits {
     creations: KeyedRateLimiter<PersonId>,
     max_active: Option<u32>,
     rejections: KeyedRateLimiter<IpAddr>,
+    reaffirmation: ReaffirmationRules,
 }
 
 impl TokenLimits {
     /// Creates limits: `creations_per_minute` per person, `max_active` active tokens per person,
-    /// and `rejections_per_minute` per client address. A rate of 0 is unlimited.
+    /// and `rejections_per_minute` per client address. A rate of 0 is unlimited. The tokens of people who do
+    /// not sign in pause by `reaffirmation`.
     #[must_use]
-    pub fn new(creations_per_minute: u32, max_active: Option<u32>, rejections_per_minute: u32) -> Self {
+    pub fn new(
+        creations_per_minute: u32,
+        max_active: Option<u32>,
+        rejections_per_minute: u32,
+        reaffirmation: ReaffirmationRules,
+    ) -> Self {
         let creations = KeyedRateLimiter::new(Rate::per_minute(creations_per_minute));
         let rejections = KeyedRateLimiter::new(Rate::per_minute(rejections_per_minute));
-        Self { creations, max_active, rejections }
+        Self { creations, max_active, rejections, reaffirmation }
     }
 }
 

@@ -13,6 +13,18 @@ macro_rules! in_doubt {
 }
 pub(super) use in_doubt;
 
+/// Columns with the provider and the time of the last sign-in of person `p` through an identity provider. Null
+/// for a person with a local password, who signs in with that. Begins with a comma.
+macro_rules! provider_sign_in {
+    () => {
+        ", case when p.password_hash is null then (select i.provider from external_identity i \
+         where i.person_id = p.id order by i.linked_at desc, i.id limit 1) end, \
+         case when p.password_hash is null then (select coalesce(i.last_sign_in_at, i.linked_at) \
+         from external_identity i where i.person_id = p.id order by i.linked_at desc, i.id limit 1) end"
+    };
+}
+pub(super) use provider_sign_in;
+
 /// Parses `person.token_access`.
 pub(super) fn parse_token_access(text: &str) -> Result<TokenAccess> {
     TokenAccess::parse(text).map_err(|_| Error::corrupt("person.token_access"))

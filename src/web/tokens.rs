@@ -10,6 +10,7 @@ use super::{
     error::{PageResult, see_other},
     extract::{LenientQuery, PageForm},
     form_error::FormError,
+    format::DisplayTime,
     layout::{Layout, NavItem, render, render_with_status},
     messages::for_error,
     reauth::{Reauth, require_recent_password},
@@ -20,7 +21,11 @@ use super::{
     token_list::{TokenList, list_page},
     token_query::TokenQuery,
 };
-use crate::service::{Error, events::EventScope, tokens::TokenScope};
+use crate::service::{
+    Error,
+    events::EventScope,
+    tokens::{TokenPause, TokenScope},
+};
 
 /// The path of the list.
 pub(super) const LIST_PATH: &str = "/preferences/access-tokens";
@@ -44,8 +49,17 @@ struct TokensPage {
     contacts: String,
     /// The user is a custodian of service accounts.
     has_service_accounts: bool,
+    /// The time at which the tokens of the user pause, and the provider.
+    pause: Option<Pause>,
     /// `None` if the feature is off.
     list: Option<TokenList>,
+}
+
+/// The pausing of tokens without a sign-in through the provider.
+struct Pause {
+    provider: String,
+    at: DisplayTime,
+    is_paused: bool,
 }
 
 async fn list(
@@ -72,7 +86,9 @@ async fn list(
     let notice = notice.or_else(|| deletion_count_notice(&query));
     let layout = user.layout(NavItem::Tokens).with_notice(query.done.as_deref()).with_text(notice);
     let has_service_accounts = state.people.has_own_service_accounts(&user.actor()).await?;
-    render(&TokensPage { layout, is_feature_off, denied_reason, contacts, has_service_accounts, list })
+    let pause = state.tokens.pause_of(&user.person).await?;
+    let pause = pause.map(|TokenPause { provider, at, is_paused }| Pause { provider, at: DisplayTime(at), is_paused });
+    render(&TokensPage { layout, is_feature_off, denied_reason, contacts, has_service_accounts, pause, list })
 }
 
 /// The list of own tokens, for bulk deletions.

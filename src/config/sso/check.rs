@@ -127,7 +127,18 @@ impl OpenIdConnectConfig {
         if self.client_secret.is_some() && self.client_secret_file.is_some() {
             return invalid("client_secret", "and client_secret_file are both set; keep one of them");
         }
-        Ok(())
+        check_reaffirmation(self.reaffirm_after)
+    }
+}
+
+/// Checks `reaffirm_after`.
+fn check_reaffirmation(reaffirm_after: Option<ConfigDuration>) -> Result<(), Invalid> {
+    let (min, max) = (ConfigDuration::from_secs(3_600), ConfigDuration::from_secs(366 * 86_400));
+    match reaffirm_after {
+        Some(time) if time < min || time > max => {
+            invalid("reaffirm_after", format!("is {time}; it must be from 1h to 366d, or be removed"))
+        }
+        _ => Ok(()),
     }
 }
 

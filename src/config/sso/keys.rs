@@ -24,7 +24,7 @@ pub const DIRECTORY_KEYS: [&str; 15] = [
 
 /// The keys of `[sso.NAME]` with `kind = "openid-connect"`, in the order of
 /// `docs/reference/identity-providers.md`.
-pub const OPENID_CONNECT_KEYS: [&str; 10] = [
+pub const OPENID_CONNECT_KEYS: [&str; 11] = [
     "kind",
     "issuer",
     "client_id",
@@ -34,6 +34,7 @@ pub const OPENID_CONNECT_KEYS: [&str; 10] = [
     "subject_claim",
     "groups_claim",
     "ca_file",
+    "reaffirm_after",
     "allow",
 ];
 

@@ -7,7 +7,7 @@ use tokenward_oidc::{ClientSettings, Secret};
 
 use super::{AllowConfig, SecretText};
 use crate::{
-    config::{Error, secret_file},
+    config::{ConfigDuration, Error, secret_file},
     domain::directory::ProviderName,
     service::openid_providers::OpenIdProviderSettings,
 };
@@ -37,6 +37,9 @@ pub struct OpenIdConnectConfig {
     /// Certificates (PEM) of the authorities that sign the provider's; `None`: those of the system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// The time from the last sign-in of a person until the person's tokens pause; `None`: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reaffirm_after: Option<ConfigDuration>,
     #[serde(default)]
     pub allow: Vec<AllowConfig>,
 }

@@ -6,6 +6,7 @@ use figment::{Figment, error::Kind};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{DirectoryConfig, OpenIdConnectConfig};
+use crate::config::ConfigDuration;
 
 /// The identity providers by name.
 pub type SsoConfig = BTreeMap<String, ProviderConfig>;
@@ -36,6 +37,16 @@ impl ProviderConfig {
     #[must_use]
     pub fn directory(&self) -> Option<&DirectoryConfig> {
         if let Self::Directory(directory) = self { Some(directory) } else { None }
+    }
+
+    /// Returns the time from the last sign-in until tokens pause; `None`: never. A directory reports who has
+    /// left, so its people need not sign in.
+    #[must_use]
+    pub fn reaffirm_after(&self) -> Option<ConfigDuration> {
+        match self {
+            Self::Directory(_) => None,
+            Self::OpenIdConnect(provider) => provider.reaffirm_after,
+        }
     }
 
     /// Returns the `OpenID` provider, if it is one.

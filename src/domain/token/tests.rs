@@ -105,6 +105,7 @@ fn a_token_is_usable_until_just_before_it_expires() {
         is_disabled: false,
         token_access: TokenAccess::Default,
         feature_enabled: true,
+        pauses_at: None,
     };
     assert_eq!(facts.ensure_usable(Timestamp::from_millis(999_999), || None), Ok(()));
     assert_eq!(facts.ensure_usable(NOW, || None), Err(UnusableReason::Expired));
@@ -119,6 +120,7 @@ fn feature_off_is_reported_only_for_a_token_that_would_otherwise_authenticate() 
         is_disabled: false,
         token_access: TokenAccess::Default,
         feature_enabled: false,
+        pauses_at: None,
     };
     assert_eq!(facts.ensure_usable(NOW, || None), Err(UnusableReason::FeatureOff));
     let person_disabled = TokenFacts { is_disabled: true, ..facts };
@@ -136,6 +138,7 @@ fn the_first_rule_that_rejects_a_token_is_reported() {
         is_disabled: false,
         token_access: TokenAccess::Default,
         feature_enabled: true,
+        pauses_at: None,
     };
     let (inside, outside) = (Some([10, 1, 2, 3].into()), Some([192, 0, 2, 1].into()));
     assert_eq!(usable.ensure_usable(NOW, || inside), Ok(()));
@@ -144,7 +147,10 @@ fn the_first_rule_that_rejects_a_token_is_reported() {
     let feature_off = TokenFacts { feature_enabled: false, ..usable };
     assert_eq!(feature_off.ensure_usable(NOW, || inside), Err(UnusableReason::FeatureOff));
     assert_eq!(feature_off.ensure_usable(NOW, || outside), Err(UnusableReason::OutsideNetworks));
-    let disabled = TokenFacts { is_disabled: true, ..usable };
+    let paused = TokenFacts { pauses_at: Some(NOW), ..usable };
+    assert_eq!(paused.ensure_usable(NOW, || outside), Err(UnusableReason::Paused));
+    assert_eq!(paused.ensure_usable(NOW.plus_seconds(-1), || inside), Ok(()));
+    let disabled = TokenFacts { is_disabled: true, ..paused };
     assert_eq!(disabled.ensure_usable(NOW, || outside), Err(UnusableReason::PersonDisabled));
     assert_eq!(disabled.ensure_usable(NOW.plus_seconds(1), || outside), Err(UnusableReason::Expired));
 }

@@ -13,6 +13,8 @@ pub struct TokenFacts<'a> {
     pub is_disabled: bool,
     pub token_access: TokenAccess,
     pub feature_enabled: bool,
+    /// When the token pauses until its owner signs in again.
+    pub pauses_at: Option<Timestamp>,
 }
 
 /// The reason why an existing token does not authenticate.
@@ -21,6 +23,8 @@ pub enum UnusableReason {
     Expired,
     PersonDisabled,
     AccessDisabled,
+    /// The owner has not signed in through the identity provider for too long.
+    Paused,
     /// The client's address is in none of the token's networks.
     OutsideNetworks,
     /// The token has networks, and the client's address is not known.
@@ -46,6 +50,9 @@ impl TokenFacts<'_> {
         if !self.token_access.allows_use() {
             return Err(UnusableReason::AccessDisabled);
         }
+        if is_expired(self.pauses_at, now) {
+            return Err(UnusableReason::Paused);
+        }
         if !self.networks.is_any() {
             let client = client().ok_or(UnusableReason::ClientAddressUnknown)?;
             if !self.networks.allow(Some(client)) {
@@ -59,6 +66,7 @@ impl TokenFacts<'_> {
     }
 }
 
+/// Returns `true` from the given time on.
 pub(super) fn is_expired(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
     expires_at.is_some_and(|expires_at| now >= expires_at)
 }

@@ -6,10 +6,7 @@ use futures_util::future::join_all;
 
 use super::Tokens;
 use crate::{
-    cache::{
-        Unavailable,
-        entry::{CachedPerson, CachedToken},
-    },
+    cache::entry::{CachedPerson, CachedToken},
     domain::{
         event::{Action, RequestContext},
         id::{PersonId, WorkspaceId},
@@ -215,12 +212,11 @@ impl Tokens {
     ) -> (std::result::Result<ValidToken, AuthError>, bool) {
         let TokenLookup { digest, cached } = lookup;
         let token = match cached {
-            Some(token) => Some(token),
-            None => match self.node.load(&digest).await {
-                Ok(token) => token,
-                Err(Unavailable) => return (Err(AuthError::Unavailable), false),
-            },
+            Some(token) if !self.is_paused(&token) => Ok(Some(token)),
+            Some(paused) => self.node.reload(&digest, PersonId::of(&paused.person.identity)).await,
+            None => self.node.load(&digest).await,
         };
+        let Ok(token) = token else { return (Err(AuthError::Unavailable), false) };
         let Some(token) = token else {
             self.denied_attempts.record_unknown_token(digest, token_client_context(request, client));
             return (Err(AuthError::Denied(DenialReason::UnknownToken)), self.exceeds_rejections(request));
@@ -260,6 +256,12 @@ impl Tokens {
         Ok(ValidToken::new(token.clone(), now))
     }
 
+    /// Returns `true` if the owner has not signed in for too long, as far as the entry shows.
+    fn is_paused(&self, token: &CachedToken) -> bool {
+        let pauses_at = self.limits.reaffirmation.pauses_at(token.person.provider_sign_in.as_ref());
+        pauses_at.is_some_and(|pauses_at| self.clock.now() >= pauses_at)
+    }
+
     /// Checks a token that was authenticated earlier in the same request.
     pub(super) fn evaluate_from_any_address(&self, token: &CachedToken) -> std::result::Result<ValidToken, AuthError> {
         let networks = token.networks().iter().next().map(IpNetwork::first_address);
@@ -285,12 +287,14 @@ impl Tokens {
             is_disabled: token.person.is_disabled,
             token_access: token.person.token_access,
             feature_enabled: token.person.workspace.enabled.unwrap_or(self.defaults.enabled),
+            pauses_at: self.limits.reaffirmation.pauses_at(token.person.provider_sign_in.as_ref()),
         };
         facts.ensure_usable(now, client).map_err(|reason| {
             AuthError::Denied(match reason {
                 UnusableReason::Expired => DenialReason::Expired,
                 UnusableReason::PersonDisabled => DenialReason::PersonDisabled,
                 UnusableReason::AccessDisabled => DenialReason::AccessDisabled,
+                UnusableReason::Paused => DenialReason::Paused,
                 UnusableReason::OutsideNetworks => DenialReason::OutsideNetworks,
                 UnusableReason::ClientAddressUnknown => DenialReason::ClientAddressUnknown,
                 UnusableReason::FeatureOff => DenialReason::FeatureOff,

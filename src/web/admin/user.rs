@@ -65,6 +65,8 @@ struct UserPage<'a> {
     /// The account allows the use of tokens. The workspace may still have them switched off.
     can_use_tokens: bool,
     active_tokens: i64,
+    /// The time from which the tokens do not authenticate without a new sign-in.
+    pauses_at: Option<DisplayTime>,
     session_count: usize,
     /// The last sign-in on a page.
     last_sign_in: Option<DisplayTime>,
@@ -159,6 +161,7 @@ async fn page<'a>(user: &AdminUser, state: &WebState, person: &'a Person) -> Pag
         token_access_label: token_access_label(person.token_access),
         can_use_tokens: person.can_use_tokens(),
         active_tokens: counts.tokens,
+        pauses_at: state.tokens.pause_of(person).await?.map(|pause| DisplayTime(pause.at)),
         session_count: state.sessions.list(person).await?.len(),
         last_sign_in: person.last_sign_in_at.map(DisplayTime),
         last_login: person.last_login_at.map(DisplayTime),

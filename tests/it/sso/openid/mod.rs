@@ -2,6 +2,7 @@
 
 mod admission;
 mod browser;
+mod reaffirmation;
 mod sessions;
 
 use rstest::rstest;
