@@ -1,6 +1,7 @@
 //! `tokenward sso`: the identity providers, their syncs and the accounts linked to them.
 
 mod link;
+mod migrate;
 mod openid;
 mod probe;
 mod sync;
@@ -11,7 +12,7 @@ use anyhow::{anyhow, bail};
 use clap::Subcommand;
 
 use super::{
-    invocation::Services,
+    invocation::{Invocation, Services},
     output::{ListOptions, Output},
 };
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     service::{Directories, directories::DirectoryProvider},
 };
 use link::{LinkPerson, UnlinkPerson};
+use migrate::MigratePeople;
 use probe::TestProvider;
 use sync::{SyncProvider, print_status};
 
@@ -42,16 +44,27 @@ pub(super) enum SsoCommand {
     Link(LinkPerson),
     /// Remove the link of a person; tokens stay, and the person needs a local password or another link
     Unlink(UnlinkPerson),
+    /// Move people from one provider to another
+    ///
+    /// Prints a list of the people with their old and new accounts. With --confirm, moves them: each signs in through the new provider from
+    /// then on, all sessions end, and tokens stay. Exits with 1 if a person has no new account. The command can be repeated.
+    Migrate(MigratePeople),
 }
 
 impl SsoCommand {
-    pub(super) async fn run(self, Services { app, .. }: &Services, output: &mut Output) -> anyhow::Result<()> {
+    pub(super) async fn run(
+        self,
+        Services { app, .. }: &Services,
+        invocation: &Invocation,
+        output: &mut Output,
+    ) -> anyhow::Result<()> {
         match self {
             Self::Test(test) => test.run(app.directory_syncs().directories(), app.sign_in().openid(), output).await,
             Self::Sync(sync) => sync.run(app, output).await,
             Self::Status(options) => print_status(app, options, output).await,
             Self::Link(link) => link.run(app, output).await,
             Self::Unlink(unlink) => unlink.run(app, output).await,
+            Self::Migrate(migrate) => migrate.run(app, invocation, output).await,
         }
     }
 }

@@ -104,7 +104,7 @@ impl StoreCommand {
             Self::Person(person) => person.run(services, invocation, output).await,
             Self::Token(token) => token.run(services, invocation, output).await,
             Self::Workspace(workspace) => workspace.run(services, invocation, output).await,
-            Self::Sso(sso) => sso.run(services, output).await,
+            Self::Sso(sso) => sso.run(services, invocation, output).await,
             Self::Scim(scim) => scim.run(services, output).await,
             Self::Audit(audit) => audit.run(&services.store, output).await,
             Self::Backup(backup) => backup.run(services, invocation, output).await,

@@ -9,7 +9,7 @@ use crate::{
         time::Clock,
     },
     service::{Error, Mutations, Result, tokens::generate_id},
-    store::{LinkOutcome, NewExternalIdentity, Store},
+    store::{FoundIdentity, LinkOutcome, NewExternalIdentity, Store},
 };
 
 /// The operations on external identities.
@@ -56,6 +56,55 @@ impl Identities {
         self.link_subject(person, (provider, DIRECTORY_ISSUER), &entry.subject, entry.label()).await
     }
 
+    /// Lists the accounts at a provider that are linked to people, by the e-mail address of the person.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn list_of_provider(&self, provider: &str) -> Result<Vec<FoundIdentity>> {
+        let mut identities = self.store.list_identities(provider).await?;
+        identities.sort_by(|a, b| a.person.email.cmp(&b.person.email));
+        Ok(identities)
+    }
+
+    /// Finds the person who is linked to an account at a provider.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn find_linked(&self, (provider, issuer): (&str, &str), subject: &str) -> Result<Option<Person>> {
+        Ok(self.store.find_identity(provider, issuer, subject).await?.map(|found| found.person))
+    }
+
+    /// Moves the link of a person to an account at another provider, by the operator. All sessions of the
+    /// person end.
+    ///
+    /// # Errors
+    /// [`Error::IdentityTaken`] if the new account is linked already, [`Error::PersonNotFound`] if the old
+    /// link was removed meanwhile.
+    pub async fn move_to(
+        &self,
+        found: &FoundIdentity,
+        account: (&str, &str),
+        subject: &str,
+        label: String,
+    ) -> Result<()> {
+        let new = self.new_identity(account, subject, label);
+        match self.store.move_identity(found, &new, &self.mutations.by_operator()).await? {
+            LinkOutcome::Linked => Ok(()),
+            LinkOutcome::AlreadyLinked => Err(Error::IdentityTaken),
+            LinkOutcome::PersonNotFound | LinkOutcome::LastLocalAdministrator => Err(Error::PersonNotFound),
+        }
+    }
+
+    fn new_identity(&self, (provider, issuer): (&str, &str), subject: &str, label: String) -> NewExternalIdentity {
+        NewExternalIdentity {
+            id: generate_id(self.clock.now(), &self.random),
+            provider: provider.to_owned(),
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            label,
+        }
+    }
+
     /// Links a person to an account at a provider, given by its name and its issuer, as [`Self::link`] does.
     ///
     /// # Errors
@@ -63,17 +112,11 @@ impl Identities {
     pub async fn link_subject(
         &self,
         person: &Person,
-        (provider, issuer): (&str, &str),
+        account: (&str, &str),
         subject: &str,
         label: String,
     ) -> Result<()> {
-        let new = NewExternalIdentity {
-            id: generate_id(self.clock.now(), &self.random),
-            provider: provider.to_owned(),
-            issuer: issuer.to_owned(),
-            subject: subject.to_owned(),
-            label,
-        };
+        let new = self.new_identity(account, subject, label);
         match self.store.link_identity(person, &new, &self.mutations.by_operator()).await? {
             LinkOutcome::Linked => Ok(()),
             LinkOutcome::PersonNotFound => Err(Error::PersonNotFound),

@@ -18,9 +18,9 @@ pub(super) use in_doubt;
 macro_rules! provider_sign_in {
     () => {
         ", case when p.password_hash is null then (select i.provider from external_identity i \
-         where i.person_id = p.id order by i.linked_at desc, i.id limit 1) end, \
+         where i.person_id = p.id order by i.linked_at desc, i.id desc limit 1) end, \
          case when p.password_hash is null then (select coalesce(i.last_sign_in_at, i.linked_at) \
-         from external_identity i where i.person_id = p.id order by i.linked_at desc, i.id limit 1) end"
+         from external_identity i where i.person_id = p.id order by i.linked_at desc, i.id desc limit 1) end"
     };
 }
 pub(super) use provider_sign_in;

@@ -1,5 +1,6 @@
 //! External identities: finding, creating with a person, linking, and the changes of a sync.
 
+mod move_identity;
 mod provider_change;
 
 use sqlx::{Database, Encode, QueryBuilder, Type};

@@ -114,6 +114,31 @@ async fn a_person_is_linked_once(engine: Engine) {
 }
 
 #[apply(both_databases)]
+async fn an_identity_moves_to_another_provider(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let store = &app.store;
+    let ada = insert(store, WORKSPACE, "ada@example.com", "s1", true).await;
+    insert(store, WORKSPACE, "grace@example.com", "s2", false).await;
+    let (ada_identity, grace_identity) = (find(store, "s1").await.unwrap(), find(store, "s2").await.unwrap());
+    let disabled = store.apply_provider_change(&ada_identity, &gone(), &operator_mutation()).await.unwrap();
+    disabled.wait_for(&NoCache).await;
+    let mutation = operator_mutation();
+    let move_to = async |found: &FoundIdentity, subject: &str| {
+        store.move_identity(found, &new_identity("other", subject), &mutation).await.unwrap()
+    };
+    assert_eq!(move_to(&ada_identity, "new").await, LinkOutcome::Linked);
+    assert_eq!(move_to(&grace_identity, "new").await, LinkOutcome::AlreadyLinked);
+    assert_eq!(move_to(&ada_identity, "newer").await, LinkOutcome::PersonNotFound, "it has moved already");
+    assert!(find(store, "s1").await.is_none() && find(store, "s2").await.is_some());
+    let moved = store.list_identities("other").await.unwrap().remove(0);
+    assert_eq!((moved.identity.subject.as_str(), moved.person.id), ("new", ada.id));
+    assert_eq!(moved.identity.last_sign_in_at, None);
+    // What the directory disabled stays so; the new provider does not lift it.
+    let disabled_by = moved.person.disabled_by;
+    assert_eq!((disabled_by.administrator, disabled_by.directory), (true, false));
+}
+
+#[apply(both_databases)]
 async fn a_directory_disables_and_enables_and_grants_the_role(engine: Engine) {
     let app = TestApp::start(engine).await;
     let store = &app.store;

@@ -4,6 +4,7 @@
 mod attack;
 mod configuration;
 mod link;
+mod migrate;
 mod nodes;
 mod openid;
 mod print;
