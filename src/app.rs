@@ -9,12 +9,12 @@ use crate::{
     outbound::{AddressPolicy, Lookup, OutboundClient},
     service::{
         ClockFloor, DeniedAttemptLog, Directories, DirectorySyncs, Events, ExpiryWarnings, Identities, Invites, Leaks,
-        Mail, Mutations, OpenIdProviders, People, ReadBudget, Scim, Sessions, SignIn, TokenStatistics, Tokens,
-        Webhooks, Workspaces,
+        Mail, Mutations, OpenIdProviders, People, ReadBudget, RedirectProviders, SamlProviders, Scim, Sessions, SignIn,
+        TokenStatistics, Tokens, Webhooks, Workspaces,
         health::Health,
         invites::InviteUrl,
         password::Hasher,
-        sign_in::{DirectorySignIn, OpenIdSignIn},
+        sign_in::{DirectorySignIn, ProviderSignIn},
         webhook::Webhook,
         webhooks::REQUEST_TIMEOUT,
     },
@@ -74,29 +74,36 @@ fn leaks(
     Ok(Leaks::new((tokens.clone(), scim.clone()), clock.clone(), token_format, max_reports, webhook))
 }
 
+/// Reads the settings of the providers to which browsers are redirected.
+fn redirect_providers(config: &Config) -> anyhow::Result<RedirectProviders> {
+    let openid = OpenIdProviders::new(config.openid_providers()?)?;
+    let saml = SamlProviders::new(config.saml_providers()?)?;
+    Ok(RedirectProviders { openid, saml })
+}
+
 /// Builds the entry point of sign-ins.
 fn sign_in(
     (store, clock, random): (&Store, &Clock, &Random),
     denied_attempts: &DeniedAttemptLog,
     hasher: Hasher,
-    (directory, openid): (DirectorySignIn, OpenIdProviders),
+    (directory, providers, identities): (DirectorySignIn, RedirectProviders, Identities),
     config: &Config,
 ) -> SignIn {
-    let openid = OpenIdSignIn::new(openid, config.http.request_timeout.get() * 5 / 6);
+    let provider = ProviderSignIn::new(providers, identities, config.http.request_timeout.get() * 5 / 6);
     let max_failures = config.rate_limits.failed_logins_per_ip;
     let clock_and_random = (clock.clone(), random.clone());
-    SignIn::new(store.clone(), denied_attempts.clone(), clock_and_random, hasher, (directory, openid), max_failures)
+    SignIn::new(store.clone(), denied_attempts.clone(), clock_and_random, hasher, (directory, provider), max_failures)
 }
 
 /// Builds the service of SCIM provisioning.
 fn scim(
     (store, node, clock, random): (&Store, &Node, &Clock, &Random),
-    (directories, openid, tokens): (&Directories, &OpenIdProviders, &Tokens),
+    (directories, providers, tokens): (&Directories, &RedirectProviders, &Tokens),
     mutations: &Mutations,
     read_budget: &ReadBudget,
 ) -> Scim {
     let dependencies = (store.clone(), node.clone(), clock.clone(), random.clone());
-    Scim::new(dependencies, (directories, openid, tokens.clone()), mutations.clone(), read_budget.clone())
+    Scim::new(dependencies, (directories, providers, tokens.clone()), mutations.clone(), read_budget.clone())
 }
 
 /// Builds the service of webhooks, whose requests reach only allowed addresses.
@@ -138,14 +145,16 @@ impl App {
             mutations.clone(),
         );
         let directories = Directories::new(config.directories()?)?;
-        let openid = OpenIdProviders::new(config.openid_providers()?)?;
-        let providers = (directory_sign_in(&directories, &node, &token_format, config), openid.clone());
-        let sign_in = sign_in((&store, &clock, &random), &denied_attempts, hasher, providers, config);
+        let providers = redirect_providers(config)?;
+        let identities = Identities::new(store.clone(), clock.clone(), random.clone(), mutations.clone());
+        let directory = directory_sign_in(&directories, &node, &token_format, config);
+        let entry_points = (directory, providers.clone(), identities.clone());
+        let sign_in = sign_in((&store, &clock, &random), &denied_attempts, hasher, entry_points, config);
         let invite_url = InviteUrl::new(&config.public_url(), !config.lacks_public_url());
         let dependencies = (store.clone(), clock.clone(), random.clone());
         let invites = Invites::new(dependencies, people.clone(), &sign_in, mutations.clone(), invite_url);
-        let identities = Identities::new(store.clone(), clock.clone(), random.clone(), mutations.clone());
-        let scim = scim((&store, &node, &clock, &random), (&directories, &openid, &tokens), &mutations, &read_budget);
+        let scim =
+            scim((&store, &node, &clock, &random), (&directories, &providers, &tokens), &mutations, &read_budget);
         let dependencies = (store.clone(), node.clone(), clock.clone());
         let directory_syncs = DirectorySyncs::new(dependencies, directories, denied_attempts.clone());
         Ok(Self {
@@ -263,7 +272,7 @@ impl App {
         rejections.extend([
             self.leaks.rate_limit_rejections(),
             self.sign_in.rate_limit_rejections(),
-            self.sign_in.openid_rate_limit_rejections(),
+            self.sign_in.provider_rate_limit_rejections(),
             self.read_budget.rate_limit_rejections(),
             self.mail.rate_limit_rejections(),
         ]);

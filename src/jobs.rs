@@ -76,11 +76,12 @@ pub(crate) fn start(
         )),
     ];
     tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), purge_sign_in_flows(app.sign_in().clone()))));
+    warn_of_expired_certificates(app.sign_in());
     tasks.extend(webhooks::start(app, &stopped));
     tasks.extend(mail::start(app, &stopped));
     tasks.push(tokio::spawn(run_until_stopped(
         stopped.clone(),
-        warn_of_unsynced(app.directory_syncs().clone(), app.sign_in().openid().names()),
+        warn_of_unsynced(app.directory_syncs().clone(), app.sign_in().providers().names()),
     )));
     for provider in app.directory_syncs().directories().iter() {
         let sync = sync_directory(app.directory_syncs().clone(), provider.clone());
@@ -258,6 +259,17 @@ async fn warn_of_unsynced(syncs: DirectorySyncs, others: Vec<String>) {
             }
         }
         Err(error) => tracing::warn!(error = %Causes(&error), "failed to read the linked people"),
+    }
+}
+
+/// Warns of SAML providers whose metadata may be old.
+fn warn_of_expired_certificates(sign_in: &SignIn) {
+    for (provider, count) in sign_in.expired_certificates() {
+        tracing::warn!(
+            provider,
+            count,
+            "certificates of an identity provider have expired; their keys are accepted, but store its current metadata"
+        );
     }
 }
 

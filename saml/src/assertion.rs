@@ -35,7 +35,8 @@ pub struct Expectations<'a> {
 /// The cross-site `POST` of the response carries no cookie, so the service does not know at this
 /// point which browser it comes from. An attacker can post a genuine response of their own from a
 /// victim's browser. The claims are therefore out of reach until [`bind`](Self::bind) has compared
-/// the ID of the request that this browser began. The type has no other accessor.
+/// the ID of the request that this browser began. Before, only the parts that a check against replay
+/// needs can be read.
 ///
 /// The response itself can be kept until the browser's next request. Read it again then, with the
 /// instant of its arrival as [`Expectations::now`]: nothing that was derived from it needs to be
@@ -47,9 +48,22 @@ pub struct UnboundAssertion {
 }
 
 impl UnboundAssertion {
+    /// Returns the ID of the assertion, unique for its issuer. It can be marked as used before the
+    /// browser is known.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.assertion.id
+    }
+
+    /// Returns until when the ID must be remembered: [`Assertion::remember_until`].
+    #[must_use]
+    pub fn remember_until(&self) -> SystemTime {
+        self.assertion.remember_until
+    }
+
     /// Returns the claims if the response is for this request.
     ///
-    /// The caller must then reject an assertion whose [`id`](Assertion::id) was used before.
+    /// The caller must reject an assertion whose [`id`](Self::id) was used before.
     ///
     /// # Errors
     ///

@@ -80,6 +80,11 @@ impl VerificationKey {
         Ok(Self { kind, bytes: bytes.to_vec() })
     }
 
+    /// Returns whether this is the RSA key with this `RSAPublicKey` in DER.
+    pub(crate) fn is_rsa(&self, key: &[u8]) -> bool {
+        self.kind == Kind::Rsa && self.bytes == key
+    }
+
     /// Returns whether the signature of the message is by this key.
     pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         let verification: &'static dyn VerificationAlgorithm = match (algorithm, self.kind) {

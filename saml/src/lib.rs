@@ -65,6 +65,9 @@ mod signature;
 mod signed_info;
 mod time;
 
+/// The source of the random values that blind a private key ([`AuthnRequest::signed_address`]).
+pub use ring::rand::SystemRandom;
+
 pub use algorithm::Algorithm;
 pub use assertion::{Assertion, Attributes, Expectations, NameId, NameIdRule, UnboundAssertion};
 pub use document::XmlError;

@@ -8,7 +8,7 @@ use ring::{
     signature::{RSA_PKCS1_SHA256, RsaKeyPair},
 };
 
-use crate::{Algorithm, RequestError, encoding::encode_base64};
+use crate::{Algorithm, RequestError, VerificationKey, certificate, encoding::encode_base64};
 
 /// Everything but the unreserved characters of RFC 3986, section 2.3.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -31,6 +31,14 @@ impl RequestSigner {
     /// Returns an error for any other key.
     pub fn from_pkcs8(key: &[u8]) -> Result<Self, SignerError> {
         RsaKeyPair::from_pkcs8(key).map(|key| Self { key }).map_err(|_| SignerError)
+    }
+
+    /// Returns whether a certificate in DER is for this key, so that it can be published as the one
+    /// of the requests.
+    #[must_use]
+    pub fn has_certificate(&self, certificate: &[u8]) -> bool {
+        let read = certificate::read(certificate).and_then(|(key, _)| VerificationKey::from_spki(key).ok());
+        read.is_some_and(|key| key.is_rsa(self.key.public().as_ref()))
     }
 
     fn sign(&self, message: &str, random: &dyn SecureRandom) -> Result<String, RequestError> {

@@ -8,7 +8,7 @@
 use roxmltree::{Document, Node};
 
 use crate::{
-    Algorithm, VerificationKey,
+    Algorithm, Excerpt, VerificationKey,
     canonical::canonicalize,
     document::{self, XmlError},
     element::{SIGNATURE, attribute, is, text},
@@ -27,9 +27,9 @@ pub enum SignatureError {
     Structure,
     /// The signature or digest algorithm is not accepted.
     #[error(
-        "the algorithm of the signature or digest is not accepted; use RSA or ECDSA with SHA-256, SHA-384 or SHA-512 at the identity provider"
+        "the algorithm {0} of the signature or digest is not accepted; use RSA or ECDSA with SHA-256, SHA-384 or SHA-512 at the identity provider"
     )]
-    Algorithm,
+    Algorithm(Excerpt),
     /// The transforms or the canonicalization are not accepted.
     #[error(
         "the transforms of the signature are not accepted; use enveloped-signature and exclusive canonicalization without comments at the identity provider"

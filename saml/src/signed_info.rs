@@ -80,5 +80,6 @@ pub(crate) fn canonicalization_prefixes(method: Node<'_, '_>) -> Result<PrefixLi
 }
 
 fn algorithm_of<A>(method: Node<'_, '_>, from_uri: impl Fn(&str) -> Option<A>) -> Result<A, SignatureError> {
-    attribute(method, "Algorithm").and_then(from_uri).ok_or(SignatureError::Algorithm)
+    let uri = attribute(method, "Algorithm").unwrap_or_default();
+    from_uri(uri).ok_or_else(|| SignatureError::Algorithm(uri.into()))
 }

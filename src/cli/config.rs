@@ -8,10 +8,11 @@ use clap::Subcommand;
 use super::{GlobalOptions, output};
 use crate::{
     config::{
-        ALLOW_KEYS, Config, DEFAULT_FILE, DIRECTORY_KEYS, OPENID_CONNECT_KEYS, ProviderConfig, Sources, known_keys,
+        ALLOW_KEYS, Config, DEFAULT_FILE, DIRECTORY_KEYS, OPENID_CONNECT_KEYS, ProviderConfig, SAML_KEYS, Sources,
+        known_keys,
     },
     directory::Directory,
-    service::OpenIdProviders,
+    service::{OpenIdProviders, SamlProviders},
 };
 
 /// The subcommands of `tokenward config`.
@@ -59,6 +60,7 @@ fn check_providers(config: &Config) -> anyhow::Result<()> {
         Directory::new(settings.directory).context(section)?;
     }
     OpenIdProviders::new(config.openid_providers()?)?;
+    SamlProviders::new(config.saml_providers()?)?;
     Ok(())
 }
 
@@ -88,6 +90,7 @@ fn render(config: &Config, sources: &Sources) -> anyhow::Result<String> {
         let keys: &[&str] = match provider {
             ProviderConfig::Directory(_) => &DIRECTORY_KEYS,
             ProviderConfig::OpenIdConnect(_) => &OPENID_CONNECT_KEYS,
+            ProviderConfig::Saml(_) => &SAML_KEYS,
         };
         render_provider(&mut text, keys, &values, &format!("sso.{name}"), sources)?;
     }

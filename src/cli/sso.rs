@@ -4,6 +4,8 @@ mod link;
 mod migrate;
 mod openid;
 mod probe;
+mod redirect;
+mod saml;
 mod sync;
 
 use std::sync::Arc;
@@ -30,7 +32,7 @@ use sync::{SyncProvider, print_status};
 pub(super) enum SsoCommand {
     /// Connect to a provider, and print what it reports and what must be registered there
     ///
-    /// Of a directory: its servers, an entry, its groups and the rights it would get. Of an OpenID
+    /// Of a directory: its servers, an entry, its groups and the rights it would get. Of an OpenID or SAML
     /// provider: its metadata and the URLs to register. Exits with 1 if a server cannot be used, if a configured group does not exist, or if a
     /// sign-in of the person would be rejected whatever the password is.
     Test(TestProvider),
@@ -59,7 +61,7 @@ impl SsoCommand {
         output: &mut Output,
     ) -> anyhow::Result<()> {
         match self {
-            Self::Test(test) => test.run(app.directory_syncs().directories(), app.sign_in().openid(), output).await,
+            Self::Test(test) => test.run(app.directory_syncs().directories(), app.sign_in().providers(), output).await,
             Self::Sync(sync) => sync.run(app, output).await,
             Self::Status(options) => print_status(app, options, output).await,
             Self::Link(link) => link.run(app, output).await,

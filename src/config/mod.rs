@@ -29,7 +29,8 @@ use crate::{
     },
     mail::Mailer,
     service::{
-        directories::DirectoryProviderSettings, openid_providers::OpenIdProviderSettings, password::Cost, tokens,
+        directories::DirectoryProviderSettings, openid_providers::OpenIdProviderSettings, password::Cost,
+        saml_providers::SamlProviderSettings, tokens,
     },
     store,
 };
@@ -46,7 +47,7 @@ pub use sections::{
 pub use sources::{Source, Sources};
 pub use sso::{
     ALLOW_KEYS, AllowConfig, DIRECTORY_KEYS, DirectoryConfig, OPENID_CONNECT_KEYS, OpenIdConnectConfig, ProviderConfig,
-    SsoConfig,
+    SAML_KEYS, SamlConfig, SsoConfig,
 };
 use tokenward_guard::token_format::{Prefix, TokenFormat};
 pub use url::{DatabaseUrlSetting, WebhookUrl};
@@ -208,6 +209,16 @@ impl Config {
     pub fn openid_providers(&self) -> Result<Vec<OpenIdProviderSettings>, Error> {
         let url = self.public_url();
         let providers = self.sso.iter().filter_map(|(name, provider)| Some((name, provider.openid_connect()?)));
+        providers.map(|(name, provider)| provider.settings(name, &url)).collect()
+    }
+
+    /// Returns the settings of the SAML providers, with their metadata and keys.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or a file with a key is readable by other users.
+    pub fn saml_providers(&self) -> Result<Vec<SamlProviderSettings>, Error> {
+        let url = self.public_url();
+        let providers = self.sso.iter().filter_map(|(name, provider)| Some((name, provider.saml()?)));
         providers.map(|(name, provider)| provider.settings(name, &url)).collect()
     }
 

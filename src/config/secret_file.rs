@@ -45,7 +45,8 @@ pub(super) fn is_file_variable(key: &str) -> bool {
 /// Returns `true` for a variable, without `TOKENWARD_`, of a configuration key whose value a file can
 /// have. An identity provider and `[mail]` have keys that name files themselves.
 fn is_key(variable: &str) -> bool {
-    let names_file = |key: &str| ["__CA", "__BIND_PASSWORD", "__CLIENT_SECRET"].iter().any(|end| key.ends_with(end));
+    let names_file =
+        |key: &str| ["__CA", "__BIND_PASSWORD", "__CLIENT_SECRET", "__METADATA"].iter().any(|end| key.ends_with(end));
     let is_of_mail = ["MAIL__CA", "MAIL__PASSWORD"].contains(&variable);
     let is_of_provider = variable.starts_with("SSO__") && names_file(variable);
     (variable.contains("__") || variable == "PUBLIC_URL") && !is_of_provider && !is_of_mail

@@ -4,6 +4,7 @@ mod check;
 mod keys;
 mod openid_connect;
 mod provider;
+mod saml;
 
 use std::{fmt, path::PathBuf};
 
@@ -22,11 +23,12 @@ use crate::{
     service::directories::DirectoryProviderSettings,
 };
 pub(super) use check::check;
-pub use keys::{ALLOW_KEYS, DIRECTORY_KEYS, OPENID_CONNECT_KEYS};
+pub use keys::{ALLOW_KEYS, DIRECTORY_KEYS, OPENID_CONNECT_KEYS, SAML_KEYS};
 pub(super) use keys::{nearest_key, without_index};
 pub use openid_connect::OpenIdConnectConfig;
 pub use provider::{ProviderConfig, SsoConfig};
 pub(super) use provider::{contains_secret, find_invalid};
+pub use saml::SamlConfig;
 
 /// The maximum number of concurrent password checks at one directory.
 const MAX_PASSWORD_CHECKS: usize = 8;
@@ -77,7 +79,7 @@ pub struct DirectoryConfig {
 }
 
 /// A rule that admits the members of a group. In a directory, the group is a distinguished name; at an
-/// OpenID provider, it is a value of the claim with the groups.
+/// OpenID provider, it is a value of the claim with the groups, and at a SAML provider one of the attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AllowConfig {

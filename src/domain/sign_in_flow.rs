@@ -8,25 +8,64 @@ use super::time::Timestamp;
 /// The time within which the provider must redirect the browser back, in seconds.
 pub const FLOW_SECONDS: i64 = 600;
 
+/// The time within which the browser must follow the redirect after the response of a SAML provider, in seconds.
+pub const RESPONSE_SECONDS: i64 = 60;
+
 /// A sign-in that a browser has begun.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignInFlow {
     /// The name of the provider.
     pub provider: String,
-    /// The value that the ID token must repeat (OpenID Connect Core 1.0, section 2).
+    /// The value that the ID token must repeat (OpenID Connect Core 1.0, section 2). Empty for SAML.
     pub nonce: String,
-    /// The secret that redeems the code (RFC 7636, section 4.1).
+    /// The secret that redeems the code (RFC 7636, section 4.1). Empty for SAML.
     pub code_verifier: String,
     /// The page to open afterwards.
     pub next_path: String,
-    /// The session whose user authenticates again; `None`: a sign-in.
-    pub session_id: Option<Uuid>,
+    pub purpose: FlowPurpose,
     pub created_at: Timestamp,
+}
+
+/// The reason why a browser goes to a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowPurpose {
+    /// A person signs in.
+    SignIn,
+    /// The user of this session authenticates again.
+    Confirmation(Uuid),
+    /// The user of this session links the account at the provider.
+    Link(Uuid),
+}
+
+impl FlowPurpose {
+    /// Returns the session that must be the one of the browser; `None`: a sign-in.
+    #[must_use]
+    pub fn session_id(self) -> Option<Uuid> {
+        match self {
+            Self::SignIn => None,
+            Self::Confirmation(id) | Self::Link(id) => Some(id),
+        }
+    }
 }
 
 impl std::fmt::Debug for SignInFlow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SignInFlow").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+/// A response of a SAML provider whose browser is not known yet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReceivedResponse {
+    /// The XML document, as it was received.
+    pub document: Vec<u8>,
+    pub received_at: Timestamp,
+}
+
+/// Shows no claim about the person.
+impl std::fmt::Debug for ReceivedResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReceivedResponse").field("received_at", &self.received_at).finish_non_exhaustive()
     }
 }
 

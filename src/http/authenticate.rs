@@ -245,7 +245,7 @@ impl Authenticator {
             Err(SignInError::Denied(AuthError::Denied(reason))) if self.sign_in.asks_directories(channel) => {
                 return Err(ApiError::DirectoryAuthFailed(reason));
             }
-            Err(SignInError::Denied(AuthError::Denied(reason))) if !self.sign_in.openid().is_empty() => {
+            Err(SignInError::Denied(AuthError::Denied(reason))) if !self.sign_in.providers().is_empty() => {
                 return Err(ApiError::LocalAuthFailed(reason));
             }
             Err(SignInError::DirectoryPasswordExpired) => {

@@ -2,13 +2,14 @@
 
 use crate::{
     domain::{
+        authority::{Mutation, RequiredRole},
         directory::DirectoryPerson,
         external_identity::{DIRECTORY_ISSUER, ExternalIdentity},
         person::Person,
         random::Random,
         time::Clock,
     },
-    service::{Error, Mutations, Result, tokens::generate_id},
+    service::{Actor, Error, Mutations, Result, tokens::generate_id},
     store::{FoundIdentity, LinkOutcome, NewExternalIdentity, Store},
 };
 
@@ -116,8 +117,28 @@ impl Identities {
         subject: &str,
         label: String,
     ) -> Result<()> {
-        let new = self.new_identity(account, subject, label);
-        match self.store.link_identity(person, &new, &self.mutations.by_operator()).await? {
+        self.link_by(person, &self.new_identity(account, subject, label), &self.mutations.by_operator()).await
+    }
+
+    /// Links a person to an account at a provider, by the person, who has authenticated at both. The local
+    /// password and all sessions of the person end.
+    ///
+    /// # Errors
+    /// The same as [`Self::link`], and [`Error::CallerRevoked`] if the session ended meanwhile.
+    pub async fn link_own(
+        &self,
+        actor: &Actor,
+        person: &Person,
+        account: (&str, &str),
+        subject: &str,
+        label: String,
+    ) -> Result<()> {
+        let mutation = self.mutations.by_actor(actor, RequiredRole::Member);
+        self.link_by(person, &self.new_identity(account, subject, label), &mutation).await
+    }
+
+    async fn link_by(&self, person: &Person, new: &NewExternalIdentity, mutation: &Mutation) -> Result<()> {
+        match self.store.link_identity(person, new, mutation).await? {
             LinkOutcome::Linked => Ok(()),
             LinkOutcome::PersonNotFound => Err(Error::PersonNotFound),
             LinkOutcome::AlreadyLinked => Err(Error::IdentityTaken),

@@ -1,10 +1,9 @@
 //! The OpenID providers of the configuration.
 
-use std::sync::Arc;
-
 use tokenward_oidc::{Client, ClientSettings, SettingsError};
 
-use crate::domain::{allow_rule::AllowRule, directory::ProviderName, id::WorkspaceId};
+use super::provider_list::{ProviderList, RedirectProvider};
+use crate::domain::{allow_rule::AllowRule, directory::ProviderName};
 
 /// The configuration of an OpenID provider.
 #[derive(Clone, Debug)]
@@ -30,14 +29,13 @@ pub struct OpenIdProvider {
     redirect_uri: String,
     post_logout_redirect_uri: String,
     pub(super) client: Client,
-    pub(super) rules: Vec<AllowRule>,
+    rules: Vec<AllowRule>,
     /// Accounts are known by the claim `sub`.
     pub(super) has_subjects_of_sub: bool,
 }
 
 /// All OpenID providers. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct OpenIdProviders(Arc<[Arc<OpenIdProvider>]>);
+pub type OpenIdProviders = ProviderList<OpenIdProvider>;
 
 impl OpenIdProviders {
     /// Creates the clients of all providers. None of them connects before a person signs in.
@@ -52,7 +50,7 @@ impl OpenIdProviders {
             let has_subjects_of_sub = client.subject_claim == "sub";
             let client =
                 Client::new(client).map_err(|source| InvalidOpenIdProvider { provider: name.clone(), source })?;
-            Ok(Arc::new(OpenIdProvider {
+            Ok(OpenIdProvider {
                 name,
                 issuer,
                 redirect_uri,
@@ -60,48 +58,27 @@ impl OpenIdProviders {
                 client,
                 rules,
                 has_subjects_of_sub,
-            }))
+            })
         });
-        Ok(Self(providers.collect::<Result<_, _>>()?))
+        providers.collect()
+    }
+}
+
+impl RedirectProvider for OpenIdProvider {
+    fn name(&self) -> &str {
+        self.name.as_str()
     }
 
-    /// Returns all providers.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<OpenIdProvider>> {
-        self.0.iter()
+    fn issuer(&self) -> &str {
+        &self.issuer
     }
 
-    /// Returns the names of all providers.
-    #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        self.iter().map(|provider| provider.name().to_owned()).collect()
-    }
-
-    /// Returns whether no provider is configured.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Finds a provider by its name in the configuration.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<&Arc<OpenIdProvider>> {
-        self.iter().find(|provider| provider.name() == name)
+    fn rules(&self) -> &[AllowRule] {
+        &self.rules
     }
 }
 
 impl OpenIdProvider {
-    /// Returns the name in the configuration.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.name.as_str()
-    }
-
-    /// Returns the issuer, which is the namespace of its subjects.
-    #[must_use]
-    pub fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
     /// Returns the URL to which the provider sends browsers back.
     #[must_use]
     pub fn redirect_uri(&self) -> &str {
@@ -118,10 +95,5 @@ impl OpenIdProvider {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
-    }
-
-    /// Returns the workspace of the first rule, which has the events about unknown people.
-    pub(super) fn first_workspace(&self) -> WorkspaceId {
-        self.rules.first().map_or(WorkspaceId::FIRST, |rule| rule.workspace_id)
     }
 }

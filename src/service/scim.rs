@@ -21,7 +21,7 @@ use crate::{
         scim::{ScimCredential, ScimProvider, credential_format},
         time::Clock,
     },
-    service::{Directories, Mutations, OpenIdProviders, ReadBudget, Result, Tokens},
+    service::{Directories, Mutations, ReadBudget, RedirectProviders, Result, Tokens},
     store::Store,
 };
 use tokenward_guard::token_format::BearerToken;
@@ -64,14 +64,14 @@ impl Scim {
     #[must_use]
     pub fn new(
         (store, node, clock, random): (Store, Node, Clock, Random),
-        (directories, openid, tokens): (&Directories, &OpenIdProviders, Tokens),
+        (directories, redirects, tokens): (&Directories, &RedirectProviders, Tokens),
         mutations: Mutations,
         read_budget: ReadBudget,
     ) -> Self {
         let directories = directories.iter().map(|provider| (provider.name(), DIRECTORY_ISSUER));
-        let openid = openid.iter().map(|provider| (provider.name(), provider.issuer()));
+        let redirects = redirects.iter().map(|provider| (provider.name(), provider.issuer()));
         let provider = |(name, issuer): (&str, &str)| ScimProvider { name: name.to_owned(), issuer: issuer.to_owned() };
-        let providers = directories.chain(openid).map(provider).collect();
+        let providers = directories.chain(redirects).map(provider).collect();
         Self { store, node, clock, random, providers, tokens, mutations, read_budget }
     }
 

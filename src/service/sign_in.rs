@@ -5,8 +5,10 @@ mod check;
 mod directory;
 mod external_account;
 mod openid_connect;
+mod provider;
 mod records;
 mod rehash;
+mod saml;
 
 use crate::{
     domain::{
@@ -26,8 +28,9 @@ use tokenward_guard::{AuthError, DenialReason, Identity, Principal};
 
 pub use channel::LoginChannel;
 pub use directory::DirectorySignIn;
-pub use openid_connect::{
-    BegunSignIn, BrowserState, Callback, CompletedSignIn, FailedSignIn, OpenIdSignIn, ProviderSignInError,
+pub use provider::{
+    BegunSignIn, BrowserState, Callback, CompletedSignIn, FailedSignIn, LinkRefusal, ProviderSignIn,
+    ProviderSignInError,
 };
 
 /// The entry point of sign-ins.
@@ -40,7 +43,7 @@ pub struct SignIn {
     throttle: LoginThrottle,
     denied_attempts: DeniedAttemptLog,
     directory: DirectorySignIn,
-    openid: OpenIdSignIn,
+    provider: ProviderSignIn,
     counters: SignInCounters,
 }
 
@@ -97,12 +100,12 @@ impl SignIn {
         denied_attempts: DeniedAttemptLog,
         (clock, random): (Clock, Random),
         hasher: Hasher,
-        (directory, openid): (DirectorySignIn, OpenIdSignIn),
+        (directory, provider): (DirectorySignIn, ProviderSignIn),
         max_failures_per_address: u32,
     ) -> Self {
         let throttle = LoginThrottle::new(store.clone(), clock.clone(), max_failures_per_address);
         let counters = SignInCounters::default();
-        Self { store, denied_attempts, clock, random, hasher, throttle, directory, openid, counters }
+        Self { store, denied_attempts, clock, random, hasher, throttle, directory, provider, counters }
     }
 
     /// Generates the value of the long-lived device cookie.

@@ -31,6 +31,8 @@ macro_rules! migrator {
             14 "mail" "0014_mail.sql",
             15 "openid connect" "0015_openid_connect.sql",
             16 "scim" "0016_scim.sql",
+            17 "saml" "0017_saml.sql",
+            20 "account linking" "0020_account_linking.sql",
         ])
     };
     ($folder:literal, [$($version:literal $description:literal $file:literal,)*]) => {

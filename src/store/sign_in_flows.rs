@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Result, Store, from_row, on_pool};
 use crate::domain::{
-    sign_in_flow::{SignInFlow, TextDigest},
+    sign_in_flow::{FlowPurpose, SignInFlow, TextDigest},
     time::Timestamp,
 };
 
@@ -25,10 +25,11 @@ struct Row {
     code_verifier: String,
     next_path: String,
     session_id: Option<Uuid>,
+    is_link: bool,
     created_at: Timestamp,
 }
 
-from_row!(Row { provider, nonce, code_verifier, next_path, session_id, created_at });
+from_row!(Row { provider, nonce, code_verifier, next_path, session_id, is_link, created_at });
 
 impl Store {
     /// Records a sign-in that a browser begins.
@@ -37,15 +38,16 @@ impl Store {
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached or does not respond in time.
     pub async fn insert_sign_in_flow(&self, digest: &TextDigest, flow: &SignInFlow) -> Result<()> {
         const INSERT: &str = "insert into sign_in_flow (digest, provider, nonce, code_verifier, next_path, session_id, \
-             created_at) values ($1, $2, $3, $4, $5, $6, $7)";
+             created_at, is_link) values ($1, $2, $3, $4, $5, $6, $7, $8)";
         on_pool!(self, pool => sqlx::query(INSERT)
             .bind(digest.as_bytes().as_slice())
             .bind(&flow.provider)
             .bind(&flow.nonce)
             .bind(&flow.code_verifier)
             .bind(&flow.next_path)
-            .bind(flow.session_id)
+            .bind(flow.purpose.session_id())
             .bind(flow.created_at)
+            .bind(matches!(flow.purpose, FlowPurpose::Link(_)))
             .execute(pool)
             .await
             .map(|_| ()))?;
@@ -64,16 +66,20 @@ impl Store {
         since: Timestamp,
     ) -> Result<Option<SignInFlow>> {
         const DELETE: &str = "delete from sign_in_flow where digest = $1 and provider = $2 and created_at > $3 \
-             returning provider, nonce, code_verifier, next_path, session_id, created_at";
+             returning provider, nonce, code_verifier, next_path, session_id, is_link, created_at";
         let row: Option<Row> = on_pool!(self, pool => sqlx::query_as(DELETE)
             .bind(digest.as_bytes().as_slice()).bind(provider).bind(since).fetch_optional(pool).await)?;
-        Ok(row.map(|Row { provider, nonce, code_verifier, next_path, session_id, created_at }| SignInFlow {
-            provider,
-            nonce,
-            code_verifier,
-            next_path,
-            session_id,
-            created_at,
+        Ok(row.map(|row| SignInFlow {
+            purpose: match (row.session_id, row.is_link) {
+                (None, _) => FlowPurpose::SignIn,
+                (Some(id), false) => FlowPurpose::Confirmation(id),
+                (Some(id), true) => FlowPurpose::Link(id),
+            },
+            provider: row.provider,
+            nonce: row.nonce,
+            code_verifier: row.code_verifier,
+            next_path: row.next_path,
+            created_at: row.created_at,
         }))
     }
 
@@ -106,16 +112,22 @@ impl Store {
         })
     }
 
-    /// Deletes sign-ins that began at or before `flows_before`, and assertions that have expired. Returns the
-    /// number of rows.
+    /// Deletes sign-ins that began at or before `flows_before`, responses that arrived at or before
+    /// `responses_before`, and assertions that have expired. Returns the number of rows.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`](super::Error::Unavailable) if the database cannot be reached or does not respond in time.
-    pub async fn purge_sign_in_flows(&self, flows_before: Timestamp, now: Timestamp) -> Result<u64> {
+    pub async fn purge_sign_in_flows(
+        &self,
+        flows_before: Timestamp,
+        responses_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64> {
         const FLOWS: &str = "delete from sign_in_flow where created_at <= $1";
+        const RESPONSES: &str = "delete from saml_response where received_at <= $1";
         const ASSERTIONS: &str = "delete from spent_assertion where expires_at <= $1";
         let mut deleted = 0;
-        for (statement, time) in [(FLOWS, flows_before), (ASSERTIONS, now)] {
+        for (statement, time) in [(FLOWS, flows_before), (RESPONSES, responses_before), (ASSERTIONS, now)] {
             deleted += on_pool!(self, pool => sqlx::query(statement).bind(time).execute(pool).await
                 .map(|result| result.rows_affected()))?;
         }

@@ -172,6 +172,7 @@ impl Layout {
             Some("all-deleted") => Some("All tokens were deleted. They no longer work."),
             Some("saved") => Some("Saved."),
             Some("setting") => Some("Saved. The setting takes effect everywhere immediately."),
+            Some("linked") => Some("Your account is linked. Your password here ended, and your tokens keep working."),
             Some("ended") => Some("The browser was signed out."),
             Some("others-ended") => Some("All other browsers were signed out."),
             Some("added") => Some("The user was added."),

@@ -99,7 +99,7 @@ pub fn routes(app: &App, config: &Config, document: &'static OpenApi) -> Router 
         .route("/", get(redirect_home))
         .route_layer(csrf)
         .route_layer(middleware::from_fn(csrf::require_origin))
-        .merge(provider_sign_in::logout_routes())
+        .merge(provider_sign_in::routes_for_providers())
         .merge(assets::routes())
         .method_not_allowed_fallback(async || PageError::not_found())
         .with_state(state)

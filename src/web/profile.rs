@@ -61,8 +61,12 @@ struct ProfilePage<'a> {
     min_chars: usize,
     /// The identity provider that has the password; `None`: this service has it.
     provider: Option<&'a str>,
+    /// The provider is a directory, whose password the API accepts.
+    has_directory_password: bool,
     /// The login at the provider.
     principal: &'a str,
+    /// The providers that the user can link.
+    linkable: Vec<String>,
     sessions: Vec<SessionRow>,
     /// The number of all sessions.
     session_count: usize,
@@ -105,6 +109,8 @@ async fn page<'a>(user: &'a SessionUser, state: &WebState) -> PageResult<Profile
         created: DisplayTime(session.created_at),
         last_seen: DisplayTime(session.last_seen_at),
     };
+    let provider = user.person.provider.as_deref().filter(|_| !user.person.has_password);
+    let can_link = user.person.provider.is_none() && user.person.has_password;
     Ok(ProfilePage {
         layout: user.layout(NavItem::Profile),
         error: None,
@@ -115,7 +121,9 @@ async fn page<'a>(user: &'a SessionUser, state: &WebState) -> PageResult<Profile
         email: &user.person.email,
         user_id: user.person.id,
         min_chars: state.min_password_length,
-        provider: user.person.provider.as_deref().filter(|_| !user.person.has_password),
+        provider,
+        has_directory_password: provider.is_some_and(|name| state.sign_in.providers().find(name).is_none()),
+        linkable: if can_link { state.sign_in.providers().names() } else { Vec::new() },
         principal: user.person.sso_principal.as_deref().unwrap_or_default(),
         session_count: sessions.len(),
         sessions: sessions.into_iter().map(row).collect(),

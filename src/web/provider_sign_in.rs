@@ -1,9 +1,14 @@
 //! Sign-in through an identity provider to which the browser is redirected.
 
+mod failure;
+mod link;
+mod logout;
+mod saml;
+
 use axum::{
-    Extension, Router,
+    Router,
     extract::{FromRequestParts, Path, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header::RETRY_AFTER, request::Parts},
+    http::{HeaderMap, Method, request::Parts},
     response::Response,
     routing::{get, post},
 };
@@ -13,23 +18,20 @@ use super::{
     cookie::Cookies,
     error::{PageError, PageResult, see_other},
     extract::LenientQuery,
-    layout::render_with_status,
-    messages,
     response_cookies::ResponseCookies,
     session_user::SessionUser,
-    sign_in::{SignInPage, replace_session, return_path, user_agent},
+    sign_in::{replace_session, return_path, user_agent},
     state::WebState,
 };
 use crate::{
-    domain::event::RequestContext,
-    http::ApiError,
+    domain::{event::RequestContext, sign_in_flow::FlowPurpose, source::DeviceValue},
     service::{
-        Error,
         completion::run_to_completion,
-        sign_in::{BrowserState, Callback, FailedSignIn, ProviderSignInError, SignInError},
+        sessions::ActiveSession,
+        sign_in::{BrowserState, Callback, CompletedSignIn, FailedSignIn},
     },
 };
-use tokenward_guard::{AuthError, DenialReason};
+use failure::failure_page;
 
 #[derive(Default, Deserialize)]
 struct BeginQuery {
@@ -74,12 +76,17 @@ pub(super) fn routes() -> Router<WebState> {
         .route("/sign-in/{provider}", get(begin))
         .route("/sign-in/{provider}/confirm", get(confirm))
         .route("/sign-in/{provider}/callback", get(complete))
+        .route("/sign-in/{provider}/done", get(saml::complete))
+        .merge(link::routes())
 }
 
-/// Returns the route to which providers send logout tokens. No browser does, so the protection of forms does
-/// not apply.
-pub(super) fn logout_routes() -> Router<WebState> {
-    Router::new().route("/sign-in/{provider}/logout", post(end_sessions))
+/// Returns the routes for providers, to which the protection of forms does not apply: no browser sends logout
+/// tokens, and responses of SAML providers are forms of another site.
+pub(super) fn routes_for_providers() -> Router<WebState> {
+    Router::new()
+        .route("/sign-in/{provider}/logout", post(logout::end_sessions))
+        .route("/sign-in/{provider}/metadata", get(saml::metadata))
+        .route("/sign-in/{provider}/acs", post(saml::receive))
 }
 
 /// Redirects the browser to the provider.
@@ -89,7 +96,7 @@ async fn begin(
     LenientQuery(query): LenientQuery<BeginQuery>,
 ) -> PageResult<Response> {
     let next = return_path(query.next.as_deref());
-    let begun = match state.sign_in.begin_openid(&provider, next, None, &context).await {
+    let begun = match state.sign_in.begin_at_provider(&provider, next, FlowPurpose::SignIn, &context).await {
         Ok(begun) => begun,
         Err(error) => return failure_page(&state, &provider, &FailedSignIn::from(error), next),
     };
@@ -108,7 +115,8 @@ async fn confirm(
         return Err(PageError::not_found());
     }
     let next = return_path(query.next.as_deref());
-    let begun = match state.sign_in.begin_openid(&provider, next, Some(user.session.id), &user.request).await {
+    let purpose = FlowPurpose::Confirmation(user.session.id);
+    let begun = match state.sign_in.begin_at_provider(&provider, next, purpose, &user.request).await {
         Ok(begun) => begun,
         Err(error) => return failure_page(&state, &provider, &FailedSignIn::from(error), next),
     };
@@ -116,28 +124,56 @@ async fn confirm(
     Ok(see_other(&begun.url))
 }
 
-/// Completes a sign-in, or a confirmation, with which the provider sends the browser back.
+/// Completes a sign-in, or a confirmation, with which an `OpenID` provider sends the browser back.
 async fn complete(
     State(state): State<WebState>,
-    Visit { provider, headers, context, cookies }: Visit,
+    visit: Visit,
     LenientQuery(query): LenientQuery<CallbackQuery>,
 ) -> PageResult<Response> {
-    let flow = state.cookies.read_flow(&headers);
-    cookies.append(Cookies::clear_flow());
-    let device = state.cookies.read_device(&headers).unwrap_or_else(|| state.sign_in.generate_device_value());
-    let current = match state.cookies.read_session(&headers) {
-        Some(value) => state.sessions.find(&value, context.client_ip).await?,
-        None => None,
-    };
-    let session = current.as_ref().map(|active| (active.session.id, active.person.id));
-    let browser = BrowserState { flow: flow.as_deref(), session, device: &device };
+    let returning = Returning::of(&state, &visit).await?;
     let callback = Callback {
         state: query.state.as_deref(),
         code: query.code.as_deref(),
         error: query.error.as_deref(),
         issuer: query.iss.as_deref(),
     };
-    let completed = match state.sign_in.complete_openid(&provider, callback, browser, &context).await {
+    let result = state.sign_in.complete_openid(&visit.provider, callback, returning.browser(), &visit.context).await;
+    finish(state, visit, returning, result).await
+}
+
+/// The state of a browser that comes back from a provider.
+struct Returning {
+    flow: Option<String>,
+    device: DeviceValue,
+    current: Option<ActiveSession>,
+}
+
+impl Returning {
+    /// Reads the cookies, and removes the one of the flow.
+    async fn of(state: &WebState, Visit { headers, context, cookies, .. }: &Visit) -> PageResult<Self> {
+        let flow = state.cookies.read_flow(headers);
+        cookies.append(Cookies::clear_flow());
+        let device = state.cookies.read_device(headers).unwrap_or_else(|| state.sign_in.generate_device_value());
+        let current = match state.cookies.read_session(headers) {
+            Some(value) => state.sessions.find(&value, context.client_ip).await?,
+            None => None,
+        };
+        Ok(Self { flow, device, current })
+    }
+
+    fn browser(&self) -> BrowserState<'_> {
+        BrowserState { flow: self.flow.as_deref(), session: self.current.as_ref(), device: &self.device }
+    }
+}
+
+/// Starts the session of a sign-in or renews the confirmed one, and opens the page of the sign-in.
+async fn finish(
+    state: WebState,
+    Visit { provider, headers, context, cookies }: Visit,
+    Returning { device, current, .. }: Returning,
+    result: Result<CompletedSignIn, FailedSignIn>,
+) -> PageResult<Response> {
+    let completed = match result {
         Ok(completed) => completed,
         Err(failed) => {
             let next = return_path(Some(&failed.next_path));
@@ -165,114 +201,4 @@ async fn complete(
     cookies.append([Cookies::set_device(&device, transport)]);
     cookies.set(Cookies::set_session(&value, transport));
     Ok(see_other(&next))
-}
-
-/// Shows the sign-in page with the reason of a failure; after a failed confirmation, an error page.
-fn failure_page(state: &WebState, provider: &str, failed: &FailedSignIn, next: &str) -> PageResult<Response> {
-    if failed.is_confirmation && !matches!(failed.error, ProviderSignInError::SignIn(_)) {
-        return Err(not_confirmed(failed.error));
-    }
-    let (status, message) = match failed.error {
-        ProviderSignInError::UnknownProvider => return Err(PageError::not_found()),
-        ProviderSignInError::RateLimited { retry_after_millis } => {
-            let wait = messages::retry_after(retry_after_millis.div_ceil(1_000));
-            (StatusCode::TOO_MANY_REQUESTS, format!("Too many sign-ins were begun. {wait}"))
-        }
-        ProviderSignInError::UnknownFlow => (
-            StatusCode::FORBIDDEN,
-            "This sign-in was not begun in this browser, was completed already, or took longer than 10 minutes. Begin again."
-                .to_owned(),
-        ),
-        ProviderSignInError::Rejected | ProviderSignInError::AnotherPerson => (
-            StatusCode::FORBIDDEN,
-            format!("{provider} did not sign you in. Begin again. If it fails again, ask your administrator."),
-        ),
-        ProviderSignInError::Unavailable => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!(
-                "{provider} did not respond as expected, so you are not signed in. Try again in a minute. Tokens and open \
-                 sessions work as before. The log of the service has the reason."
-            ),
-        ),
-        // An outage of the database.
-        ProviderSignInError::SignIn(error) => match error {
-            SignInError::Denied(AuthError::Denied(reason)) => (StatusCode::FORBIDDEN, denial_message(provider, reason)),
-            error => return Err(ApiError::from(error).into()),
-        },
-    };
-    let page = SignInPage { error: Some(&message), ..SignInPage::new(state, next) };
-    let mut response = render_with_status(status, &page)?;
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
-    }
-    Ok(response)
-}
-
-/// Returns the page after a confirmation that failed. The user is still signed in.
-fn not_confirmed(error: ProviderSignInError) -> PageError {
-    let (status, advice) = match error {
-        ProviderSignInError::Unavailable => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The identity provider did not respond as expected. You are still signed in. Go back, and try again in a minute.",
-        ),
-        ProviderSignInError::AnotherPerson => (
-            StatusCode::FORBIDDEN,
-            "Another account was used at the identity provider. You are still signed in. Go back, and confirm with your own.",
-        ),
-        _ => (
-            StatusCode::FORBIDDEN,
-            "The identity provider did not confirm that it is you. You are still signed in. Go back, and try again.",
-        ),
-    };
-    PageError::message(status, "Not confirmed", advice)
-}
-
-/// Returns the reason why a person is not admitted. The provider has authenticated the person, so it reveals
-/// nothing to strangers.
-fn denial_message(provider: &str, reason: DenialReason) -> String {
-    match reason {
-        DenialReason::NotInAllowedGroup => {
-            format!("Your account at {provider} is in no group that may sign in here. Ask your administrator.")
-        }
-        DenialReason::PersonDisabled => "Your account here is disabled. Ask your administrator.".to_owned(),
-        DenialReason::NoAccount => {
-            format!("You have no account here, and {provider} creates none. Ask your administrator.")
-        }
-        DenialReason::LocalPassword => {
-            "Your account here has a local password. Sign in with it, or ask your administrator.".to_owned()
-        }
-        DenialReason::NoEmailAddress => {
-            format!("{provider} sent no verified e-mail address, and a new account needs one. Ask your administrator.")
-        }
-        DenialReason::EmailTaken => format!(
-            "Another account here has your e-mail address. Ask the operator to link it to your account at {provider}."
-        ),
-        _ => format!("{provider} did not sign you in. Ask your administrator."),
-    }
-}
-
-/// Ends sessions for a provider (`OpenID` Connect Back-Channel Logout 1.0, section 2.5).
-async fn end_sessions(
-    State(state): State<WebState>,
-    Extension(context): Extension<RequestContext>,
-    Path(provider): Path<String>,
-    axum::Form(form): axum::Form<LogoutForm>,
-) -> Result<StatusCode, ApiError> {
-    let ended = state.sign_in.end_provider_sessions(&provider, &form.logout_token, &context).await;
-    let count = ended.map_err(|error| match error {
-        ProviderSignInError::UnknownProvider => ApiError::RouteNotFound,
-        ProviderSignInError::RateLimited { retry_after_millis } => Error::RateLimited { retry_after_millis }.into(),
-        ProviderSignInError::Unavailable => ApiError::Unauthenticated(AuthError::Unavailable),
-        ProviderSignInError::SignIn(error) => error.into(),
-        ProviderSignInError::Rejected | ProviderSignInError::UnknownFlow | ProviderSignInError::AnotherPerson => {
-            ApiError::BadRequest("The logout token was not accepted.".to_owned())
-        }
-    })?;
-    tracing::info!(provider, count, "ended sessions for a provider");
-    Ok(StatusCode::OK)
-}
-
-#[derive(Deserialize)]
-struct LogoutForm {
-    logout_token: String,
 }

@@ -70,7 +70,7 @@ impl WebState {
             min_password_length: config.passwords.min_length,
             reauth_for_tokens: config.sessions.reauth_for_tokens,
             providers: app.directory_syncs().directories().names().into(),
-            redirects: app.sign_in().openid().names().into(),
+            redirects: app.sign_in().providers().names().into(),
         }
     }
 }

@@ -7,11 +7,10 @@
 
 const assert = require("node:assert/strict");
 const fs = require("node:fs");
-const http = require("node:http");
 const https = require("node:https");
 const path = require("node:path");
 const readline = require("node:readline");
-const { chromium } = require("playwright-core");
+const { checkToken, forward, launch, listen, newPage } = require("./browser.js");
 
 /** The accounts at the provider, by the login that is typed. */
 const ACCOUNTS = {
@@ -20,13 +19,15 @@ const ACCOUNTS = {
   stranger: { email: "stranger@example.com", email_verified: true, name: "Stranger", groups: [] },
 };
 
+/** The address of the service. */
+let serviceUrl;
+
 async function main() {
   const folder = process.argv[2];
   const tls = {
     cert: fs.readFileSync(path.join(folder, "server.pem")),
     key: fs.readFileSync(path.join(folder, "server.key")),
   };
-  let serviceUrl;
   const proxy = await listen(https.createServer(tls, (request, response) => forward(serviceUrl, request, response)));
   const origin = `https://tokens.example:${proxy.address().port}`;
   const provider = https.createServer(tls);
@@ -36,14 +37,7 @@ async function main() {
   const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   serviceUrl = (await lines.next()).value;
 
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-    args: [
-      "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-      "--host-resolver-rules=MAP tokens.example 127.0.0.1",
-    ],
-  });
+  const browser = await launch();
   try {
     for (const scripts of [true, false]) await signInAndOut(browser, origin, scripts);
     await assertRejected(browser, origin, "mallory", /Another account here has your e-mail address/);
@@ -65,7 +59,7 @@ async function signInAndOut(browser, origin, scripts) {
   await page.goto("/preferences/access-tokens/generate");
   await page.getByRole("button", { name: "Generate", exact: false }).first().click();
   const value = (await page.content()).match(/twd_[A-Za-z0-9_]+/)[0];
-  assert.equal(await checkToken(value), 200);
+  assert.equal(await checkToken(serviceUrl, value), 200);
   await page.locator("summary").filter({ hasText: "Ada" }).first().click();
   await page.getByRole("button", { name: "Sign out", exact: true }).click();
   // The page continues at the provider, which asks before it ends its own session.
@@ -73,7 +67,7 @@ async function signInAndOut(browser, origin, scripts) {
   await page.getByRole("button", { name: /sign me out/i }).click();
   await page.waitForURL(`${origin}/sign-in?out=yes`);
   assert.match(await page.textContent("body"), /You are signed out/);
-  assert.equal(await checkToken(value), 200);
+  assert.equal(await checkToken(serviceUrl, value), 200);
   await context.close();
 }
 
@@ -87,12 +81,6 @@ async function assertRejected(browser, origin, login, text) {
   await context.close();
 }
 
-async function newPage(browser, origin, scripts) {
-  const context = await browser.newContext({ baseURL: origin, ignoreHTTPSErrors: true, javaScriptEnabled: scripts });
-  context.setDefaultTimeout(30000);
-  return { context, page: await context.newPage() };
-}
-
 /** Follows the link to the provider, signs in there, and gives consent. */
 async function beginSignIn(page, login) {
   await page.getByRole("link", { name: "Sign in with login" }).click();
@@ -102,11 +90,6 @@ async function beginSignIn(page, login) {
   await page.locator("button[type=submit]").click();
   const consent = page.getByRole("button", { name: "Continue" });
   if (page.url().startsWith("https://localhost")) await consent.click();
-}
-
-/** Returns the status of an auth check. */
-function checkToken(value) {
-  return fetch(`${globalThis.serviceUrl}/v4/auth`, { headers: { authorization: `Bearer ${value}` } }).then((r) => r.status);
 }
 
 async function createProvider(issuer, origin) {
@@ -130,23 +113,6 @@ async function createProvider(issuer, origin) {
     }),
   });
   return provider.callback();
-}
-
-/** Forwards a request to the service, as a proxy that terminates TLS does. */
-function forward(serviceUrl, request, response) {
-  const { hostname, port } = new URL(serviceUrl);
-  globalThis.serviceUrl = serviceUrl;
-  const headers = { ...request.headers, "x-forwarded-proto": "https" };
-  const upstream = http.request({ hostname, port, method: request.method, path: request.url, headers }, (reply) => {
-    response.writeHead(reply.statusCode, reply.rawHeaders);
-    reply.pipe(response);
-  });
-  upstream.on("error", () => response.destroy());
-  request.pipe(upstream);
-}
-
-function listen(server) {
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
 }
 
 main().then(

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::{find_entry, find_provider, openid, state_name};
+use super::{find_entry, find_provider, redirect, state_name};
 use crate::{
     app::App,
     cli::{
@@ -23,7 +23,7 @@ pub(in crate::cli) struct LinkPerson {
     /// Name with which the person signs in at the directory
     #[arg(long, required_unless_present = "subject")]
     user: Option<String>,
-    /// Identifier instead of the name: objectGUID, entryUUID or ipaUniqueID; at an OpenID provider, the subject
+    /// Identifier instead of the name: objectGUID, entryUUID or ipaUniqueID; at an OpenID or SAML provider, the subject
     #[arg(long, conflicts_with = "user")]
     subject: Option<String>,
 }
@@ -51,8 +51,8 @@ impl UnlinkPerson {
 
 impl LinkPerson {
     pub(super) async fn run(self, app: &App, output: &mut Output) -> anyhow::Result<()> {
-        if let Some(provider) = app.sign_in().openid().find(&self.provider) {
-            return openid::link(provider, &self.email, self.subject.as_deref(), app, output).await;
+        if let Some(provider) = app.sign_in().providers().iter().find(|other| other.name() == self.provider) {
+            return redirect::link(provider, &self.email, self.subject.as_deref(), app, output).await;
         }
         let provider = find_provider(app.directory_syncs().directories(), &self.provider)?;
         let person = find_person(app, &self.email).await?;

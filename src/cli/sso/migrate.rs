@@ -148,7 +148,7 @@ impl MigratePeople {
 
 impl<'a> Target<'a> {
     fn find(app: &'a App, name: &str) -> anyhow::Result<Self> {
-        if let Some(provider) = app.sign_in().openid().find(name) {
+        if let Some(provider) = app.sign_in().providers().iter().find(|provider| provider.name() == name) {
             return Ok(Self::Redirecting { name: provider.name(), issuer: provider.issuer() });
         }
         Ok(Self::Directory(super::find_provider(app.directory_syncs().directories(), name)?))

@@ -1,15 +1,11 @@
-//! `tokenward sso test` and `tokenward sso link` for OpenID providers.
+//! `tokenward sso test` for OpenID providers.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tokenward_oidc::{Flow, Prompt};
 
 use crate::{
-    app::App,
-    cli::{
-        output::{Output, printable},
-        person::find_person,
-    },
-    service::openid_providers::OpenIdProvider,
+    cli::output::Output,
+    service::{openid_providers::OpenIdProvider, provider_list::RedirectProvider as _},
 };
 
 /// Loads the metadata of a provider, and prints what must be registered there.
@@ -29,34 +25,5 @@ pub(super) async fn test(provider: &OpenIdProvider, output: &mut Output) -> anyh
     output.print_line(format_args!("register as post-logout redirect URI: {}", provider.post_logout_redirect_uri()));
     output.print_line(format_args!("register as back-channel logout URI: {base}/logout"));
     output.print_line(format_args!("the metadata can be used; a sign-in also checks the client secret and the groups"));
-    Ok(())
-}
-
-/// Links a person to the account with a subject.
-///
-/// # Errors
-/// If the person or the account is linked already, or there is no such person.
-pub(super) async fn link(
-    provider: &OpenIdProvider,
-    email: &str,
-    subject: Option<&str>,
-    app: &App,
-    output: &mut Output,
-) -> anyhow::Result<()> {
-    let Some(subject) = subject else {
-        bail!("name the account by --subject: {} is an OpenID provider, which has no search", provider.name());
-    };
-    let person = find_person(app, email).await?;
-    let account = (provider.name(), provider.issuer());
-    app.identities()
-        .link_subject(&person, account, subject, subject.to_owned())
-        .await
-        .context("failed to link the person")?;
-    output.notice(format_args!(
-        "{} signs in as {} of {} from now on; the local password and all sessions ended",
-        person.email,
-        printable(subject),
-        provider.name()
-    ));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use clap::Args;
 
-use super::{find_entry, find_provider, openid, state_name};
+use super::{find_entry, find_provider, openid, saml, state_name};
 use crate::{
     cli::output::{Output, printable},
     config::Config,
@@ -13,8 +13,12 @@ use crate::{
         causes::Causes,
         directory::{DirectoryPerson, EntryState},
         directory_attempts::AttemptPlace,
+        time::Clock,
     },
-    service::{Directories, OpenIdProviders, directories::DirectoryProvider},
+    service::{
+        Directories, OpenIdProviders, RedirectProviders, SamlProviders, directories::DirectoryProvider,
+        redirect_providers::FoundProvider,
+    },
 };
 
 #[derive(Debug, Args)]
@@ -32,8 +36,9 @@ impl TestProvider {
     pub(in crate::cli) async fn run_without_store(self, config: &Config) -> anyhow::Result<()> {
         let directories = Directories::new(config.directories()?)?;
         let openid = OpenIdProviders::new(config.openid_providers()?)?;
+        let saml = SamlProviders::new(config.saml_providers()?)?;
         let mut output = Output::to_process();
-        let result = self.run(&directories, &openid, &mut output).await;
+        let result = self.run(&directories, &RedirectProviders { openid, saml }, &mut output).await;
         let flushed = output.flush().await;
         result.and(flushed)
     }
@@ -41,11 +46,16 @@ impl TestProvider {
     pub(super) async fn run(
         self,
         directories: &Directories,
-        providers: &OpenIdProviders,
+        providers: &RedirectProviders,
         output: &mut Output,
     ) -> anyhow::Result<()> {
-        if let Some(provider) = providers.find(&self.provider) {
-            return openid::test(provider, output).await;
+        match providers.find(&self.provider) {
+            Some(FoundProvider::OpenId(provider)) => return openid::test(&provider, output).await,
+            Some(FoundProvider::Saml(provider)) => {
+                saml::test(&provider, Clock::system().now().into(), output);
+                return Ok(());
+            }
+            None => {}
         }
         let provider = find_provider(directories, &self.provider)?;
         let mut failures: Vec<String> = print_servers(provider, output).await?.into_iter().collect();

@@ -125,7 +125,7 @@ pub(super) async fn print_status(app: &App, options: ListOptions, output: &mut O
             json!(report.message),
         ]);
     }
-    for (provider, people) in app.directory_syncs().count_unsynced(&app.sign_in().openid().names()).await? {
+    for (provider, people) in app.directory_syncs().count_unsynced(&app.sign_in().providers().names()).await? {
         let message = format!("not configured; no sync ends the tokens of its {people} linked people");
         let none = serde_json::Value::Null;
         table.push([

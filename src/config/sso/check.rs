@@ -1,6 +1,6 @@
 //! Checks of the values of `[sso.NAME]`. Files are read at the start only.
 
-use super::{AllowConfig, DirectoryConfig, OpenIdConnectConfig, ProviderConfig, SsoConfig};
+use super::{AllowConfig, DirectoryConfig, OpenIdConnectConfig, ProviderConfig, SamlConfig, SsoConfig};
 use crate::{config::ConfigDuration, directory::ServerUrl, domain::directory::ProviderName};
 
 /// A key, and the continuation of the sentence that begins with it.
@@ -26,16 +26,23 @@ pub(in crate::config) fn check(sso: &SsoConfig, has_public_url: bool) -> Result<
                 check_rules(&directory.allow, &section)?;
             }
             ProviderConfig::OpenIdConnect(provider) => {
-                if !has_public_url {
-                    let reason = "requires public_url: the provider sends browsers back to it";
-                    return Err((section, reason.to_owned()));
-                }
+                require_public_url(has_public_url, &section)?;
+                provider.check().map_err(in_section)?;
+                check_rules(&provider.allow, &section)?;
+            }
+            ProviderConfig::Saml(provider) => {
+                require_public_url(has_public_url, &section)?;
                 provider.check().map_err(in_section)?;
                 check_rules(&provider.allow, &section)?;
             }
         }
     }
     check_routes(sso)
+}
+
+fn require_public_url(has_public_url: bool, section: &str) -> Result<(), Invalid> {
+    let reason = "requires public_url: the provider sends browsers back to it";
+    if has_public_url { Ok(()) } else { Err((section.to_owned(), reason.to_owned())) }
 }
 
 fn directories(sso: &SsoConfig) -> impl Iterator<Item = (&String, &DirectoryConfig)> {
@@ -139,6 +146,40 @@ fn check_reaffirmation(reaffirm_after: Option<ConfigDuration>) -> Result<(), Inv
             invalid("reaffirm_after", format!("is {time}; it must be from 1h to 366d, or be removed"))
         }
         _ => Ok(()),
+    }
+}
+
+impl SamlConfig {
+    fn check(&self) -> Result<(), Invalid> {
+        if self.subject_attribute.is_some() && self.name_id_format.is_some() {
+            return invalid(
+                "subject_attribute",
+                "and name_id_format are both set; keep the one that identifies an account",
+            );
+        }
+        let attributes = [
+            ("subject_attribute", self.subject_attribute.as_ref()),
+            ("email_attribute", Some(&self.email_attribute)),
+            ("name_attribute", Some(&self.name_attribute)),
+            ("groups_attribute", Some(&self.groups_attribute)),
+        ];
+        for (key, name) in attributes {
+            if name.is_some_and(|name| name.is_empty() || name.trim() != name) {
+                return invalid(key, "must be the name of an attribute, as in the assertion");
+            }
+        }
+        let is_entity_id = |id: &String| {
+            (1..=1024).contains(&id.chars().count())
+                && id.contains(':')
+                && id.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if self.entity_id.as_ref().is_some_and(|id| !is_entity_id(id)) {
+            return invalid(
+                "entity_id",
+                "must be a URI of at most 1024 characters, such as \"https://tokens.example.org/saml\"",
+            );
+        }
+        check_reaffirmation(self.reaffirm_after)
     }
 }
 

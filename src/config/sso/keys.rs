@@ -38,6 +38,21 @@ pub const OPENID_CONNECT_KEYS: [&str; 11] = [
     "allow",
 ];
 
+/// The keys of `[sso.NAME]` with `kind = "saml"`, in the order of `docs/reference/identity-providers.md`.
+pub const SAML_KEYS: [&str; 11] = [
+    "kind",
+    "metadata_file",
+    "entity_id",
+    "name_id_format",
+    "subject_attribute",
+    "email_attribute",
+    "name_attribute",
+    "groups_attribute",
+    "sign_requests_key",
+    "reaffirm_after",
+    "allow",
+];
+
 /// The keys of `[[sso.NAME.allow]]`.
 pub const ALLOW_KEYS: [&str; 5] = ["group", "workspace", "admin", "token_access", "create"];
 
@@ -72,7 +87,7 @@ pub(in crate::config) fn without_index(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AllowConfig, DirectoryConfig, OpenIdConnectConfig};
+    use crate::config::{AllowConfig, DirectoryConfig, OpenIdConnectConfig, SamlConfig};
 
     /// Returns the names in "unknown field `?`, expected one of `kind`, `url`".
     fn expected<T: serde::de::DeserializeOwned>() -> Vec<String> {
@@ -92,6 +107,7 @@ mod tests {
     fn the_lists_have_exactly_the_keys_of_the_sections() {
         assert_eq!(expected::<DirectoryConfig>(), sorted(&DIRECTORY_KEYS));
         assert_eq!(expected::<OpenIdConnectConfig>(), sorted(&OPENID_CONNECT_KEYS));
+        assert_eq!(expected::<SamlConfig>(), sorted(&SAML_KEYS));
         assert_eq!(expected::<AllowConfig>(), sorted(&ALLOW_KEYS));
     }
 
@@ -99,6 +115,8 @@ mod tests {
     fn the_nearest_key_is_of_the_same_provider() {
         for (key, nearest) in [
             ("sso.login.isuer", "sso.login.issuer"),
+            ("sso.adfs.metadata", "sso.adfs.metadata_file"),
+            ("sso.adfs.group_attribute", "sso.adfs.groups_attribute"),
             ("sso.company.bnd", "sso.company.bind"),
             ("sso.company.bind_pasword_file", "sso.company.bind_password_file"),
             ("sso.company.start_tls", "sso.company.starttls"),
@@ -109,6 +127,7 @@ mod tests {
             let expected: &[&str] = match key {
                 _ if key.contains(".allow.") => &ALLOW_KEYS,
                 _ if key.starts_with("sso.login.") => &OPENID_CONNECT_KEYS,
+                _ if key.starts_with("sso.adfs.") => &SAML_KEYS,
                 _ => &DIRECTORY_KEYS,
             };
             assert_eq!(nearest_key(key, expected).as_deref(), Some(nearest), "{key}");

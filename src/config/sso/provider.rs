@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use figment::{Figment, error::Kind};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use super::{DirectoryConfig, OpenIdConnectConfig};
+use super::{DirectoryConfig, OpenIdConnectConfig, SamlConfig};
 use crate::config::ConfigDuration;
 
 /// The identity providers by name.
@@ -17,6 +17,7 @@ pub type SsoConfig = BTreeMap<String, ProviderConfig>;
 pub enum ProviderConfig {
     Directory(DirectoryConfig),
     OpenIdConnect(OpenIdConnectConfig),
+    Saml(SamlConfig),
 }
 
 /// The values of `kind`.
@@ -30,6 +31,7 @@ enum KindName {
     FreeIpa,
     #[serde(rename = "openid-connect")]
     OpenIdConnect,
+    Saml,
 }
 
 impl ProviderConfig {
@@ -46,6 +48,7 @@ impl ProviderConfig {
         match self {
             Self::Directory(_) => None,
             Self::OpenIdConnect(provider) => provider.reaffirm_after,
+            Self::Saml(provider) => provider.reaffirm_after,
         }
     }
 
@@ -53,6 +56,12 @@ impl ProviderConfig {
     #[must_use]
     pub fn openid_connect(&self) -> Option<&OpenIdConnectConfig> {
         if let Self::OpenIdConnect(provider) = self { Some(provider) } else { None }
+    }
+
+    /// Returns the SAML provider, if it is one.
+    #[must_use]
+    pub fn saml(&self) -> Option<&SamlConfig> {
+        if let Self::Saml(provider) = self { Some(provider) } else { None }
     }
 }
 
@@ -62,6 +71,7 @@ impl<'de> Deserialize<'de> for ProviderConfig {
         let section = toml::Value::deserialize(deserializer)?;
         let parsed = match section.get("kind").and_then(toml::Value::as_str) {
             Some("openid-connect") => section.try_into().map(Self::OpenIdConnect),
+            Some("saml") => section.try_into().map(Self::Saml),
             _ => section.try_into().map(Self::Directory),
         };
         parsed.map_err(D::Error::custom)
@@ -84,6 +94,7 @@ pub(in crate::config) fn find_invalid(figment: &Figment) -> Result<(), Box<figme
         };
         match kind {
             Some(KindName::OpenIdConnect) => drop(extract::<OpenIdConnectConfig>(figment, &section)?),
+            Some(KindName::Saml) => drop(extract::<SamlConfig>(figment, &section)?),
             _ => drop(extract::<DirectoryConfig>(figment, &section)?),
         }
     }

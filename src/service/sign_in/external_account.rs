@@ -13,6 +13,7 @@ use crate::{
         event::{Action, AuditContext, RequestContext},
         id::WorkspaceId,
         person::{Email, Person, PersonName},
+        text_rules,
         time::Timestamp,
     },
     service::{
@@ -21,6 +22,16 @@ use crate::{
     store::{self, FoundIdentity, NewExternalIdentity, NewExternalPerson, NewPerson, ProviderChange},
 };
 use tokenward_guard::{AuthError, DenialReason};
+
+/// The longest label of an account, in characters.
+const MAX_LABEL_CHARS: usize = 255;
+/// The longest identifier of a session at a provider that is stored. Longer ones cannot be named by a logout.
+pub(super) const MAX_PROVIDER_SESSION_BYTES: usize = 255;
+
+/// Returns the login as the provider shows it, without the characters that a name must not have.
+pub(super) fn label(text: &str) -> String {
+    text.chars().filter(|c| !text_rules::is_forbidden(*c)).take(MAX_LABEL_CHARS).collect()
+}
 
 /// An account at an identity provider whose holder has just authenticated there.
 pub(super) struct ExternalAccount<'a> {
@@ -171,7 +182,7 @@ impl SignIn {
     }
 
     /// Reads identity and person again.
-    async fn reload(&self, account: &ExternalAccount<'_>) -> Result<FoundIdentity, SignInError> {
+    pub(super) async fn reload(&self, account: &ExternalAccount<'_>) -> Result<FoundIdentity, SignInError> {
         let found = self.store.find_identity(account.provider, account.issuer, account.subject).await;
         let found = found.map_err(|error| log_unavailable(&error))?;
         found.ok_or_else(|| AuthError::Denied(DenialReason::NoAccount).into())
@@ -199,7 +210,7 @@ impl SignIn {
     }
 
     /// Records the sign-in, and returns its evidence.
-    async fn finish_external_sign_in(&self, account: &ExternalAccount<'_>, found: FoundIdentity) -> Login {
+    pub(super) async fn finish_external_sign_in(&self, account: &ExternalAccount<'_>, found: FoundIdentity) -> Login {
         let creates_event = !matches!(account.channel, LoginChannel::Page { .. });
         let sources = self.throttle.record_known_sources(found.person.id, account.request, account.channel.device());
         let now = self.clock.now();

@@ -1,127 +1,52 @@
-//! Sign-in through an `OpenID` provider.
-//!
-//! The browser goes to the provider and comes back with a code. The flow connects both ways: it is
-//! known by the value in the browser's cookie, and used once. An account is found by issuer and subject,
-//! never by its e-mail address.
+//! Sign-in through an `OpenID` provider: the browser comes back with a code, which is redeemed.
 
 mod claims;
 mod logout;
-mod outcome;
 
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
-use tokenward_guard::DenialReason;
-use tokenward_oidc::{Flow, IdentityClaims, Prompt};
+use tokenward_oidc::{Flow, Prompt};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{SignIn, SignInError, records::log_unavailable};
+use super::{
+    SignIn,
+    provider::{
+        BrowserState, Callback, CompletedSignIn, FailedSignIn, ProviderRequest, ProviderSignInError, confirmed_session,
+    },
+};
 use crate::{
     domain::{
-        allow_rule::{grant, grant_in},
         causes::Causes,
         event::RequestContext,
-        ip_network::rate_limit_key,
-        rate_limit::Rate,
-        sign_in_flow::{FLOW_SECONDS, SignInFlow, TextDigest},
-        source::DeviceValue,
+        sign_in_flow::{SignInFlow, TextDigest},
         time::Timestamp,
     },
     service::{
-        Login, OpenIdProviders, completion::run_to_completion, openid_providers::OpenIdProvider,
-        rate_limit::KeyedRateLimiter,
+        Login, completion::run_to_completion, openid_providers::OpenIdProvider, provider_list::RedirectProvider as _,
     },
-    store::{self, FoundIdentity},
 };
 use claims::account;
-pub use outcome::{BegunSignIn, BrowserState, Callback, CompletedSignIn, FailedSignIn, ProviderSignInError};
-
-/// The requests of sign-ins that one client address may send: forty at once, then one per second. Each
-/// sign-in has two.
-const REQUEST_RATE: Rate = Rate { burst: 40, interval_millis: 1_000 };
-/// The same for an address that several clients share, or that is not known. Also the logout tokens that one
-/// address may send.
-const SHARED_REQUEST_RATE: Rate = Rate { burst: 1_200, interval_millis: 50 };
-
-/// The parts of a sign-in through an `OpenID` provider, besides those of every sign-in.
-#[derive(Clone)]
-pub struct OpenIdSignIn {
-    pub(super) providers: OpenIdProviders,
-    /// The time for all questions of one request. It is shorter than the time limit of the request, so
-    /// that a provider that does not respond has a response of its own.
-    time_limit: Duration,
-    limiter: KeyedRateLimiter<Option<IpAddr>>,
-    shared_limiter: KeyedRateLimiter<Option<IpAddr>>,
-    logout_limiter: KeyedRateLimiter<Option<IpAddr>>,
-}
-
-impl OpenIdSignIn {
-    /// Creates the sign-in through these providers.
-    #[must_use]
-    pub fn new(providers: OpenIdProviders, time_limit: Duration) -> Self {
-        Self {
-            providers,
-            time_limit,
-            limiter: KeyedRateLimiter::new(REQUEST_RATE),
-            shared_limiter: KeyedRateLimiter::new(SHARED_REQUEST_RATE),
-            logout_limiter: KeyedRateLimiter::new(SHARED_REQUEST_RATE),
-        }
-    }
-}
 
 impl SignIn {
-    /// Returns the providers.
-    #[must_use]
-    pub fn openid(&self) -> &OpenIdProviders {
-        &self.openid.providers
-    }
-
-    /// Returns how many sign-ins were begun above the limit per address since the start.
-    #[must_use]
-    pub fn openid_rate_limit_rejections(&self) -> (&'static str, u64) {
-        let OpenIdSignIn { limiter, shared_limiter, .. } = &self.openid;
-        ("provider_sign_ins_per_ip", limiter.rejections() + shared_limiter.rejections())
-    }
-
-    /// Begins a sign-in. With `session_id`, the provider must authenticate the person again.
-    ///
-    /// # Errors
-    /// [`ProviderSignInError`]: no such provider, too many sign-ins from the address, or the provider or
-    /// the database is not available.
-    pub async fn begin_openid(
+    /// Returns the request to a provider. With `session_id`, it must authenticate the person again.
+    pub(super) async fn openid_request(
         &self,
-        provider: &str,
-        next_path: &str,
+        provider: &OpenIdProvider,
         session_id: Option<Uuid>,
-        request: &RequestContext,
-    ) -> Result<BegunSignIn, ProviderSignInError> {
-        let provider = self.find_provider(provider)?;
-        let now = self.clock.now();
-        self.acquire(request, now)?;
-        let prompt = prompt(session_id, now);
+        now: Timestamp,
+    ) -> Result<ProviderRequest, ProviderSignInError> {
         let mut bytes = [0; 96];
         self.random.fill(&mut bytes);
-        let flow = Flow::from_bytes(bytes, prompt);
+        let flow = Flow::from_bytes(bytes, prompt(session_id, now));
         let (client, secrets) = (provider.client.clone(), flow.clone());
-        let url = self.ask(&provider, async move { client.authorization_url(&secrets).await }).await?;
-        let stored = SignInFlow {
-            provider: provider.name().to_owned(),
+        let url = self.ask(provider, async move { client.authorization_url(&secrets).await }).await?;
+        Ok(ProviderRequest {
+            url: url.into(),
+            cookie: flow.state().to_owned(),
             nonce: flow.nonce().to_owned(),
             code_verifier: flow.code_verifier().to_owned(),
-            next_path: next_path.to_owned(),
-            session_id,
-            created_at: now,
-        };
-        let (store, digest) = (self.store.clone(), TextDigest::of(flow.state()));
-        // In its own task, because a GET request writes here.
-        let inserted = run_to_completion(async move { store.insert_sign_in_flow(&digest, &stored).await });
-        let inserted = inserted.await.unwrap_or_else(|| Err(store::Error::timed_out()));
-        inserted.map_err(|error| SignInError::from(log_unavailable(&error)))?;
-        Ok(BegunSignIn { url: url.into(), cookie: flow.state().to_owned() })
+        })
     }
 
     /// Completes a sign-in with the parameters of the callback.
@@ -135,30 +60,23 @@ impl SignIn {
         browser: BrowserState<'_>,
         request: &RequestContext,
     ) -> Result<CompletedSignIn, FailedSignIn> {
-        let result = self.complete_flow(provider, callback, browser, request).await;
-        let label = match result.as_ref().map_err(|failed| failed.error) {
-            Ok(_) => "success",
-            Err(ProviderSignInError::SignIn(error)) => error.label(),
-            Err(ProviderSignInError::Unavailable) => "unavailable",
-            Err(ProviderSignInError::RateLimited { .. }) => "throttled",
-            Err(_) => "malformed",
-        };
-        self.counters.record("provider", label);
+        let result = self.complete_openid_flow(provider, callback, browser, request).await;
+        self.count_outcome(result.as_ref().map(|_| ()).map_err(|failed| failed.error));
         result
     }
 
-    async fn complete_flow(
+    async fn complete_openid_flow(
         &self,
         provider: &str,
         callback: Callback<'_>,
         browser: BrowserState<'_>,
         request: &RequestContext,
     ) -> Result<CompletedSignIn, FailedSignIn> {
-        let provider = self.find_provider(provider)?;
+        let provider = self.find_openid_provider(provider)?;
         let state = state_of_browser(callback.state, browser.flow).ok_or(ProviderSignInError::UnknownFlow)?;
         self.acquire(request, self.clock.now())?;
-        let flow = self.take_flow(&provider, state).await?;
-        let (next_path, is_confirmation) = (flow.next_path.clone(), flow.session_id.is_some());
+        let flow = self.take_flow(provider.name(), state).await?;
+        let (next_path, is_confirmation) = (flow.next_path.clone(), flow.purpose.session_id().is_some());
         match self.redeem(&provider, callback, (state, flow), browser, request).await {
             Ok(login) => Ok(CompletedSignIn { next_path, login }),
             Err(error) => Err(FailedSignIn { error, next_path, is_confirmation }),
@@ -174,10 +92,7 @@ impl SignIn {
         browser: BrowserState<'_>,
         request: &RequestContext,
     ) -> Result<Option<Login>, ProviderSignInError> {
-        let session = flow.session_id.map(|id| browser.session.filter(|(session_id, _)| *session_id == id));
-        if session == Some(None) {
-            return Err(ProviderSignInError::UnknownFlow);
-        }
+        let session = confirmed_session(&flow, &browser)?;
         let code = match (callback.error, callback.code) {
             (None, Some(code)) if !code.is_empty() => code.to_owned(),
             (error, _) => {
@@ -186,23 +101,16 @@ impl SignIn {
                 return Err(ProviderSignInError::Rejected);
             }
         };
-        let prompt = prompt(flow.session_id, flow.created_at);
+        let prompt = prompt(flow.purpose.session_id(), flow.created_at);
         let secrets = Flow::from_parts(state.to_owned(), flow.nonce, flow.code_verifier, prompt);
         let secrets = secrets.map_err(|_| ProviderSignInError::UnknownFlow)?;
         let (client, issuer) = (provider.client.clone(), callback.issuer.map(str::to_owned));
         let now = SystemTime::from(self.clock.now());
         let redeemed = async move { client.redeem(&code, issuer.as_deref(), &secrets, now).await };
         let claims = self.ask(provider, redeemed).await?;
-        let found = self.store.find_identity(provider.name(), &claims.issuer, &claims.subject).await;
-        let found = found.map_err(|error| SignInError::from(log_unavailable(&error)))?;
-        match session.flatten() {
-            None => Ok(Some(self.admit_claims(provider, &claims, found, browser.device, request).await?)),
-            // Nothing changes, also if another person authenticated.
-            Some((_, person_id)) => {
-                let is_same = found.is_some_and(|found| found.person.id == person_id && !found.person.is_disabled);
-                if is_same { Ok(None) } else { Err(ProviderSignInError::AnotherPerson) }
-            }
-        }
+        let groups: Vec<String> = claims.groups.iter().map(str::to_owned).collect();
+        let account = account(provider, &claims, browser.device, request);
+        self.admit_or_confirm(&account, provider.rules(), &groups, session).await
     }
 
     /// Asks a provider within the time limit. This runs to completion, so that a slow response is kept for
@@ -212,7 +120,7 @@ impl SignIn {
         provider: &OpenIdProvider,
         question: impl Future<Output = Result<T, tokenward_oidc::Error>> + Send + 'static,
     ) -> Result<T, ProviderSignInError> {
-        match timeout(self.openid.time_limit, run_to_completion(question)).await {
+        match timeout(self.provider.time_limit, run_to_completion(question)).await {
             Ok(Some(answer)) => answer.map_err(|error| failed(provider, &error)),
             Ok(None) | Err(_) => {
                 tracing::warn!(provider = provider.name(), "failed to ask a provider: no response in time");
@@ -221,63 +129,8 @@ impl SignIn {
         }
     }
 
-    /// Admits the person of an ID token, if a rule does.
-    async fn admit_claims(
-        &self,
-        provider: &OpenIdProvider,
-        claims: &IdentityClaims,
-        found: Option<FoundIdentity>,
-        device: &DeviceValue,
-        request: &RequestContext,
-    ) -> Result<Login, SignInError> {
-        let account = account(provider, claims, device, request);
-        let person = found.as_ref().map(|found| &found.person);
-        // Checked before any change: a provider does not lift what a directory or an administrator disabled,
-        // and does not change an account with a local password.
-        if let Some(person) = person.filter(|person| person.is_disabled || person.has_password) {
-            let reason = if person.is_disabled { DenialReason::PersonDisabled } else { DenialReason::LocalPassword };
-            return Err(self.deny_account(&account, Some(person), reason));
-        }
-        let groups: Vec<String> = claims.groups.iter().map(str::to_owned).collect();
-        let granted = match person {
-            Some(person) => grant_in(&provider.rules, &groups, person.workspace_id),
-            None => grant(&provider.rules, &groups),
-        };
-        let Some(granted) = granted else {
-            return Err(self.deny_account(&account, person, DenialReason::NotInAllowedGroup));
-        };
-        self.admit_account(&account, found, granted).await
-    }
-
-    async fn take_flow(&self, provider: &OpenIdProvider, state: &str) -> Result<SignInFlow, ProviderSignInError> {
-        let (store, digest) = (self.store.clone(), TextDigest::of(state));
-        let (name, since) = (provider.name().to_owned(), self.clock.now().plus_seconds(-FLOW_SECONDS));
-        // In its own task, because a GET request writes here.
-        let taken = run_to_completion(async move { store.take_sign_in_flow(&digest, &name, since).await });
-        let taken = taken.await.unwrap_or_else(|| Err(store::Error::timed_out()));
-        let taken = taken.map_err(|error| SignInError::from(log_unavailable(&error)))?;
-        taken.ok_or(ProviderSignInError::UnknownFlow)
-    }
-
-    fn find_provider(&self, name: &str) -> Result<Arc<OpenIdProvider>, ProviderSignInError> {
-        self.openid.providers.find(name).cloned().ok_or(ProviderSignInError::UnknownProvider)
-    }
-
-    fn acquire(&self, request: &RequestContext, now: Timestamp) -> Result<(), ProviderSignInError> {
-        let OpenIdSignIn { limiter, shared_limiter, .. } = &self.openid;
-        let limiter = if request.is_client_ip_shared { shared_limiter } else { limiter };
-        let acquired = limiter.try_acquire(request.client_ip.map(rate_limit_key), now);
-        acquired.map_err(|retry_after_millis| ProviderSignInError::RateLimited { retry_after_millis })
-    }
-
-    /// Deletes sign-ins that were not completed, and assertions that have expired. Returns the number of rows.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`](crate::service::Error::Unavailable) if the database is unreachable or too
-    /// slow.
-    pub async fn purge_sign_in_flows(&self) -> crate::service::Result<u64> {
-        let now = self.clock.now();
-        Ok(self.store.purge_sign_in_flows(now.plus_seconds(-FLOW_SECONDS), now).await?)
+    fn find_openid_provider(&self, name: &str) -> Result<Arc<OpenIdProvider>, ProviderSignInError> {
+        self.provider.providers.openid.find(name).cloned().ok_or(ProviderSignInError::UnknownProvider)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use tokenward::config::{ALLOW_KEYS, Config, DIRECTORY_KEYS, OPENID_CONNECT_KEYS, Overrides};
+use tokenward::config::{ALLOW_KEYS, Config, DIRECTORY_KEYS, OPENID_CONNECT_KEYS, Overrides, SAML_KEYS};
 
 use super::{code_spans, root, split};
 
@@ -23,7 +23,8 @@ fn documented_keys(page: &str) -> Vec<Vec<String>> {
 #[test]
 fn the_reference_has_exactly_the_keys_of_a_provider() {
     let page = fs::read_to_string(root().join("docs/reference/identity-providers.md")).unwrap();
-    assert_eq!(documented_keys(&page), [DIRECTORY_KEYS.to_vec(), OPENID_CONNECT_KEYS.to_vec(), ALLOW_KEYS.to_vec()]);
+    let keys = [DIRECTORY_KEYS.to_vec(), OPENID_CONNECT_KEYS.to_vec(), SAML_KEYS.to_vec(), ALLOW_KEYS.to_vec()];
+    assert_eq!(documented_keys(&page), keys);
 }
 
 /// The defaults in the tables are those of the program, where a table has one.
@@ -33,7 +34,8 @@ fn the_reference_has_the_defaults_of_a_provider() {
     let allow = "[[sso.x.allow]]\ngroup = \"cn=x\"\nworkspace = 1\n";
     let directory = "[sso.x]\nkind = \"openldap\"\nurl = \"ldaps://x\"\nbind = \"cn=x\"\nbase = \"cn=x\"\n";
     let openid = "[sso.x]\nkind = \"openid-connect\"\nissuer = \"https://x\"\nclient_id = \"x\"\n";
-    let values = [directory, openid].map(|section| {
+    let saml = "[sso.x]\nkind = \"saml\"\nmetadata_file = \"x\"\n";
+    let values = [directory, openid, saml].map(|section| {
         let config: Config = toml::from_str(&format!("{section}{allow}")).unwrap();
         toml::Value::try_from(&config.sso["x"]).unwrap()
     });
@@ -51,7 +53,9 @@ fn the_reference_has_the_defaults_of_a_provider() {
 
 #[test]
 fn the_examples_of_the_guides_are_valid() {
-    for (name, provider) in [("active-directory.md", "company"), ("openldap.md", "company"), ("oidc.md", "login")] {
+    for (name, provider) in
+        [("active-directory.md", "company"), ("openldap.md", "company"), ("oidc.md", "login"), ("saml.md", "company")]
+    {
         let page = fs::read_to_string(root().join("docs/how-to").join(name)).unwrap();
         let examples: Vec<String> =
             split(&page).0.into_iter().filter(|fence| fence.language == "toml").map(|fence| fence.text).collect();
@@ -65,11 +69,15 @@ fn the_examples_of_the_guides_are_valid() {
             fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
             let path = format!("{:?}", password.to_str().unwrap());
             let text = example.replace("\"ldap-password\"", &path).replace("\"oidc-secret\"", &path);
+            let metadata = format!("{:?}", root().join("saml/tests/fixtures/idp.xml").to_str().unwrap());
+            let text = text.replace("\"idp.xml\"", &metadata);
             fs::write(&file, text).unwrap();
             let config = Config::load(Some(&file), &Overrides::default()).unwrap();
             let directories = config.directories().unwrap().into_iter().map(|settings| settings.directory.name);
             let providers = config.openid_providers().unwrap().into_iter().map(|settings| settings.name);
-            let names: Vec<String> = directories.chain(providers).map(|name| name.as_str().to_owned()).collect();
+            let saml = config.saml_providers().unwrap().into_iter().map(|settings| settings.name);
+            let names = directories.chain(providers).chain(saml);
+            let names: Vec<String> = names.map(|name| name.as_str().to_owned()).collect();
             assert_eq!(names, [provider], "{name}");
         }
     }

@@ -2,6 +2,7 @@
 
 mod links;
 mod openid;
+mod saml;
 mod sign_in;
 mod sync;
 mod throttle;

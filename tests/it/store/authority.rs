@@ -50,6 +50,8 @@ const WRITES_WITHOUT_CALLER: &[(&str, &str)] = &[
     ("purge_mail", "retention"),
     ("insert_sign_in_flow", "a client without a credential begins it"),
     ("take_sign_in_flow", "the browser that began the sign-in completes it"),
+    ("accept_saml_response", "an identity provider has signed the response"),
+    ("take_saml_response", "the browser that began the sign-in completes it"),
     ("purge_sign_in_flows", "retention"),
     ("end_provider_sessions", "an identity provider has signed the logout token"),
     ("record_scim_credential_use", "follows the look-up of the credential"),

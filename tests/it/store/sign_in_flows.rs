@@ -10,9 +10,9 @@ use tokenward::{
         event::RequestContext,
         random::Random,
         session::{SessionValue, UserAgent},
-        sign_in_flow::{SignInFlow, TextDigest},
+        sign_in_flow::{FlowPurpose, ReceivedResponse, SignInFlow, TextDigest},
     },
-    store::{NewExternalIdentity, NewSession, ProviderLogout, Store},
+    store::{AcceptedResponse, NewExternalIdentity, NewSession, ProviderLogout, Store},
 };
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ fn flow(provider: &str) -> SignInFlow {
         nonce: "n".repeat(43),
         code_verifier: "v".repeat(43),
         next_path: "/admin?search=a%20b".to_owned(),
-        session_id: None,
+        purpose: FlowPurpose::SignIn,
         created_at: NOW,
     }
 }
@@ -44,8 +44,8 @@ async fn a_flow_is_taken_once_by_its_provider_and_in_time(engine: Engine) {
     let taken: Vec<SignInFlow> = taken.into_iter().filter_map(|taken| taken.unwrap()).collect();
     assert_eq!(taken, [flow("login")]);
     store.insert_sign_in_flow(&second, &flow("login")).await.unwrap();
-    assert_eq!(store.purge_sign_in_flows(before, before).await.unwrap(), 0);
-    assert_eq!(store.purge_sign_in_flows(NOW, NOW).await.unwrap(), 1);
+    assert_eq!(store.purge_sign_in_flows(before, before, before).await.unwrap(), 0);
+    assert_eq!(store.purge_sign_in_flows(NOW, NOW, NOW).await.unwrap(), 1);
     assert_eq!(store.take_sign_in_flow(&second, "login", before).await.unwrap(), None);
 }
 
@@ -110,8 +110,42 @@ async fn sessions_of_a_subject_or_of_a_provider_session_are_deleted(engine: Engi
     assert_eq!(end(11, "login", "https://a", Some("s"), Some("2")).await, Some(1));
     assert_eq!(end(11, "login", "https://a", Some("s"), None).await, None);
     assert_eq!(count().await, 1);
-    assert_eq!(store.purge_sign_in_flows(NOW, NOW.plus_seconds(-1)).await.unwrap(), 0);
-    assert!(store.purge_sign_in_flows(NOW, NOW).await.unwrap() > 0);
+    assert_eq!(store.purge_sign_in_flows(NOW, NOW, NOW.plus_seconds(-1)).await.unwrap(), 0);
+    assert!(store.purge_sign_in_flows(NOW, NOW, NOW).await.unwrap() > 0);
     assert_eq!(end(11, "login", "https://a", Some("s"), None).await, Some(1));
     assert_eq!(count().await, 0);
+}
+
+#[apply(both_databases)]
+async fn a_response_is_accepted_and_taken_once(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let store = &app.store;
+    let received = ReceivedResponse { document: b"<Response/>".to_vec(), received_at: NOW };
+    let accepted = |issuer: &'static str, assertion: &str, reference: &str| AcceptedResponse {
+        issuer,
+        assertion: TextDigest::of(assertion),
+        expires_at: NOW.plus_seconds(60),
+        reference: TextDigest::of(reference),
+        provider: "adfs",
+        received: &received,
+    };
+    let references: Vec<String> = (0..4).map(|n| format!("reference {n}")).collect();
+    let at_once = references.iter().map(|reference| store.accept_saml_response(accepted("idp", "1", reference)));
+    let at_once: Vec<bool> = join_all(at_once).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(at_once.iter().filter(|is_accepted| **is_accepted).count(), 1, "{at_once:?}");
+    assert!(store.accept_saml_response(accepted("other", "1", "other")).await.unwrap());
+    let winner = at_once.iter().position(|is_accepted| *is_accepted).unwrap();
+    let before = NOW.plus_seconds(-1);
+    for (n, reference) in references.iter().enumerate() {
+        let digest = TextDigest::of(reference);
+        assert_eq!(store.take_saml_response(&digest, "twin", before).await.unwrap(), None);
+        assert_eq!(store.take_saml_response(&digest, "adfs", NOW).await.unwrap(), None, "too old");
+        let taken = join_all((0..4).map(|_| store.take_saml_response(&digest, "adfs", before))).await;
+        let taken: Vec<ReceivedResponse> = taken.into_iter().filter_map(|taken| taken.unwrap()).collect();
+        assert_eq!(taken, if n == winner { vec![received.clone()] } else { vec![] });
+    }
+    // The response of the other issuer, and both assertions.
+    assert_eq!(store.purge_sign_in_flows(NOW, before, NOW).await.unwrap(), 0);
+    assert_eq!(store.purge_sign_in_flows(NOW, NOW, NOW.plus_seconds(60)).await.unwrap(), 3);
+    assert_eq!(format!("{received:?}"), "ReceivedResponse { received_at: 2026-01-01T00:00:00.000Z, .. }");
 }

@@ -11,6 +11,7 @@ mod people;
 pub mod postgres;
 pub mod receiver;
 mod response;
+pub mod saml;
 
 use rstest_reuse::template;
 

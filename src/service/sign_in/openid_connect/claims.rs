@@ -7,19 +7,17 @@ use crate::{
         event::RequestContext,
         person::{Email, PersonName},
         source::DeviceValue,
-        text_rules,
         time::Timestamp,
     },
     service::{
         openid_providers::OpenIdProvider,
-        sign_in::{LoginChannel, external_account::ExternalAccount},
+        provider_list::RedirectProvider as _,
+        sign_in::{
+            LoginChannel,
+            external_account::{ExternalAccount, MAX_PROVIDER_SESSION_BYTES, label},
+        },
     },
 };
-
-/// The longest label of an account, in characters.
-const MAX_LABEL_CHARS: usize = 255;
-/// The longest identifier of a session at a provider that is stored. Longer ones cannot be named by a logout.
-const MAX_SESSION_ID_BYTES: usize = 255;
 
 /// Returns the account that an ID token names.
 pub(super) fn account<'a>(
@@ -42,13 +40,8 @@ pub(super) fn account<'a>(
         authenticated_at: Some(claims.auth_time.map_or(Timestamp::MIN, Timestamp::from)),
         actor: "identity provider",
         first_workspace: provider.first_workspace(),
-        provider_session_id: claims.session_id.clone().filter(|id| id.len() <= MAX_SESSION_ID_BYTES),
+        provider_session_id: claims.session_id.clone().filter(|id| id.len() <= MAX_PROVIDER_SESSION_BYTES),
         channel: LoginChannel::Page { device: Some(device) },
         request,
     }
-}
-
-/// Returns the login as the provider shows it, without the characters that a name must not have.
-fn label(text: &str) -> String {
-    text.chars().filter(|c| !text_rules::is_forbidden(*c)).take(MAX_LABEL_CHARS).collect()
 }

@@ -2,9 +2,12 @@
 
 use std::time::SystemTime;
 
-use super::{ProviderSignInError, SignIn, SignInError, log_unavailable};
 use crate::{
     domain::{event::RequestContext, ip_network::rate_limit_key, sign_in_flow::TextDigest, time::Timestamp},
+    service::{
+        provider_list::RedirectProvider as _,
+        sign_in::{ProviderSignInError, SignIn, SignInError, records::log_unavailable},
+    },
     store::ProviderLogout,
 };
 
@@ -21,9 +24,9 @@ impl SignIn {
         logout_token: &str,
         request: &RequestContext,
     ) -> Result<u64, ProviderSignInError> {
-        let provider = self.find_provider(provider)?;
+        let provider = self.find_openid_provider(provider)?;
         let now = self.clock.now();
-        let acquired = self.openid.logout_limiter.try_acquire(request.client_ip.map(rate_limit_key), now);
+        let acquired = self.provider.logout_limiter.try_acquire(request.client_ip.map(rate_limit_key), now);
         acquired.map_err(|retry_after_millis| ProviderSignInError::RateLimited { retry_after_millis })?;
         let (client, token, now) = (provider.client.clone(), logout_token.to_owned(), SystemTime::from(now));
         let claims = self.ask(&provider, async move { client.verify_logout_token(&token, now).await }).await?;
@@ -45,7 +48,7 @@ impl SignIn {
 
     /// Returns the URL at which a provider ends its own session, if it has one.
     pub async fn provider_logout_url(&self, provider: &str) -> Option<String> {
-        let provider = self.find_provider(provider).ok()?;
+        let provider = self.find_openid_provider(provider).ok()?;
         let client = provider.client.clone();
         self.ask(&provider, async move { client.end_session_url(None).await }).await.ok()?.map(Into::into)
     }

@@ -101,7 +101,7 @@ const WRONG_LINES: [(&str, &str, &str); 27] = [
     (
         "kind",
         "kind = \"ldap\"",
-        "line 2: sso.company.kind must be \"active-directory\", \"openldap\", \"freeipa\" or \"openid-connect\", not \"ldap\"",
+        "line 2: sso.company.kind must be \"active-directory\", \"openldap\", \"freeipa\", \"openid-connect\" or \"saml\", not \"ldap\"",
     ),
     (
         "url",

@@ -1,4 +1,4 @@
-//! Sign-in through directories and OpenID providers, with the program as a process: its commands, beside a running service
+//! Sign-in through directories, OpenID and SAML providers, with the program as a process: its commands, beside a running service
 //! and without one, several nodes, attacks and the configuration.
 
 mod attack;
@@ -7,7 +7,9 @@ mod link;
 mod migrate;
 mod nodes;
 mod openid;
+mod operator;
 mod print;
+mod saml;
 mod sync;
 mod test;
 

@@ -1,66 +1,34 @@
 //! The commands and the configuration of `OpenID` providers.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use tempfile::TempDir;
-
-use super::Printed;
+use super::operator::Operator;
 use crate::support::{
-    Database, Engine, PASSWORD,
-    binary::{ServerProcess, run_with_stdin, tokenward_command},
+    binary::ServerProcess,
     openid::{Mode, OpenIdProvider},
 };
 
 const RULE: &str = "[[sso.login.allow]]\ngroup = \"users\"\nworkspace = 1\n";
 
-/// A provider, a database, and the configuration file of the service.
+/// A provider, and the operator of the service.
 struct Login {
     provider: OpenIdProvider,
-    database: Database,
-    folder: TempDir,
+    operator: Operator,
 }
 
 impl Login {
     async fn new() -> Self {
-        let provider = OpenIdProvider::start().await;
-        let login =
-            Self { database: Database::empty(Engine::Sqlite).await, folder: tempfile::tempdir().unwrap(), provider };
+        let login = Self { provider: OpenIdProvider::start().await, operator: Operator::new().await };
         login.write(&login.provider.to_toml(RULE));
         login
     }
+}
 
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("tokenward.toml")
-    }
+impl std::ops::Deref for Login {
+    type Target = Operator;
 
-    /// Writes the configuration file, which only its owner can read.
-    fn write(&self, text: &str) {
-        fs::write(self.file(), text).unwrap();
-        fs::set_permissions(self.file(), fs::Permissions::from_mode(0o600)).unwrap();
-    }
-
-    fn run(&self, arguments: &[&str], input: &str) -> Printed {
-        let mut command = tokenward_command(&self.database.url);
-        command.arg("--config").arg(self.file()).args(arguments);
-        let output = tokio::task::block_in_place(|| run_with_stdin(command, input));
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Printed { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-
-    /// Runs a command that succeeds. Returns its output, and its notices.
-    #[track_caller]
-    fn run_ok(&self, arguments: &[&str]) -> (String, String) {
-        let Printed { code, stdout, stderr } = self.run(arguments, &format!("{PASSWORD}\n"));
-        assert_eq!(code, Some(0), "{stderr}");
-        (stdout, stderr)
-    }
-
-    /// Runs a command that fails. Returns the error.
-    #[track_caller]
-    fn run_failing(&self, arguments: &[&str]) -> String {
-        let Printed { code, stderr, .. } = self.run(arguments, "");
-        assert_eq!(code, Some(1), "{stderr}");
-        stderr
+    fn deref(&self) -> &Operator {
+        &self.operator
     }
 }
 

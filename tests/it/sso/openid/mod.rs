@@ -2,6 +2,7 @@
 
 mod admission;
 mod browser;
+mod linking;
 mod reaffirmation;
 mod sessions;
 

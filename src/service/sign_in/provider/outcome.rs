@@ -1,10 +1,8 @@
-//! The input and the outcome of sign-ins through `OpenID` providers.
-
-use uuid::Uuid;
+//! The input and the outcome of sign-ins through identity providers to which browsers are redirected.
 
 use crate::{
-    domain::{id::PersonId, source::DeviceValue},
-    service::{Login, sign_in::SignInError},
+    domain::source::DeviceValue,
+    service::{Login, sessions::ActiveSession, sign_in::SignInError},
 };
 
 /// The reason why a sign-in through a provider failed.
@@ -23,11 +21,25 @@ pub enum ProviderSignInError {
     /// The user of a session confirmed as another person.
     #[error("another person authenticated at the identity provider")]
     AnotherPerson,
+    /// The user authenticated at the provider, but the account there cannot be linked.
+    #[error("the account is not linked")]
+    NotLinked(LinkRefusal),
     /// The provider did not respond, or the configuration does not fit it.
     #[error("the identity provider did not respond as expected; retry")]
     Unavailable,
     #[error(transparent)]
     SignIn(#[from] SignInError),
+}
+
+/// The reason why an account at a provider is not linked to the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkRefusal {
+    /// The account is linked to a person already, or the user is linked to an account.
+    AlreadyLinked,
+    /// No rule would admit the user through the provider.
+    NotInAllowedGroup,
+    /// No administrator of the workspace could sign in without a provider.
+    LastLocalAdministrator,
 }
 
 /// A sign-in that has begun.
@@ -52,8 +64,8 @@ pub struct Callback<'a> {
 pub struct BrowserState<'a> {
     /// The value of the flow cookie.
     pub flow: Option<&'a str>,
-    /// The session and its person, if the user is signed in.
-    pub session: Option<(Uuid, PersonId)>,
+    /// The session, if the user is signed in.
+    pub session: Option<&'a ActiveSession>,
     pub device: &'a DeviceValue,
 }
 
@@ -70,7 +82,7 @@ pub struct FailedSignIn {
     pub error: ProviderSignInError,
     /// The page to open after another try; empty if the flow is not known.
     pub next_path: String,
-    /// The user of a session had to authenticate again.
+    /// The user of a session had to authenticate again, to confirm an operation or to link the account.
     pub is_confirmation: bool,
 }
 
