@@ -8,9 +8,9 @@ use crate::{
     domain::{random::Random, time::Clock},
     outbound::{AddressPolicy, Lookup, OutboundClient},
     service::{
-        ClockFloor, DeniedAttemptLog, Directories, DirectorySyncs, Events, ExpiryWarnings, Identities, Invites, Leaks,
-        Mail, Mutations, OpenIdProviders, People, ReadBudget, RedirectProviders, SamlProviders, Scim, Sessions, SignIn,
-        TokenStatistics, Tokens, Webhooks, Workspaces,
+        ClockFloor, DeniedAttemptLog, DeviceAuthorizations, Directories, DirectorySyncs, Events, ExpiryWarnings,
+        Identities, Invites, Leaks, Mail, Mutations, OpenIdProviders, People, ReadBudget, RedirectProviders,
+        SamlProviders, Scim, Sessions, SignIn, TokenStatistics, Tokens, Webhooks, Workspaces,
         health::Health,
         invites::InviteUrl,
         password::Hasher,
@@ -39,6 +39,7 @@ pub struct App {
     webhooks: Webhooks,
     mail: Mail,
     scim: Scim,
+    device_authorizations: DeviceAuthorizations,
     expiry_warnings: ExpiryWarnings,
     health: Health,
     node: Node,
@@ -106,6 +107,17 @@ fn scim(
     Scim::new(dependencies, (directories, providers, tokens.clone()), mutations.clone(), read_budget.clone())
 }
 
+/// Builds the service of device authorizations, which announces the URL of its page.
+fn device_authorizations(
+    (store, clock, random): (&Store, &Clock, &Random),
+    tokens: &Tokens,
+    mutations: &Mutations,
+    config: &Config,
+) -> DeviceAuthorizations {
+    let dependencies = (store.clone(), clock.clone(), random.clone());
+    DeviceAuthorizations::new(dependencies, tokens.clone(), mutations.clone(), &config.public_url())
+}
+
 /// Builds the service of webhooks, whose requests reach only allowed addresses.
 fn webhooks(
     dependencies: (Store, Clock, Random),
@@ -161,6 +173,7 @@ impl App {
             clock_floor: ClockFloor::new(store.clone(), clock.clone()),
             expiry_warnings: ExpiryWarnings::new(store.clone(), clock.clone(), defaults.expiry_warning_days),
             mail: Mail::new((store.clone(), clock.clone(), random.clone()), config.mailer()?, &config.public_url()),
+            device_authorizations: device_authorizations((&store, &clock, &random), &tokens, &mutations, config),
             webhooks: webhooks((store.clone(), clock.clone(), random), &mutations, &read_budget, config)?,
             identities,
             directory_syncs,
@@ -235,6 +248,12 @@ impl App {
         &self.scim
     }
 
+    /// Returns the service of device authorizations.
+    #[must_use]
+    pub fn device_authorizations(&self) -> &DeviceAuthorizations {
+        &self.device_authorizations
+    }
+
     /// Returns this node of the cluster, with its token cache.
     #[must_use]
     pub fn node(&self) -> &Node {
@@ -276,6 +295,7 @@ impl App {
             self.read_budget.rate_limit_rejections(),
             self.mail.rate_limit_rejections(),
         ]);
+        rejections.extend(self.device_authorizations.rate_limit_rejections());
         rejections
     }
 

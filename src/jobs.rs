@@ -18,8 +18,8 @@ use crate::{
     config::RetentionConfig,
     domain::causes::Causes,
     service::{
-        DeniedAttemptLog, DirectorySyncs, Events, Invites, Sessions, SignIn, TokenStatistics, Tokens,
-        directories::DirectoryProvider,
+        DeniedAttemptLog, DeviceAuthorizations, DirectorySyncs, Events, Invites, Sessions, SignIn, TokenStatistics,
+        Tokens, directories::DirectoryProvider,
     },
     store::Store,
     telemetry::LogBudget,
@@ -39,7 +39,8 @@ const REPLACED_TOKENS_INTERVAL: Duration = Duration::from_secs(10);
 /// The interval of purges.
 const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// The interval of purges of sign-ins through identity providers. They are valid for ten minutes.
+/// The interval of purges of sign-ins through identity providers and of device authorizations. They are valid
+/// for ten minutes.
 const FLOW_PURGE_INTERVAL: Duration = Duration::from_secs(600);
 
 /// The running background jobs.
@@ -75,7 +76,8 @@ pub(crate) fn start(
             purge_sign_in_rows(app.sessions().clone(), app.sign_in().clone(), app.invites().clone()),
         )),
     ];
-    tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), purge_sign_in_flows(app.sign_in().clone()))));
+    let flows = purge_flows(app.sign_in().clone(), app.device_authorizations().clone());
+    tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), flows)));
     warn_of_expired_certificates(app.sign_in());
     tasks.extend(webhooks::start(app, &stopped));
     tasks.extend(mail::start(app, &stopped));
@@ -236,12 +238,16 @@ async fn purge_sign_in_rows(sessions: Sessions, sign_in: SignIn, invites: Invite
     }
 }
 
-async fn purge_sign_in_flows(sign_in: SignIn) {
+/// Purges sign-ins through identity providers and device authorizations that were not completed.
+async fn purge_flows(sign_in: SignIn, device_authorizations: DeviceAuthorizations) {
     let mut timer = tokio::time::interval(FLOW_PURGE_INTERVAL);
     loop {
         timer.tick().await;
         if let Err(error) = sign_in.purge_sign_in_flows().await {
             tracing::warn!(error = %Causes(&error), "failed to purge sign-ins that were not completed");
+        }
+        if let Err(error) = device_authorizations.purge_expired().await {
+            tracing::warn!(error = %Causes(&error), "failed to purge expired device authorizations");
         }
     }
 }

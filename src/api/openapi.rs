@@ -46,7 +46,7 @@ use crate::{app::App, auth_check::OAuthError, config::Config};
         (name = "events", description = "The audit log."),
         (name = "webhooks", description = "URLs that receive the events of the workspace, signed by Standard Webhooks 1.0."),
         (name = "auth", description = "Auth checks for reverse proxies: is a token valid, and whose is it?"),
-        (name = "oauth2", description = "Token introspection and revocation by OAuth 2.0, for services."),
+        (name = "oauth2", description = "Token introspection, revocation and device authorization by OAuth 2.0."),
         (name = "leaks", description = "Reports of leaked tokens, for secret scanners. They need no credential."),
         (name = "openapi", description = "This document."),
         (name = "health", description = "Health checks for load balancers and orchestrators. They need no credential.")

@@ -131,13 +131,15 @@ mod tests {
     use super::*;
 
     /// Operations without a caller, and auth checks of the caller's own token.
-    const WITHOUT_SCOPE: [(Method, &str); 8] = [
+    const WITHOUT_SCOPE: [(Method, &str); 10] = [
         (Method::GET, "/health/live"),
         (Method::GET, "/health/ready"),
         (Method::GET, "/.well-known/api-token-format"),
         (Method::GET, "/.well-known/oauth-authorization-server"),
         (Method::POST, "/v4/leaks"),
         (Method::POST, "/oauth2/revoke"),
+        (Method::POST, "/oauth2/device_authorization"),
+        (Method::POST, "/oauth2/token"),
         (Method::GET, "/v4/auth"),
         (Method::GET, "/v4/auth/{requirements}"),
     ];

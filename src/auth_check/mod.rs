@@ -7,11 +7,14 @@
 mod batch;
 mod counters;
 mod denied;
+mod device_authorization;
+mod device_grant;
 mod dispatch;
 pub mod envoy_messages;
 mod envoy_service;
 mod ext_authz;
 mod forward_auth;
+mod grant_response;
 pub(crate) mod grpc;
 mod grpc_stream;
 mod identity_headers;
@@ -19,9 +22,11 @@ mod introspection;
 mod latency;
 mod metadata;
 mod oauth;
+mod oauth_form;
 mod outcome;
 mod requirements;
 mod revocation;
+mod token_endpoint;
 
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -42,6 +47,8 @@ pub(crate) use outcome::{CachedCheck, CheckOutcome};
         batch::check_batch,
         introspection::introspect,
         revocation::revoke,
+        device_authorization::begin,
+        token_endpoint::create_token,
         metadata::metadata
     ),
     components(schemas(OAuthErrorBody))
@@ -53,7 +60,12 @@ pub(crate) fn openapi_document() -> utoipa::openapi::OpenApi {
     AuthCheckApi::openapi()
 }
 
-/// Returns the routes of the OAuth 2.0 endpoints that the router serves: revocation and metadata.
+/// Returns the routes of the OAuth 2.0 endpoints that the router serves: revocation, device authorization, grants
+/// and metadata.
 pub fn oauth_routes(config: &Config) -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(revocation::routes()).merge(metadata::routes(config))
+    OpenApiRouter::new()
+        .merge(revocation::routes())
+        .merge(device_authorization::routes())
+        .merge(token_endpoint::routes())
+        .merge(metadata::routes(config))
 }

@@ -25,6 +25,8 @@ use crate::{
 pub(crate) enum OAuthError {
     /// The form is invalid.
     InvalidRequest(&'static str),
+    /// A grant is rejected with a code of RFC 6749, section 5.2, or RFC 8628, section 3.5.
+    Grant { code: &'static str, description: String },
     /// The client is not authenticated or authorized, or the check could not be performed.
     Api(ApiError),
 }
@@ -51,11 +53,19 @@ pub struct OAuthErrorBody {
 }
 
 impl OAuthError {
+    /// Creates the error of a grant.
+    pub(super) fn grant(code: &'static str, description: &str) -> Self {
+        Self::Grant { code, description: description.to_owned() }
+    }
+
     /// Returns the body of the response.
     pub(crate) fn body(&self) -> OAuthErrorBody {
         let error = match self {
             Self::InvalidRequest(description) => {
                 return OAuthErrorBody { error: "invalid_request", error_description: (*description).to_owned() };
+            }
+            Self::Grant { code, description } => {
+                return OAuthErrorBody { error: code, error_description: description.clone() };
             }
             Self::Api(error) => error,
         };
@@ -93,8 +103,8 @@ impl IntoResponse for OAuthError {
     }
 }
 
-/// Returns the parameter `token` of a form. Unknown parameters are ignored (RFC 6749, section 3.2).
-pub(super) fn parse_token_form(headers: &HeaderMap, body: &[u8]) -> Result<Zeroizing<String>, OAuthError> {
+/// Checks that a body is a form.
+pub(super) fn check_form(headers: &HeaderMap, body: &[u8]) -> Result<(), OAuthError> {
     if content_encoding::is_encoded(headers) && !body.is_empty() {
         return Err(ApiError::UnsupportedEncoding.into());
     }
@@ -104,6 +114,12 @@ pub(super) fn parse_token_form(headers: &HeaderMap, body: &[u8]) -> Result<Zeroi
     if !is_form {
         return Err(OAuthError::InvalidRequest("Send a form with Content-Type: application/x-www-form-urlencoded."));
     }
+    Ok(())
+}
+
+/// Returns the parameter `token` of a form. Unknown parameters are ignored (RFC 6749, section 3.2).
+pub(super) fn parse_token_form(headers: &HeaderMap, body: &[u8]) -> Result<Zeroizing<String>, OAuthError> {
+    check_form(headers, body)?;
     let mut tokens = form_urlencoded::parse(body).filter(|(name, _)| name == "token");
     match (tokens.next(), tokens.next()) {
         (Some((_, token)), None) => Ok(Zeroizing::new(token.into_owned())),

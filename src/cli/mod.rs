@@ -10,6 +10,7 @@ mod first_start;
 mod global;
 mod health;
 mod invocation;
+mod login;
 mod mail;
 mod manual;
 mod output;
@@ -65,6 +66,8 @@ enum Command {
     Migrate,
     #[command(flatten)]
     Store(store_command::StoreCommand),
+    /// Create a token for a program on this machine, approved in a browser
+    Login(login::Login),
     /// Check whether the service on this machine is ready; the exit code is the result
     Health,
     /// Reset the latest time in the database
@@ -103,6 +106,7 @@ impl Cli {
             Command::Serve(inner) => block_on(inner.or(serve).run(&global)),
             Command::Migrate => block_on(migrate(&global)),
             Command::Store(command) => block_on(command.run(&global)),
+            Command::Login(login) => block_on(login.run()),
             Command::Health => health::run(&global),
             Command::Clock(clock) => block_on(clock.run(&global)),
             Command::Cluster(cluster) => block_on(cluster.run(&global)),

@@ -131,6 +131,10 @@ actions! {
     RevokedTokenRejected = "token.rejected_revoked", Denied;
     /// A token with allowed networks was presented from outside them, or from an unknown address.
     TokenOutsideNetworks = "token.rejected_network", Denied;
+    /// A person approved a device authorization. The program fetches the token with its next poll.
+    DeviceAuthorizationApproved = "device_authorization.approved", Success;
+    /// A person denied a device authorization.
+    DeviceAuthorizationDenied = "device_authorization.denied", Success;
     SettingChanged = "setting.changed", Success;
     PersonAdded = "person.added", Success;
     PersonChanged = "person.changed", Success;

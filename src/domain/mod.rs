@@ -10,6 +10,7 @@ pub mod audit_chain;
 pub mod authority;
 pub mod barrier_wait;
 pub mod causes;
+pub mod device_authorization;
 pub mod directory;
 pub mod directory_attempts;
 pub mod directory_sync;

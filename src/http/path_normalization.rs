@@ -7,9 +7,10 @@ use axum::http::{HeaderMap, Method, Uri, uri::PathAndQuery};
 use super::{ApiError, HEADER_LIMIT, URI_LIMIT};
 
 /// The segments of all routes that are not parameters.
-const ROUTE_SEGMENTS: [&str; 30] = [
+const ROUTE_SEGMENTS: [&str; 32] = [
     ".well-known",
     "api-token-format",
+    "device_authorization",
     "introspect",
     "forgot-password",
     "invite",
@@ -17,6 +18,7 @@ const ROUTE_SEGMENTS: [&str; 30] = [
     "oauth-authorization-server",
     "oauth2",
     "revoke",
+    "token",
     "v4",
     "apiAccessTokens",
     "auth",

@@ -84,6 +84,8 @@ fn register_requests(service: &mut Registry, sources: &Sources<'_>) {
     service.register("mail_attempts", "Attempts to send e-mail, by kind and outcome", mail.attempts());
     service.register("mail_given_up", "Messages that were given up", mail.given_up());
     service.register("sign_ins", "Sign-ins by password, by entry point and result", app.sign_in().counters().family());
+    let devices = app.device_authorizations().counters().family();
+    service.register("device_authorizations", "Device authorizations by result", devices);
 }
 
 fn register_webhooks(service: &mut Registry, counters: &WebhookCounters) {

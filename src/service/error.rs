@@ -123,6 +123,8 @@ pub enum Error {
 
     #[error("this form already created a token, or its session has ended; open the form again to create another token")]
     FormAlreadyUsed,
+    #[error("the device code was used before, or its authorization has ended; begin again")]
+    DeviceAuthorizationSpent,
     #[error("the account is disabled, so an invite link would not work; enable the account first")]
     PersonDisabled,
     #[error("this e-mail address is already in use")]

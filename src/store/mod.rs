@@ -27,6 +27,7 @@ mod committed;
 mod connect;
 mod counts;
 mod database_url;
+mod device_authorizations;
 mod directory_attempts;
 mod directory_syncs;
 mod error;
@@ -78,6 +79,7 @@ pub use committed::{Barrier, Committed};
 pub use connect::ConnectionCounts;
 pub use counts::{ReaderRights, TokenCounts, WorkspaceWithCounts};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
+pub use device_authorizations::{DeviceInsertion, NewDeviceAuthorization};
 pub use error::{Error, Outage, Result};
 pub use events::{EventFilter, EventPage, EventPageStart, NewEvent};
 pub use expiry_warnings::{ExpiringToken, NextExpiry, WarningQuery};
@@ -103,8 +105,8 @@ pub use sessions::{FoundSession, NewSession};
 pub use sign_in_flows::ProviderLogout;
 pub use sources::{KnownSource, LoginFailureCounts};
 pub use tokens::{
-    BulkDeletion, ConsumedForm, DeletedFamily, FoundToken, IdempotentRequest, IssueOutcome, NewToken, OwnerScope,
-    Replaces, ReplayedToken, TokenLabel, TokenListQuery, TokenOwner,
+    BulkDeletion, ConsumedForm, DeletedFamily, DeviceGrant, FoundToken, IdempotentRequest, IssueOutcome, NewToken,
+    OwnerScope, Replaces, ReplayedToken, TokenLabel, TokenListQuery, TokenOwner,
 };
 pub use user_list::{PageStart, PersonSearch, PersonWithTokenCount, TokenHolderCounts};
 pub use webhook_deliveries::{ClaimedBatch, ClaimedDelivery, DueWebhook, Retry};

@@ -53,7 +53,7 @@ pub use descendants::TokenLabel;
 pub use family::DeletedFamily;
 pub use list::{TokenListQuery, TokenOwner};
 pub use lookup::FoundToken;
-pub use new_token::{ConsumedForm, IdempotentRequest, IssueOutcome, NewToken, Replaces, ReplayedToken};
+pub use new_token::{ConsumedForm, DeviceGrant, IdempotentRequest, IssueOutcome, NewToken, Replaces, ReplayedToken};
 
 /// Set of tokens that a method may access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -73,6 +73,8 @@ fn field_label(name: &str) -> &str {
         "deletesAt" => "deleted at",
         "allowedNetworks" => "allowed networks",
         "replacedBy" => "replaced by",
+        "requestedFrom" => "requested from",
+        "requestedBy" => "program",
         name => name,
     }
 }
@@ -86,6 +88,8 @@ pub(super) fn action_label(action: Action) -> &'static str {
         Action::TokenOutsideNetworks => "Token rejected by its allowed networks",
         Action::TokensDeleted => "All tokens of a person deleted",
         Action::TokensBulkDeleted => "Tokens that match a filter deleted",
+        Action::DeviceAuthorizationApproved => "Login of a program approved",
+        Action::DeviceAuthorizationDenied => "Login of a program denied",
         Action::SettingChanged => "Setting changed",
         Action::PersonAdded => "User added",
         Action::PersonChanged => "User changed",

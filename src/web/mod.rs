@@ -17,6 +17,7 @@ mod assets;
 mod bulk_delete;
 mod cookie;
 mod csrf;
+mod device;
 mod display_limits;
 mod draft;
 mod error;
@@ -85,6 +86,7 @@ pub fn routes(app: &App, config: &Config, document: &'static OpenApi) -> Router 
         .merge(tokens::routes())
         .merge(generate::routes())
         .merge(replace::routes())
+        .merge(device::routes())
         .merge(token_page::routes())
         .merge(service_accounts::routes())
         .merge(service_account_tokens::routes())

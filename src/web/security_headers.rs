@@ -16,7 +16,7 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// The path prefixes of pages.
-const PAGE_PREFIXES: [&str; 11] = [
+const PAGE_PREFIXES: [&str; 12] = [
     "/sign-in",
     "/sign-out",
     "/change-password",
@@ -25,6 +25,7 @@ const PAGE_PREFIXES: [&str; 11] = [
     "/reset-password",
     "/preferences",
     "/admin",
+    "/device",
     "/api-reference",
     "/assets",
     "/favicon.ico",

@@ -280,7 +280,7 @@ pub(super) fn return_path(requested: Option<&str>) -> &str {
     const MAX_PATH_BYTES: usize = 2_048;
     let is_own_page = |path: &&str| {
         let is_safe_text = path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-        let is_known = ["/preferences", "/admin"].iter().any(|prefix| {
+        let is_known = ["/preferences", "/admin", "/device"].iter().any(|prefix| {
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
         });
         is_safe_text && is_known && path.len() <= MAX_PATH_BYTES
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn sign_in_redirects_only_to_own_pages() {
-        for own in ["/admin", "/admin/users?search=a%20b", "/preferences/profile"] {
+        for own in ["/admin", "/admin/users?search=a%20b", "/preferences/profile", "/device", "/device/x"] {
             assert_eq!(return_path(Some(own)), own);
         }
         for foreign in [

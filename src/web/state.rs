@@ -13,13 +13,16 @@ use super::{
 use crate::{
     app::App,
     config::Config,
-    service::{Events, Identities, Invites, Mail, People, Sessions, SignIn, Tokens, Webhooks, Workspaces},
+    service::{
+        DeviceAuthorizations, Events, Identities, Invites, Mail, People, Sessions, SignIn, Tokens, Webhooks, Workspaces,
+    },
 };
 
 /// The services and settings that page handlers use. Cheap to clone.
 #[derive(Clone, FromRef)]
 pub(super) struct WebState {
     pub tokens: Tokens,
+    pub device_authorizations: DeviceAuthorizations,
     pub people: People,
     pub workspaces: Workspaces,
     pub sign_in: SignIn,
@@ -55,6 +58,7 @@ impl WebState {
         let public_url = config.public_url();
         Self {
             tokens: app.tokens().clone(),
+            device_authorizations: app.device_authorizations().clone(),
             people: app.people().clone(),
             workspaces: app.workspaces().clone(),
             sign_in: app.sign_in().clone(),

@@ -10,6 +10,7 @@ mod support;
 mod api;
 mod auth_check;
 mod cluster;
+mod device;
 mod directory;
 mod docs;
 mod import_cycles;

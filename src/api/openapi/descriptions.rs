@@ -131,7 +131,10 @@ const DESCRIPTIONS: &[(&str, &[(&str, &str)])] = &[
             ("revocation_endpoint", "The URL of token revocation."),
             ("revocation_endpoint_auth_methods_supported", "Always `none`: the token is the only credential."),
             ("response_types_supported", "Always empty: there is no authorization endpoint."),
-            ("grant_types_supported", "Always empty: tokens are created through the API."),
+            ("device_authorization_endpoint", "The URL at which a device authorization begins."),
+            ("token_endpoint", "The URL at which a grant creates a token."),
+            ("token_endpoint_auth_methods_supported", "Always `none`: clients are not registered."),
+            ("grant_types_supported", "The grants of the token endpoint."),
         ],
     ),
     (

@@ -13,7 +13,7 @@ use tokenward_guard::{AuthError, DenialReason};
 mod checks;
 mod people;
 
-use checks::{auth_check, check_tokens, introspect, report_leak, revoke};
+use checks::{auth_check, check_tokens, device_authorization, introspect, report_leak, revoke};
 
 /// An error and the name of its example.
 pub(super) type NamedError = (&'static str, ApiError);
@@ -33,6 +33,7 @@ pub(super) fn errors_of(operation: &str) -> Vec<NamedError> {
         "introspectToken" => return introspect(),
         "checkTokens" => return check_tokens(),
         "revokeToken" => return revoke(),
+        "beginDeviceAuthorization" | "createTokenByGrant" => return device_authorization(operation),
         "getTokenFormat" | "getOAuthMetadata" => return vec![invalid_host(), internal()],
         "getLiveness" => return vec![invalid_host()],
         "getReadiness" => return readiness(),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::webhooks;
 
 const TOKEN_VALUE: &str = "twd_4BOMZDU7HXsvyLIVQgtML6LPF8h7EUwT2nTEnVmlfgq0x6hsD";
+const DEVICE_CODE: &str = "8f2Kq0ZpVt3sYw6LxJmN5bRcDhGe1uAiOa9TnXvQy7E";
 const INVITE_URL: &str = "https://tokens.example.com/invite/7hVq3nX0bTz9LkR2mW5cYp8sJd1gFa4eUo6iKxQvHtN";
 const TOKEN_ID: &str = "01a20a6a-c1b5-7dc2-aeac-0281c48408b8";
 
@@ -31,6 +32,12 @@ pub(super) fn request_of(operation: &str) -> Option<Value> {
         "deleteWorkspaceConfiguration" => json!({"settings": ["feature.apiAccessTokens.maxLifetimeDays"]}),
         "reportLeak" => json!({"values": [TOKEN_VALUE]}),
         "introspectToken" | "revokeToken" => json!({"token": TOKEN_VALUE}),
+        "beginDeviceAuthorization" => {
+            json!({"client_id": "tokenward", "description": "build server", "lifetime": 2_592_000, "scope": "reports:read"})
+        }
+        "createTokenByGrant" => {
+            json!({"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": DEVICE_CODE})
+        }
         "checkTokens" => json!({
             "tokens": [TOKEN_VALUE, {"token": TOKEN_VALUE, "clientAddress": "192.0.2.7"}], "requirements": "scope=reports:read"
         }),
@@ -51,6 +58,8 @@ pub(super) fn response_of(operation: &str) -> Option<Value> {
         }),
         "listEvents" => json!({"data": [event()], "nextCursor": "41"}),
         "introspectToken" => introspection(),
+        "beginDeviceAuthorization" => device_authorization(),
+        "createTokenByGrant" => oauth_token(),
         "checkTokens" => {
             let mut active = introspection();
             active["permitted"] = json!(true);
@@ -164,8 +173,21 @@ fn oauth_metadata() -> Value {
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "bearer"],
         "revocation_endpoint": "https://tokens.example.com/oauth2/revoke",
         "revocation_endpoint_auth_methods_supported": ["none"],
-        "response_types_supported": [], "grant_types_supported": []
+        "device_authorization_endpoint": "https://tokens.example.com/oauth2/device_authorization",
+        "token_endpoint": "https://tokens.example.com/oauth2/token", "token_endpoint_auth_methods_supported": ["none"],
+        "response_types_supported": [], "grant_types_supported": ["urn:ietf:params:oauth:grant-type:device_code"]
     })
+}
+
+fn device_authorization() -> Value {
+    json!({
+        "device_code": DEVICE_CODE, "user_code": "BCDF-GHJK",
+        "verification_uri": "https://tokens.example.com/device", "expires_in": 600, "interval": 5
+    })
+}
+
+fn oauth_token() -> Value {
+    json!({"access_token": TOKEN_VALUE, "token_type": "Bearer", "expires_in": 2_592_000, "scope": "reports:read"})
 }
 
 fn token_format() -> Value {

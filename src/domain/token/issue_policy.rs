@@ -44,6 +44,8 @@ pub enum IssueError {
     Lifetime(ValidationError),
     /// The form was already used to create a token, or its session has ended.
     FormConsumed,
+    /// The device authorization is not approved in this session, has expired, or has created a token.
+    DeviceAuthorizationSpent,
     /// The workspace does not allow tokens to create tokens.
     ChildTokensForbidden,
     /// The creating token expires earlier, and the workspace does not allow a token to outlive its

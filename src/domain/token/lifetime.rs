@@ -27,6 +27,15 @@ impl Lifetime {
         }
     }
 
+    /// Returns the number of seconds, or -1 if the token never expires.
+    #[must_use]
+    pub const fn as_seconds(self) -> i64 {
+        match self {
+            Self::Forever => -1,
+            Self::Seconds(seconds) => seconds,
+        }
+    }
+
     /// Returns when a token with this lifetime expires if it is created now. `None`: never.
     #[must_use]
     pub fn expires_at(self, now: Timestamp) -> Option<Timestamp> {

@@ -93,6 +93,7 @@ impl ApiError {
                 | Error::ReplacedTokenExpired
                 | Error::AlreadyReplaced
                 | Error::FormAlreadyUsed
+                | Error::DeviceAuthorizationSpent
                 | Error::LastAdministrator
                 | Error::LastPlatformAdministrator
                 | Error::LastLocalAdministrator

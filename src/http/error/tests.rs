@@ -39,6 +39,7 @@ fn each_error_has_its_status_and_exception_name() {
         (Error::PersonNotFound.into(), 404, "DataNotFoundException"),
         (Error::WorkspaceNotFound.into(), 404, "DataNotFoundException"),
         (Error::FormAlreadyUsed.into(), 409, "ConflictException"),
+        (Error::DeviceAuthorizationSpent.into(), 409, "ConflictException"),
         (Error::TooManyTokens { max: 3 }.into(), 409, "ConflictException"),
         (Error::IdempotentTokenDeleted.into(), 409, "ConflictException"),
         (Error::EmailTaken.into(), 409, "ConflictException"),

@@ -18,7 +18,7 @@ use crate::{
         token_limits::RequestedLimits,
     },
     service::{Actor, Error, Result},
-    store::{Committed, ConsumedForm, IssueOutcome, NewToken, Replaces},
+    store::{Committed, ConsumedForm, DeviceGrant, IssueOutcome, NewToken, Replaces},
 };
 use tokenward_guard::{Principal, Scopes, token_format::TokenValue};
 
@@ -29,6 +29,8 @@ pub enum Idempotency<'a> {
     Disabled,
     /// A form on a page. The second submission is rejected.
     Form(ConsumedForm),
+    /// An approved device authorization. The second request is rejected.
+    Device(DeviceGrant),
     /// An idempotency key. For ten minutes, repeated requests return the same response.
     Key(&'a IdempotencyKey),
 }
@@ -48,10 +50,7 @@ impl TokenRequest {
     /// Returns the digest by which two requests are equal. It covers every field of the request.
     fn digest(&self) -> [u8; 32] {
         let Self { lifetime, description, limits: RequestedLimits { scopes, networks }, replaces, owner } = self;
-        let lifetime = lifetime.map(|lifetime| match lifetime {
-            Lifetime::Forever => -1,
-            Lifetime::Seconds(seconds) => seconds,
-        });
+        let lifetime = lifetime.map(Lifetime::as_seconds);
         let description = description.as_ref().map(Description::as_str);
         let mut text = format!("{}\n{}", lifetime.unwrap_or_default(), description.unwrap_or_default());
         // A node of an earlier version computes the first part only.
@@ -114,6 +113,7 @@ impl Tokens {
             replaces: request.replaces,
             mutation: self.mutations.by_actor(caller, role),
             form: if let Idempotency::Form(form) = idempotency { Some(form) } else { None },
+            device: if let Idempotency::Device(grant) = idempotency { Some(grant) } else { None },
             idempotency: record.transpose()?,
             max_active: self.limits.max_active,
         };
@@ -186,6 +186,7 @@ fn map_issue_error(reason: IssueError) -> Error {
         IssueError::AdministratorAccount => Error::AdministratorAccount,
         IssueError::Lifetime(invalid) => Error::Invalid(invalid),
         IssueError::FormConsumed => Error::FormAlreadyUsed,
+        IssueError::DeviceAuthorizationSpent => Error::DeviceAuthorizationSpent,
         IssueError::ChildTokensForbidden => Error::ChildTokensDisabled,
         IssueError::OutlivesParent { parent_expires_at: end } => {
             Error::Invalid(ValidationError::OutlivesParent { end })

@@ -21,6 +21,7 @@ use crate::{
         Committed, Result, Store,
         authority::{Authorized, begin},
         columns::parse_token_access,
+        device_authorizations,
         events::{EventDraft, record},
         from_row, on_pool, sessions, settings,
     },
@@ -62,6 +63,32 @@ macro_rules! insert {
             .execute(&mut *$tx)
             .await?;
     };
+}
+
+/// Uses up what requested the token. Returns the error if it was used before.
+macro_rules! consume {
+    ($tx:expr, $new:expr, $now:expr) => {{
+        let form = match $new.form {
+            Some(form) => {
+                let consume = sqlx::query(sessions::CONSUME_FORM).bind(form.session_id).bind(form.id);
+                consume.execute(&mut *$tx).await?.rows_affected()
+            }
+            None => 1,
+        };
+        let grant = match $new.device {
+            Some(grant) => {
+                let redeem =
+                    sqlx::query(device_authorizations::REDEEM).bind(grant.id).bind(grant.session_id).bind($now);
+                redeem.execute(&mut *$tx).await?.rows_affected()
+            }
+            None => 1,
+        };
+        match (form, grant) {
+            (0, _) => Some(IssueError::FormConsumed),
+            (_, 0) => Some(IssueError::DeviceAuthorizationSpent),
+            _ => None,
+        }
+    }};
 }
 
 /// Returns the error of a token that nodes of an older version would not judge alike, or of a person
@@ -111,12 +138,8 @@ impl Store {
         let forbidden = |error| Ok(Committed::unchanged(Err(error)));
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, new.workspace_id, &new.mutation);
-            if let Some(form) = new.form {
-                let consumed =
-                    sqlx::query(sessions::CONSUME_FORM).bind(form.session_id).bind(form.id).execute(&mut *tx).await?;
-                if consumed.rows_affected() == 0 {
-                    return forbidden(IssueError::FormConsumed);
-                }
+            if let Some(error) = consume!(tx, new, now) {
+                return forbidden(error);
             }
             let person: Option<PersonRow> = sqlx::query_as(SELECT_PERSON)
                 .bind(new.workspace_id)
@@ -236,10 +259,11 @@ impl NewToken {
     }
 
     fn event<'a>(&self, token: &'a Token, target: &'a str) -> EventDraft<'a> {
-        let method = match (self.form, self.mutation.context.token_id) {
-            (Some(_), _) => "page",
-            (None, Some(_)) => "token",
-            (None, None) => "password",
+        let method = match (self.form, self.device, self.mutation.context.token_id) {
+            (Some(_), _, _) => "page",
+            (None, Some(_), _) => "device",
+            (None, None, Some(_)) => "token",
+            (None, None, None) => "password",
         };
         let Token { limits, expires_at, description, .. } = token;
         let details = Details::default()

@@ -30,6 +30,8 @@ pub struct NewToken {
     pub mutation: Mutation,
     /// Form that requested the token. Each form creates one token at most.
     pub form: Option<ConsumedForm>,
+    /// Approved device authorization that requested the token. Each creates one token at most.
+    pub device: Option<DeviceGrant>,
     /// Record that gives repeated requests the same response.
     pub idempotency: Option<IdempotentRequest>,
     /// Maximum number of active tokens of the person, the new one included.
@@ -49,6 +51,13 @@ pub struct Replaces {
 pub struct ConsumedForm {
     pub session_id: Uuid,
     pub id: Uuid,
+}
+
+/// Device authorization, as approved in one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceGrant {
+    pub id: Uuid,
+    pub session_id: Uuid,
 }
 
 /// Result of an allowed request.

@@ -81,6 +81,7 @@ module.exports = async (harness) => {
     "token-replaced": `/preferences/access-tokens/${nightly}`,
     "delete-token": `/preferences/access-tokens/${laptop}/delete`,
     "delete-all": "/preferences/access-tokens/delete-all",
+    device: "/device",
     activity: "/preferences/activity",
     profile: "/preferences/profile",
     reference: "/api-reference",

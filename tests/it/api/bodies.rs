@@ -238,6 +238,8 @@ async fn compressed_bodies_are_rejected_everywhere(engine: Engine) {
         ("POST", "/v4/leaks", "application/json"),
         ("POST", "/oauth2/introspect", form),
         ("POST", "/oauth2/revoke", form),
+        ("POST", "/oauth2/device_authorization", form),
+        ("POST", "/oauth2/token", form),
     ] {
         for coding in ["gzip", "br", "identity, GZIP", "x"] {
             let mut request = admin.request(method, path, Body::from(GZIP.to_vec()));

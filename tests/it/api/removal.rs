@@ -50,6 +50,7 @@ async fn create_children(app: &TestApp, parent: &TokenClient) -> [TokenClient; 2
             replaces: None,
             mutation: Mutation::without_caller(context),
             form: None,
+            device: None,
             idempotency: None,
             max_active: None,
         };

@@ -8,7 +8,7 @@ use rstest_reuse::apply;
 use crate::support::{Database, Engine, PASSWORD, binary::ServerProcess, both_databases_multi_thread, http_client};
 
 /// Returns the code blocks of a guide in a language.
-fn code_blocks(guide: &str, language: &str) -> Vec<String> {
+pub fn code_blocks(guide: &str, language: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/how-to").join(guide);
     let text = std::fs::read_to_string(path).unwrap();
     let blocks = text.split("```").skip(1).step_by(2);

@@ -90,6 +90,7 @@ async fn requests_are_counted(engine: Engine) {
         ("tokenward_sign_ins_total{entry_point=\"api\",result=\"unknown_email\"}", 1.0),
         ("tokenward_sign_ins_total{entry_point=\"api\",result=\"throttled\"}", 1.0),
         ("tokenward_sign_ins_total{entry_point=\"page\",result=\"success\"}", 0.0),
+        ("tokenward_device_authorizations_total{result=\"begun\"}", 0.0),
         ("tokenward_rate_limit_rejections_total{limit=\"failed_logins_per_ip\"}", 1.0),
         ("tokenward_rate_limit_rejections_total{limit=\"connections\"}", 0.0),
         ("tokenward_http_requests_total{method=\"POST\",route=\"/v4/apiAccessTokens\",status=\"201\"}", 1.0),

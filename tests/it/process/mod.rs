@@ -12,6 +12,7 @@ mod generated_clients;
 mod hosts;
 mod how_to;
 mod log;
+mod login;
 mod metrics;
 mod opening;
 mod output;

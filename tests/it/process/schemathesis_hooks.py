@@ -4,6 +4,7 @@ The caller is the first administrator, with e-mail address and password. After a
 that disables tokens for the workspace, every request would fail with 401 or 404.
 """
 
+import os
 import uuid
 
 import schemathesis
@@ -12,6 +13,10 @@ import schemathesis
 OTHER_PERSON = "2"
 #: IDs for the first deletions, because generated IDs rarely exist.
 DELETABLE = {"deletePerson": iter(("4", "6", "8")), "deleteWorkspace": iter(("3", "4", "5"))}
+
+#: Codes of device authorizations that a person has approved, because generated codes do not exist.
+DEVICE_CODES = iter(os.environ.get("TOKENWARD_TEST_DEVICE_CODES", "").split())
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 @schemathesis.hook
@@ -23,6 +28,10 @@ def before_call(context, case, kwargs):
         # kept.
         if isinstance(key, str) and 16 <= len(key) <= 255 and all("!" <= character <= "~" for character in key):
             case.headers["Idempotency-Key"] = str(uuid.uuid4())
+    if operation == "createTokenByGrant" and isinstance(case.body, dict) and case.body.get("grant_type") == DEVICE_GRANT:
+        code = next(DEVICE_CODES, None)
+        if code:
+            case.body["device_code"] = code
     if operation in DELETABLE and str((case.path_parameters or {}).get("id")).isdigit():
         case.path_parameters["id"] = next(DELETABLE[operation], case.path_parameters["id"])
     if operation == "patchPerson" and str((case.path_parameters or {}).get("id")) in ("1", "current"):

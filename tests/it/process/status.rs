@@ -101,6 +101,7 @@ fn a_manual_page_is_written_for_each_command() {
         ("tokenward.1", "tokenward\\-token(1)"),
         ("tokenward-token-create.1", "Create a token with the password of its owner"),
         ("tokenward-status.1", "\\-\\-json"),
+        ("tokenward-login.1", "Print the token value to standard output"),
         ("tokenward-sso.1", "tokenward\\-sso\\-link(1)"),
         ("tokenward-sso-test.1", "print what it reports and what must be registered there"),
         ("tokenward-sso-sync.1", "\\-\\-dry\\-run"),

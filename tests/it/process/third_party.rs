@@ -11,6 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
+use super::login::Person;
 use crate::support::http_client;
 
 use crate::support::{
@@ -89,6 +90,7 @@ async fn generated_requests_conform_to_the_openapi_document(engine: Engine) {
     serve.env("TOKENWARD_LOG__AUTH_CHECKS", "all").env("TOKENWARD_LOG__FORMAT", "json");
     let running = ServerProcess::start_with(serve);
     create_people_and_workspaces(&running.url).await;
+    let device_codes = approve_device_codes(&running.url).await;
     let document = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
     std::fs::write(document.path(), tokenward::api::openapi::document_json()).unwrap();
     let variable = |name: &str, default: String| std::env::var(name).unwrap_or(default);
@@ -97,6 +99,7 @@ async fn generated_requests_conform_to_the_openapi_document(engine: Engine) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/process");
     let output = Command::new(tool("schemathesis"))
         .env("SCHEMATHESIS_HOOKS", format!("{folder}/schemathesis_hooks.py"))
+        .env("TOKENWARD_TEST_DEVICE_CODES", device_codes.join(" "))
         .args(["--config-file", &format!("{folder}/schemathesis.toml"), "run"])
         .arg(document.path())
         .args(["--url", &running.url, "--max-examples", &examples, "--seed", &seed, "--no-color"])
@@ -139,6 +142,20 @@ async fn create_people_and_workspaces(url: &str) {
         add("/v4/people", person("people.example")).await;
         add("/v4/workspaces", json!({"name": "W", "admin": person("admins.example")})).await;
     }
+}
+
+/// Begins device authorizations that a person approves, and returns their codes. Generated codes do not exist.
+async fn approve_device_codes(url: &str) -> Vec<String> {
+    let person = Person::sign_in(url).await;
+    let mut codes = Vec::new();
+    for _ in 0..4 {
+        let begin = http_client().post(format!("{url}/oauth2/device_authorization"));
+        let begin = begin.header("content-type", "application/x-www-form-urlencoded").send();
+        let begun: Value = begin.await.unwrap().json().await.unwrap();
+        person.decide(begun["user_code"].as_str().unwrap(), "approve").await;
+        codes.push(begun["device_code"].as_str().unwrap().to_owned());
+    }
+    codes
 }
 
 /// Returns the operations of the OpenAPI document by method and path.

@@ -7,6 +7,7 @@ mod clock;
 mod cluster;
 mod counts;
 mod descendants;
+mod device_authorizations;
 mod directories;
 mod events;
 mod expiry_warnings;
@@ -158,6 +159,7 @@ fn new_token(person_id: PersonId, lifetime: Lifetime, created_at: Timestamp) -> 
         replaces: None,
         mutation: mutation_at(created_at),
         form: None,
+        device: None,
         idempotency: None,
         max_active: None,
     };

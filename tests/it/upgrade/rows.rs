@@ -61,6 +61,14 @@ impl OldData {
         if self.version >= 9 {
             rows.extend(Self::directory_statements(&sql));
         }
+        if self.version >= 19 {
+            let (id, digest, end) = (sql.uuid(Uuid::from_u128(19)), sql.bytes(&[19; 32]), sql.timestamp(600));
+            rows.push(format!(
+                "insert into device_authorization (id, device_digest, user_code_digest, state, description, user_agent, \
+                 created_at, expires_at, poll_interval_seconds) values ({id}, {digest}, {digest}, 'pending', '', '', {later}, \
+                 {end}, 5)"
+            ));
+        }
         rows
     }
 

@@ -35,6 +35,8 @@ stories!(
     Postgres: an_invited_person_sets_a_password_without_scripts => "invite-without-scripts",
     Sqlite: a_token_is_limited_and_replaced => "limits",
     Postgres: a_token_is_limited_and_replaced_without_scripts => "limits-without-scripts",
+    Sqlite: a_login_of_a_program_is_approved => "device",
+    Postgres: a_login_of_a_program_is_approved_without_scripts => "device-without-scripts",
     Postgres: people_manage_their_own_account => "own-account",
     Sqlite: cross_origin_forms_change_nothing => "forged",
     Postgres: hostile_text_is_shown_as_text => "hostile-text",

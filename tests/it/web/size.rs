@@ -64,6 +64,7 @@ async fn issue_token(app: &TestApp, person_id: PersonId) {
         replaces: None,
         mutation,
         form: None,
+        device: None,
         idempotency: None,
         max_active: None,
     };

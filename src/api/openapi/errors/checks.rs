@@ -1,8 +1,14 @@
 //! The errors of auth checks, of the OAuth 2.0 endpoints and of leak reports.
 
 use super::{NamedError, insufficient_scope, internal, join, password_change_required, service, with_body};
-use crate::{api::ApiError, domain::token_limits::reserved_scope, service::Error};
+use crate::{
+    api::ApiError,
+    domain::{ValidationError, token_limits::reserved_scope},
+    service::Error,
+};
 use tokenward_guard::{AuthError, DenialReason};
+
+const TOKEN_MISSING: &str = "The form must contain the parameter token exactly once.";
 
 pub(super) fn auth_check(operation: &str) -> Vec<NamedError> {
     let mut errors = vec![
@@ -31,10 +37,9 @@ pub(super) fn report_leak() -> Vec<NamedError> {
     join([with_body(), own])
 }
 
-fn oauth_form() -> Vec<NamedError> {
-    let form = "The form must contain the parameter token exactly once.".to_owned();
+fn oauth_form(invalid: &str) -> Vec<NamedError> {
     vec![
-        ("invalidForm", ApiError::BadRequest(form)),
+        ("invalidForm", ApiError::BadRequest(invalid.to_owned())),
         ("bodyTooLarge", ApiError::BodyTooLarge),
         ("compressedBody", ApiError::UnsupportedEncoding),
         internal(),
@@ -50,7 +55,7 @@ pub(super) fn introspect() -> Vec<NamedError> {
         insufficient_scope(reserved_scope::INTROSPECT),
         ("tooManyFailedLogins", ApiError::LoginThrottled { seconds: 8 }),
     ];
-    join([oauth_form(), own])
+    join([oauth_form(TOKEN_MISSING), own])
 }
 
 pub(super) fn check_tokens() -> Vec<NamedError> {
@@ -70,5 +75,18 @@ pub(super) fn check_tokens() -> Vec<NamedError> {
 }
 
 pub(super) fn revoke() -> Vec<NamedError> {
-    join([oauth_form(), vec![service("tooManyUnknownTokens", Error::RateLimited { retry_after_millis: 1_000 })]])
+    join([
+        oauth_form(TOKEN_MISSING),
+        vec![service("tooManyUnknownTokens", Error::RateLimited { retry_after_millis: 1_000 })],
+    ])
+}
+
+/// The errors of a device authorization. The codes of the grants are in the description of the operation.
+pub(super) fn device_authorization(operation: &str) -> Vec<NamedError> {
+    let too_many = service("tooManyRequests", Error::RateLimited { retry_after_millis: 6_000 });
+    if operation == "beginDeviceAuthorization" {
+        let lifetime = ("lifetime", ValidationError::Lifetime.into());
+        return join([oauth_form("A parameter must not be repeated."), vec![lifetime, too_many]]);
+    }
+    join([oauth_form("The form must contain the parameter grant_type."), vec![too_many]])
 }

@@ -41,8 +41,11 @@ async fn send_request(fixture: &mut MatrixFixture, row: &Row<'_>, actor: &Actor,
     if row.path.starts_with("/v4/webhooks/{id}") {
         path = row.path.replace("{id}", &fixture.create_webhook(target).await);
     }
-    if let "/oauth2/introspect" | "/oauth2/revoke" = row.path {
-        let mut request = actor.client.request(row.method, &path, format!("token={}", target.token_value).into());
+    if row.path.starts_with("/oauth2/") {
+        // The credential of the actor changes nothing at the token endpoint: the value is no device code.
+        let grant = "urn:ietf:params:oauth:grant-type:device_code";
+        let form = format!("token={value}&device_code={value}&grant_type={grant}", value = target.token_value);
+        let mut request = actor.client.request(row.method, &path, form.into());
         request.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
         return actor.client.send(request).await;
     }

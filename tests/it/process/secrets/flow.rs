@@ -78,6 +78,23 @@ impl Traffic {
         self.stored.push(value.to_owned());
     }
 
+    /// Begins a device authorization, and presents its codes where they are accepted and where they are not.
+    pub async fn use_device_codes(&mut self, client: &ServiceClient) {
+        let begin = client.request("POST", "/oauth2/device_authorization").form(&[("description", "log test")]);
+        let begun: Value = begin.send().await.unwrap().json().await.unwrap();
+        let [device, user] = ["device_code", "user_code"].map(|name| begun[name].as_str().unwrap().to_owned());
+        let grant = "urn:ietf:params:oauth:grant-type:device_code";
+        for (code, expected) in [(device.as_str(), 400), (&device[1..], 400), (user.as_str(), 400)] {
+            let poll = client.request("POST", "/oauth2/token").form(&[("grant_type", grant), ("device_code", code)]);
+            assert_eq!(self.send(poll).await.0, expected);
+        }
+        self.send(client.request("GET", "/v4/auth").bearer_auth(&device)).await;
+        let enter = client.request("POST", "/device").header("origin", &client.url).form(&[("user_code", &user)]);
+        self.send(enter).await;
+        self.secrets.push(("user code", user));
+        self.add_stored_secret("device code", &device);
+    }
+
     /// Sends a request and records the response.
     async fn send(&mut self, request: RequestBuilder) -> (StatusCode, String) {
         let response = request.send().await.unwrap();

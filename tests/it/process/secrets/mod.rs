@@ -32,6 +32,7 @@ async fn no_secret_is_logged_or_stored_in_plain_text(engine: Engine) {
     let running = ServerProcess::start_with(serve);
     let client = ServiceClient::new(&running);
     let mut traffic = Traffic::generate(&client).await;
+    traffic.use_device_codes(&client).await;
     let created = tokenward_command(storage.url()).args(["scim", "credential"]).output().unwrap();
     traffic.use_scim_credential(&client, String::from_utf8(created.stdout).unwrap().trim_end()).await;
     let mut stored = Vec::new();

@@ -58,6 +58,37 @@ async fn a_sensitive_operation_asks_for_a_confirmation_at_the_provider(engine: E
 }
 
 #[apply(both_databases)]
+async fn an_approval_is_confirmed_at_the_provider(engine: Engine) {
+    let company = OpenIdApp::start(engine).await;
+    let admin = with(ada(), &json!({"groups": ["admins"]}));
+    let browser = company.app.browser();
+    company.sign_in(&browser, &admin).await.expect(303);
+    company.app.advance_seconds(901);
+    let program = company.app.browser();
+    let begun = program.send(program.form_request("/oauth2/device_authorization", &[])).await.expect(200).json;
+    let entered = browser.post("/device", &[("user_code", begun["user_code"].as_str().unwrap())]).await.expect(303);
+    let path = entered.header_values("location")[0].to_owned();
+    let confirm = format!("/sign-in/login/confirm?next={}", path.replace('/', "%2F"));
+    let page = browser.get(&path).await.expect(200).text;
+    assert!(page.contains(&format!("<a href=\"{confirm}\">Confirm at login</a>")), "{page}");
+    let approve = format!("{path}/approve");
+    let rejected = browser.post(&approve, &[]).await.expect(400);
+    assert!(rejected.text.contains("Confirm at login that it is you"), "{}", rejected.text);
+    let location = company.begin(&browser, &confirm).await;
+    let now = 1_767_225_600 + 901;
+    let claims = with(admin, &json!({"iat": now, "exp": now + 300, "auth_time": now}));
+    let confirmed = browser.get(&company.callback(&location, &claims)).await.expect(303);
+    assert_eq!(confirmed.header_values("location"), [path.as_str()]);
+    browser.post(&approve, &[]).await.expect(303);
+    let grant = "urn:ietf:params:oauth:grant-type:device_code";
+    let form = [("grant_type", grant), ("device_code", begun["device_code"].as_str().unwrap())];
+    let issued = program.send(program.form_request("/oauth2/token", &form)).await.expect(200).json;
+    let bearer =
+        company.app.client_with_authorization(&[&format!("Bearer {}", issued["access_token"].as_str().unwrap())]);
+    assert_eq!(bearer.get("/v4/people/current").await.expect(200).json["email"], "ada@example.com");
+}
+
+#[apply(both_databases)]
 async fn a_logout_at_the_provider_ends_sessions_and_no_token(engine: Engine) {
     let company = OpenIdApp::start(engine).await;
     let first = company.app.browser();

@@ -6,7 +6,7 @@ use crate::support::PASSWORD;
 pub(super) const ROLES: [&str; 4] = ["anonymous", "person", "administrator", "platform administrator"];
 
 /// Each page, with the lowest role that may open it.
-pub const PAGES: [(&str, &str); 49] = [
+pub const PAGES: [(&str, &str); 50] = [
     ("/sign-in", "anonymous"),
     ("/invite/{invite}", "anonymous"),
     ("/preferences/access-tokens", "person"),
@@ -17,6 +17,7 @@ pub const PAGES: [(&str, &str); 49] = [
     ("/preferences/profile", "person"),
     ("/preferences/activity", "person"),
     ("/preferences/activity.csv", "person"),
+    ("/device", "person"),
     ("/api-reference", "person"),
     ("/api-reference/apiAccessTokens", "person"),
     ("/api-reference/people", "person"),
@@ -72,13 +73,16 @@ pub(super) fn fill_form_id<'a>(fields: &[(&'a str, &'a str)], form: &'a str) -> 
 
 /// Each form, the lowest role that may send it, valid fields, and the location of the redirect on
 /// success; empty if the response is a page. The order allows one role to send all of its forms.
-pub(super) const FORMS: [(&str, &str, Fields, &str); 38] = [
+pub(super) const FORMS: [(&str, &str, Fields, &str); 40] = [
     (
         "/preferences/access-tokens/generate",
         "administrator",
         &[("form", FORM_ID), ("lifetime", "30"), ("description", "of a form")],
         "",
     ),
+    // There is no such login in the session. `tests/it/device` has those that there are.
+    ("/device/00000000-0000-7000-8000-000000000000/approve", "person", &[], "/device"),
+    ("/device/00000000-0000-7000-8000-000000000000/deny", "person", &[], "/device"),
     ("/preferences/access-tokens/{token}/replace", "none", &[], ""),
     ("/preferences/access-tokens/{token}/delete", "none", &[], ""),
     ("/preferences/access-tokens/{own}/delete", "person", &[], "/preferences/access-tokens?done=deleted"),
