@@ -1,5 +1,6 @@
 //! The application state of handlers: all services of one node.
 
+use anyhow::Context as _;
 use axum::extract::FromRef;
 
 use crate::{
@@ -10,13 +11,14 @@ use crate::{
     service::{
         ClockFloor, DeniedAttemptLog, DeviceAuthorizations, Directories, DirectorySyncs, Events, ExpiryWarnings,
         Identities, Invites, Leaks, Mail, Mutations, OpenIdProviders, People, ReadBudget, RedirectProviders,
-        SamlProviders, Scim, Sessions, SignIn, TokenStatistics, Tokens, Webhooks, Workspaces,
+        SamlProviders, Scim, Sessions, SignIn, TokenStatistics, Tokens, Webhooks, WorkloadIdentity, Workspaces,
         health::Health,
         invites::InviteUrl,
         password::Hasher,
         sign_in::{DirectorySignIn, ProviderSignIn},
         webhook::Webhook,
         webhooks::REQUEST_TIMEOUT,
+        workload_identity::WorkloadIdentitySettings,
     },
     store::Store,
 };
@@ -40,6 +42,7 @@ pub struct App {
     mail: Mail,
     scim: Scim,
     device_authorizations: DeviceAuthorizations,
+    workload_identity: WorkloadIdentity,
     expiry_warnings: ExpiryWarnings,
     health: Health,
     node: Node,
@@ -82,6 +85,11 @@ fn redirect_providers(config: &Config) -> anyhow::Result<RedirectProviders> {
     Ok(RedirectProviders { openid, saml })
 }
 
+/// Builds the service of web sessions.
+fn sessions((store, clock, random): (&Store, &Clock, &Random), mutations: &Mutations, config: &Config) -> Sessions {
+    Sessions::new(store.clone(), clock.clone(), random.clone(), config.session_lifetime(), mutations.clone())
+}
+
 /// Builds the entry point of sign-ins.
 fn sign_in(
     (store, clock, random): (&Store, &Clock, &Random),
@@ -94,6 +102,19 @@ fn sign_in(
     let max_failures = config.rate_limits.failed_logins_per_ip;
     let clock_and_random = (clock.clone(), random.clone());
     SignIn::new(store.clone(), denied_attempts.clone(), clock_and_random, hasher, (directory, provider), max_failures)
+}
+
+/// Builds the service of invite links.
+fn invites(
+    (store, clock, random): (&Store, &Clock, &Random),
+    people: &People,
+    sign_in: &SignIn,
+    mutations: &Mutations,
+    config: &Config,
+) -> Invites {
+    let url = InviteUrl::new(&config.public_url(), !config.lacks_public_url());
+    let dependencies = (store.clone(), clock.clone(), random.clone());
+    Invites::new(dependencies, people.clone(), sign_in, mutations.clone(), url)
 }
 
 /// Builds the service of SCIM provisioning.
@@ -130,6 +151,25 @@ fn webhooks(
     Ok(Webhooks::new(dependencies, mutations.clone(), read_budget.clone(), client))
 }
 
+/// Builds the service of trust rules and exchanges.
+fn workload_identity(
+    (store, node, clock, random): (&Store, &Node, &Clock, &Random),
+    token_format: &TokenFormat,
+    mutations: &Mutations,
+    config: &Config,
+) -> anyhow::Result<WorkloadIdentity> {
+    let settings = WorkloadIdentitySettings {
+        defaults: config.default_settings(),
+        max_active: config.token_limits().max_active(),
+        rejections_per_minute: config.rate_limits.rejected_tokens_per_ip_per_minute,
+        addresses: AddressPolicy { allow_private: config.outbound.allow_private },
+        ca_file: config.outbound.ca_file.clone(),
+        time_limit: config.http.request_timeout.get() * 5 / 6,
+    };
+    let dependencies = (store.clone(), node.clone(), clock.clone(), random.clone());
+    WorkloadIdentity::new(dependencies, token_format.clone(), mutations.clone(), settings).context("outbound.ca_file")
+}
+
 impl App {
     /// Builds the services on a store.
     ///
@@ -145,8 +185,7 @@ impl App {
         let policy = config.password_policy();
         let people = People::new(dependencies, hasher.clone(), policy, mutations.clone(), !config.sso.is_empty());
         let token_format = config.token_format()?;
-        let session_lifetime = config.session_lifetime();
-        let sessions = Sessions::new(store.clone(), clock.clone(), random.clone(), session_lifetime, mutations.clone());
+        let sessions = sessions((&store, &clock, &random), &mutations, config);
         let denied_attempts = DeniedAttemptLog::new(store.clone(), clock.clone());
         let tokens = Tokens::new(
             (store.clone(), node.clone(), denied_attempts.clone(), read_budget.clone()),
@@ -162,14 +201,13 @@ impl App {
         let directory = directory_sign_in(&directories, &node, &token_format, config);
         let entry_points = (directory, providers.clone(), identities.clone());
         let sign_in = sign_in((&store, &clock, &random), &denied_attempts, hasher, entry_points, config);
-        let invite_url = InviteUrl::new(&config.public_url(), !config.lacks_public_url());
-        let dependencies = (store.clone(), clock.clone(), random.clone());
-        let invites = Invites::new(dependencies, people.clone(), &sign_in, mutations.clone(), invite_url);
+        let invites = invites((&store, &clock, &random), &people, &sign_in, &mutations, config);
         let scim =
             scim((&store, &node, &clock, &random), (&directories, &providers, &tokens), &mutations, &read_budget);
         let dependencies = (store.clone(), node.clone(), clock.clone());
         let directory_syncs = DirectorySyncs::new(dependencies, directories, denied_attempts.clone());
         Ok(Self {
+            workload_identity: workload_identity((&store, &node, &clock, &random), &token_format, &mutations, config)?,
             clock_floor: ClockFloor::new(store.clone(), clock.clone()),
             expiry_warnings: ExpiryWarnings::new(store.clone(), clock.clone(), defaults.expiry_warning_days),
             mail: Mail::new((store.clone(), clock.clone(), random.clone()), config.mailer()?, &config.public_url()),
@@ -254,6 +292,12 @@ impl App {
         &self.device_authorizations
     }
 
+    /// Returns the service of trust rules and exchanges.
+    #[must_use]
+    pub fn workload_identity(&self) -> &WorkloadIdentity {
+        &self.workload_identity
+    }
+
     /// Returns this node of the cluster, with its token cache.
     #[must_use]
     pub fn node(&self) -> &Node {
@@ -290,6 +334,7 @@ impl App {
         let mut rejections = self.tokens.rate_limit_rejections().to_vec();
         rejections.extend([
             self.leaks.rate_limit_rejections(),
+            self.workload_identity.rate_limit_rejections(),
             self.sign_in.rate_limit_rejections(),
             self.sign_in.provider_rate_limit_rejections(),
             self.read_budget.rate_limit_rejections(),

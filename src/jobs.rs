@@ -38,6 +38,8 @@ const STATISTICS_INTERVAL: Duration = Duration::from_secs(60);
 const REPLACED_TOKENS_INTERVAL: Duration = Duration::from_secs(10);
 /// The interval of purges.
 const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
+/// The time after their expiry for which tokens that were issued by exchange are kept.
+const EXCHANGED_TOKENS_RETENTION: Duration = Duration::from_secs(86_400);
 
 /// The interval of purges of sign-ins through identity providers and of device authorizations. They are valid
 /// for ten minutes.
@@ -179,6 +181,9 @@ async fn purge_tombstones(tokens: Tokens, retention: Duration) {
         timer.tick().await;
         if let Err(error) = tokens.purge_tombstones(retention).await {
             tracing::warn!(error = %Causes(&error), "failed to purge tombstones");
+        }
+        if let Err(error) = tokens.purge_exchanged(EXCHANGED_TOKENS_RETENTION).await {
+            tracing::warn!(error = %Causes(&error), "failed to purge expired tokens that were issued by exchange");
         }
     }
 }

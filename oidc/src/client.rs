@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     AddressRule, ClientSettings, Denial, Endpoint, Error, Flow, IdentityClaims, LogoutClaims, Prompt, SettingsError,
-    cache::MonotonicClock, fetch::TIMEOUT, logout::LOGOUT_TYPES, provider::Provider, token_endpoint,
+    cache::MonotonicClock, fetch::TIMEOUT, logout::LOGOUT_TYPES, provider::Provider, tls::Authorities, token_endpoint,
 };
 
 /// A year, in seconds: as good as any age of a session at the provider.
@@ -46,7 +46,8 @@ impl Client {
     ) -> Result<Self, SettingsError> {
         settings.validate()?;
         let addresses = AddressRule::allow_all();
-        let provider = Provider::new(&settings.issuer, settings.ca_file.as_deref(), addresses, timeout, clock)?;
+        let authorities = settings.ca_file.as_deref().map_or(Authorities::System, Authorities::File);
+        let provider = Provider::new(&settings.issuer, authorities, addresses, timeout, clock)?;
         Ok(Self(Arc::new(Inner { settings, provider })))
     }
 

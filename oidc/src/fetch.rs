@@ -1,12 +1,16 @@
 //! The HTTP client of requests to a provider, and the URLs that it connects to.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{RequestBuilder, Response, StatusCode, redirect};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use crate::{AddressRule, SettingsError, UnavailableCause, addresses::ResolveError, tls};
+use crate::{
+    AddressRule, SettingsError, UnavailableCause,
+    addresses::ResolveError,
+    tls::{self, Authorities},
+};
 
 /// The longest response, in bytes.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 256 * 1024;
@@ -63,18 +67,17 @@ pub(crate) struct Fetched {
 }
 
 impl Fetcher {
-    /// Creates a client for the URLs of an issuer. TLS accepts the authorities in the file, or those
-    /// of the system.
+    /// Creates a client for the URLs of an issuer.
     ///
     /// # Errors
     /// A [`SettingsError`] if there is no authority, or the file is unreadable.
     pub(crate) fn new(
         issuer: &Url,
-        ca_file: Option<&Path>,
+        authorities: Authorities<'_>,
         addresses: AddressRule,
         timeout: Duration,
     ) -> Result<Self, SettingsError> {
-        let config = tls::client_config(ca_file, issuer.scheme() == "https")?;
+        let config = tls::client_config(authorities, issuer.scheme() == "https")?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(config)
             .dns_resolver(Arc::new(addresses.clone()))

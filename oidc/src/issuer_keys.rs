@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     AddressRule, Denial, Error, SettingsError, cache::MonotonicClock, crypto, fetch::TIMEOUT, jwk::KeySet, jwt::Header,
-    provider::Provider,
+    provider::Provider, tls::Authorities,
 };
 
 /// The `typ` of ordinary JWTs, beside none at all.
@@ -36,13 +36,14 @@ pub struct Expected<'a> {
 
 impl IssuerKeys {
     /// Creates the keys of an issuer that has a discovery document. Does not connect. `ca_file` is a
-    /// PEM file with the accepted certificate authorities; without it those of the system are.
+    /// PEM file with certificate authorities that are accepted beside those of the system.
     ///
     /// # Errors
     /// A [`SettingsError`] if the issuer is not an `https` URL (`http` for loopback hosts), or if
     /// there are no certificate authorities.
     pub fn discovered(issuer: &str, ca_file: Option<&Path>, addresses: AddressRule) -> Result<Self, SettingsError> {
-        let provider = Provider::new(issuer, ca_file, addresses, TIMEOUT, MonotonicClock::system())?;
+        let authorities = ca_file.map_or(Authorities::System, Authorities::SystemAndFile);
+        let provider = Provider::new(issuer, authorities, addresses, TIMEOUT, MonotonicClock::system())?;
         Ok(Self(Source::Discovered(Arc::new(provider))))
     }
 

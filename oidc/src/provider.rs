@@ -1,6 +1,6 @@
 //! An issuer with a discovery document: its endpoints and its keys.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     AddressRule, Denial, Endpoint, Error, SettingsError, Unavailable, UnavailableCause,
@@ -12,6 +12,7 @@ use crate::{
     jwt::{Failure, Header},
     metadata::Metadata,
     settings::parse_issuer,
+    tls::Authorities,
 };
 
 /// An issuer with a discovery document.
@@ -31,7 +32,7 @@ impl Provider {
     /// certificate authorities.
     pub(crate) fn new(
         issuer: &str,
-        ca_file: Option<&Path>,
+        authorities: Authorities<'_>,
         addresses: AddressRule,
         timeout: Duration,
         clock: MonotonicClock,
@@ -41,7 +42,7 @@ impl Provider {
         Ok(Self {
             issuer: issuer.to_owned(),
             rule: UrlRule::for_issuer(&url),
-            fetcher: Fetcher::new(&url, ca_file, addresses, timeout)?,
+            fetcher: Fetcher::new(&url, authorities, addresses, timeout)?,
             metadata: Cached::new(clock.clone()),
             keys: Cached::new(clock),
         })

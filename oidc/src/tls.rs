@@ -10,13 +10,38 @@ use rustls::{
 
 use crate::SettingsError;
 
+/// The certificate authorities that are accepted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Authorities<'a> {
+    /// Those of the system.
+    System,
+    /// Those in a PEM file.
+    File(&'a Path),
+    /// Those of the system, and those in a PEM file.
+    SystemAndFile(&'a Path),
+}
+
+impl Authorities<'_> {
+    fn load(self) -> Result<RootCertStore, SettingsError> {
+        match self {
+            Self::System => Ok(load_system_roots()),
+            Self::File(path) => load_ca_file(path),
+            Self::SystemAndFile(path) => {
+                let mut roots = load_ca_file(path)?;
+                roots.extend(load_system_roots().roots);
+                Ok(roots)
+            }
+        }
+    }
+}
+
 /// Returns the configuration of TLS clients: versions 1.2 and 1.3, with certificates of the
-/// authorities in the file, or of those of the system.
+/// authorities.
 ///
 /// # Errors
 /// A [`SettingsError`] if the file is unreadable, or if `needs_roots` and there is no authority.
-pub(crate) fn client_config(ca_file: Option<&Path>, needs_roots: bool) -> Result<ClientConfig, SettingsError> {
-    let roots = ca_file.map_or_else(|| Ok(load_system_roots()), load_ca_file)?;
+pub(crate) fn client_config(authorities: Authorities<'_>, needs_roots: bool) -> Result<ClientConfig, SettingsError> {
+    let roots = authorities.load()?;
     if roots.is_empty() && needs_roots {
         return Err(SettingsError::NoRoots);
     }

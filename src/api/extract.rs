@@ -138,6 +138,24 @@ impl FromRequestParts<App> for PersonIdPath {
     }
 }
 
+/// A service account and one of its trust rules in the path.
+pub struct TrustRulePath {
+    pub account_id: PersonId,
+    pub rule_id: Uuid,
+}
+
+impl FromRequestParts<App> for TrustRulePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((account, rule)) = path.map_err(|_| Error::PersonNotFound)?;
+        let account_id = parse_id(&account).map(PersonId::new).ok_or(Error::PersonNotFound)?;
+        let rule_id = parse_uuid(&rule).ok_or(Error::TrustRuleNotFound)?;
+        Ok(Self { account_id, rule_id })
+    }
+}
+
 /// A workspace ID in the path.
 pub struct WorkspaceIdPath(pub WorkspaceId);
 
@@ -177,7 +195,11 @@ impl FromRequestParts<App> for OwnWorkspace {
 /// for any other text.
 async fn parse_id_segment(parts: &mut Parts, state: &App, not_found: Error) -> Result<i64, ApiError> {
     let Ok(text) = path_segment(parts, state).await else { return Err(not_found.into()) };
-    text.parse().ok().filter(|id: &i64| id.to_string() == text).ok_or(not_found.into())
+    parse_id(&text).ok_or(not_found.into())
+}
+
+fn parse_id(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|id: &i64| id.to_string() == text)
 }
 
 /// Returns the path's only parameter, percent-decoded. Fails if it is not UTF-8.

@@ -26,6 +26,7 @@ mod stream;
 mod strict_json;
 mod strict_query;
 mod tokens;
+mod trust_rules;
 mod webhooks;
 mod workspaces;
 
@@ -54,6 +55,7 @@ fn other_routes(config: &Config) -> OpenApiRouter<App> {
         .merge(setting_preview::routes())
         .merge(events::routes())
         .merge(webhooks::routes())
+        .merge(trust_rules::routes())
         .merge(openapi::routes(config))
 }
 

@@ -25,6 +25,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 mod descriptions;
 mod errors;
 mod examples;
+mod trust_rules;
 mod webhooks;
 
 use super::{error::ErrorBody, extract::AnyCaller, required_scope::RequiredScope};

@@ -28,7 +28,7 @@ pub(super) enum RequiredScope {
 use RequiredScope::{None as NoScope, Unrestricted, Word, WordExceptOwnToken};
 
 /// Each operation with the scope that it requires.
-const OPERATIONS: [(Method, &str, RequiredScope); 34] = [
+const OPERATIONS: [(Method, &str, RequiredScope); 37] = [
     (Method::GET, "/v4/apiAccessTokens", Word(scope::TOKENS_READ)),
     (Method::POST, "/v4/apiAccessTokens", Word(scope::TOKENS_WRITE)),
     (Method::DELETE, "/v4/apiAccessTokens", Word(scope::TOKENS_WRITE)),
@@ -43,6 +43,10 @@ const OPERATIONS: [(Method, &str, RequiredScope); 34] = [
     (Method::DELETE, "/v4/people/{id}", Word(scope::PEOPLE_WRITE)),
     // The link sets a password.
     (Method::POST, "/v4/people/{id}/invite", Unrestricted),
+    // A rule lets others have tokens.
+    (Method::GET, "/v4/people/{id}/trust", Unrestricted),
+    (Method::POST, "/v4/people/{id}/trust", Unrestricted),
+    (Method::DELETE, "/v4/people/{id}/trust/{ruleId}", Unrestricted),
     (Method::GET, "/v4/workspaces/current", Word(scope::SETTINGS_READ)),
     (Method::GET, "/v4/workspaces/{id}/configuration", Word(scope::SETTINGS_READ)),
     (Method::GET, "/v4/workspaces/{id}/configuration-schema", Word(scope::SETTINGS_READ)),

@@ -125,6 +125,11 @@ pub(super) struct TokenView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parent_token_id: Option<Uuid>,
+    /// The ID of the trust rule by which the token was issued in exchange for a JWT; absent: issued
+    /// otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    trust_rule_id: Option<Uuid>,
     /// The owner's ID; in lists for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -168,6 +173,7 @@ impl TokenView {
             status: status.into(),
             hint: token.display_prefix.clone(),
             parent_token_id: token.parent_id,
+            trust_rule_id: token.trust_rule_id,
             info: token.into(),
             person_id: None,
             email: None,

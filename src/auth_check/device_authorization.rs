@@ -1,13 +1,13 @@
 //! `POST /oauth2/device_authorization` (RFC 8628, section 3.1): a program without a browser asks for a
 //! token.
 
-use axum::{Extension, body::Bytes, extract::State, http::HeaderMap};
+use axum::{Extension, extract::State};
 use serde::Serialize;
 use tokenward_guard::Scopes;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{oauth::OAuthError, oauth_form::OAuthForm};
+use super::{oauth::OAuthError, token_form::Form};
 use crate::{
     app::App,
     domain::{
@@ -73,10 +73,8 @@ pub struct DeviceAuthorizationRequest {
 async fn begin(
     State(device_authorizations): State<DeviceAuthorizations>,
     Extension(context): Extension<RequestContext>,
-    headers: HeaderMap,
-    body: Bytes,
+    form: Form,
 ) -> Result<Json<DeviceAuthorizationResponse>, OAuthError> {
-    let form = OAuthForm::parse(&headers, &body)?;
     form.check_client()?;
     let begun = device_authorizations.begin(parse_request(&form)?, &context).await?;
     Ok(Json(DeviceAuthorizationResponse {
@@ -88,20 +86,20 @@ async fn begin(
     }))
 }
 
-fn parse_request(form: &OAuthForm<'_>) -> Result<DeviceRequest, OAuthError> {
-    let description = form.find("description")?.unwrap_or_default().to_owned();
-    let lifetime = match form.find("lifetime")? {
+fn parse_request(form: &Form) -> Result<DeviceRequest, OAuthError> {
+    let description = form.get("description")?.unwrap_or_default().to_owned();
+    let lifetime = match form.get("lifetime")? {
         None => None,
         Some(text) => {
             let seconds = text.parse().map_err(|_| OAuthError::InvalidRequest("lifetime must be an integer."))?;
             Some(Lifetime::from_seconds(seconds).map_err(ApiError::from)?)
         }
     };
-    let scopes = match form.find("scope")? {
+    let scopes = match form.get("scope")? {
         None => Scopes::unrestricted(),
         Some(text) => {
             let words: Vec<String> = text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
-            let invalid = |invalid| OAuthError::grant("invalid_scope", &ApiError::from(invalid).details());
+            let invalid = |invalid| OAuthError::grant("invalid_scope", ApiError::from(invalid).details());
             parse_scopes(&words).map_err(invalid)?
         }
     };

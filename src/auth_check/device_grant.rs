@@ -1,11 +1,12 @@
 //! The grant of a device code (RFC 8628, sections 3.4 and 3.5).
 
-use axum::response::{IntoResponse as _, Response};
-
-use super::{grant_response::TokenResponse, oauth::OAuthError, oauth_form::OAuthForm};
+use super::{
+    oauth::OAuthError,
+    token_form::{Form, TokenResponse},
+};
 use crate::{
     domain::event::RequestContext,
-    http::{ApiError, json::Json},
+    http::ApiError,
     service::{DeviceAuthorizations, device_authorizations::DevicePoll},
 };
 
@@ -15,15 +16,15 @@ pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_cod
 /// Answers a poll.
 pub(super) async fn grant(
     device_authorizations: &DeviceAuthorizations,
-    form: &OAuthForm<'_>,
+    form: &Form,
     context: &RequestContext,
-) -> Result<Response, OAuthError> {
+) -> Result<TokenResponse, OAuthError> {
     form.check_client()?;
     let rejected = |code, description: &str| Err(OAuthError::grant(code, description));
-    match device_authorizations.poll(form.required("device_code")?, context).await? {
+    match device_authorizations.poll(form.require("device_code", "send the device code")?, context).await? {
         DevicePoll::Issued(issued) => {
             let (value, token) = &*issued;
-            Ok(Json(TokenResponse::new(value, token)).into_response())
+            Ok(TokenResponse::new(value, token))
         }
         DevicePoll::Pending => rejected("authorization_pending", "The person has not decided yet. Poll again."),
         DevicePoll::TooEarly => rejected("slow_down", "Wait 5 seconds longer between polls from now on."),

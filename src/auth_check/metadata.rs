@@ -12,8 +12,8 @@ pub(super) fn routes(config: &Config) -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(metadata)).with_state(config.public_url())
 }
 
-/// The OAuth 2.0 endpoints and their authentication methods. There is no authorization endpoint. Clients of
-/// the token endpoint have no secret.
+/// The OAuth 2.0 endpoints and their authentication methods. There is no authorization endpoint: tokens are
+/// created through the API, on the pages, or by a grant without one.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthMetadata)]
 struct Metadata {
@@ -31,7 +31,8 @@ struct Metadata {
 
 /// Get the OAuth 2.0 metadata (RFC 8414)
 ///
-/// The endpoints of token introspection, revocation and device authorization, and how clients authenticate there.
+/// The endpoints that create, introspect and revoke tokens and begin device authorizations, and how clients
+/// authenticate there.
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", operation_id = "getOAuthMetadata", tag = "oauth2", security(()),
     responses((status = 200, description = "The metadata", body = Metadata)))]
 async fn metadata(State(issuer): State<String>) -> Json<Metadata> {

@@ -25,8 +25,13 @@ use crate::{
 pub(crate) enum OAuthError {
     /// The form is invalid.
     InvalidRequest(&'static str),
-    /// A grant is rejected with a code of RFC 6749, section 5.2, or RFC 8628, section 3.5.
-    Grant { code: &'static str, description: String },
+    /// No token is issued: the error code of RFC 6749, section 5.2, or of RFC 8628, section 3.5.
+    Grant {
+        error: &'static str,
+        description: String,
+        /// The cause for the log.
+        cause: Option<String>,
+    },
     /// The client is not authenticated or authorized, or the check could not be performed.
     Api(ApiError),
 }
@@ -53,9 +58,14 @@ pub struct OAuthErrorBody {
 }
 
 impl OAuthError {
-    /// Creates the error of a grant.
-    pub(super) fn grant(code: &'static str, description: &str) -> Self {
-        Self::Grant { code, description: description.to_owned() }
+    /// Creates the error of a form that is invalid in a way that its text names.
+    pub(super) fn invalid_request(description: String) -> Self {
+        Self::grant("invalid_request", description)
+    }
+
+    /// Creates the error of a request for a token.
+    pub(super) fn grant(error: &'static str, description: impl Into<String>) -> Self {
+        Self::Grant { error, description: description.into(), cause: None }
     }
 
     /// Returns the body of the response.
@@ -64,8 +74,8 @@ impl OAuthError {
             Self::InvalidRequest(description) => {
                 return OAuthErrorBody { error: "invalid_request", error_description: (*description).to_owned() };
             }
-            Self::Grant { code, description } => {
-                return OAuthErrorBody { error: code, error_description: description.clone() };
+            Self::Grant { error, description, .. } => {
+                return OAuthErrorBody { error, error_description: description.clone() };
             }
             Self::Api(error) => error,
         };
@@ -87,7 +97,17 @@ impl OAuthError {
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         let body = self.body();
-        let Self::Api(error) = self else { return (StatusCode::BAD_REQUEST, Json(body)).into_response() };
+        let error = match self {
+            Self::Api(error) => error,
+            Self::InvalidRequest(_) => return (StatusCode::BAD_REQUEST, Json(body)).into_response(),
+            Self::Grant { cause, .. } => {
+                let mut response = (StatusCode::BAD_REQUEST, Json(body)).into_response();
+                if let Some(cause) = cause {
+                    response.extensions_mut().insert(LoggedCause(cause));
+                }
+                return response;
+            }
+        };
         let mut response = (error.status(), Json(body)).into_response();
         // The headers and the logged cause of the error apply here as well.
         let api_response = error.into_response();
@@ -104,7 +124,7 @@ impl IntoResponse for OAuthError {
 }
 
 /// Checks that a body is a form.
-pub(super) fn check_form(headers: &HeaderMap, body: &[u8]) -> Result<(), OAuthError> {
+pub(super) fn ensure_form(headers: &HeaderMap, body: &[u8]) -> Result<(), OAuthError> {
     if content_encoding::is_encoded(headers) && !body.is_empty() {
         return Err(ApiError::UnsupportedEncoding.into());
     }
@@ -119,7 +139,7 @@ pub(super) fn check_form(headers: &HeaderMap, body: &[u8]) -> Result<(), OAuthEr
 
 /// Returns the parameter `token` of a form. Unknown parameters are ignored (RFC 6749, section 3.2).
 pub(super) fn parse_token_form(headers: &HeaderMap, body: &[u8]) -> Result<Zeroizing<String>, OAuthError> {
-    check_form(headers, body)?;
+    ensure_form(headers, body)?;
     let mut tokens = form_urlencoded::parse(body).filter(|(name, _)| name == "token");
     match (tokens.next(), tokens.next()) {
         (Some((_, token)), None) => Ok(Zeroizing::new(token.into_owned())),

@@ -190,6 +190,9 @@ pub struct LeaksConfig {
 pub struct OutboundConfig {
     /// Allows private, unique-local and loopback addresses.
     pub allow_private: bool,
+    /// PEM file with authorities that are accepted beside those of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The log.

@@ -110,6 +110,8 @@ pub struct CallerFacts {
     pub password_hash: Option<PasswordHash>,
     /// When the presented token stops authenticating; `None` if it never does or no token was presented.
     pub ends_at: Option<Timestamp>,
+    /// The presented token was issued in exchange for a JWT.
+    pub is_exchanged: bool,
     /// The workspace's own value of `feature.apiAccessTokens.enabled`; `None` if it has not set
     /// one.
     pub enabled: Option<bool>,
@@ -201,6 +203,7 @@ mod tests {
             force_password_change: false,
             password_hash: Some(PasswordHash("verified".to_owned())),
             ends_at: None,
+            is_exchanged: false,
             enabled: None,
         }
     }

@@ -148,6 +148,10 @@ actions! {
     PersonDeprovisioned = "person.deprovisioned", Success;
     /// The last enabled custodian of a service account was disabled or removed.
     ServiceAccountUnowned = "service_account.unowned", Success;
+    /// An administrator let a service account accept the JWTs of an issuer.
+    TrustRuleCreated = "trust_rule.created", Success;
+    /// An administrator deleted such a rule. The tokens that were issued by it were deleted with it.
+    TrustRuleDeleted = "trust_rule.deleted", Success;
     PasswordChanged = "password.changed", Success;
     /// A person was linked to an identity provider. The local password ended.
     IdentityLinked = "identity.linked", Success;

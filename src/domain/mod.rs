@@ -45,6 +45,7 @@ pub mod token_filter;
 pub mod token_limits;
 pub mod token_query;
 pub mod token_use;
+pub mod trust_rule;
 pub mod validation;
 pub mod webhook;
 pub mod workspace;

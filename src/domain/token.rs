@@ -38,6 +38,8 @@ pub struct Token {
     pub last_used_from: Option<IpAddr>,
     /// The token that created this one; `None`: a person did, by password or on a page.
     pub parent_id: Option<Uuid>,
+    /// The trust rule by which the token was issued in exchange for a JWT; `None`: issued otherwise.
+    pub trust_rule_id: Option<Uuid>,
     pub limits: TokenLimits,
     pub replacement: Option<Replacement>,
 }

@@ -1,6 +1,6 @@
 //! Validation errors: the reason why a value of the right type is rejected.
 
-use crate::domain::time::Timestamp;
+use crate::domain::{time::Timestamp, trust_rule::InvalidTrustRule};
 
 /// The maximum lifetime of a token: 100 years of 365 days.
 pub(super) const MAX_LIFETIME_SECONDS: i64 = 3_153_600_000;
@@ -160,4 +160,6 @@ pub enum ValidationError {
     AllEventsBesideNames,
     #[error("{name} is not the name of an event; the nearest is {nearest}")]
     UnknownEvent { name: String, nearest: &'static str },
+    #[error(transparent)]
+    TrustRule(#[from] InvalidTrustRule),
 }

@@ -186,6 +186,7 @@ impl ApiError {
             Self::Unauthenticated(denied) | Self::PasswordAuthFailed(denied) => Some(denied.to_string()),
             Self::DirectoryAuthFailed(reason) | Self::LocalAuthFailed(reason) => Some(reason.to_string()),
             Self::Service(Error::Unavailable(source) | Error::Internal(source)) => Some(error_chain(source)),
+            Self::Service(Error::IssuerUnavailable(source)) => Some(error_chain(source.as_ref())),
             Self::NotReady(reason) => Some(error_chain(reason)),
             Self::TimedOut => Some("time limit".to_owned()),
             Self::LoginThrottled { .. } => Some("too many failed logins".to_owned()),

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method, Uri, uri::PathAndQuery};
 use super::{ApiError, HEADER_LIMIT, URI_LIMIT};
 
 /// The segments of all routes that are not parameters.
-const ROUTE_SEGMENTS: [&str; 32] = [
+const ROUTE_SEGMENTS: [&str; 33] = [
     ".well-known",
     "api-token-format",
     "device_authorization",
@@ -18,7 +18,6 @@ const ROUTE_SEGMENTS: [&str; 32] = [
     "oauth-authorization-server",
     "oauth2",
     "revoke",
-    "token",
     "v4",
     "apiAccessTokens",
     "auth",
@@ -39,6 +38,8 @@ const ROUTE_SEGMENTS: [&str; 32] = [
     "open-api-spec",
     "people",
     "ready",
+    "token",
+    "trust",
     "workspaces",
 ];
 /// The segments of the routes below `/scim`. `Users` is not among the segments of other routes, because

@@ -83,6 +83,8 @@ fn register_requests(service: &mut Registry, sources: &Sources<'_>) {
     let mail = app.mail().counters();
     service.register("mail_attempts", "Attempts to send e-mail, by kind and outcome", mail.attempts());
     service.register("mail_given_up", "Messages that were given up", mail.given_up());
+    let exchanges = app.workload_identity().counters().family();
+    service.register("token_exchanges", "Exchanges of a JWT for a token, by result", exchanges);
     service.register("sign_ins", "Sign-ins by password, by entry point and result", app.sign_in().counters().family());
     let devices = app.device_authorizations().counters().family();
     service.register("device_authorizations", "Device authorizations by result", devices);

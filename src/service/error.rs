@@ -3,6 +3,7 @@
 use crate::{
     domain::{ValidationError, authority::AuthorizationLost, id::PersonId, setting::SettingKey},
     outbound::InvalidOutboundUrl,
+    service::KeysUnavailable,
     store,
 };
 
@@ -30,6 +31,10 @@ pub enum Error {
         SettingKey::ChildTokens.as_str()
     )]
     ChildTokensDisabled,
+    #[error(
+        "a token that was issued in exchange for a JWT creates no tokens; exchange another JWT, or authenticate with another token"
+    )]
+    ExchangedTokenCreates,
     #[error("this person has {max} active tokens, which is the maximum; delete a token that is no longer needed")]
     TooManyTokens { max: u32 },
     #[error("the token created with this Idempotency-Key was deleted; use another key to create a new token")]
@@ -118,6 +123,12 @@ pub enum Error {
     TooManyWebhooks { max: i64 },
     #[error("the webhook is disabled, so it receives nothing; enable it first")]
     WebhookDisabled,
+    #[error("there is no such trust rule of this service account")]
+    TrustRuleNotFound,
+    #[error("this service account has {max} trust rules, which is the maximum; delete one that is no longer needed")]
+    TooManyTrustRules { max: i64 },
+    #[error("this account is not a service account; only service accounts have trust rules")]
+    NotServiceAccount,
     #[error("there is no such workspace, or you may not access it")]
     WorkspaceNotFound,
 
@@ -174,6 +185,8 @@ pub enum Error {
 
     #[error("too many password checks are queued; retry in a second, or use a token")]
     HasherBusy,
+    #[error("the issuer of the token is unreachable or too slow, so the token could not be checked; retry")]
+    IssuerUnavailable(#[source] Box<KeysUnavailable>),
     #[error("the database is unreachable or too slow; retry")]
     Unavailable(#[source] store::Error),
     #[error("internal error")]

@@ -41,6 +41,7 @@ use tokenward_guard::{Principal, token_format::TokenFormat};
 pub use crate::store::{BulkDeletion, ConsumedForm, NextExpiry, Replaces};
 pub use bulk_delete::MAX_BULK_DELETIONS;
 pub use idempotency::IdempotencyKey;
+pub(in crate::service) use issue::map_issue_error;
 pub use issue::{Idempotency, TokenRequest};
 pub use listed::ListedToken;
 pub use pause::TokenPause;
@@ -76,6 +77,12 @@ pub struct TokenLimits {
 }
 
 impl TokenLimits {
+    /// Returns the maximum number of active tokens of an account.
+    #[must_use]
+    pub const fn max_active(&self) -> Option<u32> {
+        self.max_active
+    }
+
     /// Creates limits: `creations_per_minute` per person, `max_active` active tokens per person,
     /// and `rejections_per_minute` per client address. A rate of 0 is unlimited. The tokens of people who do
     /// not sign in pause by `reaffirmation`.
@@ -323,7 +330,7 @@ fn map_feature_off(error: store::Error) -> Error {
 
 /// Generates a version 7 UUID (RFC 9562, section 5.7). It starts with the time, so that new rows
 /// are adjacent in the index.
-pub(super) fn generate_id(now: Timestamp, random: &Random) -> Uuid {
+pub(in crate::service) fn generate_id(now: Timestamp, random: &Random) -> Uuid {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random.bytes::<10>()).into_uuid()
 }

@@ -48,6 +48,11 @@ impl<'a> Authorized<'a> {
         self.caller.as_ref()
     }
 
+    /// Returns whether the presented token was issued in exchange for a JWT.
+    pub(super) fn is_exchanged(&self) -> bool {
+        self.caller.as_ref().is_some_and(|caller| caller.is_exchanged)
+    }
+
     /// Returns the limits of the presented token.
     pub(super) fn limits(&self) -> &TokenLimits {
         &self.limits
@@ -72,6 +77,7 @@ pub(super) struct CallerRow {
     password_hash: Option<String>,
     ends_at: Option<Timestamp>,
     limits: Option<String>,
+    is_exchanged: bool,
     enabled: Option<String>,
     /// True if the token's ancestors must be checked as well.
     pub(super) in_doubt: bool,
@@ -87,6 +93,7 @@ from_row!(CallerRow {
     password_hash,
     ends_at,
     limits,
+    is_exchanged,
     enabled,
     in_doubt
 });
@@ -107,6 +114,7 @@ impl CallerRow {
             force_password_change: self.force_password_change,
             password_hash: self.password_hash.map(PasswordHash),
             ends_at: self.ends_at,
+            is_exchanged: self.is_exchanged,
             enabled,
         })
     }
@@ -132,14 +140,18 @@ macro_rules! caller {
 
 macro_rules! no_token {
     () => {
-        "cast(null as timestamptz) as ends_at, cast(null as text) as limits"
+        "cast(null as timestamptz) as ends_at, cast(null as text) as limits, false as is_exchanged"
     };
 }
 
 macro_rules! by_token {
     ($lock:literal) => {
         caller!(
-            concat!("coalesce(t.deletes_at, t.expires_at) as ends_at, ", columns::limits!(), " as limits"),
+            concat!(
+                "coalesce(t.deletes_at, t.expires_at) as ends_at, ",
+                columns::limits!(),
+                " as limits, t.trust_rule_id is not null as is_exchanged"
+            ),
             " join token t on t.person_id = p.id where p.workspace_id = $1 and p.id = $2 and t.id = $4 \
              and (p.tokens_revoked_before is null or t.created_at > p.tokens_revoked_before)",
             $lock

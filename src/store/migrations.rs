@@ -32,6 +32,7 @@ macro_rules! migrator {
             15 "openid connect" "0015_openid_connect.sql",
             16 "scim" "0016_scim.sql",
             17 "saml" "0017_saml.sql",
+            18 "trust rules" "0018_trust_rules.sql",
             19 "device authorizations" "0019_device_authorizations.sql",
             20 "account linking" "0020_account_linking.sql",
         ])

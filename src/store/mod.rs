@@ -63,6 +63,7 @@ mod sources;
 mod sqlite_file;
 mod time;
 mod tokens;
+mod trust_rules;
 mod user_list;
 mod webhook_deliveries;
 mod webhooks;
@@ -105,9 +106,10 @@ pub use sessions::{FoundSession, NewSession};
 pub use sign_in_flows::ProviderLogout;
 pub use sources::{KnownSource, LoginFailureCounts};
 pub use tokens::{
-    BulkDeletion, ConsumedForm, DeletedFamily, DeviceGrant, FoundToken, IdempotentRequest, IssueOutcome, NewToken,
-    OwnerScope, Replaces, ReplayedToken, TokenLabel, TokenListQuery, TokenOwner,
+    BulkDeletion, ConsumedForm, DeletedFamily, DeviceGrant, ExchangeDenied, FoundToken, IdempotentRequest,
+    IssueOutcome, NewExchange, NewToken, OwnerScope, Replaces, ReplayedToken, TokenLabel, TokenListQuery, TokenOwner,
 };
+pub use trust_rules::{NewTrustRule, TrustRuleInsert};
 pub use user_list::{PageStart, PersonSearch, PersonWithTokenCount, TokenHolderCounts};
 pub use webhook_deliveries::{ClaimedBatch, ClaimedDelivery, DueWebhook, Retry};
 pub use webhooks::{NewWebhook, WebhookChange, WebhookContent, WebhookInsert, WebhookTest};

@@ -1,4 +1,5 @@
-//! Token statements. `lookup` reads tokens by digest, `issue` creates tokens, `replace` schedules the
+//! Token statements. `lookup` reads tokens by digest, `issue` creates tokens, `exchange` creates them for
+//! JWTs, `replace` schedules the
 //! deletion of older ones, `list` lists them, `delete` and `family` delete them, and `descendants`
 //! revokes all tokens of a person and reads tombstones.
 
@@ -28,7 +29,7 @@ macro_rules! token_columns {
     () => {
         concat!(
             "t.id, t.workspace_id, t.person_id, t.display_prefix, t.description, t.created_at, t.expires_at, \
-             t.last_used_at, t.parent_id, t.limits, t.deletes_at, t.replaced_by, ",
+             t.last_used_at, t.parent_id, t.trust_rule_id, t.limits, t.deletes_at, t.replaced_by, ",
             last_used_from!()
         )
     };
@@ -38,6 +39,7 @@ mod bulk_delete;
 mod delete;
 mod descendants;
 mod due_deletion;
+mod exchange;
 pub(super) mod family;
 mod filter;
 mod idempotency;
@@ -50,6 +52,7 @@ mod replace;
 pub use bulk_delete::BulkDeletion;
 use delete::{DeletedToken, DeletedTokenWithDigest};
 pub use descendants::TokenLabel;
+pub use exchange::{ExchangeDenied, NewExchange};
 pub use family::DeletedFamily;
 pub use list::{TokenListQuery, TokenOwner};
 pub use lookup::FoundToken;
@@ -113,6 +116,7 @@ struct TokenRow {
     last_used_at: Option<Timestamp>,
     last_used_from: Option<String>,
     parent_id: Option<Uuid>,
+    trust_rule_id: Option<Uuid>,
     limits: Option<String>,
     deletes_at: Option<Timestamp>,
     replaced_by: Option<Uuid>,
@@ -129,6 +133,7 @@ from_row!(TokenRow {
     last_used_at,
     last_used_from,
     parent_id,
+    trust_rule_id,
     limits,
     deletes_at,
     replaced_by
@@ -150,6 +155,7 @@ impl TryFrom<TokenRow> for Token {
             last_used_at: row.last_used_at,
             last_used_from: row.last_used_from.and_then(|address| address.parse().ok()),
             parent_id: row.parent_id,
+            trust_rule_id: row.trust_rule_id,
             limits: parse_limits(row.limits.as_deref())?,
             replacement: replacement.map(|(replaced_by, deletes_at)| Replacement { replaced_by, deletes_at }),
         })

@@ -75,6 +75,9 @@ fn field_label(name: &str) -> &str {
         "replacedBy" => "replaced by",
         "requestedFrom" => "requested from",
         "requestedBy" => "program",
+        "trustRule" => "trust rule",
+        "maxLifetimeSeconds" => "maximum lifetime in seconds",
+        "singleUse" => "single use",
         name => name,
     }
 }
@@ -101,6 +104,8 @@ pub(super) fn action_label(action: Action) -> &'static str {
         Action::ScimCredentialCreated => "SCIM credential created",
         Action::ScimCredentialRevoked => "SCIM credential revoked",
         Action::ServiceAccountUnowned => "Service account without custodian",
+        Action::TrustRuleCreated => "Trust rule added",
+        Action::TrustRuleDeleted => "Trust rule deleted with its tokens",
         Action::PasswordChanged => "Password changed",
         Action::IdentityLinked => "Linked to an identity provider",
         Action::IdentityUnlinked => "Link to an identity provider removed",

@@ -29,3 +29,4 @@ mod together;
 mod upgrade;
 mod web;
 mod webhooks;
+mod workload;

@@ -134,7 +134,7 @@ const DESCRIPTIONS: &[(&str, &[(&str, &str)])] = &[
             ("device_authorization_endpoint", "The URL at which a device authorization begins."),
             ("token_endpoint", "The URL at which a grant creates a token."),
             ("token_endpoint_auth_methods_supported", "Always `none`: clients are not registered."),
-            ("grant_types_supported", "The grants of the token endpoint."),
+            ("grant_types_supported", "The grants: device codes (RFC 8628) and token exchange (RFC 8693)."),
         ],
     ),
     (
@@ -236,7 +236,9 @@ const DESCRIPTIONS: &[(&str, &[(&str, &str)])] = &[
 
 /// Adds the descriptions to the schemas of a document.
 pub(super) fn add_descriptions(components: &mut utoipa::openapi::Components) {
-    for (name, properties) in DESCRIPTIONS.iter().chain(super::webhooks::DESCRIPTIONS) {
+    for (name, properties) in
+        DESCRIPTIONS.iter().chain(super::webhooks::DESCRIPTIONS).chain(super::trust_rules::DESCRIPTIONS)
+    {
         let Some(RefOr::T(schema)) = components.schemas.get_mut(*name) else { continue };
         for (property, description) in *properties {
             if let Some(property) = find_property(schema, property) {

@@ -12,8 +12,9 @@ use tokenward_guard::{AuthError, DenialReason};
 
 mod checks;
 mod people;
+mod trust_rules;
 
-use checks::{auth_check, check_tokens, device_authorization, introspect, report_leak, revoke};
+use checks::{auth_check, begin_device_authorization, check_tokens, introspect, report_leak, revoke};
 
 /// An error and the name of its example.
 pub(super) type NamedError = (&'static str, ApiError);
@@ -33,10 +34,12 @@ pub(super) fn errors_of(operation: &str) -> Vec<NamedError> {
         "introspectToken" => return introspect(),
         "checkTokens" => return check_tokens(),
         "revokeToken" => return revoke(),
-        "beginDeviceAuthorization" | "createTokenByGrant" => return device_authorization(operation),
+        "beginDeviceAuthorization" => return begin_device_authorization(),
+        "createTokenByGrant" => return trust_rules::create_token_by_grant(),
         "getTokenFormat" | "getOAuthMetadata" => return vec![invalid_host(), internal()],
         "getLiveness" => return vec![invalid_host()],
         "getReadiness" => return readiness(),
+        operation if operation.contains("TrustRule") => trust_rules::trust_rule_errors(operation),
         operation if operation.contains("Webhook") => webhook_errors(operation),
         operation if operation.contains("Person") || operation == "listPeople" => people::person_errors(operation),
         operation => workspace_errors(operation),
@@ -179,6 +182,7 @@ fn create_token() -> Vec<NamedError> {
         ("unknownRestriction", ApiError::BadRequest(restriction)),
         service("onlyAdministrators", Error::TokenCreationRestricted),
         service("childTokensForbidden", Error::ChildTokensDisabled),
+        service("exchangedToken", Error::ExchangedTokenCreates),
         service("tokenAccessDisabled", Error::TokenAccessDisabled),
         service("tokenForAnotherPerson", Error::TokenForAnotherPerson),
         service("notCustodian", Error::NotCustodian),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::webhooks;
+use super::{trust_rules, webhooks};
 
 const TOKEN_VALUE: &str = "twd_4BOMZDU7HXsvyLIVQgtML6LPF8h7EUwT2nTEnVmlfgq0x6hsD";
 const DEVICE_CODE: &str = "8f2Kq0ZpVt3sYw6LxJmN5bRcDhGe1uAiOa9TnXvQy7E";
@@ -41,7 +41,7 @@ pub(super) fn request_of(operation: &str) -> Option<Value> {
         "checkTokens" => json!({
             "tokens": [TOKEN_VALUE, {"token": TOKEN_VALUE, "clientAddress": "192.0.2.7"}], "requirements": "scope=reports:read"
         }),
-        operation => return webhooks::request_of(operation),
+        operation => return webhooks::request_of(operation).or_else(|| trust_rules::request_of(operation)),
     })
 }
 
@@ -113,7 +113,7 @@ fn workspace_response(operation: &str) -> Option<Value> {
             "label": "Allow users to generate access tokens",
             "help": "If off, only administrators and individually enabled people may generate tokens."
         }]),
-        operation => return webhooks::response_of(operation),
+        operation => return webhooks::response_of(operation).or_else(|| trust_rules::response_of(operation)),
     })
 }
 
@@ -175,7 +175,10 @@ fn oauth_metadata() -> Value {
         "revocation_endpoint_auth_methods_supported": ["none"],
         "device_authorization_endpoint": "https://tokens.example.com/oauth2/device_authorization",
         "token_endpoint": "https://tokens.example.com/oauth2/token", "token_endpoint_auth_methods_supported": ["none"],
-        "response_types_supported": [], "grant_types_supported": ["urn:ietf:params:oauth:grant-type:device_code"]
+        "response_types_supported": [],
+        "grant_types_supported": [
+            "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange"
+        ]
     })
 }
 

@@ -48,6 +48,8 @@ pub enum IssueError {
     DeviceAuthorizationSpent,
     /// The workspace does not allow tokens to create tokens.
     ChildTokensForbidden,
+    /// The creating token was issued in exchange for a JWT.
+    ExchangedToken,
     /// The creating token expires earlier, and the workspace does not allow a token to outlive its
     /// parent.
     OutlivesParent {
@@ -80,7 +82,11 @@ pub enum IssuedBy {
     /// account.
     Person,
     /// A token of such a person or of the owner, with its expiry.
-    Token { expires_at: Option<Timestamp> },
+    Token {
+        expires_at: Option<Timestamp>,
+        /// The token was itself issued in exchange for a JWT.
+        is_exchanged: bool,
+    },
 }
 
 /// The facts about a caller who creates a token for another account.
@@ -181,10 +187,14 @@ impl IssuePolicy {
     /// Checks whether the credential may create a token that expires at `expires_at`.
     ///
     /// # Errors
+    /// [`IssueError::ExchangedToken`] if the token was issued in exchange for a JWT,
     /// [`IssueError::ChildTokensForbidden`] or [`IssueError::OutlivesParent`] if the workspace's
     /// [`ChildTokenPolicy`] forbids it.
     pub fn check_issuer(&self, issued_by: IssuedBy, expires_at: Option<Timestamp>) -> Result<(), IssueError> {
-        let IssuedBy::Token { expires_at: parent_expires_at } = issued_by else { return Ok(()) };
+        let IssuedBy::Token { expires_at: parent_expires_at, is_exchanged } = issued_by else { return Ok(()) };
+        if is_exchanged {
+            return Err(IssueError::ExchangedToken);
+        }
         match (self.settings.child_tokens, parent_expires_at) {
             (ChildTokenPolicy::Forbidden, _) => Err(IssueError::ChildTokensForbidden),
             (ChildTokenPolicy::WithinParent, Some(parent_expires_at))

@@ -76,8 +76,8 @@ fn the_child_token_policy_applies_to_tokens_that_create_tokens() {
     let at = Timestamp::from_millis;
     let forbidden = Err(IssueError::ChildTokensForbidden);
     let outlives = Err(IssueError::OutlivesParent { parent_expires_at: at(9) });
-    let expiring = IssuedBy::Token { expires_at: Some(at(9)) };
-    let forever = IssuedBy::Token { expires_at: None };
+    let expiring = IssuedBy::Token { expires_at: Some(at(9)), is_exchanged: false };
+    let forever = IssuedBy::Token { expires_at: None, is_exchanged: false };
     let table = [
         (Allowed, expiring, None, Ok(())),
         (WithinParent, expiring, Some(at(9)), Ok(())),

@@ -60,6 +60,7 @@ impl ApiError {
                 Error::CallerRevoked => UNAUTHENTICATED,
                 Error::TokenCreationRestricted
                 | Error::ChildTokensDisabled
+                | Error::ExchangedTokenCreates
                 | Error::TokenAccessDisabled
                 | Error::TokenForAnotherPerson
                 | Error::NotCustodian
@@ -82,6 +83,7 @@ impl ApiError {
                 | Error::PersonNotFound
                 | Error::WorkspaceNotFound
                 | Error::WebhookNotFound
+                | Error::TrustRuleNotFound
                 | Error::ScimUserNotFound
                 | Error::ScimCredentialNotFound => DATA_NOT_FOUND,
                 Error::EmailTaken
@@ -107,10 +109,14 @@ impl ApiError {
                 | Error::IdentityTaken
                 | Error::SyncInProgress
                 | Error::TooManyWebhooks { .. }
+                | Error::TooManyTrustRules { .. }
+                | Error::NotServiceAccount
                 | Error::WebhookDisabled
                 | Error::CannotRemoveFirstWorkspace => CONFLICT,
                 Error::RateLimited { .. } => TOO_MANY_REQUESTS,
-                Error::HasherBusy | Error::OlderNodes | Error::Unavailable(_) => UNAVAILABLE,
+                Error::HasherBusy | Error::OlderNodes | Error::IssuerUnavailable(_) | Error::Unavailable(_) => {
+                    UNAVAILABLE
+                }
                 Error::Internal(_) => INTERNAL,
             },
         }

@@ -157,6 +157,23 @@ impl Tokens {
         }
     }
 
+    /// Purges tokens that were issued by exchange and expired longer than `retention` ago. Returns their
+    /// number.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database is unreachable or too slow.
+    pub async fn purge_exchanged(&self, retention: Duration) -> Result<u64> {
+        let before = self.clock.now().before(retention);
+        let mut total = 0;
+        loop {
+            let purged = self.store.delete_expired_exchanged(before, PURGE_BATCH_SIZE).await;
+            match self.node.revoke_and_wait(&RequestContext::default(), purged).await? {
+                0 => return Ok(total),
+                purged => total += purged,
+            }
+        }
+    }
+
     /// Deletes the replaced tokens whose grace period has ended. Returns their number.
     ///
     /// # Errors

@@ -174,7 +174,7 @@ impl Tokens {
 }
 
 /// Maps the reason why the store issued no token.
-fn map_issue_error(reason: IssueError) -> Error {
+pub(in crate::service) fn map_issue_error(reason: IssueError) -> Error {
     match reason {
         IssueError::PersonUnavailable => Error::CallerRevoked,
         IssueError::FeatureOff => Error::FeatureOff,
@@ -188,6 +188,7 @@ fn map_issue_error(reason: IssueError) -> Error {
         IssueError::FormConsumed => Error::FormAlreadyUsed,
         IssueError::DeviceAuthorizationSpent => Error::DeviceAuthorizationSpent,
         IssueError::ChildTokensForbidden => Error::ChildTokensDisabled,
+        IssueError::ExchangedToken => Error::ExchangedTokenCreates,
         IssueError::OutlivesParent { parent_expires_at: end } => {
             Error::Invalid(ValidationError::OutlivesParent { end })
         }

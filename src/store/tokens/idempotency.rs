@@ -142,6 +142,7 @@ impl IdempotencyRow {
             last_used_at: None,
             last_used_from: None,
             parent_id: new.mutation.context.token_id,
+            trust_rule_id: None,
             limits: columns::parse_limits(limits)?,
             replacement: None,
         };

@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-struct PersonRow {
+pub(super) struct PersonRow {
     kind: String,
     is_admin: bool,
     is_disabled: bool,
@@ -37,13 +37,13 @@ struct PersonRow {
 
 from_row!(PersonRow { kind, is_admin, is_disabled, token_access, tokens_revoked_before });
 
-const SELECT_PERSON: &str = "select kind, is_admin, is_disabled, token_access, tokens_revoked_before from person \
+pub(super) const SELECT_PERSON: &str = "select kind, is_admin, is_disabled, token_access, tokens_revoked_before from person \
                              where workspace_id = $1 and id = $2";
-const COUNT_ACTIVE: &str = "select count(*) from unrevoked_token where workspace_id = $1 and person_id = $2 \
+pub(super) const COUNT_ACTIVE: &str = "select count(*) from unrevoked_token where workspace_id = $1 and person_id = $2 \
                     and (ends_at is null or ends_at > $3)";
-const INSERT_TOKEN: &str = "insert into token (id, workspace_id, person_id, digest, display_prefix, description, \
-     created_at, expires_at, last_used_at, parent_id, scopes, allowed_networks) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, null, $9, $10, $11)";
+pub(super) const INSERT_TOKEN: &str = "insert into token (id, workspace_id, person_id, digest, display_prefix, description, \
+     created_at, expires_at, last_used_at, parent_id, scopes, allowed_networks, trust_rule_id) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8, null, $9, $10, $11, $12)";
 /// Inserts the token.
 macro_rules! insert {
     ($tx:expr, $new:expr, $token:expr) => {
@@ -60,10 +60,12 @@ macro_rules! insert {
             .bind($token.parent_id)
             .bind(scopes)
             .bind((!networks.is_any()).then(|| networks.to_string()))
+            .bind($token.trust_rule_id)
             .execute(&mut *$tx)
             .await?;
     };
 }
+pub(super) use insert;
 
 /// Uses up what requested the token. Returns the error if it was used before.
 macro_rules! consume {
@@ -234,7 +236,7 @@ impl NewToken {
         let expires_at = lifetime.expires_at(created_at);
         let issuer = match context.token_id {
             None => IssuedBy::Person,
-            Some(_) => IssuedBy::Token { expires_at: context.ends_at() },
+            Some(_) => IssuedBy::Token { expires_at: context.ends_at(), is_exchanged: context.is_exchanged() },
         };
         policy.check_issuer(issuer, expires_at)?;
         let maker = context.limits();
@@ -253,6 +255,7 @@ impl NewToken {
             last_used_at: None,
             last_used_from: None,
             parent_id: context.token_id,
+            trust_rule_id: None,
             limits,
             replacement: None,
         })
@@ -284,7 +287,7 @@ impl NewToken {
 }
 
 impl PersonRow {
-    fn issue_policy(&self, settings: Settings) -> Result<IssuePolicy> {
+    pub(super) fn issue_policy(&self, settings: Settings) -> Result<IssuePolicy> {
         let Self { is_admin, is_disabled, .. } = *self;
         let token_access = parse_token_access(&self.token_access)?;
         let is_service_account = self.kind == PersonKind::Service.as_str();
@@ -293,7 +296,7 @@ impl PersonRow {
 
     /// Returns the creation time of a token created now: later than the person's last bulk
     /// revocation, whatever this node's clock shows.
-    fn next_created_at(&self, now: Timestamp) -> Timestamp {
+    pub(super) fn next_created_at(&self, now: Timestamp) -> Timestamp {
         match self.tokens_revoked_before {
             Some(revoked_before) if revoked_before >= now => Timestamp::from_millis(revoked_before.as_millis() + 1),
             _ => now,

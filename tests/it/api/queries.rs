@@ -53,6 +53,8 @@ struct QueryFixture {
     ada: PersonClient,
     token: TokenClient,
     webhook_id: String,
+    account_id: i64,
+    rule_id: String,
 }
 
 impl QueryFixture {
@@ -63,13 +65,20 @@ impl QueryFixture {
         let token = ada.create_token().await;
         let webhook = admin.post("/v4/webhooks", &webhook()).await.expect(201);
         let webhook_id = webhook.json["id"].as_str().unwrap().to_owned();
-        Self { app, admin, ada, token, webhook_id }
+        let account = json!({"kind": "service", "name": "ci", "custodians": [admin.id]});
+        let account = admin.post("/v4/people", &account).await.expect(201);
+        let account_id = account.json["id"].as_i64().unwrap();
+        let rule = admin.post(&format!("/v4/people/{account_id}/trust"), &trust_rule()).await.expect(201);
+        let rule_id = rule.json["id"].as_str().unwrap().to_owned();
+        Self { app, admin, ada, token, webhook_id, account_id, rule_id }
     }
 
     /// Returns everything that a request could change.
     async fn state(&self) -> Vec<String> {
         let mut responses = Vec::new();
+        let rules = format!("/v4/people/{}/trust", self.account_id);
         for path in [
+            rules.as_str(),
             "/v4/apiAccessTokens?allUsers=true",
             "/v4/people",
             "/v4/workspaces",
@@ -87,6 +96,7 @@ impl QueryFixture {
         let id = if operation.path.contains("people") { self.ada.id.to_string() } else { "current".to_owned() };
         let id = if operation.path == "/v4/workspaces/{id}" { "2".to_owned() } else { id };
         let id = if operation.path.contains("webhooks") { self.webhook_id.clone() } else { id };
+        let id = if operation.path.contains("/trust") { self.account_id.to_string() } else { id };
         let required = "key=tokenward.requireScopes&value=true";
         let query = match operation.path.ends_with("/preview") {
             true if query.is_empty() => required.to_owned(),
@@ -94,11 +104,13 @@ impl QueryFixture {
             false => query.to_owned(),
         };
         let path = operation.path.replace("{tokenId}", &self.token.token_id).replace("{id}", &id);
+        let path = path.replace("{ruleId}", &self.rule_id);
         let body = match (operation.method.as_str(), operation.path.as_str()) {
             ("POST", TOKENS) => one_hour_token(),
             ("POST", "/v4/people") => json!({"email": "new@example.com", "name": "New", "password": PASSWORD}),
             ("POST", "/v4/people/{id}/invite" | "/v4/webhooks/{id}/test") => json!({}),
             ("POST", "/v4/webhooks") => webhook(),
+            ("POST", "/v4/people/{id}/trust") => trust_rule(),
             ("PATCH", "/v4/webhooks/{id}") => json!({"isEnabled": false}),
             ("PATCH", "/v4/people/{id}") => json!({"isDisabled": true}),
             ("POST", "/v4/leaks") => json!({"values": [self.token.value]}),
@@ -120,6 +132,14 @@ impl QueryFixture {
         };
         client.send_json(&operation.method, &format!("{path}?{query}"), body.to_string()).await
     }
+}
+
+/// Returns the body that creates a trust rule.
+fn trust_rule() -> Value {
+    json!({
+        "issuer": "https://issuer.example.com", "audience": "https://tokens.example.com",
+        "conditions": [{"claim": "sub", "value": "job-1"}]
+    })
 }
 
 /// Returns the body that creates a webhook.

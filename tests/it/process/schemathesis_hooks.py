@@ -11,6 +11,11 @@ import schemathesis
 
 #: The ID of a person that the test has created.
 OTHER_PERSON = "2"
+#: The ID of a service account that the test has created, with trust rules.
+SERVICE_ACCOUNT = os.environ.get("TOKENWARD_TEST_ACCOUNT", "")
+#: Rules of it, and JWTs that one of them accepts.
+RULES = iter(os.environ.get("TOKENWARD_TEST_RULES", "").split())
+JWTS = iter(os.environ.get("TOKENWARD_TEST_JWTS", "").split())
 #: IDs for the first deletions, because generated IDs rarely exist.
 DELETABLE = {"deletePerson": iter(("4", "6", "8")), "deleteWorkspace": iter(("3", "4", "5"))}
 
@@ -36,6 +41,15 @@ def before_call(context, case, kwargs):
         case.path_parameters["id"] = next(DELETABLE[operation], case.path_parameters["id"])
     if operation == "patchPerson" and str((case.path_parameters or {}).get("id")) in ("1", "current"):
         case.path_parameters["id"] = OTHER_PERSON
+    if operation in ("listTrustRules", "createTrustRule", "deleteTrustRule"):
+        if str((case.path_parameters or {}).get("id")).isdigit():
+            case.path_parameters["id"] = SERVICE_ACCOUNT
+            if "ruleId" in case.path_parameters:
+                case.path_parameters["ruleId"] = next(RULES, case.path_parameters["ruleId"])
+    if operation == "invitePerson" and str((case.path_parameters or {}).get("id")) == SERVICE_ACCOUNT:
+        case.path_parameters["id"] = OTHER_PERSON
+    if operation == "createTokenByGrant" and isinstance(case.body, dict) and case.body.get("audience") == "deploy":
+        case.body["subject_token"] = next(JWTS, case.body.get("subject_token"))
     if operation == "patchWorkspaceConfiguration" and isinstance(case.body, dict):
         settings = case.body.get("configuration")
         for setting in settings if isinstance(settings, list) else []:

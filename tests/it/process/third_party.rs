@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::login::Person;
 use crate::support::http_client;
+use crate::workload::issuer::SigningKey;
 
 use crate::support::{
     Database, Engine, PASSWORD, basic_auth,
@@ -91,6 +92,7 @@ async fn generated_requests_conform_to_the_openapi_document(engine: Engine) {
     let running = ServerProcess::start_with(serve);
     create_people_and_workspaces(&running.url).await;
     let device_codes = approve_device_codes(&running.url).await;
+    let trusted = TrustedWorkload::create(&running.url).await;
     let document = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
     std::fs::write(document.path(), tokenward::api::openapi::document_json()).unwrap();
     let variable = |name: &str, default: String| std::env::var(name).unwrap_or(default);
@@ -98,6 +100,9 @@ async fn generated_requests_conform_to_the_openapi_document(engine: Engine) {
     let seed = variable("TOKENWARD_SCHEMATHESIS_SEED", rand::random::<u16>().to_string());
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/process");
     let output = Command::new(tool("schemathesis"))
+        .env("TOKENWARD_TEST_ACCOUNT", trusted.account_id.to_string())
+        .env("TOKENWARD_TEST_RULES", trusted.rules.join(" "))
+        .env("TOKENWARD_TEST_JWTS", trusted.jwts.join(" "))
         .env("SCHEMATHESIS_HOOKS", format!("{folder}/schemathesis_hooks.py"))
         .env("TOKENWARD_TEST_DEVICE_CODES", device_codes.join(" "))
         .args(["--config-file", &format!("{folder}/schemathesis.toml"), "run"])
@@ -128,6 +133,43 @@ async fn generated_requests_conform_to_the_openapi_document(engine: Engine) {
     );
     // An operation that rejects every valid request would pass all other checks.
     assert!(fewest >= Some(1), "TOKENWARD_SCHEMATHESIS_SEED={seed}: {successes:#?} of {operations:?}");
+}
+
+/// A service account with trust rules, and JWTs that the first one accepts.
+struct TrustedWorkload {
+    account_id: i64,
+    /// Rules that may be deleted.
+    rules: Vec<String>,
+    jwts: Vec<String>,
+}
+
+impl TrustedWorkload {
+    async fn create(url: &str) -> Self {
+        let http = http_client();
+        let add = async |path: &str, body: Value| {
+            let request = http.post(format!("{url}{path}")).basic_auth("admin@example.com", Some(PASSWORD));
+            request.json(&body).send().await.unwrap().error_for_status().unwrap().json::<Value>().await.unwrap()
+        };
+        let account = add("/v4/people", json!({"kind": "service", "name": "deploy", "custodians": [1]})).await;
+        let account_id = account["id"].as_i64().unwrap();
+        let key = SigningKey::generate();
+        let (issuer, audience) = ("https://issuer.example.com", "https://tokens.example.com");
+        let rule = json!({
+            "issuer": issuer, "jwks": {"keys": [key.jwk("1")]}, "audience": audience,
+            "conditions": [{"claim": "sub", "value": "job-1"}]
+        });
+        let mut rules = Vec::new();
+        for _ in 0..4 {
+            let created = add(&format!("/v4/people/{account_id}/trust"), rule.clone()).await;
+            rules.push(created["id"].as_str().unwrap().to_owned());
+        }
+        let now = tokenward::domain::time::Clock::system().now().as_millis() / 1_000;
+        let jwt = |n: u64| {
+            let claims = json!({"iss": issuer, "aud": audience, "sub": "job-1", "iat": now, "exp": now + 3_600, "jti": n.to_string()});
+            key.sign(&json!({"alg": "ES256", "kid": "1"}), &claims.to_string())
+        };
+        Self { account_id, rules: rules.split_off(1), jwts: (0..5).map(jwt).collect() }
+    }
 }
 
 /// Creates people and workspaces with small IDs, which generated requests hit.

@@ -18,6 +18,7 @@ const WRITES_WITHOUT_CALLER: &[(&str, &str)] = &[
     ("insert_event", "records denied attempts"),
     ("prune_events", "retention"),
     ("delete_expired", "retention"),
+    ("delete_expired_exchanged", "retention"),
     ("purge_revoked", "purges revoked rows"),
     ("purge_family", "purges revoked rows"),
     ("purge_removed", "purges revoked rows"),

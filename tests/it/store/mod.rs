@@ -29,6 +29,7 @@ mod sign_in_flows;
 mod sources;
 mod tls;
 mod tokens;
+mod trust_rules;
 mod webhooks;
 mod workspaces;
 

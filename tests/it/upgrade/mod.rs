@@ -55,7 +55,7 @@ async fn a_database_of_a_development_version_is_rejected_with_a_remedy(engine: E
 
 /// SHA-384 of each released migration, in hexadecimal, shortened. Migrations are append-only: a
 /// change of the schema is a new file, and a new line here.
-const RELEASED: [(i64, &str, &str); 19] = [
+const RELEASED: [(i64, &str, &str); 20] = [
     (1, "926c3bf2aa453163", "9b11d2d67d5d5afe"),
     (2, "315e1861a76b86d1", "c9111c65fbd36d06"),
     (3, "f97033fbad0b6e12", "eb0bc7ec03b89c1e"),
@@ -73,6 +73,7 @@ const RELEASED: [(i64, &str, &str); 19] = [
     (15, "e8b4ea002330cb32", "d0b94f6776047819"),
     (16, "30d8f98e68ef50d7", "b8ac0f5c7c88c96c"),
     (17, "abd4d4d9cf64ac95", "586277b4763c14d7"),
+    (18, "b983c2f4c910098b", "aed9b06c8902e262"),
     (19, "62a85a32e068ffcc", "983d001b14528d6c"),
     (20, "07c9ddcc9f413b52", "060de28014c64059"),
 ];

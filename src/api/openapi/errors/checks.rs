@@ -37,7 +37,7 @@ pub(super) fn report_leak() -> Vec<NamedError> {
     join([with_body(), own])
 }
 
-fn oauth_form(invalid: &str) -> Vec<NamedError> {
+pub(super) fn oauth_form(invalid: &str) -> Vec<NamedError> {
     vec![
         ("invalidForm", ApiError::BadRequest(invalid.to_owned())),
         ("bodyTooLarge", ApiError::BodyTooLarge),
@@ -81,12 +81,9 @@ pub(super) fn revoke() -> Vec<NamedError> {
     ])
 }
 
-/// The errors of a device authorization. The codes of the grants are in the description of the operation.
-pub(super) fn device_authorization(operation: &str) -> Vec<NamedError> {
+/// The errors of the beginning of a device authorization.
+pub(super) fn begin_device_authorization() -> Vec<NamedError> {
     let too_many = service("tooManyRequests", Error::RateLimited { retry_after_millis: 6_000 });
-    if operation == "beginDeviceAuthorization" {
-        let lifetime = ("lifetime", ValidationError::Lifetime.into());
-        return join([oauth_form("A parameter must not be repeated."), vec![lifetime, too_many]]);
-    }
-    join([oauth_form("The form must contain the parameter grant_type."), vec![too_many]])
+    let lifetime = ("lifetime", ValidationError::Lifetime.into());
+    join([oauth_form("A parameter must not be repeated."), vec![lifetime, too_many]])
 }

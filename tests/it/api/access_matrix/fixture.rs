@@ -187,6 +187,16 @@ impl MatrixFixture {
         admin.post("/v4/webhooks", &body).await.expect(201).json["id"].as_str().unwrap().to_owned()
     }
 
+    /// Creates a trust rule of a target, if it is a service account. Returns its ID.
+    pub async fn create_trust_rule(&self, target: &Target) -> String {
+        let admin = self.workspace_admins.iter().find(|admin| admin.workspace_id == target.workspace_id);
+        let created = match admin {
+            Some(admin) => admin.post(&format!("/v4/people/{}/trust", target.person_id), &trust_rule()).await,
+            None => return "00000000-0000-7000-8000-000000000000".to_owned(),
+        };
+        created.json["id"].as_str().unwrap_or("00000000-0000-7000-8000-000000000000").to_owned()
+    }
+
     async fn create_person_target(&mut self, workspace: usize) -> Target {
         let name = self.next_name();
         let person = self.workspace_admins[workspace].add_person(&name, false).await;
@@ -219,6 +229,14 @@ impl MatrixFixture {
         let created = self.app.state.people().add(ActorKind::Operator, WorkspaceId::FIRST, add).await.unwrap();
         PersonClient::new(self.app.service.clone(), created.id.get(), WorkspaceId::FIRST.get(), &email)
     }
+}
+
+/// Returns the body that creates a trust rule.
+pub fn trust_rule() -> Value {
+    json!({
+        "issuer": "https://issuer.example.com", "audience": "https://tokens.example.com",
+        "conditions": [{"claim": "sub", "value": "job-1"}]
+    })
 }
 
 /// Returns the body of the request that creates the token of an actor.

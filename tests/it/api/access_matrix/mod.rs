@@ -48,6 +48,7 @@ async fn undocumented_methods_return_404(engine: Engine) {
         described.iter().map(|(_, path)| path).filter(|path| !path.starts_with("/v4/auth")).collect();
     for path in paths {
         let address = path.replace("{tokenId}", &admin.token_id).replace("{id}", "1");
+        let address = address.replace("{ruleId}", &admin.token_id);
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"] {
             if !described.contains(&(method.to_owned(), path.clone())) {
                 admin.send_json(method, &address, "{}").await.expect_error(404, "RouteNotFoundException");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    fixture::{Actor, MatrixFixture, Target},
+    fixture::{Actor, MatrixFixture, Target, trust_rule},
     table::Row,
 };
 use crate::support::{PASSWORD, TestResponse, one_hour_token};
@@ -25,8 +25,8 @@ pub async fn run_cell(fixture: &mut MatrixFixture, row: &Row<'_>, kind: &str) ->
     let response = send_request(fixture, row, &actor, target.as_deref().unwrap_or(&actor.own)).await;
     let deletes_matching = row.path == "/v4/apiAccessTokens/delete";
     if let Some(bearer) = target.as_ref().filter(|_| is_write).and_then(|target| target.bearer.as_ref()) {
-        let is_deleted =
-            response.status < 300 && (row.method == "DELETE" || matches!(row.path, "/oauth2/revoke" | "/v4/leaks"));
+        let is_deletion = row.method == "DELETE" && !row.path.ends_with("/{ruleId}");
+        let is_deleted = response.status < 300 && (is_deletion || matches!(row.path, "/oauth2/revoke" | "/v4/leaks"));
         let is_deleted = is_deleted || (deletes_matching && response.json["deleted"].as_u64().is_some_and(|n| n > 0));
         assert_eq!(bearer.is_accepted().await, !is_deleted, "after {row:?} by {kind}: {}", response.status);
     }
@@ -48,6 +48,14 @@ async fn send_request(fixture: &mut MatrixFixture, row: &Row<'_>, actor: &Actor,
         let mut request = actor.client.request(row.method, &path, form.into());
         request.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
         return actor.client.send(request).await;
+    }
+    if row.path == "/oauth2/token" {
+        let mut request = actor.client.request(row.method, &path, "grant_type=password".into());
+        request.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+        return actor.client.send(request).await;
+    }
+    if row.path.ends_with("/{ruleId}") {
+        path = path.replace("{ruleId}", &fixture.create_trust_rule(target).await);
     }
     let account = json!({"kind": "service", "name": fixture.next_name(), "custodians": [actor.own.person_id]});
     match (row.method, row.path, row.object(), row.aspect()) {
@@ -122,6 +130,7 @@ fn request_body(fixture: &mut MatrixFixture, row: &Row<'_>) -> Option<Value> {
             json!({"name": "Third", "admin": {"email": email, "name": "", "password": PASSWORD}})
         }
         ("POST", "/v4/webhooks") => json!({"url": "https://hooks.example.com/", "events": ["token.leaked"]}),
+        ("POST", "/v4/people/{id}/trust") => trust_rule(),
         ("PATCH", "/v4/webhooks/{id}") => json!({"isEnabled": true}),
         ("PATCH", "/v4/workspaces/{id}") => json!({"name": "Renamed"}),
         ("PATCH", "/v4/workspaces/{id}/configuration") => json!({"configuration": settings}),

@@ -26,7 +26,7 @@ async fn begin(browser: &Browser, fields: &[(&str, &str)]) -> String {
 async fn a_person_links_an_account_by_proof_of_both(engine: Engine) {
     let company = OpenIdApp::start(engine).await;
     let grace = company.app.add_person("grace").await;
-    company.app.set_setting("feature.apiAccessTokens.allowUsers", true).await;
+    company.app.set_setting("allowUsers", true).await;
     let token = grace.create_token().await;
     let (browser, other) =
         (company.app.signed_in_browser(&grace.email).await, company.app.signed_in_browser(&grace.email).await);
