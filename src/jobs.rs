@@ -80,7 +80,7 @@ pub(crate) fn start(
     ];
     let flows = purge_flows(app.sign_in().clone(), app.device_authorizations().clone());
     tasks.push(tokio::spawn(run_until_stopped(stopped.clone(), flows)));
-    warn_of_expired_certificates(app.sign_in());
+    warn_of_saml_settings(app.sign_in());
     tasks.extend(webhooks::start(app, &stopped));
     tasks.extend(mail::start(app, &stopped));
     tasks.push(tokio::spawn(run_until_stopped(
@@ -273,8 +273,14 @@ async fn warn_of_unsynced(syncs: DirectorySyncs, others: Vec<String>) {
     }
 }
 
-/// Warns of SAML providers whose metadata may be old.
-fn warn_of_expired_certificates(sign_in: &SignIn) {
+/// Warns of SAML providers with expired certificates, and of those that ask for signed requests without a key.
+fn warn_of_saml_settings(sign_in: &SignIn) {
+    for provider in sign_in.providers_without_request_key() {
+        tracing::warn!(
+            provider,
+            "the metadata of an identity provider asks for signed requests; if it rejects sign-ins, set sign_requests_key"
+        );
+    }
     for (provider, count) in sign_in.expired_certificates() {
         tracing::warn!(
             provider,

@@ -80,6 +80,9 @@ impl DigestedDocument<'_> {
     }
 }
 
+/// The maximum number of nodes of `SignedInfo`, which is canonicalized before a key is checked.
+const MAX_SIGNED_INFO_NODES: usize = 128;
+
 /// Verifies a signature of the element that is its parent.
 pub(crate) fn verify(
     signed: Node<'_, '_>,
@@ -89,7 +92,12 @@ pub(crate) fn verify(
     let (signed_info, value) = parts(signature)?;
     // The prefixes of SignedInfo are needed before it is verified. A forged list changes the bytes.
     let method = signed_info.first_element_child().ok_or(SignatureError::Structure)?;
-    let signed_info_text = canonicalize(signed_info, None, &canonicalization_prefixes(method)?)?;
+    let prefixes = canonicalization_prefixes(method)?;
+    // Anyone can have written it. The accepted form has about 30 nodes.
+    if signed_info.descendants().nth(MAX_SIGNED_INFO_NODES).is_some() {
+        return Err(SignatureError::Structure);
+    }
+    let signed_info_text = canonicalize(signed_info, None, &prefixes)?;
     // Everything else is read from the bytes that are verified.
     let signed_info_document = document::parse(&signed_info_text)?;
     let signed_info = SignedInfo::read(signed_info_document.root_element())?;

@@ -75,7 +75,7 @@ impl OAuthError {
                 return OAuthErrorBody { error: "invalid_request", error_description: (*description).to_owned() };
             }
             Self::Grant { error, description, .. } => {
-                return OAuthErrorBody { error, error_description: description.clone() };
+                return OAuthErrorBody { error, error_description: printable(description) };
             }
             Self::Api(error) => error,
         };
@@ -90,7 +90,7 @@ impl OAuthError {
             StatusCode::INTERNAL_SERVER_ERROR => "server_error",
             _ => "invalid_request",
         };
-        OAuthErrorBody { error: code, error_description: error.details() }
+        OAuthErrorBody { error: code, error_description: printable(&error.details()) }
     }
 }
 
@@ -121,6 +121,16 @@ impl IntoResponse for OAuthError {
         }
         response
     }
+}
+
+/// Returns a text with only the characters that RFC 6749, section 5.2, allows in a description.
+fn printable(text: &str) -> String {
+    let replace = |c| match c {
+        '"' | '\\' => '\'',
+        ' '..='~' => c,
+        _ => '?',
+    };
+    text.chars().map(replace).collect()
 }
 
 /// Checks that a body is a form.

@@ -61,7 +61,7 @@ pub(super) async fn exchange(
 
 fn parse_scopes(text: &str) -> Result<Scopes, OAuthError> {
     let words: Vec<String> = text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
-    let invalid = |error| OAuthError::grant("invalid_scope", printable(&sentence(&format!("{error}"))));
+    let invalid = |error| OAuthError::grant("invalid_scope", sentence(&format!("{error}")));
     token_limits::parse_scopes(&words).map_err(invalid)
 }
 
@@ -82,19 +82,9 @@ impl From<ExchangeError> for OAuthError {
             ExchangeError::Service(error) => Self::Api(ApiError::Service(error)),
             error => Self::Grant {
                 error: code,
-                description: printable(&sentence(&error.to_string())),
+                description: sentence(&error.to_string()),
                 cause: Some(error.cause().unwrap_or_else(|| error.to_string())),
             },
         }
     }
-}
-
-/// Returns a text with only the characters that RFC 6749, section 5.2, allows in a description.
-fn printable(text: &str) -> String {
-    let replace = |c| match c {
-        '"' | '\\' => '\'',
-        ' '..='~' => c,
-        _ => '?',
-    };
-    text.chars().map(replace).collect()
 }

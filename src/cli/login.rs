@@ -7,7 +7,7 @@ mod service_url;
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{bail, ensure};
+use anyhow::{anyhow, bail, ensure};
 use clap::Args;
 use tokio::time::{Instant, sleep_until};
 
@@ -75,15 +75,24 @@ impl Login {
         let begun = client.begin(&self.description, self.lifetime, &self.scope).await?;
         print_notice(format_args!(
             "Open {} in a browser, sign in, and enter the code:\n\n    {}\n",
-            printable(&begun.verification_uri),
+            begun.page,
             printable(&begun.user_code)
         ));
+        if begun.page.host() != self.url.host() {
+            print_notice(format_args!(
+                "The page is on another host than the service at {}. Continue only if both are yours.",
+                self.url
+            ));
+        }
         let token = wait_for_token(client, &begun).await?;
         let end = token
             .expires_in
             .map_or("it never expires".to_owned(), |seconds| format!("it expires in {}", in_words(seconds)));
         print_notice(format_args!("The login was approved. The token value is shown once; {end}."));
-        print_line(format_args!("{}", token.value.as_str()))
+        // A closed output is an error here: there is no other copy of the value.
+        print_line(format_args!("{}", token.value.as_str())).map_err(|error| {
+            anyhow!("the token value was not printed: {error}; delete the token on the page Access Tokens")
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::net::unix::OwnedWriteHalf;
 use zeroize::Zeroizing;
 
 use super::socket::frame::{self, Kind};
+use crate::domain::text_rules;
 
 /// The reader of standard output has ended. The command ends as well, without a failure.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -165,9 +166,10 @@ impl Table {
     }
 }
 
-/// Replaces control characters, which could change what a terminal shows.
+/// Replaces control characters and overrides of the writing direction, which could change what a terminal
+/// shows.
 pub(super) fn printable(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    text.replace(text_rules::is_forbidden, " ")
 }
 
 /// Returns the text of a value in a table.

@@ -69,9 +69,9 @@ impl std::fmt::Debug for ReceivedResponse {
     }
 }
 
-/// The SHA-256 of a text that identifies a flow or an assertion. A flow has 256 random bits, so one fast
+/// The SHA-256 of a text that identifies a flow or an assertion. A flow has at least 160 random bits, so one fast
 /// hash is enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TextDigest([u8; 32]);
 
 impl TextDigest {

@@ -63,6 +63,12 @@ pub enum ScopeDenied {
 }
 
 impl TrustRule {
+    /// Returns the workspace of the stored keys; `None`: the keys are found by discovery.
+    #[must_use]
+    pub fn key_owner(&self) -> Option<WorkspaceId> {
+        self.terms.key_set.is_some().then_some(self.workspace_id)
+    }
+
     /// Returns the lifetime of a token that is issued now: that of the rule, within the maximum of the
     /// workspace.
     #[must_use]

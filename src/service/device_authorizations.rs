@@ -37,8 +37,8 @@ use limits::Limits;
 pub use poll::DevicePoll;
 
 /// The maximum number of authorizations that have not expired. There are 25.6 billion user codes, so a
-/// guess meets one of them in one of five million cases.
-const MAX_OUTSTANDING: i64 = 5_000;
+/// guess meets one of them in one of 500,000 cases.
+const MAX_OUTSTANDING: i64 = 50_000;
 /// The tries to find a user code that no authorization has.
 const USER_CODE_TRIES: u32 = 5;
 /// The time for which an expired authorization is kept, so that its program gets the right error.
@@ -110,7 +110,7 @@ impl DeviceAuthorizations {
         Self { store, clock, random, tokens, mutations, verification_uri, limits, counters }
     }
 
-    /// Returns how often each limit was exceeded since the start: requests, and guesses of codes.
+    /// Returns how often each limit was exceeded since the start: requests and polls, and guesses of codes.
     #[must_use]
     pub fn rate_limit_rejections(&self) -> [(&'static str, u64); 2] {
         self.limits.rejections()
@@ -193,7 +193,8 @@ impl DeviceAuthorizations {
     pub async fn review(&self, caller: &Actor, id: Uuid) -> Result<Option<DeviceReview>> {
         let Some(reviewer) = reviewer(caller) else { return Ok(None) };
         let Some(authorization) = self.store.find_device_authorization(id, reviewer).await? else { return Ok(None) };
-        if authorization.state == DeviceState::Pending && authorization.is_expired(self.clock.now()) {
+        let is_open = matches!(authorization.state, DeviceState::Pending | DeviceState::Approved);
+        if is_open && authorization.is_expired(self.clock.now()) {
             return Ok(None);
         }
         let person = self.store.find_person(reviewer.workspace_id, reviewer.person_id).await?;

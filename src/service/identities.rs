@@ -1,6 +1,7 @@
 //! External identities of people: listing them, and linking by the operator.
 
 use crate::{
+    cluster::Node,
     domain::{
         authority::{Mutation, RequiredRole},
         directory::DirectoryPerson,
@@ -17,6 +18,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Identities {
     store: Store,
+    node: Node,
     clock: Clock,
     random: Random,
     mutations: Mutations,
@@ -25,8 +27,8 @@ pub struct Identities {
 impl Identities {
     /// Creates the service.
     #[must_use]
-    pub fn new(store: Store, clock: Clock, random: Random, mutations: Mutations) -> Self {
-        Self { store, clock, random, mutations }
+    pub fn new((store, node, clock, random): (Store, Node, Clock, Random), mutations: Mutations) -> Self {
+        Self { store, node, clock, random, mutations }
     }
 
     /// Lists the external identities of a person, the oldest first.
@@ -89,7 +91,9 @@ impl Identities {
         label: String,
     ) -> Result<()> {
         let new = self.new_identity(account, subject, label);
-        match self.store.move_identity(found, &new, &self.mutations.by_operator()).await? {
+        let mutation = self.mutations.by_operator();
+        let moved = self.store.move_identity(found, &new, &mutation).await;
+        match self.node.revoke_and_wait(&mutation.context.request, moved).await? {
             LinkOutcome::Linked => Ok(()),
             LinkOutcome::AlreadyLinked => Err(Error::IdentityTaken),
             LinkOutcome::PersonNotFound | LinkOutcome::LastLocalAdministrator => Err(Error::PersonNotFound),
@@ -138,7 +142,8 @@ impl Identities {
     }
 
     async fn link_by(&self, person: &Person, new: &NewExternalIdentity, mutation: &Mutation) -> Result<()> {
-        match self.store.link_identity(person, new, mutation).await? {
+        let linked = self.store.link_identity(person, new, mutation).await;
+        match self.node.revoke_and_wait(&mutation.context.request, linked).await? {
             LinkOutcome::Linked => Ok(()),
             LinkOutcome::PersonNotFound => Err(Error::PersonNotFound),
             LinkOutcome::AlreadyLinked => Err(Error::IdentityTaken),

@@ -73,10 +73,6 @@ pub struct InvalidSamlProvider {
 pub enum SamlSettingsError {
     #[error("cannot use the metadata of the identity provider")]
     Metadata(#[from] MetadataError),
-    #[error(
-        "must be set, because the identity provider accepts signed requests only (WantAuthnRequestsSigned in its metadata)"
-    )]
-    NeedsSigner,
     #[error("the file has no private key in PKCS #8, as \"BEGIN PRIVATE KEY\"")]
     NoKey,
     #[error("the file has no certificate of the key, as \"BEGIN CERTIFICATE\"; add it below the key")]
@@ -145,9 +141,6 @@ impl SamlProvider {
             Err(error) => return Err(invalid("metadata_file", error.into())),
         };
         let signer = match settings.request_key.as_deref().map(|pem| SigningKey::from_pem(pem)).transpose() {
-            Ok(None) if metadata.wants_signed_requests => {
-                return Err(invalid("sign_requests_key", SamlSettingsError::NeedsSigner));
-            }
             Ok(signer) => signer,
             Err(error) => return Err(invalid("sign_requests_key", error)),
         };
@@ -166,6 +159,13 @@ impl SamlProvider {
             signer,
             rules: settings.rules,
         })
+    }
+
+    /// Returns whether the metadata asks for signed requests, and there is no key. Some providers ask for them
+    /// whatever they accept, such as Keycloak.
+    #[must_use]
+    pub fn lacks_request_key(&self) -> bool {
+        self.metadata.wants_signed_requests && self.signer.is_none()
     }
 
     /// Returns the metadata of the provider.

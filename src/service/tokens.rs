@@ -77,12 +77,6 @@ pub struct TokenLimits {
 }
 
 impl TokenLimits {
-    /// Returns the maximum number of active tokens of an account.
-    #[must_use]
-    pub const fn max_active(&self) -> Option<u32> {
-        self.max_active
-    }
-
     /// Creates limits: `creations_per_minute` per person, `max_active` active tokens per person,
     /// and `rejections_per_minute` per client address. A rate of 0 is unlimited. The tokens of people who do
     /// not sign in pause by `reaffirmation`.

@@ -40,6 +40,8 @@ pub struct WorkloadIdentitySettings {
     pub defaults: Settings,
     /// The maximum number of active tokens of a service account.
     pub max_active: Option<u32>,
+    /// The number of tokens per minute and service account; 0: unlimited.
+    pub creations_per_minute: u32,
     /// The number of rejected exchanges per minute and client address; 0: unlimited.
     pub rejections_per_minute: u32,
     /// The addresses at which issuers are looked up.
@@ -62,6 +64,7 @@ pub struct WorkloadIdentity {
     settings: WorkloadIdentitySettings,
     keys: TrustedKeys,
     rejections: KeyedRateLimiter<Option<IpAddr>>,
+    creations: KeyedRateLimiter<PersonId>,
     counters: ExchangeCounters,
 }
 
@@ -78,8 +81,9 @@ impl WorkloadIdentity {
     ) -> std::result::Result<Self, SettingsError> {
         let keys = TrustedKeys::new(settings.addresses, settings.ca_file.clone())?;
         let rejections = KeyedRateLimiter::new(Rate::per_minute(settings.rejections_per_minute));
+        let creations = KeyedRateLimiter::new(Rate::per_minute(settings.creations_per_minute));
         let counters = ExchangeCounters::default();
-        Ok(Self { store, node, clock, random, format, mutations, settings, keys, rejections, counters })
+        Ok(Self { store, node, clock, random, format, mutations, settings, keys, rejections, creations, counters })
     }
 
     /// Returns the counters of exchanges.
@@ -88,10 +92,10 @@ impl WorkloadIdentity {
         &self.counters
     }
 
-    /// Returns how many exchanges exceeded the limit of their address since the start.
+    /// Returns how many exchanges exceeded the limit of their address or account since the start.
     #[must_use]
     pub fn rate_limit_rejections(&self) -> (&'static str, u64) {
-        ("token_exchanges", self.rejections.rejections())
+        ("token_exchanges", self.rejections.rejections() + self.creations.rejections())
     }
 
     /// Lists the trust rules of a service account, oldest first.
@@ -108,7 +112,7 @@ impl WorkloadIdentity {
     ///
     /// # Errors
     /// [`Error::Invalid`] if the rule is not acceptable, [`Error::UnrestrictedOnlyField`] if the caller's
-    /// token has scopes, [`Error::TooManyTrustRules`], [`Error::OlderNodes`], and those of
+    /// token has scopes, [`Error::ExchangedTokenCreates`] if it was issued by exchange, [`Error::TooManyTrustRules`], [`Error::OlderNodes`], and those of
     /// [`WorkloadIdentity::list`].
     pub async fn create(
         &self,
@@ -130,6 +134,7 @@ impl WorkloadIdentity {
             TrustRuleInsert::TooMany => Err(Error::TooManyTrustRules { max: MAX_TRUST_RULES }),
             TrustRuleInsert::AccountNotFound => Err(Error::PersonNotFound),
             TrustRuleInsert::OlderNodes => Err(Error::OlderNodes),
+            TrustRuleInsert::ExchangedToken => Err(Error::ExchangedTokenCreates),
         }
     }
 
@@ -178,7 +183,7 @@ impl WorkloadIdentity {
                 Err(_) => return Err(invalid(InvalidTrustRule::Issuer)),
             }
         }
-        match self.keys.of(terms) {
+        match self.keys.validate(terms) {
             Err(SettingsError::Issuer { .. }) => Err(invalid(InvalidTrustRule::Issuer)),
             Err(SettingsError::KeySet) => Err(invalid(InvalidTrustRule::KeySet)),
             // Whatever else is missing is a matter of the operator, and noticed by the exchange.

@@ -1,5 +1,7 @@
 //! Trust rules of service accounts. `tokens::exchange` issues tokens by them.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{
@@ -18,6 +20,9 @@ use crate::domain::{
     trust_rule::{Conditions, MAX_TRUST_RULES, StaticKeySet, TrustRule, TrustRuleDraft},
 };
 use tokenward_guard::Scopes;
+
+/// The time by which the clocks of nodes may differ.
+const CLOCK_SKEW: Duration = Duration::from_hours(1);
 
 /// Trust rule to be created.
 #[derive(Clone, Debug)]
@@ -38,6 +43,8 @@ pub enum TrustRuleInsert {
     AccountNotFound,
     /// A node of an older version would let the tokens create tokens.
     OlderNodes,
+    /// The caller's token was issued by exchange. With a rule, it would outlive the deletion of its own.
+    ExchangedToken,
 }
 
 pub(super) struct Row {
@@ -158,6 +165,9 @@ impl Store {
         let NewTrustRule { id, workspace_id, account_id, terms } = new;
         on_pool!(self, pool => {
             let (mut tx, context, exists) = begin!(self, pool, *workspace_id, mutation);
+            if context.is_exchanged() {
+                return Ok(TrustRuleInsert::ExchangedToken);
+            }
             let account: Option<String> =
                 sqlx::query_scalar(SELECT_ACCOUNT).bind(*workspace_id).bind(*account_id).fetch_optional(&mut *tx).await?;
             let Some(account) = account.filter(|_| exists) else { return Ok(TrustRuleInsert::AccountNotFound) };
@@ -231,15 +241,16 @@ impl Store {
     ) -> Result<Committed<Option<u64>>> {
         const DELETE: &str =
             "delete from trust_rule where workspace_id = $1 and service_account_id = $2 and id = $3 returning issuer";
+        // Expired rows authenticate nowhere, and are deleted by the purge. Clocks may differ by the hour.
         const DELETE_TOKENS: &str =
-            "delete from token where workspace_id = $1 and person_id = $2 and trust_rule_id = $3";
+            "delete from token where workspace_id = $1 and person_id = $2 and trust_rule_id = $3 and expires_at > $4";
         on_pool!(self, pool => {
             let (mut tx, context, _) = begin!(self, pool, workspace_id, mutation);
             let issuer: Option<String> = sqlx::query_scalar(DELETE).bind(workspace_id).bind(account_id).bind(id)
                 .fetch_optional(&mut *tx).await?;
             let Some(issuer) = issuer else { return Ok(Committed::unchanged(None)) };
             let deleted = sqlx::query(DELETE_TOKENS).bind(workspace_id).bind(account_id).bind(id)
-                .execute(&mut *tx).await?.rows_affected();
+                .bind(context.at.before(CLOCK_SKEW)).execute(&mut *tx).await?.rows_affected();
             let account: Option<String> =
                 sqlx::query_scalar(SELECT_ACCOUNT).bind(workspace_id).bind(account_id).fetch_optional(&mut *tx).await?;
             let (target, account) = (id.to_string(), account.unwrap_or_default());

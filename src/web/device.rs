@@ -58,6 +58,8 @@ struct ReviewPage<'a> {
     browser_address: Option<String>,
     requested: DisplayTime,
     lifetime: String,
+    /// The lifetime in seconds, or -1.
+    lifetime_seconds: i64,
     limits: DisplayLimits,
     /// The reason why the user cannot approve.
     obstacle: Option<String>,
@@ -85,6 +87,9 @@ struct CodeForm {
 
 #[derive(Deserialize)]
 struct ApproveForm {
+    /// The lifetime that the page has shown.
+    #[serde(default)]
+    lifetime: String,
     own_password: Option<Zeroizing<String>>,
 }
 
@@ -146,6 +151,13 @@ async fn approve(
     if let Err(error) = require_recent_password(&state, &user, &headers, own_password).await? {
         return render_with_status(error.status, &review_page(&user, &review, Some(&error)));
     }
+    let is_pending = review.authorization.state == DeviceState::Pending;
+    if is_pending && form.lifetime != review.lifetime.as_seconds().to_string() {
+        let error = FormError::new(
+            "The settings of the workspace have changed. Check the expiration, then approve.".to_owned(),
+        );
+        return render_with_status(StatusCode::CONFLICT, &review_page(&user, &review, Some(&error)));
+    }
     state.device_authorizations.decide(&user.actor(), &review, true).await?;
     Ok(see_other(&review_path(id)))
 }
@@ -176,6 +188,7 @@ fn review_page<'a>(user: &SessionUser, review: &'a DeviceReview, error: Option<&
             Lifetime::Forever => "Never expires".to_owned(),
             Lifetime::Seconds(seconds) => duration(seconds),
         },
+        lifetime_seconds: lifetime.as_seconds(),
         limits: (&TokenLimits { scopes, networks: AllowedNetworks::any() }).into(),
         obstacle: obstacle.as_ref().map(|obstacle| match obstacle {
             ReviewObstacle::NotAllowed => {

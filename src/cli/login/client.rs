@@ -30,6 +30,12 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 /// The shortest time between two polls, whatever the service sends.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// The longest time between the first two polls, whatever the service sends.
+const MAX_FIRST_INTERVAL: Duration = Duration::from_secs(60);
+/// The longest user code, in bytes.
+const MAX_USER_CODE_BYTES: usize = 64;
+/// The longest text of an error, in characters.
+const MAX_DESCRIPTION_CHARS: usize = 500;
 /// The longest time for which codes are polled, whatever the service sends.
 const MAX_EXPIRES_IN: Duration = Duration::from_secs(3_600);
 /// The longest host name in the `User-Agent`.
@@ -46,7 +52,7 @@ pub(super) struct Client {
 pub(super) struct BegunLogin {
     pub(super) device_code: Zeroizing<String>,
     pub(super) user_code: String,
-    pub(super) verification_uri: String,
+    pub(super) page: ServiceUrl,
     pub(super) expires_in: Duration,
     pub(super) interval: Duration,
 }
@@ -144,12 +150,15 @@ impl Client {
         }
         let body: BegunBody = serde_json::from_slice(&body)
             .map_err(|_| anyhow!("{} responded with something else than RFC 8628 describes", self.begin))?;
+        let page = body.verification_uri.parse();
+        let page = page.map_err(|why: String| anyhow!("the service sent an unusable address of a page: {why}"))?;
+        ensure!(body.user_code.len() <= MAX_USER_CODE_BYTES, "the service sent a user code that is too long");
         Ok(BegunLogin {
             device_code: body.device_code,
             user_code: body.user_code,
-            verification_uri: body.verification_uri,
+            page,
             expires_in: Duration::from_secs(body.expires_in).min(MAX_EXPIRES_IN),
-            interval: Duration::from_secs(body.interval.unwrap_or(5)).max(MIN_INTERVAL),
+            interval: Duration::from_secs(body.interval.unwrap_or(5)).clamp(MIN_INTERVAL, MAX_FIRST_INTERVAL),
         })
     }
 
@@ -208,7 +217,8 @@ fn parse_token(body: &[u8]) -> Poll {
 /// Returns the error in a response, with texts that can be printed; an empty one if there is none.
 fn parse_error(body: &[u8]) -> ErrorBody {
     let error: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
-    ErrorBody { error: printable(&error.error), error_description: printable(&error.error_description) }
+    let shorten = |text: &str| printable(&text.chars().take(MAX_DESCRIPTION_CHARS).collect::<String>());
+    ErrorBody { error: shorten(&error.error), error_description: shorten(&error.error_description) }
 }
 
 /// Returns the delay that a response demands.

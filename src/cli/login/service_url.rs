@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use reqwest::Url;
 
-/// The URL of a service: `https`, or `http` on this machine.
+/// The URL of a service or of its page: `https`, or `http` on this machine.
 #[derive(Clone, Debug)]
 pub(super) struct ServiceUrl {
     url: Url,
@@ -18,6 +18,11 @@ impl ServiceUrl {
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}{path}"));
         url
+    }
+
+    /// Returns the host.
+    pub(super) fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
     }
 
     /// Returns whether the service is on this machine.

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::state_name;
 use crate::{
     app::App,
     cli::{
@@ -13,8 +14,14 @@ use crate::{
         output::{ListOptions, Output, Table, printable},
     },
     directory::Lookup,
-    domain::{directory::DirectoryPerson, external_identity::DIRECTORY_ISSUER},
-    service::{Error, directories::DirectoryProvider},
+    domain::{
+        allow_rule::grant_in,
+        directory::{DirectoryPerson, EntryState},
+        external_identity::DIRECTORY_ISSUER,
+        id::WorkspaceId,
+        person::Person,
+    },
+    service::{Error, directories::DirectoryProvider, provider_list::RedirectProvider},
     store::FoundIdentity,
 };
 
@@ -49,11 +56,8 @@ enum MatchBy {
 /// The provider that people move to.
 enum Target<'a> {
     Directory(&'a Arc<DirectoryProvider>),
-    /// A provider without a search, with its name and the issuer of its subjects.
-    Redirecting {
-        name: &'a str,
-        issuer: &'a str,
-    },
+    /// A provider without a search.
+    Redirecting(&'a dyn RedirectProvider),
 }
 
 /// The account of a person at the new provider.
@@ -115,10 +119,10 @@ impl MigratePeople {
                 Some(subject) => subject,
                 None => return Ok(Err("the file has no line for this e-mail address".to_owned())),
             },
-            None if self.by == Some(MatchBy::Email) => return target.find_by_email(email).await,
+            None if self.by == Some(MatchBy::Email) => return target.find_by_email(&found.person).await,
             None => &found.identity.subject,
         };
-        target.find_by_subject(subject).await
+        target.find_by_subject(subject, found.person.workspace_id).await
     }
 
     /// Moves a person if the command is confirmed; otherwise checks that the account is free. Returns its label, or
@@ -149,7 +153,7 @@ impl MigratePeople {
 impl<'a> Target<'a> {
     fn find(app: &'a App, name: &str) -> anyhow::Result<Self> {
         if let Some(provider) = app.sign_in().providers().iter().find(|provider| provider.name() == name) {
-            return Ok(Self::Redirecting { name: provider.name(), issuer: provider.issuer() });
+            return Ok(Self::Redirecting(provider));
         }
         Ok(Self::Directory(super::find_provider(app.directory_syncs().directories(), name)?))
     }
@@ -158,36 +162,63 @@ impl<'a> Target<'a> {
     fn account(&self) -> (&str, &str) {
         match self {
             Self::Directory(provider) => (provider.name(), DIRECTORY_ISSUER),
-            Self::Redirecting { name, issuer } => (name, issuer),
+            Self::Redirecting(provider) => (provider.name(), provider.issuer()),
         }
     }
 
-    async fn find_by_email(&self, email: &str) -> anyhow::Result<Result<NewAccount, String>> {
+    async fn find_by_email(&self, person: &Person) -> anyhow::Result<Result<NewAccount, String>> {
         let provider = match self {
             Self::Directory(provider) => provider,
-            Self::Redirecting { name, .. } => {
+            Self::Redirecting(provider) => {
                 bail!(
-                    "{name} has no search by e-mail address: export the subjects of its accounts, and pass them with --subjects FILE"
+                    "{} has no search by e-mail address: export the subjects of its accounts, and pass them with --subjects FILE",
+                    provider.name()
                 )
             }
         };
-        Ok(match provider.directory().find_by_login(email).await? {
-            Lookup::One(entry) => Ok(entry.into()),
-            Lookup::None => Err("no entry has this e-mail address".to_owned()),
-            Lookup::Several => Err("several entries have this e-mail address".to_owned()),
-        })
+        match provider.directory().find_by_login(&person.email).await? {
+            Lookup::One(entry) => admitted(provider, entry, person.workspace_id).await,
+            Lookup::None => Ok(Err("no entry has this e-mail address".to_owned())),
+            Lookup::Several => Ok(Err("several entries have this e-mail address".to_owned())),
+        }
     }
 
-    async fn find_by_subject(&self, subject: &str) -> anyhow::Result<Result<NewAccount, String>> {
+    async fn find_by_subject(
+        &self,
+        subject: &str,
+        workspace_id: WorkspaceId,
+    ) -> anyhow::Result<Result<NewAccount, String>> {
         let provider = match self {
             Self::Directory(provider) => provider,
-            Self::Redirecting { .. } => {
-                return Ok(Ok(NewAccount { subject: subject.to_owned(), label: subject.to_owned() }));
+            Self::Redirecting(provider) => {
+                let has_rule = provider.rules().iter().any(|rule| rule.workspace_id == workspace_id);
+                let account = NewAccount { subject: subject.to_owned(), label: subject.to_owned() };
+                return Ok(if has_rule { Ok(account) } else { Err(no_rule(workspace_id)) });
             }
         };
-        let found = provider.directory().find_by_subject(subject).await?;
-        Ok(found.map(NewAccount::from).ok_or_else(|| "the directory has no entry with this subject".to_owned()))
+        match provider.directory().find_by_subject(subject).await? {
+            Some(entry) => admitted(provider, entry, workspace_id).await,
+            None => Ok(Err("the directory has no entry with this subject".to_owned())),
+        }
     }
+}
+
+/// Returns the account of an entry, unless the next sync would disable the person.
+async fn admitted(
+    provider: &DirectoryProvider,
+    entry: DirectoryPerson,
+    workspace_id: WorkspaceId,
+) -> anyhow::Result<Result<NewAccount, String>> {
+    if entry.state != EntryState::Active {
+        return Ok(Err(format!("the entry is {}", state_name(entry.state))));
+    }
+    let groups = provider.directory().groups_of(&entry).await?;
+    let is_granted = grant_in(provider.rules(), &groups, workspace_id).is_some();
+    Ok(if is_granted { Ok(entry.into()) } else { Err(no_rule(workspace_id)) })
+}
+
+fn no_rule(workspace_id: WorkspaceId) -> String {
+    format!("no rule of the new provider admits the account in workspace {workspace_id}")
 }
 
 impl From<DirectoryPerson> for NewAccount {
@@ -206,6 +237,9 @@ fn read_subjects(file: &Path) -> anyhow::Result<HashMap<String, String>> {
         let Some((email, subject)) = parts.filter(|(email, subject)| email.contains('@') && !subject.is_empty()) else {
             bail!("{}, line {n}: write E-MAIL,SUBJECT, such as ada@example.com,248289761001", file.display());
         };
+        if subjects.values().any(|known| known == subject) {
+            bail!("{}, line {n}: the subject occurs twice", file.display());
+        }
         if subjects.insert(email, subject.to_owned()).is_some() {
             bail!("{}, line {n}: the e-mail address occurs twice", file.display());
         }

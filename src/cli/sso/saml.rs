@@ -22,6 +22,11 @@ pub(super) fn test(provider: &SamlProvider, now: SystemTime, output: &mut Output
     output.print_line(format_args!("register as entity ID (audience): {}", provider.entity_id()));
     output.print_line(format_args!("register as assertion consumer service URL (HTTP-POST): {}", provider.acs_url()));
     output.print_line(format_args!("metadata of this service: {}", provider.metadata_url()));
+    if provider.lacks_request_key() {
+        output.notice(format_args!(
+            "the metadata asks for signed requests; if the provider rejects sign-ins, set sign_requests_key"
+        ));
+    }
     let expired = provider.count_expired_certificates(now);
     if expired > 0 {
         output.notice(format_args!(

@@ -4,8 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::StaticKeySet;
-use crate::domain::{sign_in_flow::TextDigest, time::Timestamp};
+use crate::domain::{id::WorkspaceId, sign_in_flow::TextDigest, time::Timestamp};
 
 /// The maximum length of a subject token, in bytes.
 pub const MAX_SUBJECT_TOKEN_BYTES: usize = 16 * 1024;
@@ -38,15 +37,16 @@ pub enum InvalidAssertion {
 }
 
 impl Assertion {
-    /// Reads the claims of a verified JWT. The JWTs of a stored key set are distinct from those of an
-    /// issuer that is found by discovery, so that the keys of one workspace use up none of another's.
+    /// Reads the claims of a verified JWT. `key_owner` is the workspace whose stored keys have verified it; `None`:
+    /// the keys were found by discovery. Those that the stored keys of a workspace verify are distinct from all
+    /// others, so that the keys of one workspace use up no JWT of another's.
     ///
     /// # Errors
     /// [`InvalidAssertion`] if the JWT is valid for more than 24 hours, or its `jti` is no text.
     pub fn read(
         token: &str,
         claims: &Map<String, Value>,
-        key_set: Option<&StaticKeySet>,
+        key_owner: Option<WorkspaceId>,
     ) -> Result<Self, InvalidAssertion> {
         let seconds = |name: &str| claims.get(name).and_then(Value::as_f64).unwrap_or_default();
         #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and a verified JWT has times near now")]
@@ -60,7 +60,7 @@ impl Assertion {
             None | Some(Value::Null) => format!("jwt {}", token.rsplit_once('.').map_or(token, |(text, _)| text)),
             Some(_) => return Err(InvalidAssertion::Identifier),
         };
-        let source = key_set.map_or("", StaticKeySet::as_str);
+        let source = key_owner.map(|workspace| workspace.to_string()).unwrap_or_default();
         let subject = claims.get("sub").and_then(Value::as_str);
         Ok(Self {
             id: TextDigest::of(&format!("exchange\n{source}\n{identifier}")),
@@ -71,6 +71,9 @@ impl Assertion {
         })
     }
 }
+
+/// The longest issuer of a rule, in bytes.
+const MAX_ISSUER_BYTES: usize = 1_024;
 
 #[derive(Deserialize)]
 struct Issuer {
@@ -83,5 +86,8 @@ pub fn unverified_issuer(token: &str) -> Option<String> {
     let payload = token.split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
     // An object with two `iss` is an error.
-    serde_json::from_slice(&payload).ok().map(|Issuer { iss }| iss)
+    let issuer = serde_json::from_slice(&payload).ok().map(|Issuer { iss }| iss)?;
+    // No rule has another one, and PostgreSQL rejects U+0000.
+    let is_possible = issuer.len() <= MAX_ISSUER_BYTES && issuer.bytes().all(|byte| byte.is_ascii_graphic());
+    is_possible.then_some(issuer)
 }

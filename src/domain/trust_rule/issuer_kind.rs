@@ -71,7 +71,9 @@ impl IssuerKind {
     pub fn is_default_audience(self, issuer: &str, audience: &str) -> bool {
         let [issuer, audience] = [issuer, audience].map(|text| text.trim_end_matches('/').to_ascii_lowercase());
         let without_scheme = audience.split_once("://").map_or(audience.as_str(), |(_, rest)| rest);
-        let is_of_kubernetes = without_scheme.starts_with("kubernetes.default");
+        // K3s issues its tokens for `k3s` as well.
+        let is_of_kubernetes =
+            without_scheme.starts_with("kubernetes.default") || (self == Self::Kubernetes && audience == "k3s");
         let is_of_owner = self == Self::GitHubActions && is_of_github_owner(&issuer, &audience);
         audience == issuer || is_of_kubernetes || is_of_owner
     }

@@ -298,8 +298,8 @@ fn requested_scopes_lie_within_those_of_the_rule() {
 
 #[test]
 fn a_jwt_is_identified_by_its_jti_or_its_signed_text() {
-    let read = |token: &str, claims: Value, keys: Option<&StaticKeySet>| {
-        Assertion::read(token, claims.as_object().unwrap(), keys)
+    let read = |token: &str, claims: Value, key_owner: Option<WorkspaceId>| {
+        Assertion::read(token, claims.as_object().unwrap(), key_owner)
     };
     let times = |more: Value| {
         let mut claims = json!({"iat": 1_000, "exp": 1_300});
@@ -313,8 +313,8 @@ fn a_jwt_is_identified_by_its_jti_or_its_signed_text() {
     let by_text = read("a.b.c", times(json!({})), None).unwrap();
     assert_eq!(by_text.id, read("a.b.another-signature", times(json!({"jti": null})), None).unwrap().id);
     assert_ne!(by_text.id, read("a.B.c", times(json!({})), None).unwrap().id);
-    let keys = StaticKeySet::from_stored("{}".to_owned());
-    assert_ne!(by_jti.id, read("a.b.c", times(json!({"jti": "1"})), Some(&keys)).unwrap().id);
+    let owned = |workspace| read("a.b.c", times(json!({"jti": "1"})), Some(WorkspaceId::new(workspace))).unwrap().id;
+    assert!(by_jti.id != owned(1) && owned(1) != owned(2) && owned(1) == owned(1));
     for jti in [json!(1), json!(""), json!(["1"]), json!({})] {
         assert_eq!(read("a.b.c", times(json!({"jti": jti})), None), Err(InvalidAssertion::Identifier), "{jti}");
     }
@@ -335,7 +335,16 @@ fn the_issuer_is_read_from_the_payload() {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     let token = |payload: &str| format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload));
     assert_eq!(unverified_issuer(&token(r#"{"iss":"https://a"}"#)).as_deref(), Some("https://a"));
-    for payload in ["", "{}", "[]", r#"{"iss":1}"#, r#"{"iss":"a","iss":"b"}"#, "{"] {
+    for payload in [
+        r#"{"iss":"https://a\u0000"}"#,
+        r#"{"iss":"https://ä"}"#,
+        "",
+        "{}",
+        "[]",
+        r#"{"iss":1}"#,
+        r#"{"iss":"a","iss":"b"}"#,
+        "{",
+    ] {
         assert_eq!(unverified_issuer(&token(payload)), None, "{payload}");
     }
     for text in ["", "a", "a.b", "a.!.c", ".."] {

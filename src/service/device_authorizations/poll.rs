@@ -40,13 +40,17 @@ impl DeviceAuthorizations {
     /// Answers a poll of the program. If a person has approved, creates the token.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] if the address sends too many unknown codes, or the person creates too many
-    /// tokens; [`Error::Unavailable`] if the database is unreachable or too slow. A later poll gets the
-    /// token.
+    /// [`Error::RateLimited`] if the address sends too many unknown codes, the program polls far too often, or
+    /// the person creates too many tokens; [`Error::Unavailable`] if the database is unreachable or too slow. A
+    /// later poll gets the token, unless the transaction was committed and only its response was lost.
     pub async fn poll(&self, device_code: &str, context: &RequestContext) -> Result<DevicePoll> {
         let now = self.clock.now();
         let found = match DeviceCode::parse(device_code) {
-            Some(code) => self.store.find_polled_device_authorization(&code.digest()).await?,
+            Some(code) => {
+                let digest = code.digest();
+                self.limits.count_poll(digest, now)?;
+                self.store.find_polled_device_authorization(&digest).await?
+            }
             None => None,
         };
         let Some(authorization) = found else {
@@ -75,7 +79,9 @@ impl DeviceAuthorizations {
                 return Ok(DevicePoll::Issued(Box::new(issued)));
             }
             // The approval stays: the next poll tries again.
-            Err(error @ (Error::Unavailable(_) | Error::Internal(_) | Error::RateLimited { .. })) => return Err(error),
+            Err(
+                error @ (Error::Unavailable(_) | Error::Internal(_) | Error::OlderNodes | Error::RateLimited { .. }),
+            ) => return Err(error),
             // Another poll was faster.
             Err(Error::DeviceAuthorizationSpent) => return Ok(DevicePoll::Unknown),
             Err(error) => error,

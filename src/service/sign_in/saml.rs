@@ -141,10 +141,11 @@ impl SignIn {
         request: &RequestContext,
     ) -> Result<CompletedSignIn, FailedSignIn> {
         let provider = self.find_saml_provider(provider)?;
-        let reference = reference.ok_or(ProviderSignInError::UnknownFlow)?;
+        let unknown = || unknown_flow(&provider);
+        let reference = reference.ok_or_else(unknown)?;
         self.acquire(request, self.clock.now())?;
         let received = self.take_response(&provider, reference).await?;
-        let request_id = browser.flow.ok_or(ProviderSignInError::UnknownFlow)?;
+        let request_id = browser.flow.ok_or_else(unknown)?;
         let assertion = read_for(&provider, &received, request_id)?;
         let flow = self.take_flow(provider.name(), request_id).await?;
         let (next_path, is_confirmation) = (flow.next_path.clone(), flow.purpose.session_id().is_some());
@@ -195,7 +196,7 @@ impl SignIn {
         let taken = run_to_completion(async move { store.take_saml_response(&digest, &name, since).await });
         let taken = taken.await.unwrap_or_else(|| Err(store::Error::timed_out()));
         let taken = taken.map_err(|error| SignInError::from(log_unavailable(&error)))?;
-        taken.ok_or(ProviderSignInError::UnknownFlow)
+        taken.ok_or_else(|| unknown_flow(provider))
     }
 
     /// Returns the providers with expired certificates, and how many each has.
@@ -207,9 +208,24 @@ impl SignIn {
         counts.filter(|(_, count)| *count > 0).collect()
     }
 
+    /// Returns the names of providers whose metadata asks for signed requests, and that have no key for them.
+    pub fn providers_without_request_key(&self) -> impl Iterator<Item = &str> {
+        let providers = self.provider.providers.saml.iter().filter(|provider| provider.lacks_request_key());
+        providers.map(|provider| provider.name())
+    }
+
     fn find_saml_provider(&self, name: &str) -> Result<Arc<SamlProvider>, ProviderSignInError> {
         self.provider.providers.saml.find(name).cloned().ok_or(ProviderSignInError::UnknownProvider)
     }
+}
+
+/// Logs that a response belongs to no sign-in of the browser, and returns the error for the browser.
+fn unknown_flow(provider: &SamlProvider) -> ProviderSignInError {
+    tracing::info!(
+        provider = provider.name(),
+        "rejected a sign-in: the browser has no cookie of a sign-in, or came too late; check that people open public_url"
+    );
+    ProviderSignInError::UnknownFlow
 }
 
 /// Returns what a response of a provider must state.

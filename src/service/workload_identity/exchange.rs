@@ -41,6 +41,13 @@ enum Verified {
     Unavailable(KeysUnavailable),
 }
 
+/// The rules that verify a JWT, with its claims.
+struct VerifiedRules {
+    rules: Vec<(TrustRule, Claims)>,
+    /// The reason why other rules could not verify it.
+    unavailable: Option<KeysUnavailable>,
+}
+
 impl WorkloadIdentity {
     /// Issues a token of a service account in exchange for a JWT that one of its trust rules accepts.
     ///
@@ -100,8 +107,10 @@ impl WorkloadIdentity {
         let rules = self.find_rules(request).await?;
         let verified = self.verify(request.subject_token, rules).await?;
         let (rule, claims) = choose(verified, request.scopes)?;
-        let assertion = Assertion::read(request.subject_token, &claims, rule.terms.key_set.as_ref())?;
+        let assertion = Assertion::read(request.subject_token, &claims, rule.key_owner())?;
         let now = self.clock.now();
+        let acquired = self.creations.try_acquire(rule.account_id, now);
+        acquired.map_err(|millis| Error::RateLimited { retry_after_millis: millis })?;
         let value = self.format.generate(|bytes| self.random.fill(bytes));
         let new = NewExchange {
             id: generate_id(now, &self.random),
@@ -139,11 +148,16 @@ impl WorkloadIdentity {
         if rules.is_empty() { Err(ExchangeError::NotAccepted(NotAccepted::NoRule)) } else { Ok(rules) }
     }
 
-    /// Verifies a JWT by the keys and the audience of each rule. Returns the rules that verify it with its
-    /// claims.
-    async fn verify(&self, token: &str, rules: Vec<TrustRule>) -> Result<Vec<(TrustRule, Claims)>> {
+    /// Verifies a JWT by the keys and the audience of each rule. Returns the rules that verify it.
+    async fn verify(&self, token: &str, rules: Vec<TrustRule>) -> Result<VerifiedRules> {
         let mut outcomes: Vec<(TrustRule, Verified)> = Vec::with_capacity(rules.len());
+        let mut is_down = false;
         for rule in rules {
+            // All rules name the issuer of the JWT, so none waits again for keys that could not be loaded.
+            let is_discovered = rule.terms.key_set.is_none();
+            if is_discovered && is_down {
+                continue;
+            }
             // Rules with the same keys and audience have the same outcome.
             let known = outcomes.iter().find_map(|(other, outcome)| match outcome {
                 Verified::Claims(claims) if is_alike(other, &rule) => Some(claims.clone()),
@@ -153,6 +167,7 @@ impl WorkloadIdentity {
                 Some(claims) => Verified::Claims(claims),
                 None => self.verify_by(token, &rule).await,
             };
+            is_down |= is_discovered && matches!(outcome, Verified::Unavailable(_));
             outcomes.push((rule, outcome));
         }
         judge(outcomes)
@@ -182,7 +197,7 @@ fn is_alike(a: &TrustRule, b: &TrustRule) -> bool {
 }
 
 /// Returns the rules that verified a JWT, or the error if there are none.
-fn judge(outcomes: Vec<(TrustRule, Verified)>) -> Result<Vec<(TrustRule, Claims)>> {
+fn judge(outcomes: Vec<(TrustRule, Verified)>) -> Result<VerifiedRules> {
     let mut verified = Vec::new();
     let (mut unavailable, mut not_valid_now, mut denied) = (None, None, None);
     for (rule, outcome) in outcomes {
@@ -196,21 +211,33 @@ fn judge(outcomes: Vec<(TrustRule, Verified)>) -> Result<Vec<(TrustRule, Claims)
             Verified::Denied(denial) => denied = denied.or(Some(denial)),
         }
     }
-    match (verified.is_empty(), not_valid_now, unavailable) {
-        (false, ..) => Ok(verified),
-        (true, Some(denial), _) => Err(ExchangeError::NotValidNow(denial)),
-        (true, None, Some(cause)) => Err(Error::IssuerUnavailable(Box::new(cause)).into()),
-        (true, None, None) => {
+    if !verified.is_empty() {
+        return Ok(VerifiedRules { rules: verified, unavailable });
+    }
+    match (not_valid_now, unavailable) {
+        (Some(denial), _) => Err(ExchangeError::NotValidNow(denial)),
+        (None, Some(cause)) => Err(Error::IssuerUnavailable(Box::new(cause)).into()),
+        (None, None) => {
             let reason = denied.map_or(NotAccepted::NoRule, NotAccepted::Denied);
             Err(ExchangeError::NotAccepted(reason))
         }
     }
 }
 
+/// Chooses a rule, unless one whose keys could not be loaded might have permitted what the others do not.
+fn choose(verified: VerifiedRules, scopes: Option<&Scopes>) -> Result<(TrustRule, Claims)> {
+    match (choose_verified(verified.rules, scopes), verified.unavailable) {
+        (Err(ExchangeError::Mismatch(_) | ExchangeError::Scope(_)), Some(cause)) => {
+            Err(Error::IssuerUnavailable(Box::new(cause)).into())
+        }
+        (chosen, _) => chosen,
+    }
+}
+
 /// Chooses the oldest rule whose conditions hold, preferably one that permits the scopes.
-fn choose(verified: Vec<(TrustRule, Claims)>, scopes: Option<&Scopes>) -> Result<(TrustRule, Claims)> {
+fn choose_verified(rules: Vec<(TrustRule, Claims)>, scopes: Option<&Scopes>) -> Result<(TrustRule, Claims)> {
     let (mut mismatches, mut matching) = (Vec::new(), Vec::new());
-    for (rule, claims) in verified {
+    for (rule, claims) in rules {
         match rule.terms.conditions.check(&claims) {
             Ok(()) => matching.push((rule, claims)),
             Err(mismatch) if mismatches.contains(&mismatch) => {}

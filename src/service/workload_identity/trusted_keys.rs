@@ -7,7 +7,7 @@ use tokenward_oidc::{AddressRule, IssuerKeys, SettingsError};
 
 use crate::{domain::trust_rule::TrustRuleDraft, outbound::AddressPolicy};
 
-/// The maximum number of issuers whose keys are kept. Above it all are loaded again.
+/// The maximum number of issuers whose keys are kept. Each further one evicts another.
 const MAX_ISSUERS: usize = 256;
 /// Any issuer, to check the file with certificate authorities.
 const ANY_ISSUER: &str = "https://localhost";
@@ -46,10 +46,24 @@ impl TrustedKeys {
         }
         let keys = self.discover(&terms.issuer)?;
         let mut discovered = self.discovered.lock();
-        if discovered.len() >= MAX_ISSUERS {
-            discovered.clear();
+        if discovered.len() >= MAX_ISSUERS
+            && let Some(evicted) = discovered.keys().next().cloned()
+        {
+            discovered.remove(&evicted);
         }
         Ok(discovered.entry(terms.issuer.clone()).or_insert(keys).clone())
+    }
+
+    /// Checks that there can be keys for a rule. Keeps nothing: the rule may not be stored.
+    ///
+    /// # Errors
+    /// A [`SettingsError`] if there can be no such keys.
+    pub(super) fn validate(&self, terms: &TrustRuleDraft) -> Result<(), SettingsError> {
+        match &terms.key_set {
+            Some(key_set) => IssuerKeys::from_jwks(key_set.as_str()).map(drop),
+            None if self.discovered.lock().contains_key(&terms.issuer) => Ok(()),
+            None => self.discover(&terms.issuer).map(drop),
+        }
     }
 
     fn discover(&self, issuer: &str) -> Result<IssuerKeys, SettingsError> {

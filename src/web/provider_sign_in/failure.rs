@@ -25,7 +25,8 @@ pub(super) fn failure_page(
     failed: &FailedSignIn,
     next: &str,
 ) -> PageResult<Response> {
-    if failed.is_confirmation && !matches!(failed.error, ProviderSignInError::SignIn(_)) {
+    let has_own_page = matches!(failed.error, ProviderSignInError::SignIn(_) | ProviderSignInError::RateLimited { .. });
+    if failed.is_confirmation && !has_own_page {
         return Err(not_confirmed(failed.error));
     }
     let (status, message) = match failed.error {
@@ -74,6 +75,10 @@ fn not_confirmed(error: ProviderSignInError) -> PageError {
         ProviderSignInError::AnotherPerson => (
             StatusCode::FORBIDDEN,
             "Another account was used at the identity provider. You are still signed in. Go back, and confirm with your own.",
+        ),
+        ProviderSignInError::UnknownFlow => (
+            StatusCode::FORBIDDEN,
+            "This was begun in a session that has ended, or in another one. Sign in, and begin again.",
         ),
         ProviderSignInError::NotLinked(refusal) => return not_linked(refusal),
         _ => (

@@ -19,7 +19,7 @@ use crate::{
         extract::PageForm,
         form_error::FormError,
         layout::{Layout, NavItem, render, render_with_status},
-        reauth::{Reauth, require_recent_password},
+        reauth::{Reauth, verify_own_password},
         session_user::SessionUser,
         state::WebState,
         tokens::ReauthForm,
@@ -52,7 +52,8 @@ struct ContinuePage<'a> {
 }
 
 fn page<'a>(user: &SessionUser, provider: &'a str, error: Option<&'a FormError>) -> LinkPage<'a> {
-    LinkPage { layout: user.layout(NavItem::Profile), error, provider, reauth: user.reauth() }
+    // Always the password, however recent the sign-in: the link takes its place.
+    LinkPage { layout: user.layout(NavItem::Profile), error, provider, reauth: Reauth::Password }
 }
 
 /// Returns an error page unless the provider exists and the user has a local password and no link.
@@ -67,6 +68,22 @@ async fn show(user: SessionUser, State(state): State<WebState>, Path(provider): 
     render(&page(&user, &provider, None))
 }
 
+/// Checks the password of the form.
+async fn check_password(
+    state: &WebState,
+    user: &SessionUser,
+    headers: &HeaderMap,
+    password: Option<&str>,
+) -> PageResult<Result<(), FormError>> {
+    let Some(password) = password.filter(|text| !text.is_empty()) else {
+        return Ok(Err(FormError::of_field("own_password", "Enter your password to continue.")));
+    };
+    match verify_own_password(state, user, headers, password).await? {
+        Some(_) => Ok(Ok(())),
+        None => Ok(Err(FormError::of_field("own_password", "The password is incorrect."))),
+    }
+}
+
 /// Begins the link: the provider must authenticate the user again, and sends the browser back.
 async fn begin(
     user: SessionUser,
@@ -76,7 +93,7 @@ async fn begin(
     PageForm(form): PageForm<ReauthForm>,
 ) -> PageResult<Response> {
     ensure_can_link(&user, &state, &provider)?;
-    if let Err(error) = require_recent_password(&state, &user, &headers, form.password()).await? {
+    if let Err(error) = check_password(&state, &user, &headers, form.password()).await? {
         return render_with_status(error.status, &page(&user, &provider, Some(&error)));
     }
     let purpose = FlowPurpose::Link(user.session.id);

@@ -5,7 +5,10 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::json;
 
-use super::{BEGIN, GRANT_TYPE, TOKEN, approve, begin, enter, expect_oauth_error, poll, poll_as, post_form};
+use super::{
+    BEGIN, GRANT_TYPE, TOKEN, approve, approve_at, begin, enter, expect_oauth_error, poll, poll_as, post_form,
+    shown_lifetime,
+};
 use crate::support::{Engine, TestApp, both_databases};
 
 #[apply(both_databases)]
@@ -31,7 +34,7 @@ async fn a_user_code_belongs_to_the_first_person_who_enters_it(engine: Engine) {
     assert_eq!(enter(&again, &codes.user).await, path);
     let response = first.post(&format!("{path}/approve"), &[]).await.expect(303);
     assert_eq!(response.header_values("location"), ["/device"]);
-    again.post(&format!("{path}/approve"), &[]).await.expect(303);
+    approve_at(&again, &path).await.expect(303);
     // The token belongs to the approver and their workspace.
     let value = poll(&app, &codes).await.expect(200).json["access_token"].as_str().unwrap().to_owned();
     let person = app.client_with_authorization(&[&format!("Bearer {value}")]).get("/v4/people/current").await;
@@ -95,13 +98,55 @@ async fn requests_and_unknown_device_codes_are_limited_by_address(engine: Engine
     post_form(&app.anonymous().with_address("192.0.2.2"), BEGIN, "").await.expect(200);
     app.advance_seconds(6);
     post_form(&client, BEGIN, "").await.expect(200);
-    for _ in 0..30 {
-        expect_oauth_error(&poll_as(&client, &"a".repeat(43)).await, 400, "invalid_grant");
+    for n in 0..30 {
+        expect_oauth_error(&poll_as(&client, &format!("{n:a<43}")).await, 400, "invalid_grant");
     }
     expect_oauth_error(&poll_as(&client, &"a".repeat(43)).await, 429, "slow_down");
-    // A known code is not affected.
+    // A known code is not affected, unless its program polls far too often.
     let codes = begin(&app, "").await;
     expect_oauth_error(&poll_as(&client, &codes.device).await, 400, "authorization_pending");
+    for _ in 0..9 {
+        expect_oauth_error(&poll_as(&client, &codes.device).await, 400, "slow_down");
+    }
+    expect_oauth_error(&poll_as(&client, &codes.device).await, 429, "slow_down");
+    let other = begin(&app, "").await;
+    expect_oauth_error(&poll_as(&client, &other.device).await, 400, "authorization_pending");
+}
+
+/// A person without guesses does not use up those of colleagues behind the same address.
+#[apply(both_databases)]
+async fn a_guesser_locks_out_no_other_person(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = app.add_person("ada").await;
+    let guesser = app.signed_in_browser(&ada.email).await.with_address("192.0.2.1");
+    for n in 0..80 {
+        let status = if n < 10 { 400 } else { 429 };
+        guesser.post("/device", &[("user_code", "BBBB-BBBB")]).await.expect(status);
+    }
+    let colleague = app.signed_in_browser("admin@example.com").await.with_address("192.0.2.1");
+    colleague.post("/device", &[("user_code", "BBBB-BBBB")]).await.expect(400);
+    let codes = begin(&app, "").await;
+    approve(&colleague, &codes).await;
+}
+
+/// The person approves the lifetime that the page has shown.
+#[apply(both_databases)]
+async fn a_lifetime_that_changed_is_shown_again(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    app.set_setting("maxLifetimeDays", 7).await;
+    let codes = begin(&app, "").await;
+    let browser = app.signed_in_browser("admin@example.com").await;
+    let path = enter(&browser, &codes.user).await;
+    let shown = shown_lifetime(&browser, &path).await;
+    app.set_setting("maxLifetimeDays", 3).await;
+    for lifetime in [shown.as_str(), ""] {
+        let page = browser.post(&format!("{path}/approve"), &[("lifetime", lifetime)]).await.expect(409);
+        assert!(page.text.contains("The settings of the workspace have changed."), "{}", page.text);
+    }
+    expect_oauth_error(&poll(&app, &codes).await, 400, "authorization_pending");
+    approve_at(&browser, &path).await.expect(303);
+    app.advance_seconds(5);
+    assert_eq!(poll(&app, &codes).await.expect(200).json["expires_in"], 3 * 86_400);
 }
 
 #[apply(both_databases)]

@@ -5,7 +5,7 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::{Value, json};
 
-use super::{BEGIN, approve, begin, codes_of, enter, expect_oauth_error, poll, poll_as, post_form};
+use super::{BEGIN, approve, approve_at, begin, codes_of, enter, expect_oauth_error, poll, poll_as, post_form};
 use crate::support::{Engine, TestApp, both_databases, both_databases_multi_thread};
 
 #[apply(both_databases)]
@@ -36,7 +36,7 @@ async fn a_program_gets_a_token_that_a_person_has_approved(engine: Engine) {
         assert!(page.contains(fact), "{fact}: {page}");
     }
     assert!(page.contains("you started this login yourself"), "{page}");
-    browser.post(&format!("{path}/approve"), &[]).await.expect(303);
+    approve_at(&browser, &path).await.expect(303);
     assert!(browser.get(&path).await.expect(200).text.contains("Login approved"));
     // Nothing was created yet.
     assert!(app.admin().get("/v4/apiAccessTokens").await.rows().is_empty());

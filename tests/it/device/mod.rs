@@ -67,7 +67,19 @@ async fn enter(browser: &Browser, user_code: &str) -> String {
 /// Enters the user code and approves.
 async fn approve(browser: &Browser, codes: &Codes) -> String {
     let path = enter(browser, &codes.user).await;
-    browser.get(&path).await.expect(200);
-    browser.post(&format!("{path}/approve"), &[]).await.expect(303);
+    approve_at(browser, &path).await.expect(303);
     path
+}
+
+/// Opens the page of an authorization, and sends its form.
+async fn approve_at(browser: &Browser, path: &str) -> TestResponse {
+    let lifetime = shown_lifetime(browser, path).await;
+    browser.post(&format!("{path}/approve"), &[("lifetime", &lifetime)]).await
+}
+
+/// Returns the lifetime in the form of the page.
+pub async fn shown_lifetime(browser: &Browser, path: &str) -> String {
+    let page = browser.get(path).await.expect(200).text;
+    let field = r#"name="lifetime" value=""#;
+    page.split_once(field).unwrap_or_else(|| panic!("{page}")).1.split_once('"').unwrap().0.to_owned()
 }

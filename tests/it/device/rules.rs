@@ -4,7 +4,7 @@ use rstest::rstest;
 use rstest_reuse::apply;
 use serde_json::json;
 
-use super::{approve, begin, enter, expect_oauth_error, poll};
+use super::{approve, begin, enter, expect_oauth_error, poll, shown_lifetime};
 use crate::support::{Engine, PASSWORD, TestApp, both_databases};
 
 async fn patch_settings(app: &TestApp, settings: serde_json::Value) {
@@ -146,7 +146,8 @@ async fn an_approval_needs_a_fresh_proof(engine: Engine) {
     assert!(wrong.text.contains("The password is incorrect."), "{}", wrong.text);
     expect_oauth_error(&poll(&app, &codes).await, 400, "authorization_pending");
     let before = browser.session_cookie();
-    browser.post(&approve, &[("own_password", PASSWORD)]).await.expect(303);
+    let lifetime = shown_lifetime(&browser, &path).await;
+    browser.post(&approve, &[("own_password", PASSWORD), ("lifetime", &lifetime)]).await.expect(303);
     assert_ne!(browser.session_cookie(), before);
     poll(&app, &codes).await.expect(200);
     // A denial needs none.

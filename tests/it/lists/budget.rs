@@ -21,7 +21,7 @@ const STALLING_VIEW_SQL: &str = "create function stall() returns boolean languag
      return true; end $$; \
      create or replace view unrevoked_token as select t.id, t.workspace_id, t.person_id, t.digest, t.display_prefix, t.description, \
      t.created_at, t.expires_at, t.last_used_at, t.parent_id, t.scopes, t.allowed_networks, t.deletes_at, t.replaced_by, \
-     coalesce(t.deletes_at, t.expires_at) as ends_at, cast(null as text) as limits \
+     coalesce(t.deletes_at, t.expires_at) as ends_at, cast(null as text) as limits, t.trust_rule_id \
      from token t join person p on p.id = t.person_id \
      where (p.tokens_revoked_before is null or t.created_at > p.tokens_revoked_before) and stall()";
 

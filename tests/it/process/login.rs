@@ -95,6 +95,10 @@ impl Person {
         person
     }
 
+    async fn get(&self, path: &str) -> reqwest::Response {
+        self.http.get(format!("{}{path}", self.url)).header("cookie", &self.cookie).send().await.unwrap()
+    }
+
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> reqwest::Response {
         let request = self.http.post(format!("{}{path}", self.url)).header("origin", &self.url).form(form);
         request.header("sec-fetch-site", "same-origin").header("cookie", &self.cookie).send().await.unwrap()
@@ -106,7 +110,10 @@ impl Person {
         assert_eq!(entered.status(), 303, "{entered:?}");
         let path = entered.headers()["location"].to_str().unwrap().to_owned();
         assert!(path.starts_with("/device/"), "{path}");
-        assert_eq!(self.post(&format!("{path}/{decision}"), &[]).await.status(), 303);
+        let page = self.get(&path).await.text().await.unwrap();
+        let lifetime = page.split_once(r#"name="lifetime" value=""#).map(|(_, rest)| rest.split('"').next().unwrap());
+        let fields = [("lifetime", lifetime.unwrap_or_else(|| panic!("{page}")))];
+        assert_eq!(self.post(&format!("{path}/{decision}"), &fields).await.status(), 303);
     }
 }
 
@@ -219,6 +226,32 @@ async fn a_login_ends_with_the_reason() {
     let (code, _, stderr) = run_against(short, Vec::new()).await;
     assert_eq!(code, Some(1));
     assert!(stderr.contains("the code has expired"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_malicious_service_is_recognized() {
+    for (field, value, expected) in [
+        ("verification_uri", json!("javascript:alert(1)"), "the scheme is javascript"),
+        ("verification_uri", json!("http://tokens.example.com/device"), "plain text"),
+        ("verification_uri", json!("https://tokens.example.com/?code=BCDF"), "a query"),
+        ("user_code", json!("B".repeat(65)), "a user code that is too long"),
+    ] {
+        let mut begun = begun();
+        begun[field] = value;
+        let (code, value, stderr) = run_against(begun, Vec::new()).await;
+        assert_eq!((code, value.as_str()), (Some(1), ""), "{stderr}");
+        assert!(stderr.contains(expected), "{expected}: {stderr}");
+    }
+    // An interval without end, and a page on another host.
+    let mut endless = begun();
+    endless["interval"] = json!(u64::MAX);
+    endless["expires_in"] = json!(1);
+    let (code, _, stderr) = run_against(endless, vec![error("authorization_pending")]).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.contains("The page is on another host than the service") && !stderr.contains("panicked"),
+        "{stderr}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

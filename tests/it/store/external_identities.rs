@@ -100,7 +100,7 @@ async fn a_person_is_linked_once(engine: Engine) {
     let mutation = operator_mutation();
     let link = |person: Person, new: NewExternalIdentity| {
         let mutation = mutation.clone();
-        async move { store.link_identity(&person, &new, &mutation).await.unwrap() }
+        async move { store.link_identity(&person, &new, &mutation).await.unwrap().wait_for(&NoCache).await }
     };
     assert_eq!(link(admin.clone(), new_identity("company", "s0")).await, LinkOutcome::LastLocalAdministrator);
     assert!(find(store, "s0").await.is_none());
@@ -124,7 +124,7 @@ async fn an_identity_moves_to_another_provider(engine: Engine) {
     disabled.wait_for(&NoCache).await;
     let mutation = operator_mutation();
     let move_to = async |found: &FoundIdentity, subject: &str| {
-        store.move_identity(found, &new_identity("other", subject), &mutation).await.unwrap()
+        store.move_identity(found, &new_identity("other", subject), &mutation).await.unwrap().wait_for(&NoCache).await
     };
     assert_eq!(move_to(&ada_identity, "new").await, LinkOutcome::Linked);
     assert_eq!(move_to(&grace_identity, "new").await, LinkOutcome::AlreadyLinked);
@@ -211,7 +211,7 @@ async fn an_unlinked_person_keeps_the_state(engine: Engine) {
     );
     // The entry can be linked again.
     let linked = store.link_identity(&person, &new_identity("company", "s1"), &operator_mutation()).await;
-    assert_eq!(linked.unwrap(), LinkOutcome::Linked);
+    assert_eq!(linked.unwrap().wait_for(&NoCache).await, LinkOutcome::Linked);
 }
 
 #[apply(both_databases)]

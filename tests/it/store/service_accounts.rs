@@ -149,7 +149,12 @@ async fn a_service_account_has_an_identity_and_custodians(engine: Engine) {
         subject: "s1".to_owned(),
         label: "s1".to_owned(),
     };
-    let linked = store.link_identity(&find(store, id).await, &identity, &operator_mutation()).await.unwrap();
+    let linked = store
+        .link_identity(&find(store, id).await, &identity, &operator_mutation())
+        .await
+        .unwrap()
+        .wait_for(&NoCache)
+        .await;
     assert_eq!(linked, LinkOutcome::PersonNotFound);
 }
 
@@ -283,7 +288,12 @@ async fn a_directory_that_disables_the_last_custodian_leaves_an_event(engine: En
         subject: "s1".to_owned(),
         label: "s1".to_owned(),
     };
-    store.link_identity(&find(store, ada).await, &identity, &operator_mutation()).await.unwrap();
+    store
+        .link_identity(&find(store, ada).await, &identity, &operator_mutation())
+        .await
+        .unwrap()
+        .wait_for(&NoCache)
+        .await;
     let found = store.find_identity("company", "ldap", "s1").await.unwrap().unwrap();
     let gone = ProviderChange { disabled_for: Some("gone"), grants_admin: false, email: None };
     let applied = store.apply_provider_change(&found, &gone, &operator_mutation()).await;

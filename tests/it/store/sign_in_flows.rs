@@ -16,7 +16,7 @@ use tokenward::{
 };
 use uuid::Uuid;
 
-use super::{NOW, WORKSPACE, new_person, operator_mutation};
+use super::{NOW, NoCache, WORKSPACE, new_person, operator_mutation};
 use crate::support::{Engine, TestApp, both_databases};
 
 fn flow(provider: &str) -> SignInFlow {
@@ -82,7 +82,7 @@ async fn sessions_of_a_subject_or_of_a_provider_session_are_deleted(engine: Engi
         subject: "s".to_owned(),
         label: "ada".to_owned(),
     };
-    store.link_identity(&ada, &identity, &operator_mutation()).await.unwrap();
+    store.link_identity(&ada, &identity, &operator_mutation()).await.unwrap().wait_for(&NoCache).await;
     let count = async || store.list_sessions(WORKSPACE, ada.id).await.unwrap().len();
     for sid in ["1", "2", "3"] {
         create_session(store, ada.id, id, sid).await;

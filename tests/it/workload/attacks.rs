@@ -178,3 +178,62 @@ async fn an_address_with_many_rejected_exchanges_is_throttled(engine: Engine) {
     assert_eq!(throttled.header_values("retry-after").len(), 1);
     send("192.0.2.8", &workload.issuer.token(&json!({}))).await.expect(200);
 }
+
+#[apply(both_databases)]
+async fn rules_with_stored_keys_share_the_single_use(engine: Engine) {
+    let workload = Workload::start(engine).await;
+    let keys = json!({"keys": [workload.issuer.key.jwk("1")]});
+    workload.trust(&json!({"jwks": keys, "scopes": ["read"]})).await;
+    let mut rotated = keys.clone();
+    rotated["keys"].as_array_mut().unwrap().push(SigningKey::generate().jwk("2"));
+    let second = workload.trust(&json!({"jwks": rotated, "scopes": ["deploy"]})).await;
+    let jwt = workload.issuer.token(&json!({}));
+    let with_scope = async |scope| exchange(&workload.app, &jwt, &[("audience", "ci"), ("scope", scope)]).await;
+    with_scope("read").await.expect(200);
+    let text = error_of(&with_scope("deploy").await, "invalid_request");
+    assert!(text.contains("exchanged before"), "{text}");
+    workload.app.admin().delete(&format!("{}/{second}", workload.rules_path())).await.expect(204);
+}
+
+#[apply(both_databases)]
+async fn an_issuer_with_forbidden_characters_is_unknown(engine: Engine) {
+    let workload = Workload::start(engine).await;
+    workload.trust(&json!({})).await;
+    for iss in ["https://a\u{0}", "https://ä", ""] {
+        let payload = URL_SAFE_NO_PAD.encode(json!({"iss": iss}).to_string());
+        error_of(&workload.exchange(&format!("e30.{payload}.c2ln")).await, "invalid_request");
+    }
+}
+
+/// A stolen token must not outlive the deletion of its rule.
+#[apply(both_databases)]
+async fn a_token_that_was_exchanged_creates_no_rule(engine: Engine) {
+    let workload = Workload::start(engine).await;
+    let id = workload.account_id;
+    workload.app.admin().patch(&format!("/v4/people/{id}"), &json!({"isAdmin": true})).await.expect(200);
+    let rule = workload.trust(&json!({})).await;
+    let token = workload.token(&json!({})).await;
+    let created = token.post(&workload.rules_path(), &workload.rule(&json!({}))).await;
+    created.expect_error(403, "AccessControlException");
+    workload.app.admin().delete(&format!("{}/{rule}", workload.rules_path())).await.expect(204);
+    assert!(!token.is_accepted().await);
+    assert!(workload.rules().await.is_empty());
+}
+
+#[apply(both_databases)]
+async fn an_account_gets_a_limited_number_of_tokens_per_minute(engine: Engine) {
+    let workload = Workload::start(engine).await;
+    workload.trust(&json!({})).await;
+    let app = TestApp::start_with(workload.app.database, |config| {
+        config.outbound.allow_private = true;
+        config.rate_limits.token_creation_per_minute = 3;
+    })
+    .await;
+    let jwts: Vec<String> = (0..4).map(|_| workload.issuer.token(&json!({}))).collect();
+    for jwt in &jwts[..3] {
+        exchange(&app, jwt, &[("audience", "ci")]).await.expect(200);
+    }
+    exchange(&app, &jwts[3], &[("audience", "ci")]).await.expect(429);
+    app.advance_seconds(20);
+    exchange(&app, &jwts[3], &[("audience", "ci")]).await.expect(200);
+}

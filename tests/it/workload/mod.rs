@@ -4,6 +4,7 @@ mod attacks;
 mod ci_systems;
 mod exchange;
 pub mod issuer;
+mod openid_provider;
 mod outage;
 mod rules;
 

@@ -65,3 +65,17 @@ async fn a_rule_with_stored_keys_works_beside_an_issuer_that_is_down(engine: Eng
     let expired = workload.issuer.token(&json!({"exp": super::issuer::NOW - 100}));
     error_of(&workload.exchange(&expired).await, "invalid_request");
 }
+
+/// The rule that the unreachable issuer belongs to might accept the JWT that the others do not.
+#[apply(both_databases)]
+async fn a_mismatch_beside_an_issuer_that_is_down_is_an_outage(engine: Engine) {
+    let workload = Workload::start(engine).await;
+    let keys = json!({"keys": [workload.issuer.key.jwk("1")]});
+    workload.trust(&json!({"jwks": keys, "conditions": [{"claim": "sub", "value": "another"}]})).await;
+    workload.trust(&json!({})).await;
+    workload.issuer.set_mode(Mode::Broken);
+    let jwt = workload.issuer.token(&json!({}));
+    workload.exchange(&jwt).await.expect(503);
+    workload.issuer.set_mode(Mode::Normal);
+    workload.exchange(&jwt).await.expect(200);
+}

@@ -8,6 +8,7 @@ use super::{OpenIdApp, TOKENS, ada, with};
 use crate::support::{Browser, Engine, PASSWORD, basic_auth, both_databases};
 
 const LINK: &str = "/preferences/profile/link/login";
+const PASSWORD_FIELD: &[(&str, &str)] = &[("own_password", PASSWORD)];
 const NOW: i64 = 1_767_225_600;
 
 /// Returns claims of a person who has just authenticated.
@@ -32,20 +33,20 @@ async fn a_person_links_an_account_by_proof_of_both(engine: Engine) {
         (company.app.signed_in_browser(&grace.email).await, company.app.signed_in_browser(&grace.email).await);
     let profile = browser.get("/preferences/profile").await.expect(200).text;
     assert!(profile.contains(r#"<a href="/preferences/profile/link/login">sign in through login…</a>"#), "{profile}");
-    // The local password, some time after the sign-in.
-    company.app.advance_seconds(901);
+    // The local password, however recent the sign-in.
     assert!(browser.get(LINK).await.expect(200).text.contains("own_password"));
     for wrong in [&[][..], &[("own_password", "wrong")]] {
         browser.post(LINK, wrong).await.expect(400);
         assert_eq!(browser.flow_cookie(), None);
     }
-    let location = begin(&browser, &[("own_password", PASSWORD)]).await;
+    company.app.advance_seconds(901);
+    let location = begin(&browser, PASSWORD_FIELD).await;
     assert!(location.contains("prompt=login") && location.contains("max_age=0"), "{location}");
     // The provider: an authentication from before is none.
     let stale = with(fresh(901), &json!({"auth_time": NOW}));
     let page = browser.get(&company.callback(&location, &stale)).await.expect(403).text;
     assert!(page.contains("Not confirmed"), "{page}");
-    let location = begin(&browser, &[]).await;
+    let location = begin(&browser, PASSWORD_FIELD).await;
     let response = browser.get(&company.callback(&location, &fresh(901))).await.expect(303);
     assert_eq!(response.header_values("location"), ["/preferences/profile?done=linked"]);
     let profile = browser.get("/preferences/profile?done=linked").await.expect(200).text;
@@ -75,14 +76,14 @@ async fn an_account_is_linked_in_the_browser_that_began(engine: Engine) {
     // The attacker's callback in the victim's browser, and the victim's in the attacker's.
     company.app.add_person("mallory").await;
     let mallory = company.app.signed_in_browser("mallory@example.com").await;
-    let location = begin(&mallory, &[]).await;
+    let location = begin(&mallory, PASSWORD_FIELD).await;
     let path = company.callback(&location, &fresh(0));
     grace.get(&path).await.expect(403);
     grace.set_flow_cookie(mallory.flow_cookie());
     grace.get(&path).await.expect(403);
     // It is used up. Without the session that began it, nothing is linked.
     mallory.get(&path).await.expect(403);
-    let location = begin(&grace, &[]).await;
+    let location = begin(&grace, PASSWORD_FIELD).await;
     let path = company.callback(&location, &fresh(0));
     let cookie = grace.flow_cookie();
     grace.post("/sign-out", &[]).await.expect(303);
@@ -98,7 +99,7 @@ async fn refused_links_change_nothing(engine: Engine) {
     let grace = company.app.add_person("grace").await;
     let browser = company.app.signed_in_browser(&grace.email).await;
     let link = async |browser: &Browser, claims: &Value, status: u16, text: &str| {
-        let location = begin(browser, &[]).await;
+        let location = begin(browser, PASSWORD_FIELD).await;
         let page = browser.get(&company.callback(&location, claims)).await.expect(status).text;
         assert!(page.contains("Not linked") && page.contains(text), "{page}");
         browser.get(TOKENS).await.expect(200);
@@ -116,7 +117,7 @@ async fn refused_links_change_nothing(engine: Engine) {
         password.get("/v4/people/current").await.expect(200);
     }
     // A person who is disabled meanwhile.
-    let location = begin(&browser, &[]).await;
+    let location = begin(&browser, PASSWORD_FIELD).await;
     company.app.admin().update_person(grace.id, json!({"isDisabled": true})).await.expect(200);
     let free = with(fresh(0), &json!({"sub": "grace-1"}));
     browser.get(&company.callback(&location, &free)).await.expect(403);

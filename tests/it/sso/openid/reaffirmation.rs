@@ -105,3 +105,46 @@ async fn a_local_password_ends_the_pause(engine: Engine) {
     people.update(ActorKind::Operator, person.workspace_id, person.id, &update).await.unwrap();
     assert_eq!(status(&company.app, &value).await, 200);
 }
+
+/// A token that was cached before the link, or before the move to this provider, pauses as well.
+#[apply(both_databases)]
+async fn tokens_from_before_the_link_pause(engine: Engine) {
+    let company = OpenIdApp::start_with(engine, &rules()).await;
+    let app = &company.app;
+    let other = match engine {
+        Engine::Postgres => {
+            let parsed: Config = toml::from_str(&company.provider.to_toml(&rules())).unwrap();
+            Some(TestApp::start_with(app.database.for_another_node(), |config| config.sso = parsed.sso).await)
+        }
+        Engine::Sqlite => None,
+    };
+    app.set_setting("allowUsers", true).await;
+    let mut tokens = Vec::new();
+    for (name, provider) in [("ada", "login"), ("grace", "old")] {
+        let client = app.add_person(name).await;
+        let token = client.create_token_with(json!({"lifetimeSeconds": 90 * DAY})).await;
+        let person = app.state.people().find_by_email(&client.email).await.unwrap();
+        for app in [Some(app), other.as_ref()].into_iter().flatten() {
+            assert_eq!(status(app, &token.value).await, 200, "cached");
+        }
+        let account = (provider, company.provider.issuer.as_str());
+        app.state.identities().link_subject(&person, account, name, name.to_owned()).await.unwrap();
+        if provider == "old" {
+            assert_eq!(status(app, &token.value).await, 200, "cached again, with the old provider");
+            let found = app.state.identities().list_of_provider("old").await.unwrap().remove(0);
+            let account = ("login", company.provider.issuer.as_str());
+            app.state.identities().move_to(&found, account, name, name.to_owned()).await.unwrap();
+        }
+        tokens.push(token.value);
+    }
+    for app in [Some(app), other.as_ref()].into_iter().flatten() {
+        app.advance_seconds(30 * DAY - 60);
+        for value in &tokens {
+            assert_eq!(status(app, value).await, 200);
+        }
+        app.advance_seconds(120);
+        for value in &tokens {
+            assert_eq!(status(app, value).await, 401);
+        }
+    }
+}

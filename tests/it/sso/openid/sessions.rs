@@ -5,7 +5,10 @@ use rstest_reuse::apply;
 use serde_json::{Value, json};
 
 use super::{OpenIdApp, ada, with};
-use crate::support::{Browser, Engine, both_databases};
+use crate::{
+    device::shown_lifetime,
+    support::{Browser, Engine, both_databases},
+};
 
 #[apply(both_databases)]
 async fn a_sensitive_operation_asks_for_a_confirmation_at_the_provider(engine: Engine) {
@@ -79,7 +82,8 @@ async fn an_approval_is_confirmed_at_the_provider(engine: Engine) {
     let claims = with(admin, &json!({"iat": now, "exp": now + 300, "auth_time": now}));
     let confirmed = browser.get(&company.callback(&location, &claims)).await.expect(303);
     assert_eq!(confirmed.header_values("location"), [path.as_str()]);
-    browser.post(&approve, &[]).await.expect(303);
+    let lifetime = shown_lifetime(&browser, &path).await;
+    browser.post(&approve, &[("lifetime", &lifetime)]).await.expect(303);
     let grant = "urn:ietf:params:oauth:grant-type:device_code";
     let form = [("grant_type", grant), ("device_code", begun["device_code"].as_str().unwrap())];
     let issued = program.send(program.form_request("/oauth2/token", &form)).await.expect(200).json;

@@ -82,7 +82,7 @@ async fn a_person_links_an_account_by_proof_of_both(engine: Engine) {
     let link = "/preferences/profile/link/adfs";
     let person = Person::ada();
     let begin = async || {
-        let page = browser.post(link, &[]).await.expect(200).text;
+        let page = browser.post(link, &[("own_password", PASSWORD)]).await.expect(200).text;
         let start = page.split_once("content=\"0; url=").unwrap_or_else(|| panic!("{page}")).1;
         Request::of(&start.split_once('"').unwrap().0.replace("&#38;", "&"))
     };
