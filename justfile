@@ -24,7 +24,7 @@ test:
 bench *arguments:
     scripts/bench {{ arguments }}
 
-# An hour of injected faults, as root; `just soak FILTER` runs the tests whose names match
+# An hour of injected faults, and sign-ins through LemonLDAP::NG, as root; `just soak FILTER` runs the tests whose names match
 soak *arguments:
     scripts/soak {{ arguments }}
 

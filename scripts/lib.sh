@@ -36,22 +36,32 @@ require_package() { dpkg -s "$1" >/dev/null 2>&1 || missing+=("$1"); }
 require_postgres() { postgres_programs >/dev/null || missing+=(postgresql); }
 
 # Services of Debian packages that the tests use. Running, they would take the ports of LDAP or SMB.
-unwanted_services=(slapd smbd nmbd winbind samba-ad-dc)
+unwanted_services=(slapd smbd nmbd winbind samba-ad-dc lemonldap-ng-fastcgi-server)
+# Units of systemd without an init script.
+unwanted_units=(liblemonldap-ng-{handler,portal}-perl.{service,timer})
 
 # Installs the packages in `missing`, if there are any. Their services do not start, neither now nor
 # with the machine: the tests run servers of their own.
 install_missing() {
   if [ ${#missing[@]} = 0 ]; then return; fi
   echo "installing ${missing[*]}" >&2
-  local service new_services=()
+  local service unit new_services=() new_units=()
   for service in "${unwanted_services[@]}"; do
     [ -e "/etc/init.d/$service" ] || new_services+=("$service")
+  done
+  for unit in "${unwanted_units[@]}"; do
+    [ -e "/lib/systemd/system/$unit" ] || new_units+=("$unit")
   done
   as_root apt-get update -qq
   without_starting_services \
     env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
   for service in "${new_services[@]}"; do
     if [ -e "/etc/init.d/$service" ]; then as_root update-rc.d "$service" disable; fi
+  done
+  for unit in "${new_units[@]}"; do
+    if [ -e "/lib/systemd/system/$unit" ] && command -v systemctl >/dev/null; then
+      as_root systemctl --quiet disable "$unit"
+    fi
   done
   missing=()
 }
