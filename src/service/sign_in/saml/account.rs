@@ -47,7 +47,7 @@ pub(super) enum ClaimsError {
     TooManyGroups,
 }
 
-/// What an assertion states about a person.
+/// The statements of an assertion about a person.
 pub(super) struct Claims {
     subject: String,
     pub(super) groups: Vec<String>,
